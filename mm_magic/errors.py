@@ -1,0 +1,167 @@
+"""What can go wrong, sorted by whose move it is.
+
+    MiniMaxError
+    ├── UsageError      yours: an option, a value or a setting is wrong; nothing was sent
+    ├── ServiceError    the service answered, and the answer is no
+    ├── NetworkError    no answer, or not all of it, reached this machine
+    └── ProtocolError   an answer came, but it is not the Messages API, or it broke off
+    Stopped             you stopped the cell: not a failure, so not a MiniMaxError
+
+`except MiniMaxError` therefore never swallows a Stop. No message holds a key.
+"""
+
+from collections.abc import Sequence
+from traceback import extract_tb
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from mm_magic.plain import plain
+
+if TYPE_CHECKING:
+    from mm_magic.conversation import Reply
+
+Kind = Literal[
+    "usage",
+    "auth",
+    "billing",
+    "permission",
+    "not_found",
+    "bad_request",
+    "too_large",
+    "rate_limit",
+    "overloaded",
+    "server",
+    "redirect",
+    "connection",
+    "timeout",
+    "protocol",
+]
+
+
+_BOLD, _RESET = "\x1b[1m", "\x1b[0m"  # red would be 2.95:1 on JupyterLab's dark error colour
+
+
+class MiniMaxError(Exception):
+    """The base of all errors that mm_magic raises.
+
+    `kind` says what sort of failure it is. `retryable`: nothing of an answer had come, and the same
+    request may succeed later, so that a program may send it again. `reply` is what had arrived
+    before the failure, or None. `next_steps` are plain sentences, also in a script's traceback.
+    `status` is the HTTP status, `code` MiniMax's own error number, `request_id` what support asks
+    for, `retry_after` the seconds that the server asked to wait; each is None if unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: Kind,
+        retryable: bool = False,
+        status: int | None = None,
+        code: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        next_steps: Sequence[str] = (),
+    ) -> None:
+        super().__init__(plain(message))
+        self.message = message
+        self.kind: Kind = kind
+        self.retryable = retryable
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.next_steps = next_steps
+        self.reply: Reply | None = None
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        return self._next_steps
+
+    @next_steps.setter
+    def next_steps(self, steps: Sequence[str]) -> None:
+        self._next_steps = tuple(steps)
+        self.__notes__ = [plain(f"→ {step}") for step in steps]  # Python's traceback shows these
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle it whole, for pools of processes: Exception's own way forgets the keywords."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+    def redact(self, secret: str) -> None:
+        """Take `secret` out of all words: a server may repeat the key that it got."""
+        if not secret:
+            return
+        self.message = self.message.replace(secret, "…")
+        self.args = tuple(str(arg).replace(secret, "…") for arg in self.args)
+        self.next_steps = [step.replace(secret, "…") for step in self.next_steps]
+        self.request_id = self.request_id and self.request_id.replace(secret, "…")
+
+    def card(self) -> str:
+        """What happened, what to do next, and what support asks for, as plain text."""
+        known = (
+            ("MiniMax's code", self.code),
+            ("HTTP", self.status),
+            ("request id", self.request_id),
+        )
+        details = " · ".join(f"{name} {value}" for name, value in known if value is not None)
+        lines = (self.message, *(f"→ {step}" for step in self.next_steps), details)
+        return plain("\n".join(line for line in lines if line))
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this in place of a traceback, of whose frames only the cells' help."""
+        # One string: in some modes of %xmode IPython puts no line ends between several.
+        card = f"{_BOLD}MiniMax ({self.kind}):{_RESET} {self.card()}"
+        return ["\n".join((card, *_lines_of_cells(self.__traceback__)))]
+
+
+def _lines_of_cells(raised: TracebackType | None) -> list[str]:
+    """The lines of notebook cells that led to the error, but for a cell that is the magic alone."""
+    return [
+        plain(f"  line {frame.lineno} in {frame.name}: {frame.line}")
+        for frame in extract_tb(raised)
+        if ("ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input"))
+        and "get_ipython().run_" not in (frame.line or "")
+    ]
+
+
+def _restored(
+    sort: type[MiniMaxError], args: tuple[object, ...], state: dict[str, object]
+) -> MiniMaxError:
+    error = sort.__new__(sort, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(MiniMaxError):
+    """An option, a value or a setting is wrong; nothing was sent."""
+
+    def __init__(self, message: str, *, next_steps: Sequence[str] = ()) -> None:
+        super().__init__(message, kind="usage", next_steps=next_steps)
+
+
+class ServiceError(MiniMaxError):
+    """The service refused the request, or failed while it answered."""
+
+
+class NetworkError(MiniMaxError):
+    """No answer, or not all of it, reached this machine."""
+
+
+class ProtocolError(MiniMaxError):
+    """What arrived is not an answer of the Messages API, or it broke off."""
+
+    def __init__(
+        self, message: str, *, retryable: bool = False, next_steps: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, kind="protocol", retryable=retryable, next_steps=next_steps)
+
+
+class Stopped(Exception):
+    """You stopped the cell. `reply` is what had arrived by then, or None."""
+
+    def __init__(self, reply: "Reply | None" = None) -> None:
+        super().__init__("stopped")
+        self.reply = reply
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{_BOLD}Stopped.{_RESET}"]

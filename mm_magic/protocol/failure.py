@@ -1,0 +1,234 @@
+"""What a failure means: MiniMax's own code first, the HTTP status second.
+
+The code stands only in the message, "… (1008)", and the status contradicts it often: no balance
+arrives as 500, a used-up plan as 429. Nothing here raises; the errors are values.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mm_magic.errors import Kind, MiniMaxError, NetworkError, ProtocolError, ServiceError
+from mm_magic.protocol.messages import (
+    BaseResp,
+    JsonObject,
+    as_count,
+    as_object,
+    as_optional_text,
+    as_text,
+    join_surrogates,
+    parse_json,
+)
+
+MAX_RETRY_AFTER = 60.0
+"""Seconds. A server that asks for longer gets our own, shorter pause, and then gives its error."""
+
+SLOW_RETRY = 5.0
+"""Seconds before the only retry after code 1041, too many connections."""
+
+_MAX_MESSAGE = 2000  # characters of the server's text that an error shows
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    kind: Kind
+    retryable: bool
+    words: str
+
+
+CODES: Mapping[int, _Meaning] = {
+    1000: _Meaning("server", True, "the service had an internal error"),
+    1001: _Meaning("timeout", True, "the service took too long"),
+    1002: _Meaning("rate_limit", True, "too many requests"),
+    1004: _Meaning("auth", False, "the key was not accepted"),
+    1008: _Meaning("billing", False, "the account has no balance"),
+    1013: _Meaning("server", True, "the service had an internal error"),
+    1024: _Meaning("server", True, "the service had an internal error"),
+    1026: _Meaning("bad_request", False, "the service refused the prompt as sensitive"),
+    1027: _Meaning("bad_request", False, "the service refused its own answer as sensitive"),
+    1033: _Meaning("server", True, "the service had an internal error"),
+    1039: _Meaning("too_large", False, "more tokens than the model takes"),
+    1041: _Meaning("rate_limit", True, "too many connections"),
+    1042: _Meaning("bad_request", False, "the prompt has too many invisible characters"),
+    2013: _Meaning("bad_request", False, "the service did not accept the request"),
+    2045: _Meaning("rate_limit", True, "the number of requests grew too fast"),
+    2049: _Meaning("auth", False, "the key was not accepted"),
+    2056: _Meaning("rate_limit", False, "the plan's quota is used up"),
+    2061: _Meaning("permission", False, "the plan does not include this model"),
+    2062: _Meaning("rate_limit", True, "the plan's rate limit is reached"),
+    2064: _Meaning("overloaded", True, "the service is overloaded"),
+}
+"""MiniMax's error codes. Source: its error-code page, and captures of real traffic, Nov 2026."""
+
+_STATUSES: Mapping[int, _Meaning] = {
+    400: _Meaning("bad_request", False, "the service did not accept the request"),
+    401: _Meaning("auth", False, "the key was not accepted"),
+    402: _Meaning("billing", False, "the account has no balance"),
+    403: _Meaning("permission", False, "the key may not do this"),
+    404: _Meaning("not_found", False, "there is nothing at this address"),
+    408: _Meaning("timeout", True, "the service took too long"),
+    409: _Meaning("server", True, "the service was in conflict with itself"),
+    413: _Meaning("too_large", False, "the request is too large"),
+    429: _Meaning("rate_limit", True, "too many requests"),
+    529: _Meaning("overloaded", True, "the service is overloaded"),
+}
+
+_TYPES: Mapping[str, int] = {  # an error in a stream has no status but its type has
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 408,
+    "overloaded_error": 529,
+}
+
+_CODE = re.compile(r"\((\d{3,5})\)")
+_UNKNOWN_MODEL = re.compile(
+    r"\b(unknown|invalid|unsupported) model\b|\Amodel: \S"
+    r"|\bmodel\b.{0,80}\b(not found|not exist)"
+    r"|\bmodel \S+ (is )?not supported",  # but not "this model: top_k is not supported"
+    re.IGNORECASE | re.DOTALL,
+)
+_CONTEXT = re.compile(
+    r"context[ _](window|length|size)|too many tokens|prompt is too long", re.IGNORECASE
+)
+_KEY_FIELD = re.compile(r"x-api-key", re.IGNORECASE)
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)  # float() takes "inf", "1e3" and "1_0" as well
+
+
+def classify_response(status: int, headers: Mapping[str, str], body: bytes) -> MiniMaxError:
+    """The error that an HTTP answer other than 200 stands for.
+
+    `headers` has lower-case names. `body` may be JSON, HTML or plain text.
+    """
+    if status < 300:
+        return ProtocolError(f"expected HTTP 200, got {status} with no answer in it")
+    if status < 400:
+        return NetworkError(
+            f"the address answered with a redirect (HTTP {status}), which is not followed",
+            kind="redirect",
+            status=status,
+            next_steps=("Check MINIMAX_BASE_URL: it must be the API's own address.",),
+        )
+    wire = parse_json(body)
+    message = _message(as_object(wire)) if wire is not None else _from_text(body)
+    error = _classified(message, as_object(wire), _by_status(status), status)
+    error.request_id = error.request_id or headers.get("trace-id") or headers.get("request-id")
+    error.retry_after = _seconds(headers.get("retry-after", ""))
+    return error
+
+
+def classify_error(wire: JsonObject) -> MiniMaxError:
+    """The error of an `error` event, or of an error object under HTTP 200."""
+    kind = as_text(as_object(wire.get("error")).get("type"))
+    return _classified(_message(wire), wire, _by_status(_TYPES.get(kind, 500)), None)
+
+
+def classify_base_resp(base_resp: BaseResp) -> MiniMaxError:
+    """The error of a `base_resp` whose code is not 0."""
+    meaning = CODES.get(base_resp.status_code, _by_status(500))
+    return _error(meaning, _shown(base_resp.status_msg), base_resp.status_code, None, None)
+
+
+def unexpected_content(content_type: str, beginning: bytes) -> ProtocolError:
+    """The error of a 200 whose body is neither an event stream nor JSON: a portal's page, say."""
+    return ProtocolError(
+        f"expected an event stream or JSON, got {content_type or 'no content type'!r}: "
+        f"{_from_text(beginning)[:200]!r}",
+        next_steps=(
+            "A proxy or a login page of the network may have answered instead of the service.",
+            "Check MINIMAX_BASE_URL, and open any web page to see whether a login is asked for.",
+        ),
+    )
+
+
+def retry_delay(error: MiniMaxError, attempt: int, jitter: float) -> float | None:
+    """Seconds to wait before trying again, or None if the error is final.
+
+    `attempt` counts the retries made so far, from 0; `jitter` is a random number in [0, 1).
+    A Retry-After in (0, 60] is obeyed; else 0.5, 1, 2, 4, 8, 8, … s, less up to a quarter.
+    """
+    if not error.retryable:
+        return None
+    if error.code == 1041:
+        return None if attempt else SLOW_RETRY
+    if error.retry_after is not None:
+        return error.retry_after
+    return 0.5 * 2.0 ** min(attempt, 4) * (1 - 0.25 * jitter)
+
+
+def _classified(
+    message: str, wire: JsonObject, by_status: _Meaning, status: int | None
+) -> MiniMaxError:
+    code = _code_in(message, wire)
+    meaning = by_status if code is None else CODES[code]
+    if code in (None, 2013):  # too general: the words say more
+        meaning = _by_words(message, meaning)
+    if meaning.kind == "auth" and _KEY_FIELD.search(message):
+        message = ""  # it names a header that was never sent, and would send the reader astray
+    return _error(meaning, message, code, status, as_optional_text(wire.get("request_id")))
+
+
+def _by_words(message: str, meaning: _Meaning) -> _Meaning:
+    """What the server's words make clearer; `meaning` where they do not."""
+    if meaning.kind in ("bad_request", "not_found", "server") and _CONTEXT.search(message):
+        return CODES[1039]
+    if meaning.kind in ("bad_request", "not_found") and _UNKNOWN_MODEL.search(message):
+        return _Meaning("not_found", False, "the service does not know this model")
+    return meaning
+
+
+def _error(
+    meaning: _Meaning, message: str, code: int | None, status: int | None, request_id: str | None
+) -> MiniMaxError:
+    return ServiceError(
+        f"{meaning.words}: {message}" if message else meaning.words,
+        kind=meaning.kind,
+        retryable=meaning.retryable,
+        status=status,
+        code=code,
+        request_id=request_id,
+    )
+
+
+def _by_status(status: int) -> _Meaning:
+    if status >= 500:
+        return _STATUSES.get(status, _Meaning("server", True, "the service failed"))
+    return _STATUSES.get(status, _STATUSES[400])
+
+
+def _code_in(message: str, wire: JsonObject) -> int | None:
+    """The first number in parentheses that is a known code; else the one in `base_resp`."""
+    for group in _CODE.findall(message):
+        if int(group) in CODES:
+            return int(group)
+    code = as_count(as_object(wire.get("base_resp")).get("status_code"))
+    return code if code in CODES else None
+
+
+def _message(wire: JsonObject) -> str:
+    """The server's own words. MiniMax puts them in the first or the last of these places."""
+    error = wire.get("error")
+    status_msg = as_object(wire.get("base_resp")).get("status_msg")
+    places = (as_object(error).get("message"), error, wire.get("message"), status_msg)
+    return _shown(next(filter(None, map(as_text, places)), ""))
+
+
+def _from_text(body: bytes) -> str:
+    """The words of an HTML or plain text body."""
+    text = body[: 8 * _MAX_MESSAGE].decode("utf-8", "replace")
+    text = re.sub(r"<(script|style)\b.*?(</\1>|\Z)", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    return _shown(" ".join(re.sub(r"<[^<>]*>", " ", text).split()))
+
+
+def _shown(text: str) -> str:
+    return join_surrogates(text[:_MAX_MESSAGE]).strip()
+
+
+def _seconds(header: str) -> float | None:
+    """A Retry-After in (0, 60] seconds; None where it is absent, unreadable or too long."""
+    seconds = float(header) if _SECONDS.fullmatch(header) else 0.0
+    return seconds if 0 < seconds <= MAX_RETRY_AFTER else None

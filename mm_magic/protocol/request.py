@@ -1,0 +1,124 @@
+"""The request: its parameters, checked before anything is sent, and its JSON body.
+
+Ranges are those of MiniMax's API page. What the page does not forbid is let through.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from mm_magic.errors import UsageError
+from mm_magic.protocol.messages import JsonObject, join_surrogates
+
+Thinking: TypeAlias = Literal["auto", "adaptive", "disabled"]
+
+DOCUMENTED_MAX_TOKENS = 2048
+"""The page's maximum. Other pages of the service name up to 524,288: a warning, not an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. None leaves a parameter out of the body, so that the server's default acts.
+
+    `messages` are wire objects, oldest first, the new prompt last. `thinking` "auto" sends
+    nothing. `tools`, `tool_choice` and `metadata` are sent as they are given.
+    """
+
+    model: str
+    messages: Sequence[JsonObject]
+    system: str | None = None
+    stream: bool = True
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    thinking: Thinking = "auto"
+    tools: Sequence[JsonObject] | None = None
+    tool_choice: JsonObject | None = None
+    metadata: JsonObject | None = None
+
+    def __post_init__(self) -> None:
+        check_model(self.model)
+        if self.max_tokens is not None:
+            check_max_tokens(self.max_tokens)
+        if self.temperature is not None:
+            check_fraction("temperature", self.temperature)
+        if self.top_p is not None:
+            check_fraction("top_p", self.top_p)
+        check_thinking(self.thinking)
+        if not self.messages:
+            raise UsageError("there is no prompt to send")
+
+    def to_body(self) -> JsonObject:
+        """The body as the API page describes it."""
+        optional: JsonObject = {
+            "system": self.system or None,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "thinking": None if self.thinking == "auto" else {"type": self.thinking},
+            "tools": self.tools,
+            "tool_choice": self.tool_choice,
+            "metadata": self.metadata,
+        }
+        return {
+            "model": self.model,
+            "messages": list(self.messages),
+            "stream": self.stream,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+    def encode(self) -> bytes:
+        """The body as UTF-8 JSON. Lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
+        text = json.dumps(self.to_body(), ensure_ascii=False, separators=(",", ":"))
+        return join_surrogates(text).encode()
+
+
+def user_message(prompt: str) -> JsonObject:
+    """The wire form of a prompt.
+
+    Raises UsageError where the service would refuse it: a prompt of white space only.
+    """
+    if not isinstance(prompt, str):
+        raise UsageError(f"the prompt must be text, got {type(prompt).__name__}")
+    if not prompt.strip():
+        raise UsageError("the prompt is empty", next_steps=("Write it on the lines below.",))
+    return {"role": "user", "content": prompt}
+
+
+def check_model(model: str) -> None:
+    """Raise UsageError unless `model` is a name. Any name is let through: models come and go."""
+    if not isinstance(model, str) or not model.strip():
+        raise UsageError(f"model must be a name, got {model!r}")
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raise UsageError unless `value` is in (0, 1]: the range of temperature and of top_p."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= 1:
+        raise UsageError(
+            f"{name} must be in (0, 1], got {value!r}",
+            next_steps=("The smallest useful value is 0.01.",) if value == 0 else (),
+        )
+
+
+def check_max_tokens(value: int) -> None:
+    """Raise UsageError unless `value` is a whole number of 1 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"max_tokens must be a whole number of 1 or more, got {value!r}")
+
+
+def check_thinking(value: str) -> None:
+    """Raise UsageError unless `value` is one of the three words."""
+    if value not in get_args(Thinking):
+        raise UsageError(f"thinking must be auto, adaptive or disabled, got {value!r}")
+
+
+def max_tokens_warning(value: int | None) -> str | None:
+    """A sentence for a `max_tokens` above the page's maximum, else None."""
+    if value is None or value <= DOCUMENTED_MAX_TOKENS:
+        return None
+    return (
+        f"max_tokens {value} is above the {DOCUMENTED_MAX_TOKENS} that the API page allows; "
+        "it was sent, and the service may cut the answer at its own limit."
+    )

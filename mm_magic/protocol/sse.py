@@ -1,0 +1,118 @@
+"""Bytes to server-sent events, by the WHATWG rules, however the bytes are cut.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+It does not know what the events mean, and between two reads it holds one unfinished event at most.
+"""
+
+from typing import NamedTuple
+
+from mm_magic.errors import ProtocolError
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""The largest event that is kept; a server that sends more is broken or hostile."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(NamedTuple):
+    """One dispatched event: its name ("message" if it has none), its data, the last event id."""
+
+    name: str
+    data: str
+    last_event_id: str
+
+
+class EventStreamDecoder:
+    """Turns reads of any size into events. The work is linear in the bytes.
+
+    `retry_ms` is the reconnection time that the stream asked for, or None.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.retry_ms: int | None = None
+        self._max = max_event_bytes
+        self._at_start = True  # the first line may begin with a byte order mark
+        self._after_cr = False  # a LF that comes now belongs to the CR before it
+        self._line = bytearray()  # the line that has not ended yet
+        self._name = b""
+        self._data = bytearray()  # each line of it ends with a LF
+        self._id = ""
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Take the next bytes; return the events that they complete.
+
+        Raises ProtocolError if one event grows over the bound.
+        """
+        if not data:
+            return []
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        lines = data.splitlines()  # of bytes: at LF, CR and CRLF only
+        rest = lines.pop() if lines and not data.endswith((b"\n", b"\r")) else b""
+        events: list[ServerSentEvent] = []
+        if lines:
+            lines[0] = self._whole_line(lines[0])
+            for line in lines:
+                self._interpret(line, events)
+        if rest:
+            self._hold(rest)
+        return events
+
+    def close(self) -> list[ServerSentEvent]:
+        """The stream has ended: return the event that only lacked its blank line, if any.
+
+        The specification drops such an event; servers that forget the last blank line exist.
+        """
+        events: list[ServerSentEvent] = []
+        self._interpret(self._whole_line(b""), events)
+        self._dispatch(events)
+        return events
+
+    def _hold(self, part: bytes) -> None:
+        """Keep the beginning of a line until its end comes. Of a comment, the colon is enough."""
+        self._line += part
+        if self._line.startswith(b":"):
+            del self._line[1:]
+        self._check_size()
+
+    def _whole_line(self, end: bytes) -> bytes:
+        """The line that was held, with its `end`."""
+        line = bytes(self._line) + end
+        self._line.clear()
+        if self._at_start:
+            self._at_start = False
+            return line.removeprefix(_BOM)
+        return line
+
+    def _check_size(self) -> None:
+        if len(self._line) + len(self._data) > self._max:
+            raise ProtocolError(
+                f"the server sent one event of more than {self._max} bytes; reading stopped"
+            )
+
+    def _interpret(self, line: bytes, events: list[ServerSentEvent]) -> None:
+        """Take one whole line; a blank one dispatches the event."""
+        if not line:
+            self._dispatch(events)
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data += value
+            self._data += b"\n"
+            self._check_size()
+        elif field == b"event":
+            self._name = value
+        elif field == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        elif field == b"retry" and value.isdigit() and len(value) < 16:  # int() refuses 4301 digits
+            self.retry_ms = int(value)
+
+    def _dispatch(self, events: list[ServerSentEvent]) -> None:
+        if self._data:
+            name = self._name.decode("utf-8", "replace") or "message"
+            data = self._data[:-1].decode("utf-8", "replace")
+            events.append(ServerSentEvent(name, data, self._id))
+            self._data.clear()
+        self._name = b""
