@@ -1,0 +1,46 @@
+"""Known models and what they cost. Data, never logic; any other name works too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mm_magic.protocol.messages import Usage
+
+PRICES_DATE = "November 2026"
+DEFAULT_MODEL = "MiniMax-M2.7"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens, of PRICES_DATE; None where the price is not known."""
+
+    input: float
+    output: float
+    cache_read: float
+    cache_write: float | None
+
+
+MODELS: Mapping[str, Price] = {
+    "MiniMax-M2.7": Price(0.30, 1.20, 0.06, 0.375),
+    "MiniMax-M2.7-highspeed": Price(0.60, 2.40, 0.06, 0.375),
+    "MiniMax-M2.5": Price(0.30, 1.20, 0.03, 0.375),
+    "MiniMax-M2.1": Price(0.30, 1.20, 0.03, 0.375),
+    "MiniMax-M3": Price(0.30, 1.20, 0.06, None),
+    "MiniMax-M3.1-Flash": Price(0.15, 0.60, 0.015, None),
+}
+
+
+def cost(model: str | None, usage: Usage) -> float | None:
+    """The price of one request in USD, or None where price or usage is not known."""
+    price = MODELS.get(model or "")
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    written = usage.cache_creation_input_tokens or 0
+    if written and price.cache_write is None:
+        return None
+    total = (
+        usage.input_tokens * price.input
+        + usage.output_tokens * price.output
+        + (usage.cache_read_input_tokens or 0) * price.cache_read
+        + written * (price.cache_write or 0.0)
+    )
+    return total / 1_000_000

@@ -1,0 +1,1 @@
+"""Requests in, events out: over the network, from the offline demo, or from a recording."""

@@ -1,0 +1,338 @@
+"""Sends a request and yields the events of its answer. The only module that imports httpx.
+
+One SSL context a process and one httpx client an event loop, made at the first request; both
+live until their loop ends. Redirects are not followed, retries come before the first event only,
+and the connection is closed however the answer ends.
+"""
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol, TypeAlias
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError, UsageError
+from mm_magic.protocol.events import ErrorEvent
+from mm_magic.protocol.failure import (
+    classify_error,
+    classify_response,
+    retry_delay,
+    unexpected_content,
+)
+from mm_magic.protocol.messages import as_object, as_text, parse_json
+from mm_magic.protocol.request import Request
+from mm_magic.transport.endpoint import Endpoint, is_loopback
+from mm_magic.transport.exchange import Exchange, Reads
+from mm_magic.transport.reading import Batch, Clocks, batches, silent, whole_body
+
+CONNECT_SECONDS = 5.0
+_ERROR_BODY_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """The service is busy: `attempt` of `retries` follows in `delay` seconds."""
+
+    delay: float
+    attempt: int
+    retries: int
+    error: MiniMaxError
+
+
+class Script(Protocol):
+    """A backend without a network: the offline demo, a recording."""
+
+    def answer(self, body: Mapping[str, object]) -> Exchange: ...
+
+
+Source: TypeAlias = Endpoint | Script
+
+
+class Client:
+    """Sends requests. One serves any number of event loops and threads.
+
+    `clocks` says how long an answer may stand still; `jitter` gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        clocks: Clocks | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._clocks = clocks or Clocks()
+        self._jitter = jitter
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
+
+    async def stream(
+        self, source: Source, request: Request, *, retries: int
+    ) -> AsyncGenerator[Batch | Retrying, None]:
+        """Yield what arrives, until the answer is over.
+
+        Raises MiniMaxError where no answer comes. An error in the middle of a stream is an event,
+        and so is one that follows its first event.
+        """
+        attempt = 0
+        while True:
+            began = False
+            try:
+                async with aclosing(self._attempt(source, request)) as arriving:
+                    async for batch in arriving:
+                        began = True
+                        yield batch
+                return
+            except MiniMaxError as error:
+                delay = retry_delay(error, attempt, self._jitter())
+                if began or delay is None or attempt >= retries:
+                    raise
+                attempt += 1
+                notice = Retrying(delay, attempt, retries, error)
+            yield notice
+            await asyncio.sleep(notice.delay)
+
+    async def models(self, endpoint: Endpoint) -> list[str]:
+        """The names of the models that the server offers: `GET /v1/models`."""
+        async with self._live(endpoint, "GET", "/v1/models", None) as exchange:
+            body = await whole_body(exchange, self._clocks)
+        if exchange.status != 200:
+            raise classify_response(exchange.status, exchange.headers, body)
+        wire = as_object(parse_json(body))
+        listed = wire.get("data")
+        if not isinstance(listed, list):
+            if "error" in wire or "base_resp" in wire:
+                raise classify_error(wire)
+            raise unexpected_content(exchange.headers.get("content-type", ""), body)
+        return [name for model in listed if (name := as_text(as_object(model).get("id")))]
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop; the next request makes new ones."""
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.aclose()
+
+    async def _attempt(self, source: Source, request: Request) -> AsyncGenerator[Batch, None]:
+        async with self._exchange(source, request) as exchange:
+            if not 200 <= exchange.status < 300:
+                body = await whole_body(exchange, self._clocks, _ERROR_BODY_BYTES)
+                raise classify_response(exchange.status, exchange.headers, body)
+            async with aclosing(batches(exchange, self._clocks)) as found:
+                is_first = True
+                async for batch in found:
+                    if is_first and isinstance(batch.events[0], ErrorEvent):
+                        raise classify_error(batch.events[0].wire)
+                    is_first = False
+                    yield batch
+                if is_first:
+                    raise ProtocolError("the server sent an empty answer", retryable=True)
+
+    def _exchange(self, source: Source, request: Request) -> AbstractAsyncContextManager[Exchange]:
+        if isinstance(source, Endpoint):
+            return self._live(source, "POST", "/v1/messages", request.encode())
+        return _played(source.answer(request.to_body()))
+
+    @asynccontextmanager
+    async def _live(
+        self, endpoint: Endpoint, method: str, path: str, body: bytes | None
+    ) -> AsyncIterator[Exchange]:
+        """One HTTP exchange over the network."""
+        loop = asyncio.get_running_loop()
+        if (pool := self._pools.get(loop)) is None:
+            pool = self._pools[loop] = _Pool()
+        sent = time.monotonic()
+        try:
+            http = await pool.client(endpoint)
+            request = http.build_request(
+                method, endpoint.base_url + path, content=body, headers=_headers(endpoint, body)
+            )
+            async with asyncio.timeout(self._clocks.silence):
+                response = await http.send(request, stream=True)
+        except TimeoutError:
+            raise silent(f"no answer began within {self._clocks.silence:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            # UnicodeError: a host name that the name service's encoding can't hold
+            raise _network_error(error, endpoint) from None
+        try:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            yield Exchange(response.status_code, headers, _timed(response, sent, endpoint))
+        finally:
+            await response.aclose()
+
+
+class _Pool:
+    """The httpx clients of one event loop, by scheme, and by whether the server is this machine:
+    loopback is never proxied.
+
+    They are held by an asynchronous generator, since a loop closes those when it ends: after
+    `asyncio.run` no connection is left open, and nobody has to call anything.
+    """
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._holder: AsyncGenerator[None, None] | None = None
+
+    async def client(self, endpoint: Endpoint) -> httpx.AsyncClient:
+        sort = endpoint.is_https, endpoint.is_loopback
+        if sort not in self._clients:
+            self._clients[sort] = _new_client(endpoint)
+        client = self._clients[sort]
+        if self._holder is None:
+            self._holder = self._hold()
+            await anext(self._holder)
+        return client
+
+    async def aclose(self) -> None:
+        if self._holder is not None:
+            await self._holder.aclose()
+
+    async def _hold(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._holder = None  # it refers to its loop, and would keep that in memory
+            while self._clients:
+                await self._clients.popitem()[1].aclose()
+
+
+def _new_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(
+            verify=_ssl_context() if endpoint.is_https else _no_certificates(),
+            trust_env=not endpoint.is_loopback,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        )
+    except OSError:
+        raise UsageError(
+            "the file of certificates can't be read",
+            next_steps=("Check the environment's SSL_CERT_FILE and SSL_CERT_DIR.",),
+        ) from None
+    except ImportError:
+        raise UsageError(
+            "a SOCKS proxy is set, and the package for it is missing",
+            next_steps=('Install it: pip install "httpx[socks]"', "Or unset ALL_PROXY."),
+        ) from None
+    except (ValueError, httpx.InvalidURL):  # its text holds the address, with its password
+        raise UsageError(
+            "a proxy's address in the environment is not one",
+            next_steps=("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",),
+        ) from None
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # 20 ms: it reads all certificates
+
+
+@cache
+def _no_certificates() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for http://: trusts nobody, costs nothing
+
+
+def _headers(endpoint: Endpoint, body: bytes | None) -> dict[str, str]:
+    """Bearer only: httpx forwards `x-api-key` to other hosts on a redirect, and prints it."""
+    headers = {
+        "accept": "text/event-stream, application/json",
+        "accept-encoding": "identity",  # a compressing proxy holds deltas back
+        "anthropic-version": "2023-06-01",  # the later version has no temperature and top_p
+        "user-agent": "mm_magic",
+    }
+    if body is not None:
+        headers["content-type"] = "application/json"
+    if endpoint.key is not None:
+        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+    return headers
+
+
+async def _timed(response: httpx.Response, sent: float, endpoint: Endpoint) -> Reads:
+    try:
+        async for data in response.aiter_bytes():
+            yield time.monotonic() - sent, data
+    except httpx.DecodingError:
+        raise ProtocolError("the answer's compression is broken") from None
+    except httpx.HTTPError as error:
+        raise _network_error(error, endpoint) from None
+
+
+@asynccontextmanager
+async def _played(exchange: Exchange) -> AsyncIterator[Exchange]:
+    """A scripted exchange at its own pace. Times stay those of the script."""
+
+    async def paced() -> Reads:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        async with aclosing(exchange.chunks) as chunks:
+            async for seconds, data in chunks:
+                if (ahead := begin + seconds - loop.time()) > 0:
+                    await asyncio.sleep(ahead)
+                yield seconds, data
+
+    yield Exchange(exchange.status, exchange.headers, paced())
+
+
+def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
+    """httpx's error in our words. Its own text can hold an address with a proxy's password."""
+    where = endpoint.host
+    if isinstance(error, httpx.TimeoutException):
+        return NetworkError(
+            f"no connection to {where} within {CONNECT_SECONDS:g} s",
+            kind="timeout",
+            retryable=True,
+            next_steps=("Check the network, a VPN, or the proxy settings.",),
+        )
+    if isinstance(error, httpx.ProxyError):
+        return NetworkError(
+            "the proxy did not let the request through",
+            kind="connection",
+            next_steps=("Check the environment's HTTPS_PROXY and NO_PROXY.",),
+        )
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
+        return NetworkError("MINIMAX_BASE_URL is not an address", kind="connection")
+    if isinstance(error, httpx.ConnectError):
+        return _connect_error(error, where)
+    return NetworkError(f"the connection to {where} broke", kind="connection", retryable=True)
+
+
+def _connect_error(error: httpx.ConnectError, where: str) -> NetworkError:
+    text = str(error)
+    if "CERTIFICATE" in text.upper():
+        return NetworkError(
+            f"the connection to {where} is not secure: its certificate was not accepted",
+            kind="connection",
+            next_steps=(
+                "A company's proxy may stand between: set SSL_CERT_FILE to its certificate.",
+                "Check this machine's date.",
+            ),
+        )
+    if "SSL" in text:
+        return NetworkError(
+            f"{where} does not answer with TLS, as https:// needs",
+            kind="connection",
+            next_steps=("Check MINIMAX_BASE_URL: a server of your own may want http://.",),
+        )
+    refused = _was_refused(error)
+    return NetworkError(
+        f"{where} refused the connection" if refused else f"{where} was not found or not reached",
+        kind="connection",
+        retryable=True,
+        next_steps=(
+            "Check MINIMAX_BASE_URL and that the server runs."
+            if is_loopback(where)
+            else "Check the network, MINIMAX_BASE_URL and the proxy settings.",
+        ),
+    )
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Whether a refusal is behind the error: its own text says "attempts failed" for all causes."""
+    if isinstance(error, BaseExceptionGroup):  # one for each address of the name
+        return any(_was_refused(each) for each in error.exceptions)
+    if error is None or isinstance(error, ConnectionRefusedError):
+        return error is not None
+    return _was_refused(error.__cause__ or error.__context__)  # httpcore drops the cause

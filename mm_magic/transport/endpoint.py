@@ -1,0 +1,73 @@
+"""A server and the key for it. The key shows itself to nobody who does not ask for it by name."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+Backend: TypeAlias = Literal["minimax", "url", "offline", "recorded"]
+"""Who answered: MiniMax's own hosts, another server, the offline demo, a recording."""
+
+REGIONS: Mapping[str, str] = {
+    "api.minimax.io": "global",
+    "api.minimaxi.com": "China",
+    "api.minimax.cn": "China",
+}
+"""MiniMax's hosts. A key of one region is not accepted in the other."""
+
+
+class Secret:
+    """A key that shows itself to nobody who does not ask for it by name."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a key can't be pickled or copied")
+
+    def __getstate__(self) -> object:
+        raise TypeError("a key can't be pickled or copied")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server that speaks the Messages API, and the key for it, if there is one."""
+
+    base_url: str
+    key: Secret | None = None
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def backend(self) -> Backend:
+        """ "minimax" for MiniMax's own hosts, else "url"."""
+        return "minimax" if self.host in REGIONS else "url"
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,24 @@
+"""One HTTP exchange as a value: what the live client, the offline demo and a recording all give.
+
+Nothing here opens a socket or reads a clock.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Reads: TypeAlias = AsyncGenerator[tuple[float, bytes], None]
+"""Reads of a body: seconds since the request was sent, and bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An HTTP answer whose body is still arriving.
+
+    `headers` has lower-case names. A scripted or recorded exchange yields its own
+    times and does not wait; who plays it waits for it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Reads
