@@ -1,0 +1,52 @@
+"""Prompt MiniMax models from a notebook.
+
+    %load_ext mm_magic
+
+    %%minimax
+    Why is the sky blue?
+
+From Python: `import mm_magic as mm; reply = mm.ask("Why is the sky blue?"); print(reply)`.
+"""
+
+from typing import TYPE_CHECKING
+
+from mm_magic.api import ask, ask_async
+from mm_magic.conversation import Reply
+from mm_magic.errors import (
+    MiniMaxError,
+    NetworkError,
+    ProtocolError,
+    ServiceError,
+    Stopped,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = [
+    "MiniMaxError",
+    "NetworkError",
+    "ProtocolError",
+    "Reply",
+    "ServiceError",
+    "Stopped",
+    "UsageError",
+    "ask",
+    "ask_async",
+]
+__version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%load_ext mm_magic`."""
+    from mm_magic.notebook.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%unload_ext mm_magic`."""
+    from mm_magic.notebook.extension import unload
+
+    unload(shell)

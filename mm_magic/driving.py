@@ -1,0 +1,106 @@
+"""The synchronous way in: drive one coroutine to its end from a cell, a function or a script.
+
+Nothing may go on after an interrupt: the task is cancelled and waited for, else its request would
+stream and bill on in the background.
+"""
+
+import asyncio
+import functools
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+from mm_magic.errors import UsageError
+
+T = TypeVar("T")
+
+
+def run_to_end(main: Coroutine[Any, Any, T]) -> T:
+    """The result of `main`, whether or not an event loop runs in this thread.
+
+    An interrupt (Ctrl-C, the notebook's ■) cancels it and raises KeyboardInterrupt.
+    """
+    loop = _running_loop()
+    if loop is None:
+        try:
+            with asyncio.Runner() as runner:  # not asyncio.run: nesting replaces that one
+                return runner.run(main)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
+    _allow_nesting(loop, main)
+    task = loop.create_task(main)
+    with _interrupt_cancels(task, loop) as was_interrupted:
+        try:
+            result = loop.run_until_complete(task)
+            if was_interrupted():  # as the last thing ended: a loop around this must stop, too
+                raise KeyboardInterrupt
+            return result
+        except asyncio.CancelledError:
+            if was_interrupted():
+                raise KeyboardInterrupt from None
+            raise
+        except BaseException:
+            task.cancel()
+            with suppress(BaseException):
+                loop.run_until_complete(task)
+            raise
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _allow_nesting(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, object]) -> None:
+    """Let a running loop be run again. Applied at first need; it can't be taken back."""
+    import nest_asyncio2
+
+    try:
+        nest_asyncio2.apply(loop)
+    except ValueError:  # uvloop
+        main.close()
+        raise UsageError(
+            "this event loop can't be entered a second time",
+            next_steps=("Write `await mm.ask_async(…)` instead of `mm.ask(…)`.",),
+        ) from None
+
+
+@contextmanager
+def _interrupt_cancels(
+    task: "asyncio.Task[Any]", loop: asyncio.AbstractEventLoop
+) -> Iterator[Callable[[], bool]]:
+    """While the body runs, an interrupt cancels the task instead of striking any line of code.
+
+    Yields a function that says whether one came.
+    """
+    interrupted = False
+
+    def cancel(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        loop.call_soon_threadsafe(task.cancel)
+
+    before = signal.getsignal(signal.SIGINT)
+    is_ours = threading.current_thread() is threading.main_thread() and _is_usual(before)
+    if is_ours:
+        signal.signal(signal.SIGINT, cancel)
+    try:
+        yield lambda: interrupted
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, before)
+
+
+def _is_usual(handler: object) -> bool:
+    """Whether it is Python's own handler, or that of `asyncio.run`.
+
+    The latter cancels the outer task, which is busy driving this one and would never notice.
+    Somebody's own handler stays in charge.
+    """
+    if isinstance(handler, functools.partial):
+        return isinstance(getattr(handler.func, "__self__", None), asyncio.Runner)
+    return handler is signal.default_int_handler
