@@ -1,0 +1,168 @@
+"""The line behind `%%minimax` and `%minimax`: its options, its help, and likely slips."""
+
+import argparse
+import keyword
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn, get_args
+
+from mm_magic.errors import UsageError
+from mm_magic.notebook import slips
+from mm_magic.protocol.request import Thinking
+from mm_magic.settings import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a line says. None: not said, so the defaults hold."""
+
+    words: tuple[str, ...] = ()
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    top_p: float | None = None
+    system: str | None = None
+    thinking: Thinking | None = None
+    hide_thinking: bool | None = None
+    stream: bool | None = None
+    conversation: str | None = None
+    alone: bool = False
+    to: str | None = None
+    literal: bool = False
+    dry_run: bool = False
+    help: bool = False
+
+    def options(self, defaults: Options) -> Options:
+        """The defaults, overridden by what the line says."""
+        return defaults.overridden(
+            model=self.model,
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            top_p=self.top_p,
+            system=self.system,
+            thinking=self.thinking,
+            hide_thinking=self.hide_thinking,
+            stream=self.stream,
+            conversation=self.conversation,
+        )
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of ending the kernel."""
+
+    def error(self, message: str) -> NoReturn:
+        raise slips.bad_option(message, OPTIONS)
+
+
+COMMANDS = ("models", "key", "request", "code", "offline", "live")
+"""The words that `%minimax` knows; `commands` has a method for each."""
+
+
+def _build_parser() -> _Parser:
+    parser = _Parser(prog="%%minimax", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("-m", "--model", metavar="NAME", help="the model to ask")
+    add("-t", "--temperature", metavar="T", type=_number, help="randomness, in (0, 1]")
+    add("--max-tokens", metavar="N", type=_count, help="the longest answer, thinking included")
+    add(
+        "--top-p", metavar="P", type=_number, help="how much of the likely words to keep, in (0, 1]"
+    )
+    add("-s", "--system", metavar="TEXT", help="the role and the manner of the model")
+    add("--thinking", metavar="WORD", choices=get_args(Thinking),
+        help="auto, adaptive or disabled")  # fmt: skip
+    add("--hide-thinking", action="store_true", default=None, help="do not show the thinking")
+    add("--stream", action="store_true", default=None, help="show the answer as it comes (default)")
+    add("--no-stream", dest="stream", action="store_false", default=None,
+        help="ask for the answer in one piece")  # fmt: skip
+    add("-c", "--conversation", metavar="NAME", help="which conversation the turn belongs to")
+    add("--alone", action="store_true", help="send no earlier turn, and remember nothing")
+    add("-o", "--to", metavar="NAME", help="put the reply into this variable")
+    add("--literal", action="store_true", help="send {{name}} as it stands")
+    add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
+    add("-h", "--help", action="store_true", help="show this help")
+    add("words", nargs="*", help=argparse.SUPPRESS)
+    return parser
+
+
+def parse(line: str) -> Arguments:
+    """Read a magic line. Raises UsageError with the right line where it can be guessed."""
+    tokens = [_with_hyphens(token) for token in _split(line)]
+    given = _PARSER.parse_intermixed_args(tokens)
+    arguments = Arguments(**{**vars(given), "words": tuple(given.words)})
+    if arguments.to is not None and not _is_name(arguments.to):
+        raise UsageError(f"-o needs a variable's name, got {arguments.to!r}")
+    return arguments
+
+
+def check_no_words(arguments: Arguments, line: str) -> None:
+    """For `%%minimax`: all that is left on the line is a slip."""
+    if arguments.words:
+        raise slips.stray_words(arguments.words, line, COMMANDS)
+
+
+def help_text() -> str:
+    """The options as `%%minimax -h` and the README show them."""
+    rows = []
+    for action in _PARSER._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
+        names = ", ".join(action.option_strings)
+        rows.append((f"{names} {action.metavar}" if action.metavar else names, action.help or ""))
+    width = max(len(names) for names, _ in rows)
+    return "\n".join(f"  {names:<{width}}  {text}" for names, text in rows)
+
+
+def option_rows() -> list[tuple[str, str]]:
+    """Names and meaning of each option, for the README's table."""
+    return [
+        (" ".join(filter(None, (", ".join(a.option_strings), a.metavar))), a.help or "")  # type: ignore[arg-type]
+        for a in _PARSER._actions
+        if a.help != argparse.SUPPRESS
+    ]
+
+
+def _split(line: str) -> Sequence[str]:
+    """The words of a line. A backslash is a letter: Windows paths survive."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    lexer.escape = ""
+    try:
+        return list(lexer)
+    except ValueError:
+        raise slips.unclosed_quote(line) from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number such as 0.3, got {text!r}") from None
+
+
+def _count(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def _with_hyphens(token: str) -> str:
+    """`--max_tokens=5` to `--max-tokens=5`."""
+    if not token.startswith("--"):
+        return token
+    name, equals, value = token.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+_PARSER = _build_parser()
+
+OPTIONS: tuple[str, ...] = tuple(
+    text for action in _PARSER._actions for text in action.option_strings
+)
+"""All options, for completion."""

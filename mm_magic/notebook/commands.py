@@ -1,0 +1,227 @@
+"""`%minimax …`: the commands of the line magic. Each prints plain text."""
+
+import asyncio
+import getpass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from textwrap import dedent
+
+from IPython.core.error import StdinNotImplementedError
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.advice import next_steps
+from mm_magic.catalog import MODELS
+from mm_magic.conversation import Turn
+from mm_magic.driving import run_to_end
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.notebook import slips
+from mm_magic.notebook.arguments import COMMANDS
+from mm_magic.notebook.turn import json_text, request_text
+from mm_magic.plain import plain
+from mm_magic.session import Session
+from mm_magic.settings import (
+    DEFAULT_BASE_URL,
+    TypedKey,
+    anthropic_hint,
+    clean_key,
+    normalise_base_url,
+)
+from mm_magic.transport.endpoint import REGIONS, Endpoint
+
+EXAMPLES = """\
+Try, each in a cell of its own:
+  %%minimax                     ask: the prompt goes on the lines below
+  %%minimax -t 0.3 --alone      colder, and without the earlier turns
+  %%minimax -s "Be brief"       with a system prompt
+  %minimax -m MiniMax-M2.5      another model, from now on
+  %minimax request              what was sent, to the letter
+%%minimax? explains every option."""
+
+_FENCE = re.compile(
+    r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>\S*).*?\n"
+    r"(?P<code>.*?)^[ \t]*(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Commands:
+    """The commands by name; `words` are what follows the name."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+        self.by_name: Mapping[str, Callable[[Sequence[str]], None]] = {
+            name: getattr(self, name) for name in COMMANDS
+        }
+
+    def run(self, words: Sequence[str], line: str = "") -> None:
+        """Run one command; `line` is all that stands behind `%minimax`."""
+        if not words:
+            self.state()
+            return
+        command = self.by_name.get(words[0])
+        if command is None:
+            raise slips.no_command(words, line, COMMANDS)
+        command(words[1:])
+
+    def state(self) -> None:
+        """`%minimax`: who answers, with what settings, and what to try."""
+        options = self._session.options
+        print(f"Who answers: {self.who()}")
+        settings = (
+            f"model {options.model} · temperature {options.temperature:g} · top_p "
+            f"{options.top_p:g} · max_tokens {options.max_tokens} · thinking {options.thinking}"
+            + (f" · system {options.system!r}" if options.system else "")
+        )
+        print(plain(settings))
+        for name, conversation in self._session.conversations.items():
+            count = len(conversation.turns)
+            print(f"conversation {plain(name)}: {count} turn{'' if count == 1 else 's'}")
+        if hint := anthropic_hint(self._session.environ):
+            print(hint)
+        if _nesting_is_on():
+            print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
+        print(EXAMPLES)
+        if self._session.endpoint() is None:
+            self._list_demos()
+
+    def who(self) -> str:
+        """Who answers now, in a few words."""
+        endpoint = self._session.endpoint()
+        if endpoint is None:
+            chosen = "" if self._session.choice == "auto" else ", as chosen"
+            return f"the offline demo (no language model{chosen})"
+        key = "with a key" if endpoint.key else "without a key"
+        region = f", {REGIONS[endpoint.host]}" if endpoint.host in REGIONS else ""
+        return f"{endpoint.base_url} ({key}{region})"
+
+    def models(self, _words: Sequence[str]) -> None:
+        """`%minimax models`: what the server offers; the known names where nobody can be asked."""
+        if self._session.endpoint() is None:
+            print("Known models (the offline demo answers under any name):")
+            print("\n".join(f"  {name}" for name in MODELS))
+            return
+        offered = self._listed()
+        self._session.offered_models = offered
+        for name in offered:
+            is_used = name == self._session.options.model
+            print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
+
+    def key(self, words: Sequence[str]) -> None:
+        """`%minimax key`: ask for the key without showing it; it stays in memory only."""
+        if words:
+            raise slips.key_in_cell()
+        session = self._session
+        base_url = normalise_base_url(
+            session.environ.get("MINIMAX_BASE_URL", "").strip() or DEFAULT_BASE_URL
+        )
+        secret = clean_key(self._typed())
+        if secret is None:
+            raise UsageError("no key was given; nothing has changed")
+        before = session.typed_key, session.choice
+        session.typed_key = TypedKey(secret, Endpoint(base_url).host)
+        session.choice = "live"
+        try:
+            self._check(session.endpoint())
+        except (MiniMaxError, KeyboardInterrupt):
+            session.typed_key, session.choice = before
+            raise
+
+    def request(self, words: Sequence[str]) -> None:
+        """`%minimax request [N]`: the exact JSON that was sent last, or for turn N."""
+        if not words:
+            if self._session.last is None:
+                raise UsageError("nothing was sent yet")
+            print(request_text(self._session.last))
+            return
+        print(json_text(self._turn(words[0]).request))
+
+    def code(self, words: Sequence[str]) -> None:
+        """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
+        reply = self._turn(words[0]).reply if words else self._session.last_reply
+        if reply is None:
+            raise UsageError("there is no answer yet")
+        text = reply.text.replace("\r\n", "\n")
+        blocks = [
+            dedent(found["code"])
+            for found in _FENCE.finditer(text)
+            if found["language"].lower() in ("", "python", "py")
+        ]
+        if not blocks:
+            raise UsageError("the answer holds no Python code")
+        self._shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
+
+    def offline(self, _words: Sequence[str]) -> None:
+        """`%minimax offline`: the demo answers, on purpose."""
+        self._session.choice = "offline"
+        print(f"From now on {self.who()} answers. `%minimax live` goes back.")
+
+    def live(self, _words: Sequence[str]) -> None:
+        """`%minimax live`: a real server answers."""
+        before, self._session.choice = self._session.choice, "live"
+        try:
+            self._session.endpoint()
+        except MiniMaxError:
+            self._session.choice = before
+            raise
+        print(f"From now on {self.who()} answers.")
+
+    def _typed(self) -> str:
+        try:
+            return getpass.getpass("MiniMax API key (it is not shown or saved): ")
+        except (StdinNotImplementedError, EOFError):
+            raise UsageError(
+                "nobody is here to type a key",
+                next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
+            ) from None
+
+    def _check(self, endpoint: Endpoint | None) -> None:
+        """Try the key by listing the models, and say what it is good for."""
+        assert endpoint is not None
+        region = REGIONS.get(endpoint.host)
+        where = f"{endpoint.host} ({region})" if region else endpoint.host
+        try:
+            offered = self._listed()
+        except MiniMaxError as error:
+            if error.kind == "auth":
+                raise
+            print(f"The key is kept for {where}, unchecked: {plain(error.message)}.")
+            return
+        self._session.offered_models = offered
+        model = self._session.options.model
+        print(f"The key works at {where}; it stays in memory only.")
+        if offered and model not in offered:
+            print(
+                f"{model} is not served. The server offers: {plain(', '.join(offered))}\n"
+                f"  %minimax -m {plain(offered[0])}"
+            )
+        elif offered:
+            print(f"{model} is served.")
+
+    def _listed(self) -> list[str]:
+        endpoint = self._session.endpoint()
+        try:
+            return run_to_end(self._session.models())
+        except MiniMaxError as error:
+            error.next_steps = next_steps(error, endpoint)
+            raise
+
+    def _list_demos(self) -> None:
+        from mm_magic.transport.offline import DEMOS
+
+        print("The demo also has prompts to practise with:")
+        width = max(map(len, DEMOS))
+        print("\n".join(f"  {name:<{width}}  {text}" for name, text in DEMOS.items()))
+
+    def _turn(self, number: str) -> Turn:
+        name = self._session.options.conversation
+        turns = self._session.conversation(name).turns
+        for turn in turns:
+            if str(turn.number) == number:
+                return turn
+        known = ", ".join(str(turn.number) for turn in turns) or "none"
+        raise UsageError(f"conversation {name} has no turn {number!r}; its turns: {known}")
+
+
+def _nesting_is_on() -> bool:
+    return hasattr(asyncio, "_nest_patched")  # nest_asyncio2's own mark

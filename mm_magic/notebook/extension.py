@@ -1,0 +1,98 @@
+"""`%load_ext mm_magic` and `%unload_ext mm_magic`: what is put into IPython, and taken out."""
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Configurable
+
+from mm_magic.api import forget_session
+from mm_magic.api import session as shared_session
+from mm_magic.errors import MiniMaxError
+from mm_magic.notebook import completion
+from mm_magic.notebook.awaiting import keep_question_mark, misplaced, transformer
+from mm_magic.notebook.cell import running_cell
+from mm_magic.notebook.commands import Commands
+from mm_magic.notebook.formatting import ReplyFormatter
+from mm_magic.notebook.magics import Magics
+from mm_magic.notebook.traits import MiniMax
+from mm_magic.session import Session
+from mm_magic.settings import anthropic_hint
+
+_loaded: dict[InteractiveShell, "Extension"] = {}
+
+
+class Extension:
+    """All that this extension adds to one shell."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+        self._settings = MiniMax(session, config=shell.config)
+        self._replies = ReplyFormatter(shell)
+        self._magics = Magics(shell, session, self._settings, self._replies)
+        self._await = transformer(shell)
+        self._complete = completion.matcher(session, Commands(shell, session).by_name)
+
+    def put_in(self) -> None:
+        shell = self._shell
+        self._session.demo_allowed = True
+        self._configurables.append(self._settings)
+        shell.input_transformers_cleanup[:0] = [keep_question_mark, misplaced]
+        shell.input_transformers_post.append(self._await)
+        shell.events.register("pre_run_cell", self._begin_cell)
+        self._magics.register()
+        self._replies.register()
+        completion.register(shell, self._complete)
+        self._session.begin_cell(running_cell(shell).id)
+
+    def take_out(self) -> None:
+        shell = self._shell
+        self._session.demo_allowed = False
+        self._configurables.remove(self._settings)
+        shell.input_transformers_cleanup.remove(keep_question_mark)
+        shell.input_transformers_cleanup.remove(misplaced)
+        shell.input_transformers_post.remove(self._await)
+        shell.events.unregister("pre_run_cell", self._begin_cell)
+        self._magics.unregister()
+        self._replies.unregister()
+        completion.unregister(shell, self._complete)
+
+    def greeting(self) -> str:
+        """One line: who answers, and what to type next."""
+        try:
+            who = Commands(self._shell, self._session).who()
+        except MiniMaxError as error:
+            return f"mm_magic: {error.card()}"
+        is_demo = self._session.endpoint() is None
+        model = "" if is_demo else f"{self._session.options.model} at "
+        line = f"mm_magic: {model}{who} answers. Begin a cell with %%minimax."
+        hint = anthropic_hint(self._session.environ) if is_demo else None
+        return f"{line}\n{hint}" if hint else line
+
+    @property
+    def _configurables(self) -> list[Configurable]:
+        configurables: list[Configurable] = self._shell.configurables  # type: ignore[assignment]
+        return configurables  # what `%config` lists; IPython's annotation is too narrow
+
+    def _begin_cell(self, _info: object = None) -> None:
+        # A cell that a running cell starts, by `ip.run_cell`, is a part of that one.
+        if not self._shell.display_trap.is_active:
+            self._session.begin_cell(running_cell(self._shell).id)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Put the extension into the shell; nothing happens if it is there."""
+    if shell in _loaded:
+        return
+    extension = _loaded[shell] = Extension(shell, shared_session())
+    extension.put_in()
+    print(extension.greeting())
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take it out again, key, settings and turns included.
+
+    Only the nesting of event loops, if it was needed, stays.
+    """
+    extension = _loaded.pop(shell, None)
+    if extension is not None:
+        extension.take_out()
+        forget_session()

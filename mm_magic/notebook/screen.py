@@ -1,0 +1,59 @@
+"""Where a turn is drawn: the notebook page, a headless run's outputs, or the terminal."""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.notebook.cell import Audience
+
+if TYPE_CHECKING:
+    from mm_magic.rendering import Bundle
+
+
+class View(Protocol):
+    """Draws one reply. There is one for each audience."""
+
+    @property
+    def is_blank(self) -> bool: ...
+    def update(self, thinking: str, text: str) -> None: ...
+    def tick(self, waiting: str) -> None: ...
+    def thinking_done(self, title: str) -> None: ...
+    def finish(self, status: "Bundle") -> None: ...
+
+
+class Page:
+    """The displays of one reply under a cell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._prefix = uuid4().hex
+
+    def show(self, slot: str, bundle: "Bundle", *, update: bool) -> None:
+        self._shell.display_pub.publish(
+            dict(bundle),
+            transient={"display_id": f"{self._prefix}-{slot}"},
+            update=update,
+        )
+
+
+def view(shell: InteractiveShell, audience: Audience, *, hide_thinking: bool) -> View:
+    """The view for this audience. The Markdown parser is imported here, at the first drawing."""
+    from mm_magic.notebook.live import Final, Live
+    from mm_magic.notebook.terminal import Terminal
+
+    if audience == "page":
+        return Live(Page(shell), clock=time.monotonic, hide_thinking=hide_thinking)
+    if audience == "nobody":
+        return Final(Page(shell), hide_thinking=hide_thinking)
+    is_tty = sys.stdout.isatty()
+    return Terminal(_print, colour=is_tty, tty=is_tty, hide_thinking=hide_thinking)
+
+
+def _print(text: str) -> None:
+    # A file on Windows holds no emoji: a "?" there is better than a broken-off answer.
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()

@@ -1,0 +1,117 @@
+"""Likely slips in a cell, each with the right line where it can be guessed."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from mm_magic.errors import UsageError
+
+_TYPOGRAPHIC = re.compile("[“”„‟‘’‚‐-―−]")
+_BELOW = "The prompt goes on the lines below `%%minimax`."
+_KEY = re.compile(r"(sk-|eyJ)[\w.-]{8,}|[\w.-]{40,}")
+
+
+def check_one_cell(body: str) -> None:
+    """A second `%%minimax` inside the prompt: IPython reads only the first line."""
+    if re.search(r"^%%minimax\b", body, re.MULTILINE):
+        raise UsageError(
+            "there is a second %%minimax in this cell",
+            next_steps=(
+                "One cell is one turn: put the second prompt into a cell of its own.",
+                "If the line belongs to the prompt, add --literal to the first line.",
+            ),
+        )
+
+
+def check_first_line(text: str) -> None:
+    """`%%minimax` below other lines, or behind a space: IPython would not find the magic."""
+    if re.match(r"\s*\n*%%\w", text) and not re.match(r"\s*\n*[ \t]+%%minimax\b", text):
+        return
+    if re.search(r"^[ \t]*%%minimax\b", text, re.MULTILINE):
+        raise UsageError(
+            "%%minimax must begin the cell",
+            next_steps=("Put what stands before it, also a space, into a cell of its own.",),
+        )
+
+
+def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
+    """The error of words behind `%%minimax` that belong to no option."""
+    first = words[0]
+    if first.startswith("#"):
+        # Not the "#" of -s "C# expert": the one that begins a word.
+        options = re.split(rf"(?:^|\s){re.escape(first)}", line, maxsplit=1)[0]
+        right = f"%%minimax {options}".rstrip()
+        return UsageError(
+            "a comment can't stand behind %%minimax", next_steps=(f"Write: `{right}`",)
+        )
+    return UsageError(
+        f"{' '.join(words)!r} is not an option", next_steps=_meant(line, first, commands)
+    )
+
+
+def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
+    if _TYPOGRAPHIC.search(line):  # copied from a slide or a text
+        return ('Type quotes and hyphens anew: it takes " and -, not “ ” and –.', _BELOW)
+    if first in commands:
+        return (f"The command has one percent sign, and a cell of its own: `%minimax {first}`",)
+    if assigned := re.fullmatch(r"(\w+)=(\S*)", first):
+        name = assigned[1].replace("_", "-")
+        return (f"Write: `%%minimax --{name} {assigned[2]}`", _BELOW)
+    if system := re.search(r"(-s|--system)[ =]+([^\s\"'-][^\"']*?)(?=\s+--?[a-z]|$)", line):
+        return (
+            f'Text with spaces goes in double quotes: `{system[1]} "{system[2].strip()}"`',
+            _BELOW,
+        )
+    return (_BELOW,)
+
+
+def no_command(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
+    """The error of `%minimax …` with something that is no command: mostly a question."""
+    if len(words) == 1 and _KEY.fullmatch(words[0]):
+        return key_in_cell()
+    options = line[: line.index(words[0])].strip() if words[0] in line else ""
+    close = get_close_matches(words[0], commands, n=1)
+    guess = (f"Did you mean `%minimax {close[0]}`?",) if close else ()
+    return UsageError(
+        f"{' '.join(words)!r} is not a command of %minimax",
+        next_steps=(
+            *guess,
+            "To ask, use two percent signs, and put the prompt on the lines below:\n"
+            f"  {f'%%minimax {options}'.rstrip()}\n  {' '.join(words)}",
+            f"Commands: {', '.join(commands)}.",
+        ),
+    )
+
+
+def key_in_cell() -> UsageError:
+    """The error of a key that was typed into a cell; it is not repeated."""
+    return UsageError(
+        "the key does not belong in the cell, where it would be saved",
+        next_steps=(
+            "Run `%minimax key` alone and paste it into the masked field.",
+            "Then take it out of this cell, and save the notebook.",
+        ),
+    )
+
+
+def unclosed_quote(line: str) -> UsageError:
+    """The error of a quote without its end: `-s You're brief`, `-s 'Be brief`."""
+    found = re.search(r"(?:-s|--system)[ =]+([^\"]*'[^\"]*?)(\s+--?[a-z].*)?$", line)
+    step = "Put a text with an apostrophe in double quotes."
+    if found is not None:
+        text = found[1].removeprefix("'")
+        before, after = line[: found.start(1)], found[2] or ""
+        step = f'Write: `%%minimax {before}"{text}"{after}`'
+    return UsageError("a quote is opened and not closed", next_steps=(step,))
+
+
+def bad_option(message: str, options: Sequence[str]) -> UsageError:
+    """argparse's complaint in our words."""
+    help_step = "`%%minimax -h` lists the options."
+    if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
+        name = unknown[1].split("=")[0]
+        close = get_close_matches(name.lower(), options, n=1, cutoff=0.5)
+        guess = (f"Did you mean {close[0]}?",) if close else ()
+        return UsageError(f"there is no option {name}", next_steps=(*guess, help_step))
+    words = re.sub(r"^argument (?:\S*/)?-*(\S+): ", lambda m: f"{m[1].replace('-', '_')} ", message)
+    return UsageError(words, next_steps=(help_step,))

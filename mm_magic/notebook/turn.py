@@ -1,0 +1,159 @@
+"""One `%%minimax` cell: from its prompt to the reply under it."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation import Reply
+from mm_magic.errors import MiniMaxError
+from mm_magic.heartbeat import heartbeat
+from mm_magic.notebook.arguments import Arguments, check_no_words
+from mm_magic.notebook.cell import running_cell
+from mm_magic.notebook.screen import View, view
+from mm_magic.notebook.slips import check_one_cell
+from mm_magic.plain import plain
+from mm_magic.protocol.messages import JsonObject
+from mm_magic.session import Prepared, Run, Session, Step
+from mm_magic.template import braces_hint, fill
+
+if TYPE_CHECKING:
+    from mm_magic.transport.client import Retrying
+
+QUIET_SECONDS = 1.0
+"""After so long without anything new, the page says how long it has been waiting."""
+
+
+class Turn:
+    """A turn of one cell, ready to run. `reply` is what came, also where it was stopped."""
+
+    def __init__(
+        self, shell: InteractiveShell, session: Session, arguments: Arguments, line: str, body: str
+    ) -> None:
+        """Check the cell and build its request. Raises UsageError; sends nothing."""
+        check_no_words(arguments, line)
+        prompt, notes = body.strip("\n"), []
+        if not arguments.literal:
+            check_one_cell(body)
+            hint = braces_hint(prompt, shell.user_ns)
+            if hint and session.once("braces"):
+                notes.append(hint)
+            prompt = fill(prompt, shell.user_ns)
+        self._shell = shell
+        self._session = session
+        self._to = arguments.to
+        self._notes = notes
+        self.prepared = session.prepare(
+            prompt, arguments.options(session.options), alone=arguments.alone
+        )
+        self.reply: Reply | None = None
+
+    def dry_run(self) -> str:
+        """What would be sent, as JSON text."""
+        return request_text(self.prepared)
+
+    async def run(self) -> Reply:
+        """Send the request and draw what comes.
+
+        Raises MiniMaxError. When cancelled, what came stays under the cell, marked "stopped".
+        """
+        run = self._session.start(self.prepared)
+        drawn = view(
+            self._shell,
+            running_cell(self._shell).audience,
+            hide_thinking=self.prepared.options.hide_thinking,
+        )
+        try:
+            await self._draw(run, drawn)
+        except asyncio.CancelledError:
+            self._keep(drawn, run.stop())
+            raise
+        except MiniMaxError as error:
+            if error.reply is not None or not drawn.is_blank:  # else the error says it all
+                self._keep(drawn, run.reply("incomplete"))
+            raise
+        return self._keep(drawn, run.reply())
+
+    async def _draw(self, run: Run, drawn: View) -> None:
+        waiting = _Waiting(asyncio.get_running_loop().time)
+        is_thinking = False
+        with heartbeat(lambda: drawn.tick(waiting.sentence())):
+            async with aclosing(run.steps()) as steps:
+                async for step in steps:
+                    waiting.note(step)
+                    if not isinstance(step, Step):
+                        continue
+                    growth = step.growth
+                    drawn.update(growth.thinking, "")
+                    is_thinking = is_thinking or bool(growth.thinking)
+                    if is_thinking and growth.text:
+                        is_thinking = False
+                        drawn.thinking_done(thinking_title(run.reply()))
+                    drawn.update("", growth.text)
+
+    def _keep(self, drawn: View, reply: Reply) -> Reply:
+        """Draw the last form, and put the reply where the user asked for it."""
+        if reply.thinking and not reply.text:
+            drawn.thinking_done(thinking_title(reply))
+        drawn.finish(status_of(self.prepared, reply, self._notes))
+        self.reply = reply
+        if self._to is not None:
+            self._shell.user_ns[self._to] = reply
+        return reply
+
+
+class _Waiting:
+    """The sentence that tells what is being waited for, and for how long."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._retry: Retrying | None = None
+
+    def note(self, step: "Step | Retrying") -> None:
+        """Something came."""
+        self._since = self._clock()
+        self._retry = None if isinstance(step, Step) else step
+
+    def sentence(self) -> str:
+        seconds = self._clock() - self._since
+        retry = self._retry
+        if retry is not None and seconds < retry.delay:
+            left = math.ceil(retry.delay - seconds)
+            return f"busy, trying again in {left} s ({retry.attempt} of {retry.retries})"
+        return f"waiting, {int(seconds)} s" if seconds >= QUIET_SECONDS else ""
+
+
+def thinking_title(reply: Reply) -> str:
+    seconds = reply.thinking_seconds
+    return "Thinking" if seconds is None else f"Thinking ({seconds:.1f} s)"
+
+
+def status_of(prepared: Prepared, reply: Reply, notes: list[str]) -> dict[str, object]:
+    """The last display of a turn: the status line, and the turn itself as JSON."""
+    from mm_magic.rendering import status_bundle
+    from mm_magic.saved import saved_turn
+    from mm_magic.status import status_notes, status_parts
+
+    return status_bundle(
+        status_parts(prepared, reply),
+        [*status_notes(prepared, reply), *notes],
+        saved_turn(prepared, reply),
+    )
+
+
+def request_text(prepared: Prepared) -> str:
+    """The request as it goes over the wire, without its headers, where the key is."""
+    endpoint = prepared.endpoint
+    where = f"POST {endpoint.base_url}/v1/messages" if endpoint else "To the offline demo:"
+    return f"{where}\n{json_text(prepared.request.to_body())}"
+
+
+def json_text(value: JsonObject) -> str:
+    """Exact JSON that is fit for a terminal: what would act there is written as an escape."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(char if plain(char) == char else json.dumps(char)[1:-1] for char in text)
