@@ -1,0 +1,284 @@
+"""A real JupyterLab server, and its page in a real browser, as a test sees them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import (
+    Browser,
+    Dialog,
+    Locator,
+    Page,
+    Playwright,
+    Route,
+    ViewportSize,
+    expect,
+)
+
+from mm_magic.__main__ import write_page_config
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SIZE: ViewportSize = {"width": 1280, "height": 900}
+SECONDS = 60
+MILLISECONDS = SECONDS * 1000
+expect.set_options(timeout=MILLISECONDS / 2)
+
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+
+class Server:
+    """A JupyterLab server with settings, kernels and notebooks in a folder of its own."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.notebooks = folder / "notebooks"
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def write(self, name: str, sources: Sequence[str]) -> None:
+        """Make a notebook of code cells."""
+        cells: list[dict[str, Any]] = [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"cell-{number}",
+                "metadata": {},
+                "outputs": [],
+                "source": source,
+            }
+            for number, source in enumerate(sources)
+        ]
+        spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        notebook = {
+            "cells": cells,
+            "metadata": {"kernelspec": spec, "language_info": {"name": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        (self.notebooks / name).write_text(json.dumps(notebook), "utf-8")
+
+    def read(self, name: str) -> Any:
+        """The notebook file as JSON."""
+        return json.loads((self.notebooks / name).read_text("utf-8"))
+
+    def ask(self, method: str, path: str) -> bytes:
+        """One request to the server's API. Raises OSError while nobody listens."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        try:
+            connection.request(method, path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+    def stop_kernels(self) -> None:
+        """End all sessions, and with them their kernels."""
+        for session in json.loads(self.ask("GET", "/api/sessions")):
+            self.ask("DELETE", f"/api/sessions/{session['id']}")
+
+
+@contextmanager
+def jupyterlab(folder: Path, port: int) -> Iterator[Server]:
+    """Run a server until the block ends. No setting and no key of the user's reaches it."""
+    server = Server(folder, port)
+    server.notebooks.mkdir()
+    write_page_config(folder)
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "-y"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
+        f"--ServerApp.root_dir={server.notebooks}",
+        *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
+    ]
+    log = folder / "server.log"
+    with (
+        log.open("w") as out,
+        subprocess.Popen(command, env=_environment(folder), stdout=out, stderr=out) as process,
+    ):
+        try:
+            _wait_for(server, process, log)
+            yield server
+            server.stop_kernels()
+        finally:
+            process.terminate()
+            process.wait(SECONDS)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    hidden = ("JUPYTER", "IPYTHON", "MINIMAX_", "ANTHROPIC_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    own |= {"JUPYTER_CONFIG_PATH": str(folder), "IPYTHONDIR": str(folder / "IPYTHON")}
+    return {**kept, **own, "HOME": str(folder)}
+
+
+def _wait_for(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    limit = time.monotonic() + SECONDS
+    while time.monotonic() < limit and process.poll() is None:
+        with suppress(OSError):
+            server.ask("GET", "/api/status")
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+    raise AssertionError(f"JupyterLab did not start: {log.read_text()}")
+
+
+def start_chromium(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@contextmanager
+def new_lab(
+    browser: Browser, server: Server, *, size: ViewportSize = SIZE, scale: int = 1
+) -> Iterator["Lab"]:
+    """A page in a browser context of its own. It must have asked no other machine for anything."""
+    context = browser.new_context(viewport=size, device_scale_factor=scale)
+    lab = Lab(context.new_page(), server)
+    try:
+        yield lab
+        assert lab.outside == []
+    finally:
+        context.close()
+        server.stop_kernels()
+
+
+class Lab:
+    """One page with a notebook open. Cells are numbered from 0. All waiting is for events."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page = page
+        self.server = server
+        self.name = ""
+        self.outside: list[str] = []
+        """Addresses on other machines that the page asked for; they were refused."""
+        self.dialogs: list[str] = []
+        """What `alert` and its kind said: the mark of a script that ran."""
+        page.set_default_timeout(MILLISECONDS)
+        page.route(re.compile(r"^(?!http://127\.0\.0\.1:)(?!data:)(?!blob:)"), self._refuse)
+        page.on("dialog", self._dismiss)
+
+    def _refuse(self, route: Route) -> None:
+        self.outside.append(route.request.url)
+        route.abort()
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def open(self, name: str, sources: Sequence[str] | None = None) -> None:
+        """Show a notebook, made of `sources` if given, and wait until its kernel is idle."""
+        if sources is not None:
+            self.server.write(name, sources)
+        self.name = name
+        self.page.goto(f"{self.server.url}/lab/tree/{name}?reset")
+        self._wait_for_kernel()
+
+    def reload(self) -> None:
+        """Load the page again: what is shown comes from the file then."""
+        self.page.reload()
+        self._wait_for_kernel()
+
+    def _wait_for_kernel(self) -> None:
+        self.page.wait_for_function(
+            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session"
+            "?.kernel?.status === 'idle'"
+        )
+        expect(self.cell(0)).to_be_visible()
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        """Run one of JupyterLab's commands to its end."""
+        self.page.evaluate(
+            "async ([name, args]) => { await jupyterapp.commands.execute(name, args) }",
+            [name, arguments or {}],
+        )
+
+    def start(self, number: int) -> None:
+        """Run a cell, without waiting for its end."""
+        self._activate(number)
+        self._start("notebook:run-cell")
+
+    def start_all(self) -> None:
+        self._start("notebook:run-all-cells")
+
+    def _start(self, name: str) -> None:
+        self.page.evaluate(
+            """name => {
+                window.mmRunning = true;
+                jupyterapp.commands.execute(name).finally(() => { window.mmRunning = false; });
+            }""",
+            name,
+        )
+
+    def _activate(self, number: int) -> None:
+        self.page.evaluate(
+            "n => { jupyterapp.shell.currentWidget.content.activeCellIndex = n }", number
+        )
+
+    def wait(self) -> None:
+        """Wait for the end of what was started."""
+        self.page.wait_for_function("() => window.mmRunning === false")
+
+    def run(self, *numbers: int) -> None:
+        """Run cells one after another, each to its end."""
+        for number in numbers:
+            self.start(number)
+            self.wait()
+
+    def stop_button(self) -> Locator:
+        """■ in the notebook's toolbar."""
+        return self.page.locator("jp-button[data-command='notebook:interrupt-kernel']")
+
+    def open_kernel_menu(self) -> None:
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        expect(self.interrupt_item()).to_be_visible()
+
+    def interrupt_item(self) -> Locator:
+        """In the open menu: Kernel > Interrupt Kernel."""
+        return self.page.get_by_role("menuitem", name="Interrupt Kernel")
+
+    def save(self) -> Any:
+        """Save, and return the file's JSON."""
+        self.command("docmanager:save")
+        return self.server.read(self.name)
+
+    def set_theme(self, theme: str) -> None:
+        """`theme` is "light" or "dark"."""
+        self.command("apputils:change-theme", {"theme": THEMES[theme]})
+        expect(self.page.locator("body")).to_have_attribute(
+            "data-jp-theme-light", str(theme == "light").lower()
+        )
+
+    def cell(self, number: int) -> Locator:
+        return self.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{number}']")
+
+    def output(self, number: int) -> Locator:
+        """All that is shown under a cell."""
+        return self.cell(number).locator(".jp-OutputArea-output")
+
+    def thinking(self, number: int) -> Locator:
+        return self.cell(number).locator("details.mm-thinking")
+
+    def answer(self, number: int) -> Locator:
+        return self.cell(number).locator(".mm-answer")
+
+    def status(self, number: int) -> Locator:
+        return self.cell(number).locator(".mm-status").last
+
+    def prompt(self, number: int) -> Locator:
+        """`[3]:` of a cell that ran, `[*]:` of one that runs, `[ ]:` of one that didn't."""
+        return self.cell(number).locator(".jp-InputPrompt")

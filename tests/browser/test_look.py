@@ -1,0 +1,51 @@
+"""Themes, and text that is drawn dim."""
+
+from playwright.sync_api import Locator, expect
+
+from browser.lab import Lab
+
+DIM_CONTRAST = 4.5
+"""Least contrast of small text: WCAG 2.2, success criterion 1.4.3."""
+
+# Opacity is taken as mixing with the background, up the tree to the first opaque one.
+CONTRAST = """element => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    let opacity = 1, behind = null;
+    for (let part = element; part && !behind; part = part.parentElement) {
+        const style = getComputedStyle(part);
+        opacity *= Number(style.opacity);
+        const [red, green, blue, alpha = 1] = numbers(style.backgroundColor);
+        if (alpha === 1) behind = [red, green, blue];
+    }
+    const [red, green, blue, alpha = 1] = numbers(getComputedStyle(element).color);
+    opacity *= alpha;
+    const seen = [red, green, blue].map((part, n) => part * opacity + behind[n] * (1 - opacity));
+    const light = colour => {
+        const [r, g, b] = colour.map(part => {
+            const share = part / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const [low, high] = [light(seen), light(behind)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+}"""
+
+
+def contrast(text: Locator) -> float:
+    """The contrast ratio of a text to what is behind it, from 1 to 21."""
+    expect(text).to_be_visible()
+    ratio: float = text.evaluate(CONTRAST)
+    return ratio
+
+
+def test_dim_text_can_be_read(lab: Lab) -> None:
+    """Thinking and status are dimmer than the answer, with the contrast that WCAG asks for."""
+    lab.open("look.ipynb", ["%load_ext mm_magic", "%%minimax\nWhy?"])
+    lab.run(0, 1)
+    lab.thinking(1).locator("summary").click()
+    for theme in ("dark", "light"):  # the server keeps the last one for the tests to come
+        lab.set_theme(theme)
+        answer = contrast(lab.answer(1).locator("p").first)
+        for dim in (lab.thinking(1).locator("p").first, lab.status(1).locator("small")):
+            assert DIM_CONTRAST <= contrast(dim) < answer
