@@ -1,0 +1,87 @@
+"""The README's claims that a program can check. `python tests/test_readme.py` mends its table."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from mm_magic.errors import Kind
+from mm_magic.notebook.arguments import option_rows
+from mm_magic.transport.offline import DEMOS
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BEGIN = "<!-- options: made by tests/test_readme.py -->\n"
+END = "<!-- end of options -->"
+
+
+def options_table() -> str:
+    """The table of options as the README must have it."""
+    rows = "\n".join(f"| `{names}` | {meaning} |" for names, meaning in option_rows())
+    return f"| option | meaning |\n| --- | --- |\n{rows}\n"
+
+
+def section(title: str) -> str:
+    """The README's text under a heading."""
+    return README.read_text("utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def project() -> dict[str, object]:
+    """The `[project]` table of pyproject.toml."""
+    table: dict[str, object] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[
+        "project"
+    ]
+    return table
+
+
+def test_options() -> None:
+    """The README lists exactly the options of `%%minimax`; running this file mends it."""
+    shown = README.read_text("utf-8").split(BEGIN)[1].split(END)[0]
+    assert shown == options_table()
+
+
+def test_commands() -> None:
+    """The README lists exactly the commands of `%minimax`."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from mm_magic.notebook.commands import Commands
+    from mm_magic.session import Session
+
+    commands = Commands(InteractiveShell.instance(), Session({})).by_name
+    shown = set(re.findall(r"^\| `%minimax ([a-z]+)", section("Commands"), re.MULTILINE))
+    assert shown == set(commands)
+
+
+def test_dependencies() -> None:
+    """The README gives a reason for each run-time dependency, and for nothing else."""
+    declared = project()["dependencies"]
+    assert isinstance(declared, list)
+    names = {re.split(r"[<>=]", text)[0] for text in declared}
+    shown = set(re.findall(r"^\| ([a-z][a-z0-9-]+) \|", section("Dependencies"), re.MULTILINE))
+    assert shown - {"package"} == names
+
+
+def test_kinds() -> None:
+    """The README lists every kind of error."""
+    from typing import get_args
+
+    shown = set(
+        re.findall(r"`([a-z_]+)`", section("Errors").split(".kind` is one of")[1].split(";")[0])
+    )
+    assert shown == set(get_args(Kind))
+
+
+def test_demos() -> None:
+    """The README lists every practice prompt of the demo."""
+    assert set(re.findall(r"`(demo [^`]+)`", section("Errors"))) == set(DEMOS)
+
+
+def test_links() -> None:
+    """Every file that the README points to exists."""
+    targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text("utf-8"))
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+if __name__ == "__main__":
+    text = README.read_text("utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    README.write_text(f"{before}{BEGIN}{options_table()}{END}{after}", "utf-8")
