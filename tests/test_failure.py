@@ -61,6 +61,13 @@ def body(message: str, **more: object) -> bytes:
     return json.dumps(wire).encode()
 
 
+def test_code_in_quotes_in_an_error_counts() -> None:
+    """A `base_resp` is read in one way, with its number as text, too, also in an error."""
+    error = classify_error({"base_resp": {"status_code": "1002", "status_msg": "slow down"}})
+
+    assert (error.code, error.kind, error.retryable) == (1002, "rate_limit", True)
+
+
 def test_the_table_holds_every_code() -> None:
     """Every known code has its row here."""
     assert CODES.keys() == {code for code, *_ in TABLE}

@@ -12,7 +12,6 @@ from mm_magic.errors import Kind, MiniMaxError, NetworkError, ProtocolError, Ser
 from mm_magic.protocol.messages import (
     BaseResp,
     JsonObject,
-    as_count,
     as_object,
     as_optional_text,
     as_text,
@@ -205,8 +204,8 @@ def _code_in(message: str, wire: JsonObject) -> int | None:
     for group in _CODE.findall(message):
         if int(group) in CODES:
             return int(group)
-    code = as_count(as_object(wire.get("base_resp")).get("status_code"))
-    return code if code in CODES else None
+    base_resp = BaseResp.from_wire(wire.get("base_resp"))
+    return base_resp.status_code if base_resp and base_resp.status_code in CODES else None
 
 
 def _message(wire: JsonObject) -> str:
