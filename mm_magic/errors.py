@@ -88,7 +88,7 @@ class MiniMaxError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
     def redact(self, secret: str) -> None:
-        """Take `secret` out of all words: a server may repeat the key that it got."""
+        """Take `secret` out of all words."""
         if not secret:
             return
         self.message = self.message.replace(secret, "…")

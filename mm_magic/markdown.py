@@ -111,8 +111,12 @@ def fragment(text: str, *, typeset: bool = True) -> str:
 
 def as_text(text: str) -> str:
     """Return untrusted text as a safe paragraph in which nothing is Markdown."""
-    lines = escape(plain(text).strip("\n"), quote=False).split("\n")
-    return f'<p dir="auto">{"<br>".join(lines)}</p>\n'
+    return f'<p dir="auto">{escaped(text.strip(chr(10)))}</p>\n'
+
+
+def escaped(text: str) -> str:
+    """Return untrusted text as safe HTML on the lines that it has."""
+    return escape(plain(text), quote=False).replace("\n", "<br>")
 
 
 def _take_math(text: str) -> tuple[str, list[str]]:

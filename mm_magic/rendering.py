@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from mm_magic.blocks import Blocks
 from mm_magic.formulas import CONTAINERS, UNSAFE_TEX, closes, marker
-from mm_magic.markdown import IGNORE, to_html, wrap
+from mm_magic.markdown import IGNORE, escaped, to_html, wrap
 from mm_magic.plain import plain
 
 Bundle = dict[str, object]
@@ -50,13 +49,10 @@ def growing_thinking(text: str, title: str) -> Bundle:
 
 def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
     paragraphs = re.split(r"\n[ \t]*\n\s*", plain(text).strip("\n"))
-    body = "".join(
-        f'<p dir="auto">{escape(part, quote=False).replace(chr(10), "<br>")}</p>'
-        for part in paragraphs
-    )
+    body = "".join(f'<p dir="auto">{escaped(part)}</p>' for part in paragraphs)
     state = " open" if is_open else ""
     return (
-        f'<details class="mm-thinking {IGNORE}"{state}><summary>{_text(title)}</summary>'
+        f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
         f'<div style="{_DIM};margin-left:1em;white-space:pre-wrap">{body}</div>'
         "</details>"
     )
@@ -115,7 +111,7 @@ def answer_bundle(page: str) -> Bundle:
 
 def growing_answer(html: str, waiting: str = "") -> Bundle:
     """Return a part of an answer that still grows, from safe HTML and a line on what it awaits."""
-    line = f'<p style="{_DIM}"><small>{_text(waiting)}</small></p>' if waiting else ""
+    line = f'<p style="{_DIM}"><small>{escaped(waiting)}</small></p>' if waiting else ""
     return {"text/html": wrap(html + line), "text/plain": plain(waiting) or "…"}
 
 
@@ -169,7 +165,7 @@ def status_bundle(
 ) -> Bundle:
     """Return the quiet line under an answer, its notes below it, and the turn as JSON if given."""
     lines = [line for line in (" · ".join(parts), *notes) if line]
-    shown = "<br>".join(_text(line) for line in lines)
+    shown = "<br>".join(escaped(line) for line in lines)
     bundle: Bundle = {
         "text/html": f'<div class="mm-status {IGNORE}" style="{_DIM}" dir="auto">'
         f"<small>{shown}</small></div>",
@@ -183,7 +179,3 @@ def status_bundle(
 def line_bundle(text: str) -> Bundle:
     """Return one quiet line by itself."""
     return status_bundle([text], [], None)
-
-
-def _text(text: str) -> str:
-    return escape(plain(text), quote=False).replace("\n", "<br>")

@@ -170,7 +170,7 @@ class Session:
         except TimeoutError:
             raise silent(f"it gave no list of models within {LIST_SECONDS:g} s") from None
         except MiniMaxError as error:
-            error.redact(endpoint.key.reveal() if endpoint.key else "")
+            _redact(error, endpoint)
             raise
 
     def client(self) -> "Client":
@@ -234,12 +234,15 @@ class Session:
 
 @dataclass(slots=True)
 class Run:
-    """One turn on its way. `steps` drives it; `reply` is what has come so far."""
+    """One turn on its way. `steps` drives it; `reply` is what has come so far.
+
+    `thinking_seconds` is how long it has thought, None if it has not, or nobody can tell.
+    """
 
     session: Session
     prepared: Prepared
+    thinking_seconds: float | None = None
     _accumulator: Accumulator = field(default_factory=Accumulator)
-    _thinking_seconds: float | None = None
     _is_thinking: bool = False
 
     async def steps(self) -> AsyncGenerator["Step | Retrying", None]:
@@ -277,7 +280,7 @@ class Run:
             message=self._accumulator.message(),
             status=status,
             backend=self.prepared.backend,
-            thinking_seconds=self._thinking_seconds,
+            thinking_seconds=self.thinking_seconds,
         )
 
     def stop(self) -> Reply:
@@ -296,12 +299,18 @@ class Run:
             with suppress(MiniMaxError):
                 offered = await self.session.models()
         error.next_steps = next_steps(error, endpoint, offered)
-        if endpoint is not None and endpoint.key is not None:
-            error.redact(endpoint.key.reveal())
+        if endpoint is not None:
+            _redact(error, endpoint)
         return error
 
     def _time_thinking(self, seconds: float, growth: Growth) -> None:
         """Thinking lasts from the request to the first text; unknown if both came in one read."""
         if self._is_thinking or (growth.thinking and not growth.text):
             self._is_thinking = not growth.text
-            self._thinking_seconds = seconds
+            self.thinking_seconds = seconds
+
+
+def _redact(error: MiniMaxError, endpoint: Endpoint) -> None:
+    """A server may repeat the key that it got: no error shows it."""
+    if endpoint.key is not None:
+        error.redact(endpoint.key.reveal())

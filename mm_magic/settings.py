@@ -112,17 +112,22 @@ def choose_endpoint(
     wanted = _choice_of(environ) if choice == "auto" else choice
     if wanted == "offline":
         return None
-    given_url = environ.get("MINIMAX_BASE_URL", "").strip()
-    base_url = normalise_base_url(given_url or DEFAULT_BASE_URL)
-    key = _key_for(base_url, environ, typed)
-    if key is None and not given_url:
+    keyless = keyless_endpoint(environ)
+    key = _key_for(keyless.host, environ, typed)
+    if key is None:
+        if _given_url(environ):
+            return keyless
         if wanted == "auto" and demo_allowed:
             return None
         raise no_key_error(has_magics=demo_allowed)
-    endpoint = Endpoint(base_url, key)
-    if key is not None:
-        _check_key_may_go(endpoint, environ)
+    endpoint = Endpoint(keyless.base_url, key)
+    _check_key_may_go(endpoint, environ)
     return endpoint
+
+
+def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
+    """The server that the environment names, or MiniMax's; without a key."""
+    return Endpoint(normalise_base_url(_given_url(environ) or DEFAULT_BASE_URL))
 
 
 def no_key_error(*, has_magics: bool) -> MiniMaxError:
@@ -208,9 +213,13 @@ def _choice_of(environ: Mapping[str, str]) -> Choice:
     return "auto"
 
 
-def _key_for(base_url: str, environ: Mapping[str, str], typed: TypedKey | None) -> Secret | None:
+def _given_url(environ: Mapping[str, str]) -> str:
+    return environ.get("MINIMAX_BASE_URL", "").strip()
+
+
+def _key_for(host: str, environ: Mapping[str, str], typed: TypedKey | None) -> Secret | None:
     """The key that was typed for this host, else the environment's."""
-    if typed is not None and typed.host == urlsplit(base_url).hostname:
+    if typed is not None and typed.host == host:
         return typed.key
     if key := clean_key(environ.get("MINIMAX_API_KEY", "")):
         return key
@@ -230,7 +239,7 @@ def _key_for(base_url: str, environ: Mapping[str, str], typed: TypedKey | None) 
 def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
     """A key goes over https or to this machine, or to a host that the environment trusts."""
     trusted = environ.get("MINIMAX_TRUSTED_HTTP", "").replace(",", " ").split()
-    if endpoint.base_url.startswith("https://") or endpoint.is_loopback or endpoint.host in trusted:
+    if endpoint.is_https or endpoint.is_loopback or endpoint.host in trusted:
         return
     raise UsageError(
         f"the key is not sent to {endpoint.host} over plain http, where others can read it",

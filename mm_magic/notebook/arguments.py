@@ -102,19 +102,14 @@ def check_no_words(arguments: Arguments, line: str) -> None:
 
 
 def help_text() -> str:
-    """The options as `%%minimax -h` and the README show them."""
-    rows = []
-    for action in _PARSER._actions:
-        if action.help == argparse.SUPPRESS:
-            continue
-        names = ", ".join(action.option_strings)
-        rows.append((f"{names} {action.metavar}" if action.metavar else names, action.help or ""))
+    """The options as `%%minimax -h` shows them."""
+    rows = option_rows()
     width = max(len(names) for names, _ in rows)
     return "\n".join(f"  {names:<{width}}  {text}" for names, text in rows)
 
 
 def option_rows() -> list[tuple[str, str]]:
-    """Names and meaning of each option, for the README's table."""
+    """Names and meaning of each option, for the help and the README's table."""
     return [
         (" ".join(filter(None, (", ".join(a.option_strings), a.metavar))), a.help or "")  # type: ignore[arg-type]
         for a in _PARSER._actions

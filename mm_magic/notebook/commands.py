@@ -20,11 +20,10 @@ from mm_magic.notebook.turn import json_text, request_text
 from mm_magic.plain import plain
 from mm_magic.session import Session
 from mm_magic.settings import (
-    DEFAULT_BASE_URL,
     TypedKey,
     anthropic_hint,
     clean_key,
-    normalise_base_url,
+    keyless_endpoint,
 )
 from mm_magic.transport.endpoint import REGIONS, Endpoint
 
@@ -54,11 +53,8 @@ class Commands:
             name: getattr(self, name) for name in COMMANDS
         }
 
-    def run(self, words: Sequence[str], line: str = "") -> None:
-        """Run one command; `line` is all that stands behind `%minimax`."""
-        if not words:
-            self.state()
-            return
+    def run(self, words: Sequence[str], line: str) -> None:
+        """Run the command that `words` begins with; `line` is all behind `%minimax`."""
         command = self.by_name.get(words[0])
         if command is None:
             raise slips.no_command(words, line, COMMANDS)
@@ -101,9 +97,7 @@ class Commands:
             print("Known models (the offline demo answers under any name):")
             print("\n".join(f"  {name}" for name in MODELS))
             return
-        offered = self._listed()
-        self._session.offered_models = offered
-        for name in offered:
+        for name in self._listed():
             is_used = name == self._session.options.model
             print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
 
@@ -112,14 +106,12 @@ class Commands:
         if words:
             raise slips.key_in_cell()
         session = self._session
-        base_url = normalise_base_url(
-            session.environ.get("MINIMAX_BASE_URL", "").strip() or DEFAULT_BASE_URL
-        )
+        host = keyless_endpoint(session.environ).host
         secret = clean_key(self._typed())
         if secret is None:
             raise UsageError("no key was given; nothing has changed")
         before = session.typed_key, session.choice
-        session.typed_key = TypedKey(secret, Endpoint(base_url).host)
+        session.typed_key = TypedKey(secret, host)
         session.choice = "live"
         try:
             self._check(session.endpoint())
@@ -187,7 +179,6 @@ class Commands:
                 raise
             print(f"The key is kept for {where}, unchecked: {plain(error.message)}.")
             return
-        self._session.offered_models = offered
         model = self._session.options.model
         print(f"The key works at {where}; it stays in memory only.")
         if offered and model not in offered:
@@ -201,10 +192,12 @@ class Commands:
     def _listed(self) -> list[str]:
         endpoint = self._session.endpoint()
         try:
-            return run_to_end(self._session.models())
+            offered = run_to_end(self._session.models())
         except MiniMaxError as error:
             error.next_steps = next_steps(error, endpoint)
             raise
+        self._session.offered_models = offered
+        return offered
 
     def _list_demos(self) -> None:
         from mm_magic.transport.offline import DEMOS

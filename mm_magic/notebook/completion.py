@@ -1,6 +1,6 @@
 """Tab on a `%minimax` or `%%minimax` line: options, commands, models, words of an option."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from IPython.core.completer import (
     CompletionContext,
@@ -11,15 +11,14 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.catalog import MODELS
-from mm_magic.notebook.arguments import OPTIONS
+from mm_magic.notebook.arguments import COMMANDS, OPTIONS
 from mm_magic.session import Session
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
 
 
-def matcher(session: Session, commands: Iterable[str]) -> Matcher:
+def matcher(session: Session) -> Matcher:
     """For `ip.Completer.custom_matchers`. It keeps other completions out of the magic's line."""
-    names = sorted(commands)
 
     def complete(context: CompletionContext) -> SimpleMatcherResult:
         line = context.line_with_cursor.split("\n")[0][: context.cursor_position]
@@ -28,7 +27,8 @@ def matcher(session: Session, commands: Iterable[str]) -> Matcher:
             return {"completions": []}
         *before, fragment = rest.split(" ")
         previous = next((word for word in reversed(before) if word), "")
-        found = _candidates(session, previous, [] if head == "%%minimax" or any(before) else names)
+        may_be_command = head == "%minimax" and not any(before)
+        found = _candidates(session, previous, sorted(COMMANDS) if may_be_command else [])
         return {
             "completions": [
                 SimpleCompletion(text=text, type="magic")
@@ -54,7 +54,7 @@ def unregister(shell: InteractiveShell, complete: Matcher) -> None:
         shell.Completer.custom_matchers.remove(complete)
 
 
-def _candidates(session: Session, previous: str, commands: list[str]) -> list[str]:
+def _candidates(session: Session, previous: str, commands: Sequence[str]) -> list[str]:
     """What may stand behind the word `previous`."""
     match previous.replace("_", "-"):
         case "-m" | "--model":

@@ -27,9 +27,10 @@ class Extension:
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell)
-        self._magics = Magics(shell, session, self._settings, self._replies)
+        self._commands = Commands(shell, session)
+        self._magics = Magics(shell, session, self._settings, self._replies, self._commands)
         self._await = transformer(shell)
-        self._complete = completion.matcher(session, Commands(shell, session).by_name)
+        self._complete = completion.matcher(session)
 
     def put_in(self) -> None:
         shell = self._shell
@@ -58,7 +59,7 @@ class Extension:
     def greeting(self) -> str:
         """One line: who answers, and what to type next."""
         try:
-            who = Commands(self._shell, self._session).who()
+            who = self._commands.who()
         except MiniMaxError as error:
             return f"mm_magic: {error.card()}"
         is_demo = self._session.endpoint() is None

@@ -62,7 +62,7 @@ class ReplyFormatter:
         page = Page(self._shell)
         bundles = [answer_bundle(text) for text in answer_pages(reply.text)]
         if reply.thinking:
-            title = thinking_title(reply)
+            title = thinking_title(reply.thinking_seconds)
             bundles.insert(0, thinking_bundle(reply.thinking, title, is_open=False))
         for number, bundle in enumerate(bundles):
             page.show(str(number), bundle, update=False)

@@ -46,12 +46,13 @@ class Magics:
         session: Session,
         settings: MiniMax,
         replies: ReplyFormatter,
+        commands: Commands,
     ) -> None:
         self._shell = shell
         self._session = session
         self._settings = settings
         self._replies = replies
-        self._commands = Commands(shell, session)
+        self._commands = commands
 
     def register(self) -> None:
         @no_var_expand
@@ -85,7 +86,7 @@ class Magics:
             with _stop_in_one_line():
                 self._command(arguments, line)
         elif arguments == Arguments():
-            self._commands.run(())
+            self._commands.state()
         else:
             self._set_defaults(arguments)
 

@@ -87,18 +87,19 @@ class Turn:
                     waiting.note(step)
                     if not isinstance(step, Step):
                         continue
-                    growth = step.growth
-                    drawn.update(growth.thinking, "")
-                    is_thinking = is_thinking or bool(growth.thinking)
-                    if is_thinking and growth.text:
-                        is_thinking = False
-                        drawn.thinking_done(thinking_title(run.reply()))
-                    drawn.update("", growth.text)
+                    if step.growth.thinking:
+                        is_thinking = True
+                        drawn.update(step.growth.thinking, "")
+                    if step.growth.text:
+                        if is_thinking:
+                            is_thinking = False
+                            drawn.thinking_done(thinking_title(run.thinking_seconds))
+                        drawn.update("", step.growth.text)
 
     def _keep(self, drawn: View, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
         if reply.thinking and not reply.text:
-            drawn.thinking_done(thinking_title(reply))
+            drawn.thinking_done(thinking_title(reply.thinking_seconds))
         drawn.finish(status_of(self.prepared, reply, self._notes))
         self.reply = reply
         if self._to is not None:
@@ -128,8 +129,7 @@ class _Waiting:
         return f"waiting, {int(seconds)} s" if seconds >= QUIET_SECONDS else ""
 
 
-def thinking_title(reply: Reply) -> str:
-    seconds = reply.thinking_seconds
+def thinking_title(seconds: float | None) -> str:
     return "Thinking" if seconds is None else f"Thinking ({seconds:.1f} s)"
 
 
