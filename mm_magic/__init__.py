@@ -11,7 +11,6 @@ From Python: `import mm_magic as mm; reply = mm.ask("Why is the sky blue?"); pri
 from typing import TYPE_CHECKING
 
 from mm_magic.api import ask, ask_async
-from mm_magic.conversation import Reply
 from mm_magic.errors import (
     MiniMaxError,
     NetworkError,
@@ -20,6 +19,7 @@ from mm_magic.errors import (
     Stopped,
     UsageError,
 )
+from mm_magic.reply import Reply
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

@@ -4,10 +4,10 @@ from functools import cache
 from threading import Lock
 from typing import TypedDict, Unpack
 
-from mm_magic.conversation import Reply
 from mm_magic.driving import run_to_end
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request import Thinking
+from mm_magic.reply import Reply
 from mm_magic.session import Session
 
 _first_use = Lock()

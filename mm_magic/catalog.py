@@ -28,6 +28,11 @@ MODELS: Mapping[str, Price] = {
     "MiniMax-M3.1-Flash": Price(0.15, 0.60, 0.015, None),
 }
 
+WINDOWS: Mapping[str, int] = dict.fromkeys(
+    ("MiniMax-M2.7", "MiniMax-M2.7-highspeed", "MiniMax-M2.5", "MiniMax-M2.1"), 204_800
+)
+"""Tokens that a request and its answer may have together; a model that isn't here has no limit."""
+
 
 def cost(model: str | None, usage: Usage) -> float | None:
     """The price of one request in USD, or None where price or usage is not known."""
@@ -44,3 +49,10 @@ def cost(model: str | None, usage: Usage) -> float | None:
         + written * (price.cache_write or 0.0)
     )
     return total / 1_000_000
+
+
+def dollars(amount: float | None) -> str:
+    """An amount of USD as it is shown; "—" where it is not known."""
+    if amount is None:
+        return "—"
+    return f"${amount:.4f}" if amount >= 0.00005 or amount == 0 else "under $0.0001"

@@ -1,212 +1,197 @@
-"""Turns and the order in which they are sent: one turn a cell, in order of first run.
+"""Turns and their order: one turn a cell, in order of first run.
 
 Pure values and one list. It sends nothing and draws nothing.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeAlias
 
-from mm_magic.protocol.messages import (
-    BaseResp,
-    Block,
-    JsonObject,
-    Message,
-    TextBlock,
-    ThinkingBlock,
-    Usage,
-)
-from mm_magic.protocol.request import user_message
-from mm_magic.transport.endpoint import Backend
+from mm_magic.chain import NOTHING, History, Link, chained, first_link
+from mm_magic.ranges import Ranges, missing, ranges
+from mm_magic.turns import Turn, TurnKey, fingerprint
 
-_REPR_CHARACTERS = 60
-Status: TypeAlias = Literal["complete", "stopped", "incomplete"]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Reply:
-    """What the model answered. `str(reply)` is the text.
-
-    `thinking_seconds` is how long it thought before its text, None if it did not.
-    """
-
-    message: Message
-    status: Status = "complete"
-    backend: Backend = "minimax"
-    thinking_seconds: float | None = None
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        text = self.text
-        shown = text if len(text) <= _REPR_CHARACTERS else f"{text[:_REPR_CHARACTERS]}…"
-        return f"Reply({shown!r}, status={self.status!r}, backend={self.backend!r})"
-
-    @property
-    def text(self) -> str:
-        """The answer, in Markdown as a rule."""
-        return self.message.text
-
-    @property
-    def thinking(self) -> str:
-        """What the model thought; "" if it did not."""
-        return self.message.thinking
-
-    @property
-    def content(self) -> list[JsonObject]:
-        """The content blocks as they stand on the wire."""
-        return [block.to_wire() for block in self.message.content]
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens; each count is None where the server did not say."""
-        return self.message.usage
-
-    @property
-    def stop_reason(self) -> str | None:
-        """`end_turn`, `max_tokens`, `stop_sequence`, `tool_use`, or the server's own word."""
-        return self.message.stop_reason
-
-    @property
-    def model(self) -> str | None:
-        """The model that answered; it can differ from the one asked."""
-        return self.message.model
-
-    @property
-    def id(self) -> str | None:
-        """The server's id of the answer."""
-        return self.message.id
-
-    @property
-    def base_resp(self) -> BaseResp | None:
-        """MiniMax's own status, where it sent one."""
-        return self.message.base_resp
-
-
-class TurnKey(NamedTuple):
-    """What makes a turn: the cell, and the how-manieth turn of one run of that cell, from 0."""
-
-    cell_id: str
-    nth: int
+_MAX_REPLACED = 50  # ids of older turns that a turn remembers
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A prompt and its reply, in their place.
+class State:
+    """What a file must know of a conversation beside its turns.
 
-    `request` is the body as it was sent. `context` is the fingerprint of all that the model knew:
-    while it is the same, thinking goes back as it came.
+    `begins` tells this conversation from others of the same name in the file. `changes` grows with
+    each turn that is hidden, forgotten or brought back: the state with the most is the last one.
+    `gone` and `hidden` are numbers. `also` are other beginnings whose turns belong here, each with
+    what is added to their numbers.
     """
 
-    number: int
-    key: TurnKey | None
-    prompt: str
-    reply: Reply
-    request: JsonObject
-    context: str
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The earlier turns as they will be sent: `messages`, how many turns, and their `context`."""
-
-    messages: Sequence[JsonObject]
-    sent: int
-    demo_left_out: int
-    context: str
+    begins: str
+    changes: int = 0
+    gone: Ranges = ()
+    hidden: Ranges = ()
+    also: tuple[tuple[str, int], ...] = ()
 
 
 class Conversation:
-    """The turns of one conversation, oldest first."""
+    """The turns of one conversation, in order of first run.
 
-    def __init__(self, name: str) -> None:
+    `changes` begins above what a file holds of an earlier one of the same name.
+    """
+
+    def __init__(self, name: str, *, changes: int = 0) -> None:
         self.name = name
         self.turns: list[Turn] = []
-        self._last_number = 0
+        self.last_number = 0
+        self._begins = ""
+        self._changes = changes
+        self._also: tuple[tuple[str, int], ...] = ()
+        self._links: list[Link] = []  # as they were sent last
 
-    def number_of(self, key: TurnKey | None) -> int:
-        """The number that a turn with this key has, or will get."""
-        place = self._place(key)
-        return self._last_number + 1 if place is None else self.turns[place].number
+    @property
+    def visible(self) -> list[Turn]:
+        """The turns that are sent."""
+        return [turn for turn in self.turns if not turn.is_hidden]
 
-    def before(self, key: TurnKey | None) -> list[Turn]:
-        """The turns before the one with this key; all of them if there is none."""
-        return self.turns[: self._place(key)]
+    @property
+    def state(self) -> State:
+        """What a file must know beside the turns."""
+        return State(
+            begins=self._begins,
+            changes=self._changes,
+            gone=missing((turn.number for turn in self.turns), self.last_number),
+            hidden=ranges(turn.number for turn in self.turns if turn.is_hidden),
+            also=self._also,
+        )
 
-    def commit(self, turn: Turn) -> None:
-        """Put a turn in the place of the one with its key, or at the end.
-
-        Where two ran at the same time, both expected the same number: the later gets the next.
-        """
-        place = self._place(turn.key)
-        if place is None:
-            self._last_number = max(self._last_number + 1, turn.number)
-            self.turns.append(replace(turn, number=self._last_number))
-        else:
-            self.turns[place] = turn
-
-    def remove(self, key: TurnKey | None) -> None:
-        """Take the turn with this key out, if there is one. Its number is not used again."""
-        place = self._place(key)
-        if place is not None:
-            del self.turns[place]
-
-    def _place(self, key: TurnKey | None) -> int | None:
+    def place(self, key: TurnKey | None) -> int | None:
+        """Where the turn with this key stands in `turns`."""
         if key is None:
             return None
         return next((i for i, turn in enumerate(self.turns) if turn.key == key), None)
 
+    def number_of(self, key: TurnKey | None) -> int:
+        """The number that a turn with this key has, or will get."""
+        place = self.place(key)
+        return self.last_number + 1 if place is None else self.turns[place].number
 
-def history(turns: Iterable[Turn], *, model: str, server: str, system: str) -> History:
-    """The messages that stand before a new prompt.
+    def numbered(self, number: int) -> Turn | None:
+        """The turn of this number, if it is here."""
+        return next((turn for turn in self.turns if turn.number == number), None)
 
-    `server` names who will read them: a base URL, or "offline". Thinking goes back verbatim while
-    model, server, system and everything before it are unchanged, and is left out otherwise:
-    signed blocks are rejected in another context. A demo turn goes to nobody but the demo.
-    """
-    messages: list[JsonObject] = []
-    sent = demo_left_out = 0
-    context = _fingerprint("", [model, server, system])
-    for turn in turns:
-        if turn.reply.backend == "offline" and server != "offline":
-            demo_left_out += 1
-            continue
-        content = sendable_content(turn.reply.message.content, thinking=turn.context == context)
-        pair: list[JsonObject] = [
-            user_message(turn.prompt),
-            {"role": "assistant", "content": content},
-        ]
-        messages += pair
-        sent += 1
-        context = _fingerprint(context, pair)
-    return History(messages, sent, demo_left_out, context)
+    def history(
+        self,
+        place: int | None = None,
+        *,
+        model: str,
+        server: str,
+        system: str,
+        room: int | None = None,
+    ) -> History:
+        """What a turn in this place would send before its prompt; None is the end.
 
+        `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
+        that there is for it, None for any. A demo turn goes to nobody but the demo.
+        """
+        before = [turn for turn in self.turns[:place] if not turn.is_hidden]
+        turns = before if server == "offline" else [turn for turn in before if not turn.is_demo]
+        first = first_link(model, server, system)
+        links = self._links = chained(turns, first, self._links)
+        skipped = 0
+        if room is not None and links[-1].size > room:
+            limit = links[-1].size - room
+            skipped = next(i for i, link in enumerate(links) if link.size >= limit)
+        last = chained(turns[skipped:], first)[-1] if skipped else links[-1]
+        return History(
+            link=last,
+            sent=len(turns) - skipped,
+            knew=links[-1].knew,
+            demo_left_out=len(before) - len(turns),
+            too_long=skipped,
+        )
 
-def sendable_content(content: Iterable[Block], *, thinking: bool) -> list[JsonObject]:
-    """The blocks that a server accepts back; an empty list if the turn can't be sent.
+    def commit(self, turn: Turn) -> Turn:
+        """Put a turn in the place of the one with its key, or at the end; return it so placed."""
+        place = self.place(turn.key)
+        if place is None:
+            self.last_number += 1
+            turn = replace(turn, number=self.last_number)
+            self._begins = self._begins or fingerprint([turn.id, self._changes])
+            self.turns.append(turn)
+            return turn
+        old = self.turns[place]
+        turn = replace(turn, number=old.number)
+        if turn.id != old.id:
+            turn = replace(turn, replaces=(*old.replaces, old.id)[-_MAX_REPLACED:])
+        self._changes += old.is_hidden
+        self.turns[place] = turn
+        return turn
 
-    The service refuses white-space-only text and a message that ends in thinking, which also
-    leaves out thinking that was cut off.
-    """
-    blocks = [
-        block
-        for block in content
-        if not (isinstance(block, TextBlock) and not block.text.strip())
-        and (thinking or not isinstance(block, ThinkingBlock))
-    ]
-    while blocks and isinstance(blocks[-1], ThinkingBlock):
-        blocks.pop()
-    return [block.to_wire() for block in blocks]
+    def remove_key(self, key: TurnKey) -> None:
+        """Take out the turn with this key, if there is one. Its number is not used again."""
+        self._take_out(lambda turn: turn.key == key)
 
+    def remove_beyond(self, cell_id: str, nth: int) -> None:
+        """Take out the turns of a cell, from its turn `nth` on."""
+        self._take_out(
+            lambda turn: (
+                turn.key is not None and turn.key.cell_id == cell_id and turn.key.nth >= nth
+            )
+        )
 
-def may_enter(reply: Reply) -> bool:
-    """Whether a reply becomes part of its conversation: it is not broken, and it has text."""
-    return reply.status != "incomplete" and bool(reply.text.strip())
+    def forget(self, number: int | None = None) -> list[Turn]:
+        """Drop a turn, or all of them; return what was dropped."""
+        gone = self._take_out(lambda turn: number in (None, turn.number))
+        self._changes += bool(gone)
+        return gone
 
+    def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
+        """Keep the turns of these cells in their places, unsent; return those that were sent."""
+        wanted = set(cell_ids)
+        return self._set_hidden(True, lambda turn: bool(turn.key and turn.key.cell_id in wanted))
 
-def _fingerprint(before: str, value: object) -> str:
-    text = json.dumps([before, value], ensure_ascii=True, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    def bring_back(self, number: int) -> list[Turn]:
+        """Send a hidden turn again; return it, or nothing where no hidden turn has this number."""
+        return self._set_hidden(False, lambda turn: turn.number == number)
+
+    def take_in(self, turns: Iterable[Turn], state: State) -> None:
+        """Put the turns of an earlier conversation, as a file holds it, before these ones.
+
+        The turns that are here move to higher numbers. Where a cell has a turn here, the file's is
+        older, and stays out.
+        """
+        here = {turn.key for turn in self.turns if turn.key}
+        taken = [turn for turn in turns if turn.key not in here]
+        numbers = [last for _, last in state.gone] + [turn.number for turn in taken]
+        offset = max(numbers, default=0)
+        self._also = state.also + tuple(
+            (begins, number + offset)
+            for begins, number in ((self._begins, 0), *self._also)
+            if begins
+        )
+        moved = [replace(turn, number=turn.number + offset) for turn in self.turns]
+        self._changes = max(self._changes, state.changes) + bool(moved)
+        self._begins = state.begins
+        self.turns = taken + moved
+        self.last_number += offset
+
+    def made_with_others(self) -> set[int]:
+        """The numbers of the turns that were made with other turns above than stand there now."""
+        found = set()
+        with_demo = without_demo = NOTHING
+        for turn in self.visible:
+            if turn.knew != (with_demo if turn.is_demo else without_demo):
+                found.add(turn.number)
+            with_demo = fingerprint([with_demo, turn.id])
+            if not turn.is_demo:
+                without_demo = fingerprint([without_demo, turn.id])
+        return found
+
+    def _take_out(self, is_meant: Callable[[Turn], bool]) -> list[Turn]:
+        out = [turn for turn in self.turns if is_meant(turn)]
+        self.turns = [turn for turn in self.turns if not is_meant(turn)]
+        return out
+
+    def _set_hidden(self, hidden: bool, is_meant: Callable[[Turn], bool]) -> list[Turn]:
+        changed = [t for t in self.turns if t.is_hidden is not hidden and is_meant(t)]
+        ids = set(map(id, changed))
+        self.turns = [replace(t, is_hidden=hidden) if id(t) in ids else t for t in self.turns]
+        self._changes += bool(changed)
+        return changed

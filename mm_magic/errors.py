@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from mm_magic.plain import plain
 
 if TYPE_CHECKING:
-    from mm_magic.conversation import Reply
+    from mm_magic.reply import Reply
 
 Kind = Literal[
     "usage",

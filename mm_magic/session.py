@@ -1,75 +1,57 @@
-"""One kernel's state, and the way of one turn through the layers.
+"""One kernel's state: what the magics, the panel and `mm.ask` share.
 
-What the magics and `mm.ask` share: the options, the choice of backend, the conversations and the
-client. It draws nothing; what it must know of the notebook (the cell, that the demo may answer)
-is told to it.
+The options, the choice of backend, the conversations and the client. It draws nothing; what it
+must know of the notebook (the cell, that the demo may answer) is told to it.
 """
 
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from mm_magic.advice import next_steps
-from mm_magic.conversation import (
-    Conversation,
-    History,
-    Reply,
-    Status,
-    Turn,
-    TurnKey,
-    history,
-    may_enter,
-)
-from mm_magic.errors import MiniMaxError
-from mm_magic.heartbeat import heartbeat
-from mm_magic.protocol.accumulate import Accumulator, Growth
+from mm_magic.cells import CellRun, running
+from mm_magic.chain import History, first_link
+from mm_magic.conversation import Conversation, State
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.meter import Meter
 from mm_magic.protocol.request import Request, max_tokens_warning, user_message
+from mm_magic.reply import Reply
+from mm_magic.run import OFFLINE, Prepared, Run, redact
 from mm_magic.settings import Choice, Environment, Options, TypedKey, choose_endpoint, first_options
-from mm_magic.transport.endpoint import Backend, Endpoint
-from mm_magic.transport.reading import Batch, silent
+from mm_magic.transport.endpoint import Endpoint
+from mm_magic.transport.reading import silent
+from mm_magic.turns import Turn, TurnKey
+from mm_magic.turnstile import Turnstile
+from mm_magic.window import room, too_long_note
 
 if TYPE_CHECKING:  # httpx comes at the first request, not at import
-    from mm_magic.transport.client import Client, Retrying, Source
+    from mm_magic.transport.client import Client, Source
     from mm_magic.transport.offline import Offline
 
-OFFLINE: Final = "offline"
 LIST_SECONDS = 10.0
 """For a list of models: nobody waits longer for it, nor for the error that it stands beside."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request that is ready, and where it goes. `notes` are sentences for the reader."""
+class CellEnd:
+    """What the page does not show when a cell has ended, so that its file would not hold it.
 
-    prompt: str
-    options: Options
-    request: Request
-    endpoint: Endpoint | None  # None: the offline demo
-    conversation: Conversation | None  # None: alone
-    key: TurnKey | None
-    number: int | None
-    history: History
-    notes: tuple[str, ...]
+    `undrawn` are turns that its code asked; `kept` those that it had before and still has.
+    """
 
-    @property
-    def backend(self) -> Backend:
-        return self.endpoint.backend if self.endpoint else OFFLINE
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one read brought: the growth, and the seconds since the request was sent."""
-
-    seconds: float
-    growth: Growth
+    undrawn: list[Turn]
+    kept: list[Turn]
 
 
 class Session:
-    """The state of one kernel, or of one script. `environ` is looked up at each request."""
+    """The state of one kernel, or of one script. `environ` is looked up at each request.
+
+    `watchers` are called, on any thread, when a run began or ended, a conversation changed, or
+    another backend was chosen.
+    """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self.environ = Environment(environ)
@@ -78,86 +60,63 @@ class Session:
         self.typed_key: TypedKey | None = None
         self.demo_allowed = False
         self.conversations: dict[str, Conversation] = {}
+        self.not_resumed: dict[str, int] = {}  # conversations of the file: how often they changed
         self.last: Prepared | None = None
-        self.last_reply: Reply | None = None
+        self.last_turn: Turn | None = None
         self.offered_models: list[str] = []  # as the server listed them, when it was asked
-        self.cell_id: str | None = None
-        self._turns_of_cell = 0
+        self.meter = Meter()
+        self.running: list[Run] = []
+        self.watchers: list[Callable[[], None]] = []
+        self._cell = CellRun()
+        self._turnstiles: dict[str, Turnstile] = {}
+        self._hidden: list[Turn] = []  # not told yet
         self._warned: set[str] = set()
         self._client: Client | None = None
         self._offline: Offline | None = None
 
-    def begin_cell(self, cell_id: str | None) -> None:
-        """A cell begins to run; None where the front end does not tell which."""
-        self.cell_id = cell_id
-        self._turns_of_cell = 0
+    # -- cells --------------------------------------------------------------------------------
+
+    @property
+    def cell(self) -> CellRun:
+        """The cell whose code runs here; a thread that knows none counts to the latest cell."""
+        here = running.get()
+        return here if here is not None and here.owner is self else self._cell
+
+    def begin_cell(self, cell_id: str | None, label: str = "", deleted: Iterable[str] = ()) -> None:
+        """A cell begins to run; None where the front end does not tell which.
+
+        The turns of the cells in `deleted` are hidden: kept in their places and not sent.
+        """
+        self._cell = CellRun(self, cell_id, label)
+        running.set(self._cell)
+        gone = set(deleted) - {cell_id}
+        hidden = [turn for each in self.conversations.values() for turn in each.hide(gone)]
+        self._hidden += hidden
+        if hidden:
+            self.tell()
+
+    def end_cell(self, *, succeeded: bool) -> CellEnd:
+        """The running cell has ended. One that ended well has no turns but those of this run."""
+        cell = self._cell
+        if cell.cell_id and succeeded and not cell.only_shows:
+            for conversation in self.conversations.values():
+                conversation.remove_beyond(cell.cell_id, cell.begun)
+        turns = [turn for each in self.conversations.values() for turn in each.turns]
+        made = set(map(id, cell.made))
+        return CellEnd(
+            undrawn=[turn for turn in cell.undrawn if turn in turns],
+            kept=[
+                t for t in turns if t.key and t.key.cell_id == cell.cell_id and id(t) not in made
+            ],
+        )
+
+    # -- who answers --------------------------------------------------------------------------
 
     def endpoint(self) -> Endpoint | None:
         """Who would answer now; None for the demo. Raises as `choose_endpoint` does."""
         return choose_endpoint(
             self.environ, self.choice, self.typed_key, demo_allowed=self.demo_allowed
         )
-
-    def conversation(self, name: str) -> Conversation:
-        return self.conversations.setdefault(name, Conversation(name))
-
-    def prepare(
-        self, prompt: str, options: Options, *, alone: bool = False, is_cell: bool = True
-    ) -> Prepared:
-        """Build the request of the next turn. Sends nothing; raises UsageError for bad values.
-
-        `alone` leaves the conversations out. A cell that runs alone takes its turn out of the one
-        it was in; a call from Python (`is_cell` false) does not.
-        """
-        endpoint = self.endpoint()
-        name = options.conversation
-        conversation = None if alone else self.conversations.get(name) or Conversation(name)
-        key = self._next_key() if conversation or is_cell else None
-        earlier = history(
-            conversation.before(key) if conversation else (),
-            model=options.model,
-            server=endpoint.base_url if endpoint else OFFLINE,
-            system=options.system,
-        )
-        request = Request(
-            model=options.model,
-            messages=[*earlier.messages, user_message(prompt)],
-            system=options.system or None,
-            stream=options.stream,
-            max_tokens=options.max_tokens,
-            temperature=options.temperature,
-            top_p=options.top_p,
-            thinking=options.thinking,
-        )
-        return Prepared(
-            prompt=prompt,
-            options=options,
-            request=request,
-            endpoint=endpoint,
-            conversation=conversation,
-            key=key,
-            number=conversation.number_of(key) if conversation else None,
-            history=earlier,
-            notes=tuple(self._notes(options, earlier)),
-        )
-
-    def start(self, prepared: Prepared) -> "Run":
-        """The run of a prepared turn; nothing is sent before its steps are taken."""
-        self.last = prepared
-        if prepared.key is not None:
-            self._turns_of_cell += 1
-        return Run(self, prepared)
-
-    async def ask(self, prompt: str, options: Options, *, alone: bool) -> Reply:
-        """Run one turn to its end without drawing it. What a cell notes below it is a warning."""
-        prepared = self.prepare(prompt, options, alone=alone, is_cell=False)
-        for note in prepared.notes:
-            warnings.warn(note, stacklevel=2)
-        run = self.start(prepared)
-        async with aclosing(run.steps()) as steps:
-            async for _ in steps:
-                pass
-        return run.reply()
 
     async def models(self) -> list[str]:
         """The models that the server offers; none where the demo answers."""
@@ -170,7 +129,7 @@ class Session:
         except TimeoutError:
             raise silent(f"it gave no list of models within {LIST_SECONDS:g} s") from None
         except MiniMaxError as error:
-            _redact(error, endpoint)
+            redact(error, endpoint)
             raise
 
     def client(self) -> "Client":
@@ -189,26 +148,156 @@ class Session:
             self._offline = Offline()
         return self._offline
 
-    def commit(self, prepared: Prepared, reply: Reply) -> None:
-        """Put a finished turn into its conversation, and out of the one its cell was in before."""
-        self.last_reply = reply
-        own = prepared.conversation
-        if prepared.key is not None:
-            for name, other in self.conversations.items():
-                if own is None or name != own.name:
-                    other.remove(prepared.key)
-        if own is None or prepared.number is None or not may_enter(reply):
-            return
-        self.conversations.setdefault(own.name, own).commit(
-            Turn(
-                number=prepared.number,
-                key=prepared.key,
-                prompt=prepared.prompt,
-                reply=reply,
-                request=prepared.request.to_body(),
-                context=prepared.history.context,
-            )
+    # -- one turn -----------------------------------------------------------------------------
+
+    def prepare(
+        self, prompt: str, options: Options, *, alone: bool = False, is_cell: bool = True
+    ) -> Prepared:
+        """Build the request of the next turn. Sends nothing; raises UsageError for bad values.
+
+        `alone` leaves the conversations out. A cell that runs alone takes its turn out of the one
+        it was in; a call from Python (`is_cell` false) does not.
+        """
+        key = self.cell.key() if is_cell or not alone else None
+        return self._prepared(prompt, options, None if alone else options.conversation, key)
+
+    def history_now(self, turn: Turn) -> History:
+        """What would be sent before a turn's prompt if its cell ran again now."""
+        assert turn.conversation is not None
+        conversation = self.conversation(turn.conversation)
+        return conversation.history(
+            conversation.turns.index(turn),
+            model=turn.model,
+            server=self._server(self.endpoint()),
+            system=str(turn.asked.get("system", "")),
+            room=room(self.options, user_message(turn.prompt)),
         )
+
+    def start(self, prepared: Prepared, *, is_drawn: bool = False, is_awaited: bool = False) -> Run:
+        """The run of a prepared turn; nothing is sent before its steps are taken."""
+        if prepared.key is not None:
+            prepared = replace(prepared, key=prepared.cell.take_key())
+        return Run(self, prepared, is_drawn, is_awaited)
+
+    async def ask(self, prompt: str, options: Options, *, alone: bool) -> Reply:
+        """Run one turn to its end without drawing it. What a cell notes below it is a warning."""
+        run = self.start(self.prepare(prompt, options, alone=alone, is_cell=False))
+        async with aclosing(run.steps()) as steps:
+            async for _ in steps:
+                pass
+        for note in run.notes:
+            warnings.warn(note, stacklevel=2)
+        return run.reply()
+
+    def turnstile(self, prepared: Prepared) -> AbstractAsyncContextManager[None]:
+        """Lets one turn of a conversation through at a time; alone ones all at once."""
+        if prepared.conversation is None:
+            return nullcontext()
+        return self._turnstiles.setdefault(prepared.conversation, Turnstile()).passing()
+
+    def settle(self, prepared: Prepared) -> Prepared:
+        """The same turn, prepared anew after the one that it waited for."""
+        self.last = self._prepared(
+            prepared.prompt, prepared.options, prepared.conversation, prepared.key, prepared.cell
+        )
+        return self.last
+
+    def notes(self, prepared: Prepared) -> list[str]:
+        """What the reader of this turn should know; some of it is told once."""
+        options, history = prepared.options, prepared.history
+        notes = [hidden_note(turn) for turn in self._hidden]
+        self._hidden = []
+        warning = max_tokens_warning(options.max_tokens)
+        if warning and self.once("max_tokens"):
+            notes.append(warning)
+        if history.demo_left_out and self.once(f"demo turns of {options.conversation}"):
+            notes.append(
+                "Turns of the offline demo are never sent to a model: "
+                f"{history.demo_left_out} left out."
+            )
+        if history.too_long:
+            notes.append(too_long_note(options.model, history.too_long))
+        return notes
+
+    def commit(self, prepared: Prepared, reply: Reply, *, is_drawn: bool) -> Turn:
+        """Put a finished turn into its conversation, and out of the one its cell was in before.
+
+        A reply that may not enter changes nothing. Returns the turn as it stands.
+        """
+        turn, cell = prepared.turn(reply), prepared.cell
+        self.last_turn = turn
+        if not reply.may_enter():
+            return turn
+        for name, other in self.conversations.items():
+            if turn.key is not None and name != turn.conversation:
+                other.remove_key(turn.key)
+        if turn.conversation is not None:
+            self.last_turn = turn = self.conversation(turn.conversation).commit(turn)
+            cell.made.append(turn)
+            if not is_drawn:
+                cell.undrawn.append(turn)
+        return turn
+
+    @contextmanager
+    def running_now(self, run: Run) -> Iterator[None]:
+        """While the body runs, `run` is one of those in progress."""
+        self.running.append(run)
+        self.tell()
+        try:
+            yield
+        finally:
+            self.running.remove(run)
+            self.meter.add(run.reply())
+            self.tell()
+
+    # -- conversations ------------------------------------------------------------------------
+
+    def conversation(self, name: str) -> Conversation:
+        """The conversation of this name; a new one if there is none."""
+        if name not in self.conversations:
+            changes = self.not_resumed.get(name, -1) + 1
+            self.conversations[name] = Conversation(name, changes=changes)
+        return self.conversations[name]
+
+    def state_of(self, turn: Turn) -> State | None:
+        """The state of the conversation that a turn is in, None if it is in none."""
+        conversation = self.conversations.get(turn.conversation or "")
+        return conversation.state if conversation and turn in conversation.turns else None
+
+    def forget(self, name: str, number: int | None = None) -> list[Turn]:
+        """Drop a turn of a conversation, or all of them; return what was dropped.
+
+        Raises UsageError while a turn runs in it.
+        """
+        if any(run.prepared.conversation == name for run in self.running):
+            raise UsageError(
+                f"a turn is running in conversation {name}",
+                next_steps=("Stop it, or wait for its end.",),
+            )
+        gone = self.conversation(name).forget(number) if name in self.conversations else []
+        self.tell()
+        return gone
+
+    def reset(self, name: str) -> list[Turn]:
+        """Drop all turns of a conversation; see `forget`."""
+        return self.forget(name)
+
+    def bring_back(self, name: str, number: int) -> list[Turn]:
+        """Send a hidden turn of a conversation again; see `Conversation.bring_back`."""
+        back = self.conversation(name).bring_back(number) if name in self.conversations else []
+        self._hidden = [turn for turn in self._hidden if turn.number != number]
+        self.tell()
+        return back
+
+    def take_in(self, name: str, turns: Iterable[Turn], state: State) -> None:
+        """Put turns of a file into a conversation; see `Conversation.take_in`."""
+        self.conversation(name).take_in(turns, state)
+        self.tell()
+
+    def tell(self) -> None:
+        """Something changed: call the watchers."""
+        for watcher in tuple(self.watchers):
+            watcher()
 
     def once(self, name: str) -> bool:
         """True the first time that it is asked with this name."""
@@ -216,101 +305,59 @@ class Session:
         self._warned.add(name)
         return is_new
 
-    def _next_key(self) -> TurnKey | None:
-        return TurnKey(self.cell_id, self._turns_of_cell) if self.cell_id else None
-
-    def _notes(self, options: Options, earlier: History) -> list[str]:
-        notes = []
-        warning = max_tokens_warning(options.max_tokens)
-        if warning and self.once("max_tokens"):
-            notes.append(warning)
-        if earlier.demo_left_out and self.once(f"demo turns of {options.conversation}"):
-            notes.append(
-                "Turns of the offline demo are never sent to a model: "
-                f"{earlier.demo_left_out} left out."
+    def _prepared(
+        self,
+        prompt: str,
+        options: Options,
+        name: str | None,
+        key: TurnKey | None,
+        cell: CellRun | None = None,
+    ) -> Prepared:
+        endpoint = self.endpoint()
+        server = self._server(endpoint)
+        question = user_message(prompt)
+        conversation = self.conversations.get(name) if name is not None else None
+        if conversation is None:
+            earlier = History(first_link(options.model, server, options.system))
+            number = 0 if name is None else 1
+        else:
+            number = conversation.number_of(key)
+            earlier = conversation.history(
+                conversation.place(key),
+                model=options.model,
+                server=server,
+                system=options.system,
+                room=room(options, question),
             )
-        return notes
-
-
-@dataclass(slots=True)
-class Run:
-    """One turn on its way. `steps` drives it; `reply` is what has come so far.
-
-    `thinking_seconds` is how long it has thought, None if it has not, or nobody can tell.
-    """
-
-    session: Session
-    prepared: Prepared
-    thinking_seconds: float | None = None
-    _accumulator: Accumulator = field(default_factory=Accumulator)
-    _is_thinking: bool = False
-
-    async def steps(self) -> AsyncGenerator["Step | Retrying", None]:
-        """Send the request and yield what arrives; commit the turn at its end.
-
-        Raises MiniMaxError with `.reply` where the answer fails or breaks off. When cancelled,
-        the connection is closed, and `stop` says what becomes of the part that came.
-        """
-        prepared = self.prepared
-        stream = self.session.client().stream(
-            self.session.source(prepared.endpoint),
-            prepared.request,
-            retries=prepared.options.retries,
+        request = Request(
+            model=options.model,
+            messages=[*earlier.messages, question],
+            system=options.system or None,
+            stream=options.stream,
+            max_tokens=options.max_tokens,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            thinking=options.thinking,
         )
-        try:
-            with heartbeat():
-                async with aclosing(stream) as arriving:
-                    async for arrival in arriving:
-                        if not isinstance(arrival, Batch):
-                            yield arrival
-                            continue
-                        growth = self._accumulator.add(arrival.events)
-                        self._time_thinking(arrival.seconds, growth)
-                        yield Step(arrival.seconds, growth)
-        except MiniMaxError as error:
-            raise await self._failed(error) from None
-        self._accumulator.end()
-        if (failure := self._accumulator.error()) is not None:
-            raise await self._failed(failure)
-        self.session.commit(prepared, self.reply())
-
-    def reply(self, status: Status = "complete") -> Reply:
-        """What has come so far."""
-        return Reply(
-            message=self._accumulator.message(),
-            status=status,
-            backend=self.prepared.backend,
-            thinking_seconds=self.thinking_seconds,
+        return Prepared(
+            prompt=prompt,
+            options=options,
+            request=request,
+            endpoint=endpoint,
+            conversation=name,
+            number=number,
+            cell=cell or self.cell,
+            key=key,
+            history=earlier,
         )
 
-    def stop(self) -> Reply:
-        """The run was cancelled: keep what came, as a stopped turn if it has text."""
-        reply = self.reply("complete" if self._accumulator.state == "complete" else "stopped")
-        self.session.commit(self.prepared, reply)
-        return reply
-
-    async def _failed(self, error: MiniMaxError) -> MiniMaxError:
-        """The error with what had come, and with what to do next."""
-        reply = self.reply("incomplete")
-        error.reply = reply if reply.message.content else None
-        endpoint = self.prepared.endpoint
-        offered: list[str] = []
-        if error.kind == "not_found" and endpoint is not None:
-            with suppress(MiniMaxError):
-                offered = await self.session.models()
-        error.next_steps = next_steps(error, endpoint, offered)
-        if endpoint is not None:
-            _redact(error, endpoint)
-        return error
-
-    def _time_thinking(self, seconds: float, growth: Growth) -> None:
-        """Thinking lasts from the request to the first text; unknown if both came in one read."""
-        if self._is_thinking or (growth.thinking and not growth.text):
-            self._is_thinking = not growth.text
-            self.thinking_seconds = seconds
+    def _server(self, endpoint: Endpoint | None) -> str:
+        return endpoint.base_url if endpoint else OFFLINE
 
 
-def _redact(error: MiniMaxError, endpoint: Endpoint) -> None:
-    """A server may repeat the key that it got: no error shows it."""
-    if endpoint.key is not None:
-        error.redact(endpoint.key.reveal())
+def hidden_note(turn: Turn) -> str:
+    where = "" if turn.conversation == "main" else f" of {turn.conversation}"
+    return (
+        f"Turn {turn.number}{where} is not sent: its cell was deleted. "
+        f"`%minimax restore {turn.number}` brings it back."
+    )

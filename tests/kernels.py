@@ -9,7 +9,7 @@ The kernel sees none of the user's keys and settings, and writes into `folder` a
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -117,8 +117,18 @@ class Kernel:
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
 
-    def send(self, code: str, *, cell_id: str | None = None, allow_stdin: bool = True) -> str:
-        """Ask for one execution, as JupyterLab does with `cell_id`; return the message's id."""
+    def send(
+        self,
+        code: str,
+        *,
+        cell_id: str | None = None,
+        allow_stdin: bool = True,
+        deleted: Sequence[str] = (),
+    ) -> str:
+        """Ask for one execution, as JupyterLab does with `cell_id`; return the message's id.
+
+        `deleted` are the ids of the cells that were deleted since the last one.
+        """
         content = {
             "code": code,
             "silent": False,
@@ -128,7 +138,8 @@ class Kernel:
             "stop_on_error": True,
         }
         message = self._client.session.msg("execute_request", content)
-        message["metadata"] = {} if cell_id is None else {"cellId": cell_id}
+        if cell_id is not None:
+            message["metadata"] = {"cellId": cell_id, "deletedCells": list(deleted)}
         self._client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 
@@ -157,10 +168,12 @@ class Kernel:
         *,
         cell_id: str | None = None,
         allow_stdin: bool = True,
+        deleted: Sequence[str] = (),
         when: Callable[[Cell], bool] | None = None,
     ) -> Cell:
         """Run one cell to its end."""
-        return self.collect(self.send(code, cell_id=cell_id, allow_stdin=allow_stdin), when)
+        number = self.send(code, cell_id=cell_id, allow_stdin=allow_stdin, deleted=deleted)
+        return self.collect(number, when)
 
     def run_and_type(
         self, code: str, typed: str, *, stop_at: Event | None = None

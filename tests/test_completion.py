@@ -26,12 +26,20 @@ OPTIONS = [
     "--dry-run",
     "--help",
 ]
-COMMANDS = ["code", "key", "live", "models", "offline", "request"]
+COMMANDS = [
+    *("code", "forget", "history", "key", "live", "models", "offline", "panel"),
+    *("request", "reset", "restore", "show", "usage"),
+]
+
+ASK = """import mm_magic as mm
+for name in ("main", "main", "my talk"):
+    mm.ask("Hi", conversation=name, thinking="disabled", max_tokens=1)"""
 
 
 @pytest.fixture(scope="module")
 def shell() -> Iterator[Shell]:
     with fresh_shell() as shell:
+        shell.run(ASK)
         yield shell
 
 
@@ -39,6 +47,7 @@ def shell() -> Iterator[Shell]:
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
         kernel.run(LOAD)
+        kernel.run(ASK)
         yield kernel
 
 
@@ -55,6 +64,11 @@ def completed(shell: Shell, text: str) -> list[str]:
         ("%%minimax -", OPTIONS),
         ("%minimax ", [*COMMANDS, *OPTIONS]),
         ("%minimax m", ["models"]),
+        ("%minimax history ", ["main", '"my talk"']),
+        ("%minimax reset m", ["main"]),
+        ("%minimax show ", ["1", "2"]),
+        ("%minimax forget ", ["1", "2"]),
+        ("%%minimax -c ", ["main", '"my talk"']),
         ("%minimax models ", OPTIONS),
         ("%%minimax --te", ["--temperature"]),
         ("%%minimax -t 0.3 --th", ["--thinking"]),

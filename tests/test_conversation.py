@@ -1,19 +1,12 @@
 """Turns: their order, running one again, and what of them is sent."""
 
+import json
 from typing import Any
 
 import pytest
 
-from mm_magic.conversation import (
-    Conversation,
-    Reply,
-    Status,
-    Turn,
-    TurnKey,
-    history,
-    may_enter,
-    sendable_content,
-)
+from mm_magic.chain import History, sendable_content
+from mm_magic.conversation import Conversation
 from mm_magic.protocol.messages import (
     Block,
     Message,
@@ -22,9 +15,11 @@ from mm_magic.protocol.messages import (
     ToolUseBlock,
     UnknownBlock,
 )
+from mm_magic.reply import Reply, Status
 from mm_magic.transport.endpoint import Backend
+from mm_magic.turns import Turn, TurnKey
 
-SERVER = {"model": "MiniMax-M2.7", "server": "https://api.minimax.io/anthropic", "system": ""}
+SERVER: dict[str, Any] = {"model": "MiniMax-M2.7", "server": "https://api.minimax.io/anthropic", "system": ""}
 THOUGHT: dict[str, object] = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
 
 
@@ -39,14 +34,20 @@ def reply(
 
 
 def run(
-    conversation: Conversation, cell: str | None, prompt: str, answer: Reply, **asked: str
+    conversation: Conversation, cell: str | None, prompt: str, answer: Reply, **asked: Any
 ) -> list[Any]:
     """One turn, as a session makes it; returns the messages that were sent before its prompt."""
     key = TurnKey(cell, 0) if cell else None
-    before = history(conversation.before(key), **(SERVER | asked))
+    before = conversation.history(conversation.place(key), **(SERVER | asked))
     number = conversation.number_of(key)
-    conversation.commit(Turn(number, key, prompt, answer, {}, before.context))
-    return list(before.messages)
+    turn = Turn("main", number, key, prompt, answer, {}, before.context, before.knew)
+    assert conversation.commit(turn).number == number
+    return messages_of(before)
+
+
+def messages_of(history: History) -> list[Any]:
+    """The messages as values."""
+    return list(json.loads(b"[%b]" % b",".join(history.messages)))
 
 
 def pair(prompt: str, text: str, *, thought: bool = True) -> list[dict[str, object]]:
@@ -115,9 +116,9 @@ def test_demo_turns_go_to_the_demo_only() -> None:
     conversation = Conversation("main")
     run(conversation, "a", "prompt a", reply("scripted", backend="offline"), server="offline")
     run(conversation, "b", "prompt b", reply("real"))
-    for_model = history(conversation.turns, **SERVER)
-    for_demo = history(conversation.turns, **(SERVER | {"server": "offline"}))
-    assert list(for_model.messages) == pair("prompt b", "real")
+    for_model = conversation.history(**SERVER)
+    for_demo = conversation.history(**(SERVER | {"server": "offline"}))
+    assert messages_of(for_model) == pair("prompt b", "real")
     assert (for_model.sent, for_model.demo_left_out) == (1, 1)
     assert (for_demo.sent, for_demo.demo_left_out) == (2, 0)
 
@@ -133,8 +134,8 @@ def test_without_a_cell_every_run_appends() -> None:
 def test_numbers_are_not_used_again() -> None:
     """The number of a turn that was taken out stays unused."""
     conversation = three_turns()
-    conversation.remove(TurnKey("c", 0))
-    conversation.remove(TurnKey("nobody's", 0))
+    conversation.remove_key(TurnKey("c", 0))
+    conversation.remove_key(TurnKey("nobody's", 0))
     run(conversation, "d", "prompt d", reply())
     assert [turn.number for turn in conversation.turns] == [1, 2, 4]
 
@@ -152,7 +153,7 @@ def test_numbers_are_not_used_again() -> None:
 )
 def test_what_enters_a_conversation(answer: Reply, enters: bool) -> None:
     """Complete and stopped replies with text enter; broken and empty ones don't."""
-    assert may_enter(answer) is enters
+    assert answer.may_enter() is enters
 
 
 @pytest.mark.parametrize(

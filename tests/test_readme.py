@@ -44,9 +44,12 @@ def test_commands() -> None:
     from IPython.core.interactiveshell import InteractiveShell
 
     from mm_magic.notebook.commands import Commands
+    from mm_magic.notebook.traits import MiniMax
     from mm_magic.session import Session
 
-    commands = Commands(InteractiveShell.instance(), Session({})).by_name
+    commands = Commands(
+        InteractiveShell.instance(), session := Session({}), MiniMax(session)
+    ).by_name
     shown = set(re.findall(r"^\| `%minimax ([a-z]+)", section("Commands"), re.MULTILINE))
     assert shown == set(commands)
 

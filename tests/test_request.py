@@ -33,7 +33,12 @@ ALL: dict[str, Any] = {
 
 
 def request(**parameters: Any) -> Request:
-    return Request(**{"model": "MiniMax-M2.7", "messages": [HELLO], **parameters})
+    given = {"model": "MiniMax-M2.7", "messages": [HELLO], **parameters}
+    return Request(**given | {"messages": [encoded(each) for each in given["messages"]]})
+
+
+def encoded(message: Any) -> bytes:
+    return message if isinstance(message, bytes) else json.dumps(message).encode()
 
 
 def test_the_least_body_is_the_pages_example() -> None:
@@ -182,7 +187,7 @@ def test_a_prompt_of_white_space_is_refused(prompt: str) -> None:
 def test_a_prompt_is_sent_as_it_is() -> None:
     """Spaces, braces, quotes and line ends of a prompt reach the body untouched."""
     prompt = '  {"a": $x}\r\n%%minimax \\ ?\t\x00\u2028😀\n'
-    assert {"role": "user", "content": prompt} == user_message(prompt)
+    assert {"role": "user", "content": prompt} == json.loads(user_message(prompt))
     sent = request(messages=[user_message(prompt)]).encode()
     assert prompt == cast("Any", json.loads(sent))["messages"][0]["content"]
 

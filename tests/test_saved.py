@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from mm_magic.advice import next_steps
-from mm_magic.conversation import Reply
 from mm_magic.errors import NetworkError, ProtocolError, ServiceError
-from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock, Usage
-from mm_magic.saved import saved_turn
-from mm_magic.session import Prepared, Session
+from mm_magic.protocol.messages import JsonObject, Message, TextBlock, ThinkingBlock, Usage
+from mm_magic.reply import Reply
+from mm_magic.run import Prepared
+from mm_magic.saved import turn_json
+from mm_magic.session import Session
 from mm_magic.settings import Options, TypedKey
 from mm_magic.status import status_notes, status_parts
 from mm_magic.transport.endpoint import Endpoint, Secret
@@ -37,6 +38,10 @@ def prepared(
     return session.prepare(prompt, Options().overridden(**options), alone=alone)
 
 
+def saved_turn(asked: Prepared, reply: Reply) -> JsonObject:
+    return turn_json(asked.turn(reply), None)
+
+
 def test_saved_turn_is_enough_to_go_on() -> None:
     """The saved turn holds prompt, content with signatures, parameters, usage and place."""
     turn = saved_turn(prepared(system="Be brief"), REPLY)
@@ -47,14 +52,15 @@ def test_saved_turn_is_enough_to_go_on() -> None:
         {"type": "thinking", "thinking": "Why", "signature": "5f5f"},
         {"type": "text", "text": "Because"},
     ]
-    assert turn["parameters"] == {
+    assert turn["asked"] == {
+        "model": "MiniMax-M2.7",
         "system": "Be brief",
         "stream": True,
         "max_tokens": 2048,
         "temperature": 1.0,
         "top_p": 0.95,
     }
-    assert (turn["asked_model"], turn["model"]) == ("MiniMax-M2.7", "MiniMax-M2.7")
+    assert turn["model"] == "MiniMax-M2.7"
     assert (turn["status"], turn["stop_reason"]) == ("complete", "end_turn")
     assert turn["usage"] == {"input_tokens": 1039, "output_tokens": 41}
 
@@ -145,7 +151,7 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
 )
 def test_status_line(reply: Reply, options: dict[str, Any], line: str) -> None:
     """The line names who answered, the place, tokens and price, and what is out of the ordinary."""
-    assert " · ".join(status_parts(prepared(**options), reply)) == line
+    assert " · ".join(status_parts(prepared(**options).turn(reply))) == line
 
 
 @pytest.mark.parametrize(
@@ -158,14 +164,14 @@ def test_status_line(reply: Reply, options: dict[str, Any], line: str) -> None:
 )
 def test_notes(message: Message, note: str) -> None:
     """A note tells of another model, a cut, and a reply that is not remembered."""
-    (found,) = status_notes(prepared(), Reply(message))
+    (found,) = status_notes(prepared().turn(Reply(message)))
 
     assert note in found
 
 
 def test_ordinary_reply_has_no_notes() -> None:
     """An ordinary reply has nothing below the line."""
-    assert status_notes(prepared(), REPLY) == []
+    assert status_notes(prepared().turn(REPLY)) == []
 
 
 # What to do next

@@ -7,10 +7,11 @@ import pytest
 from loopback import Loopback, captured, chunk, failure, head, reset, sse, stall, streamed, whole
 from taking import THINKING, check_captured
 
-from mm_magic.conversation import Reply
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.heartbeat import heartbeat
-from mm_magic.session import Session, Step
+from mm_magic.reply import Reply
+from mm_magic.run import Step
+from mm_magic.session import Session
 from mm_magic.settings import Options
 from mm_magic.transport.client import Retrying
 
@@ -229,10 +230,9 @@ def test_demo_answers_through_the_same_client() -> None:
 
     with Loopback(streamed()) as server:
         environ["MINIMAX_BASE_URL"] = server.url
-        prepared = session.prepare("two", PLAIN)
-        ask(session, "two")
+        with pytest.warns(UserWarning, match="never sent to a model: 1 left out"):
+            ask(session, "two")
         assert prompts_of(server.requests[0]) == ["two"]
-    assert prepared.notes == ("Turns of the offline demo are never sent to a model: 1 left out.",)
 
 
 def test_key_is_looked_up_at_each_request() -> None:
@@ -251,10 +251,10 @@ def test_large_max_tokens_is_told_once_and_sent() -> None:
     """max_tokens above the API page's limit is sent, with one note in a session."""
     session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
     options = Options(max_tokens=4096)
-    first, second = session.prepare("Hi", options), session.prepare("Hi", options)
-    assert first.request.to_body()["max_tokens"] == 4096
-    assert len(first.notes) == 1
-    assert second.notes == ()
+    prepared = session.prepare("Hi", options)
+    assert prepared.request.to_body()["max_tokens"] == 4096
+    assert len(session.notes(prepared)) == 1
+    assert session.notes(prepared) == []
 
 
 def test_heartbeat_wakes_an_idle_loop() -> None:

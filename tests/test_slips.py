@@ -23,7 +23,7 @@ def shell() -> Iterator[Shell]:
         ("%%minimax -t 1 # x\nWhy?", "a comment", "Write: `%%minimax -t 1`"),
         ('%%minimax -s "C# fan" # x\nWhy?', "a comment", 'Write: `%%minimax -s "C# fan"`'),
         ("%minimax Why is it?", "'Why is it?' is not a command", "%%minimax\n  Why is it?"),
-        ("%minimax Why", "'Why' is not a command", "Commands: models, key"),
+        ("%minimax Why", "'Why' is not a command", "Commands: panel, models, key"),
         ("%%minimax -s You're\nWhy?", "not closed", '`%%minimax -s "You\'re"`'),
         ("%%minimax\nOne\n%%minimax\nTwo", "a second %%minimax", "a cell of its own"),
         ("%%minimax -s 'Be brief\nWhy?", "not closed", '`%%minimax -s "Be brief"`'),

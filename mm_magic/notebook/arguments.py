@@ -55,7 +55,10 @@ class _Parser(argparse.ArgumentParser):
         raise slips.bad_option(message, OPTIONS)
 
 
-COMMANDS = ("models", "key", "request", "code", "offline", "live")
+COMMANDS = (
+    "panel", "models", "key", "usage", "history", "show", "request", "code", "reset", "forget",
+    "restore", "offline", "live",
+)  # fmt: skip
 """The words that `%minimax` knows; `commands` has a method for each."""
 
 

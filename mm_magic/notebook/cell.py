@@ -11,10 +11,16 @@ Audience: TypeAlias = Literal["page", "terminal", "nobody"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The running cell. `id` is the notebook file's; None where the front end sends none."""
+    """The running cell.
+
+    `id` is the notebook file's; None where the front end sends none. `deleted` are the ids of
+    the cells that were deleted since the last run. What it displays is not shown if `is_captured`.
+    """
 
     id: str | None
     audience: Audience
+    deleted: tuple[str, ...] = ()
+    is_captured: bool = False
 
 
 def running_cell(shell: InteractiveShell) -> Cell:
@@ -28,7 +34,17 @@ def running_cell(shell: InteractiveShell) -> Cell:
     if kernel is None:
         return Cell(None, "terminal")
     parent = kernel.get_parent("shell") or {}
-    cell_id = (parent.get("metadata") or {}).get("cellId")
+    metadata = parent.get("metadata") or {}
+    cell_id, deleted = metadata.get("cellId"), metadata.get("deletedCells")
     has_reader = (parent.get("content") or {}).get("allow_stdin", False)
-    is_seen = has_reader and not isinstance(shell.display_pub, CapturingDisplayPublisher)
-    return Cell(cell_id if isinstance(cell_id, str) else None, "page" if is_seen else "nobody")
+    is_captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
+    return Cell(
+        id=cell_id if isinstance(cell_id, str) else None,
+        audience="page" if has_reader and not is_captured else "nobody",
+        deleted=tuple(filter(_is_text, deleted)) if isinstance(deleted, list) else (),
+        is_captured=is_captured,
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)

@@ -11,13 +11,17 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.advice import next_steps
 from mm_magic.catalog import MODELS
-from mm_magic.conversation import Turn
+from mm_magic.chain import Link, messages
 from mm_magic.driving import run_to_end
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.notebook import slips
 from mm_magic.notebook.arguments import COMMANDS
+from mm_magic.notebook.remember import Remember
+from mm_magic.notebook.traits import MiniMax
 from mm_magic.notebook.turn import json_text, request_text
 from mm_magic.plain import plain
+from mm_magic.protocol.messages import JsonObject
+from mm_magic.protocol.request import body_of, user_message
 from mm_magic.session import Session
 from mm_magic.settings import (
     TypedKey,
@@ -26,6 +30,7 @@ from mm_magic.settings import (
     keyless_endpoint,
 )
 from mm_magic.transport.endpoint import REGIONS, Endpoint
+from mm_magic.turns import Turn
 
 EXAMPLES = """\
 Try, each in a cell of its own:
@@ -46,11 +51,13 @@ _FENCE = re.compile(
 class Commands:
     """The commands by name; `words` are what follows the name."""
 
-    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+    def __init__(self, shell: InteractiveShell, session: Session, settings: MiniMax) -> None:
         self._shell = shell
         self._session = session
+        self._settings = settings
+        self._remember = Remember(shell, session)
         self.by_name: Mapping[str, Callable[[Sequence[str]], None]] = {
-            name: getattr(self, name) for name in COMMANDS
+            name: getattr(self, name, None) or getattr(self._remember, name) for name in COMMANDS
         }
 
     def run(self, words: Sequence[str], line: str) -> None:
@@ -71,7 +78,7 @@ class Commands:
         )
         print(plain(settings))
         for name, conversation in self._session.conversations.items():
-            count = len(conversation.turns)
+            count = len(conversation.visible)
             print(f"conversation {plain(name)}: {count} turn{'' if count == 1 else 's'}")
         if hint := anthropic_hint(self._session.environ):
             print(hint)
@@ -90,6 +97,16 @@ class Commands:
         key = "with a key" if endpoint.key else "without a key"
         region = f", {REGIONS[endpoint.host]}" if endpoint.host in REGIONS else ""
         return f"{endpoint.base_url} ({key}{region})"
+
+    def panel(self, _words: Sequence[str]) -> None:
+        """`%minimax panel`: the settings as sliders and menus."""
+        from mm_magic.notebook.panel import show_panel
+
+        show_panel(self._shell, self._session, self._settings)
+
+    def usage(self, _words: Sequence[str]) -> None:
+        """`%minimax usage`: tokens and price so far."""
+        print("\n".join(self._session.meter.lines()))
 
     def models(self, _words: Sequence[str]) -> None:
         """`%minimax models`: what the server offers; the known names where nobody can be asked."""
@@ -123,17 +140,29 @@ class Commands:
         """`%minimax request [N]`: the exact JSON that was sent last, or for turn N."""
         if not words:
             if self._session.last is None:
-                raise UsageError("nothing was sent yet")
+                raise UsageError(
+                    "nothing was sent yet",
+                    next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
+                )
             print(request_text(self._session.last))
             return
-        print(json_text(self._turn(words[0]).request))
+        turn = self._remember.turn(words[0])
+        now = self._session.history_now(turn)
+        sent = now.link if turn.link is None and turn.context == now.context else turn.link
+        if sent is None:
+            print("What was sent is not known any more: earlier turns have changed since.")
+        else:
+            print(json_text(_body(turn, sent)))
+        if sent is None or sent.context != now.context:
+            print("\nIf the cell ran again now, it would send:")
+            print(json_text(_body(turn, now.link)))
 
     def code(self, words: Sequence[str]) -> None:
         """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
-        reply = self._turn(words[0]).reply if words else self._session.last_reply
-        if reply is None:
+        turn = self._remember.turn(words[0]) if words else self._session.last_turn
+        if turn is None:
             raise UsageError("there is no answer yet")
-        text = reply.text.replace("\r\n", "\n")
+        text = turn.reply.text.replace("\r\n", "\n")
         blocks = [
             dedent(found["code"])
             for found in _FENCE.finditer(text)
@@ -206,14 +235,10 @@ class Commands:
         width = max(map(len, DEMOS))
         print("\n".join(f"  {name:<{width}}  {text}" for name, text in DEMOS.items()))
 
-    def _turn(self, number: str) -> Turn:
-        name = self._session.options.conversation
-        turns = self._session.conversation(name).turns
-        for turn in turns:
-            if str(turn.number) == number:
-                return turn
-        known = ", ".join(str(turn.number) for turn in turns) or "none"
-        raise UsageError(f"conversation {name} has no turn {number!r}; its turns: {known}")
+
+def _body(turn: Turn, link: Link) -> JsonObject:
+    """The request of a turn behind these earlier ones."""
+    return body_of(turn.asked, [*messages(link), user_message(turn.prompt)])
 
 
 def _nesting_is_on() -> bool:

@@ -27,8 +27,9 @@ def matcher(session: Session) -> Matcher:
             return {"completions": []}
         *before, fragment = rest.split(" ")
         previous = next((word for word in reversed(before) if word), "")
-        may_be_command = head == "%minimax" and not any(before)
-        found = _candidates(session, previous, sorted(COMMANDS) if may_be_command else [])
+        words = [word for word in before if word] if head == "%minimax" else ["…"]
+        found = _after_command(session, words[0]) if len(words) == 1 else []
+        found = found or _candidates(session, previous, [] if words else sorted(COMMANDS))
         return {
             "completions": [
                 SimpleCompletion(text=text, type="magic")
@@ -62,6 +63,21 @@ def _candidates(session: Session, previous: str, commands: Sequence[str]) -> lis
         case "--thinking":
             return ["auto", "adaptive", "disabled"]
         case "-c" | "--conversation":
-            return list(session.conversations)
+            return _names(session)
         case _:
             return [*commands, *(option for option in OPTIONS if len(option) > 2)]
+
+
+def _after_command(session: Session, command: str) -> list[str]:
+    """What may stand behind a command of `%minimax`."""
+    if command in ("history", "reset"):
+        return _names(session)
+    if command in ("show", "request", "code", "forget", "restore"):
+        conversation = session.conversations.get(session.options.conversation)
+        return [str(turn.number) for turn in conversation.turns] if conversation else []
+    return []
+
+
+def _names(session: Session) -> list[str]:
+    """The conversations; a name with spaces in the quotes that it needs."""
+    return [f'"{name}"' if " " in name else name for name in session.conversations]

@@ -1,6 +1,6 @@
 """`%load_ext mm_magic` and `%unload_ext mm_magic`: what is put into IPython, and taken out."""
 
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Configurable
 
 from mm_magic.api import forget_session
@@ -10,6 +10,7 @@ from mm_magic.notebook import completion
 from mm_magic.notebook.awaiting import keep_question_mark, misplaced, transformer
 from mm_magic.notebook.cell import running_cell
 from mm_magic.notebook.commands import Commands
+from mm_magic.notebook.drawing import leave_in_file
 from mm_magic.notebook.formatting import ReplyFormatter
 from mm_magic.notebook.magics import Magics
 from mm_magic.notebook.traits import MiniMax
@@ -27,7 +28,7 @@ class Extension:
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell)
-        self._commands = Commands(shell, session)
+        self._commands = Commands(shell, session, self._settings)
         self._magics = Magics(shell, session, self._settings, self._replies, self._commands)
         self._await = transformer(shell)
         self._complete = completion.matcher(session)
@@ -39,10 +40,11 @@ class Extension:
         shell.input_transformers_cleanup[:0] = [keep_question_mark, misplaced]
         shell.input_transformers_post.append(self._await)
         shell.events.register("pre_run_cell", self._begin_cell)
+        shell.events.register("post_run_cell", self._end_cell)
         self._magics.register()
         self._replies.register()
         completion.register(shell, self._complete)
-        self._session.begin_cell(running_cell(shell).id)
+        self._begin()
 
     def take_out(self) -> None:
         shell = self._shell
@@ -52,6 +54,7 @@ class Extension:
         shell.input_transformers_cleanup.remove(misplaced)
         shell.input_transformers_post.remove(self._await)
         shell.events.unregister("pre_run_cell", self._begin_cell)
+        shell.events.unregister("post_run_cell", self._end_cell)
         self._magics.unregister()
         self._replies.unregister()
         completion.unregister(shell, self._complete)
@@ -76,7 +79,19 @@ class Extension:
     def _begin_cell(self, _info: object = None) -> None:
         # A cell that a running cell starts, by `ip.run_cell`, is a part of that one.
         if not self._shell.display_trap.is_active:
-            self._session.begin_cell(running_cell(self._shell).id)
+            self._begin()
+
+    def _begin(self) -> None:
+        cell = running_cell(self._shell)
+        label = f"[{self._shell.execution_count}]"
+        self._session.begin_cell(cell.id, label, cell.deleted)
+
+    def _end_cell(self, result: ExecutionResult) -> None:
+        if self._shell.display_trap.is_active:
+            return
+        end = self._session.end_cell(succeeded=bool(result.success))
+        if running_cell(self._shell).audience != "terminal":
+            leave_in_file(self._shell, self._session, end)
 
 
 def load(shell: InteractiveShell) -> None:

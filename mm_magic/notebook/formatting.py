@@ -6,9 +6,8 @@ from typing import Any
 from IPython.core.formatters import IPythonDisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation import Reply
-from mm_magic.notebook.cell import running_cell
-from mm_magic.notebook.screen import Page
+from mm_magic.notebook.drawing import show_reply
+from mm_magic.reply import Reply
 
 
 class ReplyFormatter:
@@ -51,21 +50,7 @@ class ReplyFormatter:
         if id(reply) in self._just_drawn:
             self._just_drawn.discard(id(reply))
             return
-        if running_cell(self._shell).audience == "terminal":
-            from mm_magic.plain import plain
-
-            print(plain(reply.text))
-            return
-        from mm_magic.notebook.turn import thinking_title
-        from mm_magic.rendering import answer_bundle, answer_pages, thinking_bundle
-
-        page = Page(self._shell)
-        bundles = [answer_bundle(text) for text in answer_pages(reply.text)]
-        if reply.thinking:
-            title = thinking_title(reply.thinking_seconds)
-            bundles.insert(0, thinking_bundle(reply.thinking, title, is_open=False))
-        for number, bundle in enumerate(bundles):
-            page.show(str(number), bundle, update=False)
+        show_reply(self._shell, reply)
 
     def _forget(self, _result: object) -> None:
         self._just_drawn.clear()

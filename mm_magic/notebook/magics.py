@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 
-from mm_magic.conversation import Reply
 from mm_magic.driving import run_to_end
 from mm_magic.errors import Stopped, UsageError
 from mm_magic.notebook.arguments import COMMANDS, Arguments, help_text, parse
@@ -15,7 +14,8 @@ from mm_magic.notebook.awaiting import AWAITED, MAGIC
 from mm_magic.notebook.commands import Commands
 from mm_magic.notebook.formatting import ReplyFormatter
 from mm_magic.notebook.traits import MiniMax
-from mm_magic.notebook.turn import Turn
+from mm_magic.notebook.turn import CellTurn
+from mm_magic.reply import Reply
 from mm_magic.session import Session
 
 HELP = f"""\
@@ -104,21 +104,23 @@ class Magics:
         if turn is None:
             return None
         try:
-            return self._drawn(await turn.run())
+            return self._drawn(await turn.run(is_awaited=True))
         except asyncio.CancelledError:
             # Let through, the cell would count as done, and Run All would go on.
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
             raise Stopped(turn.reply) from None
 
-    def _turn(self, line: str, body: str) -> Turn | None:
+    def _turn(self, line: str, body: str) -> CellTurn | None:
         """The turn of a cell; None where there is only something to show."""
         arguments = parse(line)
         if arguments.help:
+            self._session.cell.only_shows = True
             print(HELP)
             return None
-        turn = Turn(self._shell, self._session, arguments, line, body)
+        turn = CellTurn(self._shell, self._session, arguments, line, body)
         if arguments.dry_run:
+            self._session.cell.only_shows = True
             print(turn.dry_run())
             return None
         return turn

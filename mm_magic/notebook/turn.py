@@ -3,13 +3,13 @@
 import asyncio
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation import Reply
+from mm_magic.conversation import State
 from mm_magic.errors import MiniMaxError
 from mm_magic.heartbeat import heartbeat
 from mm_magic.notebook.arguments import Arguments, check_no_words
@@ -18,8 +18,11 @@ from mm_magic.notebook.screen import View, view
 from mm_magic.notebook.slips import check_one_cell
 from mm_magic.plain import plain
 from mm_magic.protocol.messages import JsonObject
-from mm_magic.session import Prepared, Run, Session, Step
+from mm_magic.reply import Reply
+from mm_magic.run import Prepared, Run, Step
+from mm_magic.session import Session
 from mm_magic.template import braces_hint, fill
+from mm_magic.turns import Turn
 
 if TYPE_CHECKING:
     from mm_magic.transport.client import Retrying
@@ -28,7 +31,7 @@ QUIET_SECONDS = 1.0
 """After so long without anything new, the page says how long it has been waiting."""
 
 
-class Turn:
+class CellTurn:
     """A turn of one cell, ready to run. `reply` is what came, also where it was stopped."""
 
     def __init__(
@@ -56,27 +59,28 @@ class Turn:
         """What would be sent, as JSON text."""
         return request_text(self.prepared)
 
-    async def run(self) -> Reply:
+    async def run(self, *, is_awaited: bool = False) -> Reply:
         """Send the request and draw what comes.
 
-        Raises MiniMaxError. When cancelled, what came stays under the cell, marked "stopped".
+        `is_awaited` tells that the kernel's loop is free meanwhile. Raises MiniMaxError. When
+        cancelled, what came stays under the cell, marked "stopped".
         """
-        run = self._session.start(self.prepared)
-        drawn = view(
-            self._shell,
-            running_cell(self._shell).audience,
-            hide_thinking=self.prepared.options.hide_thinking,
+        cell = running_cell(self._shell)
+        run = self._session.start(
+            self.prepared, is_drawn=not cell.is_captured, is_awaited=is_awaited
         )
+        hide = self.prepared.options.hide_thinking
+        drawn = view(self._shell, cell.audience, hide_thinking=hide)
         try:
             await self._draw(run, drawn)
         except asyncio.CancelledError:
-            self._keep(drawn, run.stop())
+            self._keep(drawn, run, run.stop())
             raise
         except MiniMaxError as error:
             if error.reply is not None or not drawn.is_blank:  # else the error says it all
-                self._keep(drawn, run.reply("incomplete"))
+                self._keep(drawn, run, run.reply("incomplete"))
             raise
-        return self._keep(drawn, run.reply())
+        return self._keep(drawn, run, run.reply())
 
     async def _draw(self, run: Run, drawn: View) -> None:
         waiting = _Waiting(asyncio.get_running_loop().time)
@@ -96,11 +100,15 @@ class Turn:
                             drawn.thinking_done(thinking_title(run.thinking_seconds))
                         drawn.update("", step.growth.text)
 
-    def _keep(self, drawn: View, reply: Reply) -> Reply:
+    def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
         if reply.thinking and not reply.text:
             drawn.thinking_done(thinking_title(reply.thinking_seconds))
-        drawn.finish(status_of(self.prepared, reply, self._notes))
+        turn = run.turn(reply)
+        notes = [*run.notes, *self._notes]
+        if (same := run.prepared.same_prompt) is not None:
+            notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
+        drawn.finish(status_of(turn, self._session.state_of(turn), notes))
         self.reply = reply
         if self._to is not None:
             self._shell.user_ns[self._to] = reply
@@ -133,16 +141,18 @@ def thinking_title(seconds: float | None) -> str:
     return "Thinking" if seconds is None else f"Thinking ({seconds:.1f} s)"
 
 
-def status_of(prepared: Prepared, reply: Reply, notes: list[str]) -> dict[str, object]:
+def status_of(
+    turn: Turn, state: State | None, notes: Sequence[str], *, is_copy: bool = False
+) -> dict[str, object]:
     """The last display of a turn: the status line, and the turn itself as JSON."""
     from mm_magic.rendering import status_bundle
-    from mm_magic.saved import saved_turn
+    from mm_magic.saved import turn_json
     from mm_magic.status import status_notes, status_parts
 
     return status_bundle(
-        status_parts(prepared, reply),
-        [*status_notes(prepared, reply), *notes],
-        saved_turn(prepared, reply),
+        status_parts(turn),
+        [*status_notes(turn), *notes],
+        turn_json(turn, state, is_copy=is_copy),
     )
 
 

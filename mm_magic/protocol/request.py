@@ -21,12 +21,13 @@ DOCUMENTED_MAX_TOKENS = 2048
 class Request:
     """One request. None leaves a parameter out of the body, so that the server's default acts.
 
-    `messages` are wire objects, oldest first, the new prompt last. `thinking` "auto" sends
-    nothing. `tools`, `tool_choice` and `metadata` are sent as they are given.
+    `messages` are JSON already, oldest first, the new prompt last: each part is one message, or
+    several with commas between. Earlier turns are thus encoded once, not again for each request.
+    `thinking` "auto" sends nothing. `tools`, `tool_choice` and `metadata` are sent as given.
     """
 
     model: str
-    messages: Sequence[JsonObject]
+    messages: Sequence[bytes]
     system: str | None = None
     stream: bool = True
     max_tokens: int | None = None
@@ -49,8 +50,8 @@ class Request:
         if not self.messages:
             raise UsageError("there is no prompt to send")
 
-    def to_body(self) -> JsonObject:
-        """The body as the API page describes it."""
+    def parameters(self) -> JsonObject:
+        """The body but for its messages."""
         optional: JsonObject = {
             "system": self.system or None,
             "max_tokens": self.max_tokens,
@@ -63,19 +64,33 @@ class Request:
         }
         return {
             "model": self.model,
-            "messages": list(self.messages),
             "stream": self.stream,
             **{name: value for name, value in optional.items() if value is not None},
         }
 
+    def to_body(self) -> JsonObject:
+        """The body as the API page describes it."""
+        return body_of(self.parameters(), self.messages)
+
     def encode(self) -> bytes:
-        """The body as UTF-8 JSON. Lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
-        text = json.dumps(self.to_body(), ensure_ascii=False, separators=(",", ":"))
-        return join_surrogates(text).encode()
+        """The body as UTF-8 JSON."""
+        parameters = self.parameters()
+        model = _encode({"model": parameters.pop("model")})
+        return b'%b,"messages":[%b],%b' % (
+            model[:-1],
+            b",".join(self.messages),
+            _encode(parameters)[1:],
+        )
 
 
-def user_message(prompt: str) -> JsonObject:
-    """The wire form of a prompt.
+def body_of(parameters: JsonObject, messages: Sequence[bytes]) -> JsonObject:
+    """The body with these parameters and messages."""
+    model = {"model": parameters.get("model")}
+    return {**model, "messages": json.loads(b"[%b]" % b",".join(messages)), **parameters}
+
+
+def user_message(prompt: str) -> bytes:
+    """The JSON of a prompt.
 
     Raises UsageError where the service would refuse it: a prompt of white space only.
     """
@@ -83,7 +98,18 @@ def user_message(prompt: str) -> JsonObject:
         raise UsageError(f"the prompt must be text, got {type(prompt).__name__}")
     if not prompt.strip():
         raise UsageError("the prompt is empty", next_steps=("Write it on the lines below.",))
-    return {"role": "user", "content": prompt}
+    return encode_message("user", prompt)
+
+
+def encode_message(role: str, content: object) -> bytes:
+    """The JSON of one message: `content` is text, or content blocks as they stand on the wire."""
+    return _encode({"role": role, "content": content})
+
+
+def _encode(value: JsonObject) -> bytes:
+    """UTF-8 JSON. Lone surrogates, which UTF-8 cannot hold, become U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return join_surrogates(text).encode()
 
 
 def check_model(model: str) -> None:

@@ -1,0 +1,86 @@
+"""Draws what is finished: a bundle, a reply, a turn that was drawn before."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation import State
+from mm_magic.notebook.cell import running_cell
+from mm_magic.notebook.screen import Page
+from mm_magic.notebook.turn import status_of, thinking_title
+from mm_magic.plain import plain
+from mm_magic.ranges import in_words, ranges
+from mm_magic.reply import Reply
+from mm_magic.session import CellEnd, Session
+from mm_magic.turns import Turn
+
+if TYPE_CHECKING:
+    from mm_magic.rendering import Bundle
+
+
+def show(shell: InteractiveShell, *bundles: "Bundle") -> None:
+    """Display bundles one under the other; in a terminal their plain text."""
+    if running_cell(shell).audience == "terminal":
+        for bundle in bundles:
+            print(bundle["text/plain"])
+        return
+    page = Page(shell)
+    for number, bundle in enumerate(bundles):
+        page.show(str(number), bundle, update=False)
+
+
+def reply_bundles(reply: Reply) -> "Sequence[Bundle]":
+    """Thinking and answer in their final forms."""
+    from mm_magic.rendering import answer_bundle, answer_pages, thinking_bundle
+
+    bundles = [answer_bundle(text) for text in answer_pages(reply.text)]
+    if reply.thinking:
+        title = thinking_title(reply.thinking_seconds)
+        bundles.insert(0, thinking_bundle(reply.thinking, title, is_open=False))
+    return bundles
+
+
+def show_reply(shell: InteractiveShell, reply: Reply) -> None:
+    """Display a reply in full; in a terminal its text."""
+    if running_cell(shell).audience == "terminal":
+        print(plain(reply.text))
+        return
+    show(shell, *reply_bundles(reply))
+
+
+def draw_again(shell: InteractiveShell, turn: Turn, state: State | None) -> None:
+    """Display a turn as its cell did, prompt first."""
+    from mm_magic.rendering import line_bundle
+
+    prompt = line_bundle(f"Turn {turn.number}: {turn.prompt}" if turn.number else turn.prompt)
+    status = status_of(turn, state, [], is_copy=True)
+    show(shell, prompt, *reply_bundles(turn.reply), status)
+
+
+def leave_in_file(shell: InteractiveShell, session: Session, end: CellEnd) -> None:
+    """When a cell has ended: put the turns that the page does not show into its outputs."""
+    turns = [*end.undrawn, *end.kept]
+    if not turns:
+        return
+    from mm_magic.rendering import TURN_MIME, status_bundle
+    from mm_magic.saved import record_json, turn_json
+
+    lines = [
+        *_sentences("Remembered", end.undrawn),
+        *_sentences("Unchanged, from an earlier run of this cell", end.kept),
+    ]
+    bundle = status_bundle([], lines, None)
+    bundle[TURN_MIME] = record_json(turn_json(turn, session.state_of(turn)) for turn in turns)
+    show(shell, bundle)
+
+
+def _sentences(what: str, turns: Sequence[Turn]) -> list[str]:
+    """A sentence for each conversation that has some of these turns."""
+    by_name: dict[str, list[int]] = {}
+    for turn in turns:
+        by_name.setdefault(str(turn.conversation), []).append(turn.number)
+    return [
+        f"{what}: turn{'s' * (len(numbers) > 1)} {in_words(ranges(numbers))} of {name}."
+        for name, numbers in by_name.items()
+    ]

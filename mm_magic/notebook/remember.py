@@ -1,0 +1,181 @@
+"""`%minimax history`, `show`, `reset`, `forget`, `restore`: what the conversation remembers."""
+
+from collections.abc import Sequence
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation import Conversation
+from mm_magic.errors import UsageError
+from mm_magic.notebook.drawing import draw_again, show
+from mm_magic.ranges import in_words, ranges
+from mm_magic.run import OFFLINE
+from mm_magic.session import Session
+from mm_magic.turns import Turn
+
+PROMPT_CHARACTERS = 60
+ANSWER_CHARACTERS = 80
+COLUMNS = ("turn", "cell", "prompt", "answer", "model", "tokens", "state")
+
+
+class Remember:
+    """The commands by name; `words` are what follows the name."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+
+    def history(self, words: Sequence[str]) -> None:
+        """`%minimax history [NAME]`: the turns as a table, and what would be sent."""
+        from mm_magic.tables import table_bundle
+
+        conversation = self._named(_at_most_one("history", words))
+        rows = history_rows(self._session, conversation)
+        notes = [self._summary(conversation)]
+        others = [name for name in self._session.conversations if name != conversation.name]
+        if others:
+            notes.append(f"Other conversations: {', '.join(others)}")
+        show(self._shell, table_bundle(COLUMNS, rows, notes))
+
+    def show(self, words: Sequence[str]) -> None:
+        """`%minimax show [N]`: draw a turn again; without N the last one."""
+        word = _at_most_one("show", words)
+        turn = self._session.last_turn if word is None else self.turn(word)
+        if turn is None:
+            raise UsageError("there is no turn yet")
+        draw_again(self._shell, turn, self._session.state_of(turn))
+
+    def reset(self, words: Sequence[str]) -> None:
+        """`%minimax reset [NAME]`: forget all turns of a conversation."""
+        name = self._named(_at_most_one("reset", words)).name
+        self._say_forgotten(name, self._session.reset(name))
+
+    def forget(self, words: Sequence[str]) -> None:
+        """`%minimax forget [N]`: forget a turn; without N the last one."""
+        word = _at_most_one("forget", words)
+        conversation = self._named(None)
+        if word is None and not conversation.turns:
+            raise UsageError(f"conversation {conversation.name} has no turns")
+        turn = conversation.turns[-1] if word is None else self.turn(word)
+        self._say_forgotten(conversation.name, self._session.forget(conversation.name, turn.number))
+
+    def restore(self, words: Sequence[str]) -> None:
+        """`%minimax restore [FILE or N]`: send again what is not sent now."""
+        word = _at_most_one("restore", words)
+        if word is None or not word.isdecimal():
+            from mm_magic.notebook.resuming import restore
+
+            restore(self._shell, self._session, word)
+            return
+        turn = self.turn(word)
+        conversation = self._named(None)
+        if not self._session.bring_back(conversation.name, turn.number):
+            raise UsageError(f"turn {turn.number} is not hidden: it is sent")
+        self._mark(conversation, f"Turn {turn.number} is sent again, in its place.")
+
+    def turn(self, number: str) -> Turn:
+        """The turn with this number in the current conversation. Raises UsageError."""
+        conversation = self._named(None)
+        turn = conversation.numbered(int(number)) if number.isdecimal() else None
+        if turn is None:
+            known = in_words(ranges(each.number for each in conversation.turns)) or "none"
+            raise UsageError(
+                f"conversation {conversation.name} has no turn {number!r}; its turns: {known}"
+            )
+        return turn
+
+    def _named(self, name: str | None) -> Conversation:
+        """The conversation of this name, or the current one. It may be empty."""
+        wanted = name or self._session.options.conversation
+        found = self._session.conversations.get(wanted)
+        if found is None and name is not None:
+            known = ", ".join(self._session.conversations) or "none yet"
+            raise UsageError(f"there is no conversation {name!r}; there are: {known}")
+        return found or Conversation(wanted)
+
+    def _summary(self, conversation: Conversation) -> str:
+        options = self._session.options.overridden(conversation=conversation.name)
+        history = self._session.prepare("?", options, is_cell=False).history
+        turns = "1 turn" if history.sent == 1 else f"{history.sent} turns"
+        return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
+
+    def _say_forgotten(self, name: str, gone: Sequence[Turn]) -> None:
+        if not gone:
+            raise UsageError(f"conversation {name} has no turns")
+        numbers = in_words(ranges(turn.number for turn in gone))
+        turns = "turn" if len(gone) == 1 else "turns"
+        self._mark(
+            self._session.conversation(name),
+            f"Conversation {name}: {turns} {numbers} forgotten. The page keeps the answers.",
+        )
+
+    def _mark(self, conversation: Conversation, sentence: str) -> None:
+        """Say what changed, and leave it in the file, which else would bring it back."""
+        from mm_magic.rendering import TURN_MIME, line_bundle
+        from mm_magic.saved import record_json
+
+        record = record_json([], [(conversation.name, conversation.state)])
+        show(self._shell, {**line_bundle(sentence), TURN_MIME: record})
+
+
+def history_rows(session: Session, conversation: Conversation) -> list[list[str]]:
+    """The turns of a conversation as rows of COLUMNS."""
+    options = session.options.overridden(conversation=conversation.name)
+    next_one = session.prepare("?", options, is_cell=False)
+    to_demo = next_one.backend == OFFLINE
+    others = conversation.made_with_others()
+    left_out = next_one.history.too_long
+    return [
+        _row(turn, _state(turn, others, to_demo=to_demo, is_left_out=is_left_out))
+        for turn, is_left_out in _with_room(conversation, left_out, to_demo=to_demo)
+    ]
+
+
+def _with_room(
+    conversation: Conversation, left_out: int, *, to_demo: bool
+) -> list[tuple[Turn, bool]]:
+    """Each turn, and whether it is one of the oldest for which there is no room."""
+    rows, left = [], left_out
+    for turn in conversation.turns:
+        counts = not turn.is_hidden and (to_demo or not turn.is_demo)
+        rows.append((turn, counts and left > 0))
+        left -= counts
+    return rows
+
+
+def _row(turn: Turn, state: str) -> list[str]:
+    from mm_magic.status import tokens_in_words, who_answered
+    from mm_magic.tables import shortened
+
+    return [
+        str(turn.number),
+        turn.label,
+        shortened(turn.prompt, PROMPT_CHARACTERS),
+        shortened(turn.reply.text, ANSWER_CHARACTERS),
+        "offline demo" if turn.is_demo else who_answered(turn),
+        tokens_in_words(turn.reply.usage) or "?",
+        state,
+    ]
+
+
+def _state(turn: Turn, others: set[int], *, to_demo: bool, is_left_out: bool) -> str:
+    if turn.is_hidden:
+        return "not sent: its cell was deleted"
+    if turn.is_demo and not to_demo:
+        return "demo turn, not sent"
+    if is_left_out:
+        return "not sent: too long with it"
+    parts = ["sent"]
+    if turn.reply.status == "stopped":
+        parts.append("stopped")
+    if turn.number in others:
+        parts.append("made with other turns above")
+    return ", ".join(parts)
+
+
+def _at_most_one(command: str, words: Sequence[str]) -> str | None:
+    if len(words) > 1:
+        raise UsageError(
+            f"{command} takes one word, got {len(words)}",
+            next_steps=("A name or a path with spaces goes in double quotes.",),
+        )
+    return words[0] if words else None

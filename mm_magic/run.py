@@ -1,0 +1,194 @@
+"""One turn on its way: prepared, sent, growing, and in the end a turn of its conversation."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mm_magic.advice import next_steps
+from mm_magic.cells import CellRun
+from mm_magic.chain import History
+from mm_magic.errors import MiniMaxError
+from mm_magic.heartbeat import heartbeat
+from mm_magic.protocol.accumulate import Accumulator, Growth
+from mm_magic.protocol.request import Request
+from mm_magic.reply import Reply, Status
+from mm_magic.settings import Options
+from mm_magic.transport.endpoint import Backend, Endpoint
+from mm_magic.transport.reading import Batch
+from mm_magic.turns import Turn, TurnKey
+
+if TYPE_CHECKING:
+    from mm_magic.session import Session
+    from mm_magic.transport.client import Retrying
+
+OFFLINE: Backend = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that is ready, and where it goes.
+
+    A turn that stands alone has no `conversation`, and the number 0.
+    """
+
+    prompt: str
+    options: Options
+    request: Request
+    endpoint: Endpoint | None  # None: the offline demo
+    conversation: str | None
+    number: int
+    cell: CellRun
+    key: TurnKey | None
+    history: History
+
+    @property
+    def backend(self) -> Backend:
+        return self.endpoint.backend if self.endpoint else OFFLINE
+
+    @property
+    def same_prompt(self) -> int | None:
+        """The number of the latest turn, sent along, that has the same prompt."""
+        link = self.history.link
+        while link.turn is not None and link.before is not None:
+            if link.turn.prompt == self.prompt:
+                return link.turn.number
+            link = link.before
+        return None
+
+    def turn(self, reply: Reply) -> Turn:
+        """The turn that this request and a reply make."""
+        return Turn(
+            conversation=self.conversation,
+            number=self.number,
+            key=self.key,
+            prompt=self.prompt,
+            reply=reply,
+            asked=self.request.parameters(),
+            context=self.history.context,
+            knew=self.history.knew,
+            sent=self.history.sent,
+            link=self.history.link,
+            label=self.cell.label,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one read brought: the growth, and the seconds since the request was sent."""
+
+    seconds: float
+    growth: Growth
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One turn on its way. `steps` drives it; `reply` is what has come so far.
+
+    `is_drawn` says that the reader sees it grow, `is_awaited` that the event loop is free
+    meanwhile. `notes` are sentences for the reader. `thinking_seconds` is how long it has thought,
+    None if it has not, or nobody can tell.
+    """
+
+    session: "Session"
+    prepared: Prepared
+    is_drawn: bool = False
+    is_awaited: bool = False
+    notes: list[str] = field(default_factory=list)
+    thinking_seconds: float | None = None
+    _accumulator: Accumulator = field(default_factory=Accumulator)
+    _is_thinking: bool = False
+    _committed: Turn | None = None
+    _driver: tuple[asyncio.AbstractEventLoop, "asyncio.Task[object]"] | None = None
+
+    async def steps(self) -> AsyncGenerator["Step | Retrying", None]:
+        """Send the request and yield what arrives; commit the turn at its end.
+
+        It waits while another turn of the same conversation runs. Raises MiniMaxError with `.reply`
+        where the answer fails or breaks off. When cancelled, the connection is closed, and `stop`
+        says what becomes of the part that came.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._driver = asyncio.get_running_loop(), task
+        session = self.session
+        with heartbeat(), session.running_now(self):
+            async with session.turnstile(self.prepared):
+                self.prepared = session.settle(self.prepared)
+                self.notes = session.notes(self.prepared)
+                stream = session.client().stream(
+                    session.source(self.prepared.endpoint),
+                    self.prepared.request,
+                    retries=self.prepared.options.retries,
+                )
+                try:
+                    async with aclosing(stream) as arriving:
+                        async for arrival in arriving:
+                            if not isinstance(arrival, Batch):
+                                yield arrival
+                                continue
+                            growth = self._accumulator.add(arrival.events)
+                            self._time_thinking(arrival.seconds, growth)
+                            yield Step(arrival.seconds, growth)
+                except MiniMaxError as error:
+                    raise await self._failed(error) from None
+                self._accumulator.end()
+                if (failure := self._accumulator.error()) is not None:
+                    raise await self._failed(failure)
+                self._commit(self.reply())
+
+    def cancel(self) -> None:
+        """Stop it, from any thread: the task that drives it is cancelled."""
+        if self._driver is not None:
+            loop, task = self._driver
+            with suppress(RuntimeError):  # the loop is closed: it has ended
+                loop.call_soon_threadsafe(task.cancel)
+
+    def reply(self, status: Status = "complete") -> Reply:
+        """What has come so far."""
+        return Reply(
+            message=self._accumulator.message(),
+            status=status,
+            backend=self.prepared.backend,
+            thinking_seconds=self.thinking_seconds,
+        )
+
+    def stop(self) -> Reply:
+        """The run was cancelled: keep what came, as a stopped turn if it has text."""
+        reply = self.reply("complete" if self._accumulator.state == "complete" else "stopped")
+        self._commit(reply)
+        return reply
+
+    def turn(self, reply: Reply) -> Turn:
+        """The turn of this run: as it stands in its conversation, if it entered that."""
+        return self._committed or self.prepared.turn(reply)
+
+    def _commit(self, reply: Reply) -> None:
+        if self._committed is None:
+            self._committed = self.session.commit(self.prepared, reply, is_drawn=self.is_drawn)
+
+    async def _failed(self, error: MiniMaxError) -> MiniMaxError:
+        """The error with what had come, and with what to do next."""
+        reply = self.reply("incomplete")
+        error.reply = reply if reply.message.content else None
+        endpoint = self.prepared.endpoint
+        offered: list[str] = []
+        if error.kind == "not_found" and endpoint is not None:
+            with suppress(MiniMaxError):
+                offered = await self.session.models()
+        error.next_steps = next_steps(error, endpoint, offered)
+        redact(error, endpoint)
+        return error
+
+    def _time_thinking(self, seconds: float, growth: Growth) -> None:
+        """Thinking lasts from the request to the first text; unknown if both came in one read."""
+        if self._is_thinking or (growth.thinking and not growth.text):
+            self._is_thinking = not growth.text
+            self.thinking_seconds = seconds
+
+
+def redact(error: MiniMaxError, endpoint: Endpoint | None) -> None:
+    """A server may repeat the key that it got: no error shows it."""
+    if endpoint is not None and endpoint.key is not None:
+        error.redact(endpoint.key.reveal())
