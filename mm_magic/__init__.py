@@ -19,6 +19,7 @@ from mm_magic.errors import (
     Stopped,
     UsageError,
 )
+from mm_magic.pasts import read_notebook
 from mm_magic.reply import Reply
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "UsageError",
     "ask",
     "ask_async",
+    "read_notebook",
 ]
 __version__ = "0.1.0"
 

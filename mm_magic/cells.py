@@ -1,5 +1,7 @@
 """Which cell makes a turn: one run of a cell, and what it has made so far."""
 
+from collections import Counter
+from collections.abc import Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
@@ -23,6 +25,7 @@ class CellRun:
     undrawn: list[Turn] = field(default_factory=list)
     only_shows: bool = False
     _begun: int = 0
+    _asked: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -40,6 +43,17 @@ class CellRun:
             key = self.key()
             self._begun += 1
         return key
+
+    def asker(self, request: str, *, takes: bool) -> Hashable:
+        """Who asks the request with this hash: the cell, and the how-manieth time in this run.
+
+        The same again when the cell runs again; a cell without an id is a new one each time. With
+        `takes` the next call gets another name.
+        """
+        with self._lock:
+            nth = self._asked[request]
+            self._asked[request] += takes
+        return self.cell_id or self, nth
 
 
 running: ContextVar[CellRun | None] = ContextVar("mm_magic_cell", default=None)

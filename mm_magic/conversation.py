@@ -18,9 +18,10 @@ class State:
     """What a file must know of a conversation beside its turns.
 
     `begins` tells this conversation from others of the same name in the file. `changes` grows with
-    each turn that is hidden, forgotten or brought back: the state with the most is the last one.
-    `gone` and `hidden` are numbers. `also` are other beginnings whose turns belong here, each with
-    what is added to their numbers.
+    each turn that is hidden, forgotten or brought back, and when a kernel takes turns of a file in:
+    the state with the most is the last one. `gone` and `hidden` are numbers, `last` is the highest
+    that was given. `also` are other beginnings whose turns belong here, each with what is added to
+    their numbers.
     """
 
     begins: str
@@ -28,6 +29,7 @@ class State:
     gone: Ranges = ()
     hidden: Ranges = ()
     also: tuple[tuple[str, int], ...] = ()
+    last: int = 0
 
 
 class Conversation:
@@ -43,6 +45,7 @@ class Conversation:
         self._begins = ""
         self._changes = changes
         self._also: tuple[tuple[str, int], ...] = ()
+        self._as_taken_in: list[Turn] = []
         self._links: list[Link] = []  # as they were sent last
 
     @property
@@ -59,18 +62,34 @@ class Conversation:
             gone=missing((turn.number for turn in self.turns), self.last_number),
             hidden=ranges(turn.number for turn in self.turns if turn.is_hidden),
             also=self._also,
+            last=self.last_number,
         )
 
-    def place(self, key: TurnKey | None) -> int | None:
-        """Where the turn with this key stands in `turns`."""
+    def place(self, key: TurnKey | None, prompt: str | None = None) -> int | None:
+        """Where the turn with this key stands in `turns`.
+
+        A turn of a file whose cells have other names here is known by its prompt.
+        """
         if key is None:
             return None
-        return next((i for i, turn in enumerate(self.turns) if turn.key == key), None)
+        for place, turn in enumerate(self.turns):
+            if turn.key == key:
+                return place
+        for place, turn in enumerate(self.turns):
+            if turn.prompt == prompt and turn.is_strange_to(key):
+                return place
+        return None
 
-    def number_of(self, key: TurnKey | None) -> int:
+    def number_of(self, key: TurnKey | None, prompt: str | None = None) -> int:
         """The number that a turn with this key has, or will get."""
-        place = self.place(key)
+        place = self.place(key, prompt)
         return self.last_number + 1 if place is None else self.turns[place].number
+
+    def is_unrecognised(self, key: TurnKey | None, prompt: str) -> bool:
+        """Whether a turn becomes a new one, while its cell may have one here under another name."""
+        if key is None or self.place(key, prompt) is not None:
+            return False
+        return any(turn.is_strange_to(key) for turn in self.turns)
 
     def numbered(self, number: int) -> Turn | None:
         """The turn of this number, if it is here."""
@@ -109,7 +128,7 @@ class Conversation:
 
     def commit(self, turn: Turn) -> Turn:
         """Put a turn in the place of the one with its key, or at the end; return it so placed."""
-        place = self.place(turn.key)
+        place = self.place(turn.key, turn.prompt)
         if place is None:
             self.last_number += 1
             turn = replace(turn, number=self.last_number)
@@ -155,22 +174,31 @@ class Conversation:
         """Put the turns of an earlier conversation, as a file holds it, before these ones.
 
         The turns that are here move to higher numbers. Where a cell has a turn here, the file's is
-        older, and stays out.
+        older, and stays out. What was taken in before, of this very conversation, is taken anew
+        from a later file; once this kernel went on, nothing of it is.
         """
+        if self.holds(state):
+            if self.turns != self._as_taken_in:
+                return
+            self.turns, self.last_number, self._begins, self._also = [], 0, "", ()
         here = {turn.key for turn in self.turns if turn.key}
         taken = [turn for turn in turns if turn.key not in here]
-        numbers = [last for _, last in state.gone] + [turn.number for turn in taken]
-        offset = max(numbers, default=0)
+        offset = max([state.last, *(turn.number for turn in taken)])
         self._also = state.also + tuple(
             (begins, number + offset)
             for begins, number in ((self._begins, 0), *self._also)
             if begins
         )
         moved = [replace(turn, number=turn.number + offset) for turn in self.turns]
-        self._changes = max(self._changes, state.changes) + bool(moved)
+        self._changes = max(self._changes, state.changes) + 1
         self._begins = state.begins
         self.turns = taken + moved
+        self._as_taken_in = list(self.turns)
         self.last_number += offset
+
+    def holds(self, state: State) -> bool:
+        """Whether this is the conversation of a state, or has taken it in."""
+        return state.begins in (self._begins, *(begins for begins, _ in self._also))
 
     def made_with_others(self) -> set[int]:
         """The numbers of the turns that were made with other turns above than stand there now."""

@@ -20,14 +20,15 @@ T = TypeVar("T")
 def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     """The result of `main`, whether or not an event loop runs in this thread.
 
-    An interrupt (Ctrl-C, the notebook's ■) cancels it and raises KeyboardInterrupt.
+    An interrupt (Ctrl-C, the notebook's ■) cancels it and raises KeyboardInterrupt; so does a
+    cancel from another thread, which is the panel's Stop.
     """
     loop = _running_loop()
     if loop is None:
         try:
             with asyncio.Runner() as runner:  # not asyncio.run: nesting replaces that one
                 return runner.run(main)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
     _allow_nesting(loop, main)
     task = loop.create_task(main)
@@ -38,9 +39,7 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
                 raise KeyboardInterrupt
             return result
         except asyncio.CancelledError:
-            if was_interrupted():
-                raise KeyboardInterrupt from None
-            raise
+            raise KeyboardInterrupt from None
         except BaseException:
             task.cancel()
             with suppress(BaseException):

@@ -41,6 +41,10 @@ Kind = Literal[
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"  # red would be 2.95:1 on JupyterLab's dark error colour
 
 
+_TELLING = 8
+"""So many of a key's first characters are not shown, either: a server's words may be cut there."""
+
+
 class MiniMaxError(Exception):
     """The base of all errors that mm_magic raises.
 
@@ -88,13 +92,11 @@ class MiniMaxError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
     def redact(self, secret: str) -> None:
-        """Take `secret` out of all words."""
-        if not secret:
-            return
-        self.message = self.message.replace(secret, "…")
-        self.args = tuple(str(arg).replace(secret, "…") for arg in self.args)
-        self.next_steps = [step.replace(secret, "…") for step in self.next_steps]
-        self.request_id = self.request_id and self.request_id.replace(secret, "…")
+        """Take `secret` out of all words, also where they were cut in the middle of it."""
+        self.message = _without(secret, self.message)
+        self.args = tuple(_without(secret, str(arg)) for arg in self.args)
+        self.next_steps = [_without(secret, step) for step in self.next_steps]
+        self.request_id = self.request_id and _without(secret, self.request_id)
 
     def card(self) -> str:
         """What happened, what to do next, and what support asks for, as plain text."""
@@ -122,6 +124,13 @@ def _lines_of_cells(raised: TracebackType | None) -> list[str]:
         if ("ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input"))
         and "get_ipython().run_" not in (frame.line or "")
     ]
+
+
+def _without(secret: str, text: str) -> str:
+    """The text without the secret, and without its first characters if they are telling."""
+    for end in range(len(secret), min(len(secret), _TELLING) - 1, -1):
+        text = text.replace(secret[:end], "…") if end else text
+    return text
 
 
 def _restored(

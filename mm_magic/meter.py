@@ -64,7 +64,8 @@ class Meter:
         """Count one answer, also one that was cut; nothing where not a word came."""
         if reply.id is None and not reply.content:
             return
-        who = reply.backend, reply.model or "unknown model"
+        backend: Backend = "offline" if reply.is_demo else reply.backend
+        who = backend, reply.model or "unknown model"
         with self._lock:
             self._counts[who] = self._counts.get(who, Count()) + _count(reply)
 

@@ -1,5 +1,6 @@
 """Sets of turn numbers, kept as ranges: short in a file and in a sentence."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -33,7 +34,8 @@ def missing(numbers: Iterable[int], end: int) -> Ranges:
 
 
 def within(found: Ranges, number: int) -> bool:
-    return any(first <= number <= last for first, last in found)
+    place = bisect_right(found, number, key=lambda pair: pair[0])
+    return place > 0 and number <= found[place - 1][1]
 
 
 def in_words(found: Ranges) -> str:

@@ -17,11 +17,11 @@ from mm_magic.blocks import Blocks
 from mm_magic.formulas import CONTAINERS, UNSAFE_TEX, closes, marker
 from mm_magic.markdown import IGNORE, escaped, to_html, wrap
 from mm_magic.plain import plain
+from mm_magic.turns import TURN_MIME as TURN_MIME
 
 Bundle = dict[str, object]
 """MIME type to data, as a kernel publishes it."""
 
-TURN_MIME = "application/vnd.minimax.turn+json"
 PAGE = 16_000
 """Characters after which an answer goes on in a new display, at the next finished block."""
 

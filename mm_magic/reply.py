@@ -10,17 +10,31 @@ _REPR_CHARACTERS = 60
 Status: TypeAlias = Literal["complete", "stopped", "incomplete"]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a recorded answer came from: who gave it, and on which day of UTC, "" if unknown.
+
+    `is_loose`: it was given to the same prompt with the same options, in another context.
+    """
+
+    backend: Backend
+    day: str = ""
+    is_loose: bool = False
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """What the model answered. `str(reply)` is the text.
 
-    `thinking_seconds` is how long it thought before its text, None if it did not.
+    `thinking_seconds` is how long it thought before its text, None if it did not. `origin` tells
+    of a recorded answer where it is from.
     """
 
     message: Message
     status: Status = "complete"
     backend: Backend = "minimax"
     thinking_seconds: float | None = None
+    origin: Origin | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -69,6 +83,11 @@ class Reply:
     def base_resp(self) -> BaseResp | None:
         """MiniMax's own status, where it sent one."""
         return self.message.base_resp
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the offline demo gave it, now or when it was recorded."""
+        return "offline" in (self.backend, self.origin and self.origin.backend)
 
     def may_enter(self) -> bool:
         """Whether it becomes part of its conversation: it is not broken, and it has text."""

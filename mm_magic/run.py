@@ -13,7 +13,7 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.heartbeat import heartbeat
 from mm_magic.protocol.accumulate import Accumulator, Growth
 from mm_magic.protocol.request import Request
-from mm_magic.reply import Reply, Status
+from mm_magic.reply import Origin, Reply, Status
 from mm_magic.settings import Options
 from mm_magic.transport.endpoint import Backend, Endpoint
 from mm_magic.transport.reading import Batch
@@ -21,7 +21,7 @@ from mm_magic.turns import Turn, TurnKey
 
 if TYPE_CHECKING:
     from mm_magic.session import Session
-    from mm_magic.transport.client import Retrying
+    from mm_magic.transport.client import Retrying, Script
 
 OFFLINE: Backend = "offline"
 
@@ -30,21 +30,27 @@ OFFLINE: Backend = "offline"
 class Prepared:
     """A request that is ready, and where it goes.
 
-    A turn that stands alone has no `conversation`, and the number 0.
+    `server` is the name by which its history knows who answers. A turn that stands alone has no
+    `conversation`, and the number 0. In replay `script` answers; `origin` tells of its answer.
     """
 
     prompt: str
     options: Options
     request: Request
-    endpoint: Endpoint | None  # None: the offline demo
+    endpoint: Endpoint | None  # None: the offline demo, or a recording
+    server: str
     conversation: str | None
     number: int
     cell: CellRun
     key: TurnKey | None
     history: History
+    script: "Script | None" = None
+    origin: Origin | None = None
 
     @property
     def backend(self) -> Backend:
+        if self.script is not None:
+            return "recorded"
         return self.endpoint.backend if self.endpoint else OFFLINE
 
     @property
@@ -118,7 +124,7 @@ class Run:
                 self.prepared = session.settle(self.prepared)
                 self.notes = session.notes(self.prepared)
                 stream = session.client().stream(
-                    session.source(self.prepared.endpoint),
+                    session.source_for(self.prepared),
                     self.prepared.request,
                     retries=self.prepared.options.retries,
                 )
@@ -137,6 +143,7 @@ class Run:
                 if (failure := self._accumulator.error()) is not None:
                     raise await self._failed(failure)
                 self._commit(self.reply())
+                self.notes += session.recording_notes(self.prepared)
 
     def cancel(self) -> None:
         """Stop it, from any thread: the task that drives it is cancelled."""
@@ -152,12 +159,14 @@ class Run:
             status=status,
             backend=self.prepared.backend,
             thinking_seconds=self.thinking_seconds,
+            origin=self.prepared.origin,
         )
 
     def stop(self) -> Reply:
         """The run was cancelled: keep what came, as a stopped turn if it has text."""
         reply = self.reply("complete" if self._accumulator.state == "complete" else "stopped")
         self._commit(reply)
+        self.notes += self.session.recording_notes(self.prepared, is_stopped=True)
         return reply
 
     def turn(self, reply: Reply) -> Turn:
@@ -189,6 +198,7 @@ class Run:
 
 
 def redact(error: MiniMaxError, endpoint: Endpoint | None) -> None:
-    """A server may repeat the key that it got: no error shows it."""
+    """A server may repeat the key that it got: no error shows it, nor leads to what held it."""
+    error.__context__ = None  # its frames can hold the request's headers, or the server's words
     if endpoint is not None and endpoint.key is not None:
         error.redact(endpoint.key.reveal())

@@ -12,6 +12,7 @@ from typing import TypeGuard, TypeVar, get_args
 
 from mm_magic.conversation import State
 from mm_magic.protocol.messages import (
+    MAX_NESTING,
     JsonObject,
     Message,
     Usage,
@@ -20,11 +21,13 @@ from mm_magic.protocol.messages import (
     as_optional_text,
     as_text,
     block_from_wire,
+    is_deep,
     join_surrogates,
 )
 from mm_magic.ranges import merged
-from mm_magic.reply import Reply, Status
+from mm_magic.reply import Origin, Reply, Status
 from mm_magic.transport.endpoint import Backend
+from mm_magic.transport.recording import read_day
 from mm_magic.turns import Turn
 
 T = TypeVar("T")
@@ -63,6 +66,7 @@ def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> Json
         "replaces": list(turn.replaces),
         "copy": is_copy,
         "state": state and state_json(state),
+        "recorded": reply.origin and _origin_json(reply.origin),
     }
     return _clean(
         {
@@ -106,6 +110,7 @@ def state_json(state: State) -> JsonObject:
         "gone": list(map(list, state.gone)),
         "hidden": list(map(list, state.hidden)),
         "also": [list(each) for each in state.also],
+        "last": state.last,
     }
     return {"begins": state.begins, **{name: value for name, value in optional.items() if value}}
 
@@ -114,6 +119,8 @@ def read_turn(wire: object) -> SavedTurn:
     """Read the JSON of one turn. Raises UnreadableTurn."""
     found = as_object(wire)
     check_version(found)
+    if is_deep(found, limit=2 * MAX_NESTING):  # what a turn adds around its blocks is far less
+        raise UnreadableTurn("it is nested too deeply")
     name, number, content = found.get("conversation"), found.get("number"), found.get("content")
     status = _STATUSES.get(as_text(found.get("status")))
     backend = _BACKENDS.get(as_text(found.get("backend")))
@@ -140,7 +147,13 @@ def read_turn(wire: object) -> SavedTurn:
         number=number,
         key=None,
         prompt=prompt,
-        reply=Reply(message, status, backend, _seconds(found.get("thinking_seconds"))),
+        reply=Reply(
+            message,
+            status,
+            backend,
+            _seconds(found.get("thinking_seconds")),
+            _read_origin(found.get("recorded")),
+        ),
         asked=as_object(found.get("asked")),
         context=as_text(found.get("context")),
         knew=as_text(found.get("knew")),
@@ -167,11 +180,25 @@ def read_state(wire: object) -> State:
     found = as_object(wire)
     return State(
         begins=as_text(found.get("begins")),
-        changes=max(0, as_count(found.get("changes")) or 0),
+        changes=_number(found.get("changes")),
         gone=merged(_pairs(found.get("gone"), int)),
         hidden=merged(_pairs(found.get("hidden"), int)),
         also=tuple(_pairs(found.get("also"), str)),
+        last=_number(found.get("last")),
     )
+
+
+def _origin_json(origin: Origin) -> JsonObject:
+    optional: JsonObject = {"day": origin.day, "loose": origin.is_loose}
+    return {"backend": origin.backend, **{name: value for name, value in optional.items() if value}}
+
+
+def _read_origin(wire: object) -> Origin | None:
+    found = as_object(wire)
+    backend = _BACKENDS.get(as_text(found.get("backend")))
+    if backend is None:
+        return None
+    return Origin(backend, read_day(found.get("day")), found.get("loose") is True)
 
 
 def check_version(wire: JsonObject) -> None:
@@ -185,6 +212,10 @@ def check_version(wire: JsonObject) -> None:
 
 def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER
+
+
+def _number(value: object) -> int:
+    return value if _is_number(value) else 0
 
 
 def _seconds(value: object) -> float | None:

@@ -6,26 +6,39 @@ must know of the notebook (the cell, that the demo may answer) is told to it.
 
 import asyncio
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mm_magic.cells import CellRun, running
-from mm_magic.chain import History, first_link
+from mm_magic.chain import History
 from mm_magic.conversation import Conversation, State
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.meter import Meter
-from mm_magic.protocol.request import Request, max_tokens_warning, user_message
+from mm_magic.preparing import history_again, prepare
+from mm_magic.protocol.request import max_tokens_warning
+from mm_magic.recordings import Replaying, recording_notes, taped
 from mm_magic.reply import Reply
 from mm_magic.run import OFFLINE, Prepared, Run, redact
-from mm_magic.settings import Choice, Environment, Options, TypedKey, choose_endpoint, first_options
+from mm_magic.settings import (
+    Choice,
+    Environment,
+    Options,
+    TypedKey,
+    choose_endpoint,
+    first_options,
+    server_name,
+)
 from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.reading import silent
+from mm_magic.transport.recorder import Recorder
 from mm_magic.turns import Turn, TurnKey
 from mm_magic.turnstile import Turnstile
-from mm_magic.window import room, too_long_note
+from mm_magic.window import too_long_note
 
 if TYPE_CHECKING:  # httpx comes at the first request, not at import
     from mm_magic.transport.client import Client, Source
@@ -59,10 +72,13 @@ class Session:
         self.choice: Choice = "auto"
         self.typed_key: TypedKey | None = None
         self.demo_allowed = False
+        self.replaying: Replaying | None = None  # it answers, whatever `choice` says
+        self.recorder: Recorder | None = None
         self.conversations: dict[str, Conversation] = {}
         self.not_resumed: dict[str, int] = {}  # conversations of the file: how often they changed
         self.last: Prepared | None = None
         self.last_turn: Turn | None = None
+        self.last_commit: float | None = None  # seconds since 1970, to compare with a file's time
         self.offered_models: list[str] = []  # as the server listed them, when it was asked
         self.meter = Meter()
         self.running: list[Run] = []
@@ -113,10 +129,11 @@ class Session:
     # -- who answers --------------------------------------------------------------------------
 
     def endpoint(self) -> Endpoint | None:
-        """Who would answer now; None for the demo. Raises as `choose_endpoint` does."""
-        return choose_endpoint(
-            self.environ, self.choice, self.typed_key, demo_allowed=self.demo_allowed
-        )
+        """Who would answer now, but for a recording; None for the demo.
+
+        Raises as `choose_endpoint` does.
+        """
+        return self._live(self.demo_allowed)[0]
 
     async def models(self) -> list[str]:
         """The models that the server offers; none where the demo answers."""
@@ -148,6 +165,19 @@ class Session:
             self._offline = Offline()
         return self._offline
 
+    def source_for(self, prepared: Prepared) -> "Source":
+        """Who answers a turn, and takes it down while this kernel records."""
+        if prepared.script is not None:
+            return prepared.script
+        source = self.source(prepared.endpoint)
+        return source if self.recorder is None else taped(self.recorder, source, prepared)
+
+    def replay(self, replaying: Replaying | None, recorder: Recorder | None = None) -> None:
+        """From now on a recording answers, or none. What is told once is told again."""
+        self.replaying, self.recorder = replaying, recorder
+        self._warned.clear()
+        self.tell()
+
     # -- one turn -----------------------------------------------------------------------------
 
     def prepare(
@@ -159,19 +189,17 @@ class Session:
         it was in; a call from Python (`is_cell` false) does not.
         """
         key = self.cell.key() if is_cell or not alone else None
-        return self._prepared(prompt, options, None if alone else options.conversation, key)
+        name = None if alone else options.conversation
+        return self._prepared(prompt, options, name, key, self.cell)
 
     def history_now(self, turn: Turn) -> History:
         """What would be sent before a turn's prompt if its cell ran again now."""
         assert turn.conversation is not None
-        conversation = self.conversation(turn.conversation)
-        return conversation.history(
-            conversation.turns.index(turn),
-            model=turn.model,
-            server=self._server(self.endpoint()),
-            system=str(turn.asked.get("system", "")),
-            room=room(self.options, user_message(turn.prompt)),
-        )
+        if self.replaying is None:
+            names = [self._live(self.demo_allowed)[1]]
+        else:
+            names = self.replaying.names(server_name(self.environ))
+        return history_again(self.conversation(turn.conversation), turn, names, self.options)
 
     def start(self, prepared: Prepared, *, is_drawn: bool = False, is_awaited: bool = False) -> Run:
         """The run of a prepared turn; nothing is sent before its steps are taken."""
@@ -198,7 +226,12 @@ class Session:
     def settle(self, prepared: Prepared) -> Prepared:
         """The same turn, prepared anew after the one that it waited for."""
         self.last = self._prepared(
-            prepared.prompt, prepared.options, prepared.conversation, prepared.key, prepared.cell
+            prepared.prompt,
+            prepared.options,
+            prepared.conversation,
+            prepared.key,
+            prepared.cell,
+            takes=True,
         )
         return self.last
 
@@ -207,17 +240,32 @@ class Session:
         options, history = prepared.options, prepared.history
         notes = [hidden_note(turn) for turn in self._hidden]
         self._hidden = []
+        is_sent = prepared.script is None
         warning = max_tokens_warning(options.max_tokens)
-        if warning and self.once("max_tokens"):
+        if is_sent and warning and self.once("max_tokens"):
             notes.append(warning)
-        if history.demo_left_out and self.once(f"demo turns of {options.conversation}"):
+        left_out = is_sent and history.demo_left_out
+        if left_out and self.once(f"demo turns of {options.conversation}"):
             notes.append(
                 "Turns of the offline demo are never sent to a model: "
                 f"{history.demo_left_out} left out."
             )
         if history.too_long:
             notes.append(too_long_note(options.model, history.too_long))
+        conversation = self.conversations.get(prepared.conversation or "")
+        if conversation and conversation.is_unrecognised(prepared.key, prepared.prompt):
+            notes.append(
+                "New turn: here a cell is known to the file's turns by its prompt, and no turn "
+                "has this one."
+            )
         return notes
+
+    def recording_notes(self, prepared: Prepared, *, is_stopped: bool = False) -> Iterable[str]:
+        """What the reader of a turn that was recorded should know of that."""
+        if self.recorder is None or prepared.script is not None:
+            return ()
+        conversation = self.conversations.get(prepared.conversation or "")
+        return recording_notes(self.recorder, prepared, conversation, is_stopped=is_stopped)
 
     def commit(self, prepared: Prepared, reply: Reply, *, is_drawn: bool) -> Turn:
         """Put a finished turn into its conversation, and out of the one its cell was in before.
@@ -233,6 +281,7 @@ class Session:
                 other.remove_key(turn.key)
         if turn.conversation is not None:
             self.last_turn = turn = self.conversation(turn.conversation).commit(turn)
+            self.last_commit = time.time()
             cell.made.append(turn)
             if not is_drawn:
                 cell.undrawn.append(turn)
@@ -311,48 +360,24 @@ class Session:
         options: Options,
         name: str | None,
         key: TurnKey | None,
-        cell: CellRun | None = None,
+        cell: CellRun,
+        *,
+        takes: bool = False,
     ) -> Prepared:
-        endpoint = self.endpoint()
-        server = self._server(endpoint)
-        question = user_message(prompt)
+        """A turn for who answers now. With `takes` its recorded answer is that cell's for good."""
         conversation = self.conversations.get(name) if name is not None else None
-        if conversation is None:
-            earlier = History(first_link(options.model, server, options.system))
-            number = 0 if name is None else 1
-        else:
-            number = conversation.number_of(key)
-            earlier = conversation.history(
-                conversation.place(key),
-                model=options.model,
-                server=server,
-                system=options.system,
-                room=room(options, question),
-            )
-        request = Request(
-            model=options.model,
-            messages=[*earlier.messages, question],
-            system=options.system or None,
-            stream=options.stream,
-            max_tokens=options.max_tokens,
-            temperature=options.temperature,
-            top_p=options.top_p,
-            thinking=options.thinking,
-        )
-        return Prepared(
-            prompt=prompt,
-            options=options,
-            request=request,
-            endpoint=endpoint,
-            conversation=name,
-            number=number,
-            cell=cell or self.cell,
-            key=key,
-            history=earlier,
-        )
+        build = partial(prepare, prompt, options, name, conversation, key, cell)
+        if self.replaying is None:
+            return build(*self._live(self.demo_allowed))
+        would = server_name(self.environ)
+        return self.replaying.prepared(build, cell, self._live, would, takes=takes)
 
-    def _server(self, endpoint: Endpoint | None) -> str:
-        return endpoint.base_url if endpoint else OFFLINE
+    def _live(self, demo_allowed: bool = False) -> tuple[Endpoint | None, str]:
+        """Who answers without a recording, and the name by which the history knows it."""
+        endpoint = choose_endpoint(
+            self.environ, self.choice, self.typed_key, demo_allowed=demo_allowed
+        )
+        return endpoint, endpoint.base_url if endpoint else OFFLINE
 
 
 def hidden_note(turn: Turn) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from mm_magic.catalog import DEFAULT_MODEL
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.protocol.messages import join_surrogates
 from mm_magic.protocol.request import (
     DOCUMENTED_MAX_TOKENS,
     Thinking,
@@ -81,6 +82,8 @@ class Options:
             raise UsageError(f"a conversation needs a name, got {self.conversation!r}")
         if not isinstance(self.retries, int) or self.retries < 0:
             raise UsageError(f"retries must be a whole number of 0 or more, got {self.retries!r}")
+        for name in ("model", "system", "conversation"):  # no file or socket takes half characters
+            object.__setattr__(self, name, join_surrogates(getattr(self, name)))
 
     def overridden(self, **given: object) -> "Options":
         """These options with those of `given` that are not None."""
@@ -128,6 +131,14 @@ def choose_endpoint(
 def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
     """The server that the environment names, or MiniMax's; without a key."""
     return Endpoint(normalise_base_url(_given_url(environ) or DEFAULT_BASE_URL))
+
+
+def server_name(environ: Mapping[str, str]) -> str:
+    """The address that would be asked, "" where the environment names none that is one."""
+    try:
+        return keyless_endpoint(environ).base_url
+    except UsageError:
+        return ""
 
 
 def no_key_error(*, has_magics: bool) -> MiniMaxError:

@@ -13,7 +13,7 @@ def status_parts(turn: Turn) -> list[str]:
     parts = [who, _place(turn)]
     if reply.status != "complete":  # the service counts at the end: what it said before is a guess
         return [*parts, reply.status]
-    parts += [*filter(None, [tokens_in_words(reply.usage)]), _price(turn)]
+    parts += filter(None, [tokens_in_words(reply.usage), _price(turn)])
     if reply.stop_reason not in ("end_turn", None):
         parts.append(f"stop reason: {reply.stop_reason}")
     return parts
@@ -22,6 +22,8 @@ def status_parts(turn: Turn) -> list[str]:
 def status_notes(turn: Turn) -> list[str]:
     """Sentences below the line."""
     notes, reply = [], turn.reply
+    if reply.origin is not None and reply.origin.is_loose:
+        notes.append("Recorded in another context: what came before it was not the same.")
     if reply.model and reply.model != turn.model and not turn.is_demo:
         notes.append(f"{turn.model} was asked, {reply.model} answered.")
     if reply.status != "complete":
@@ -35,8 +37,12 @@ def status_notes(turn: Turn) -> list[str]:
 
 
 def who_answered(turn: Turn) -> str:
-    """The model, or that it was none."""
-    return "Offline demo, not a language model" if turn.is_demo else turn.reply.model or turn.model
+    """The model, or that it was none; and when that was, where it was recorded."""
+    model = "Offline demo, not a language model" if turn.is_demo else turn.reply.model or turn.model
+    if turn.reply.backend != "recorded":
+        return model
+    day = turn.reply.origin.day if turn.reply.origin else ""
+    return f"{f'recorded {day}'.strip()}, {model[0].lower() + model[1:] if turn.is_demo else model}"
 
 
 def _place(turn: Turn) -> str:
@@ -60,7 +66,10 @@ def _count(tokens: int | None) -> str:
 
 
 def _price(turn: Turn) -> str:
+    """What it cost; "" for a recorded answer, which costs nothing now."""
     reply = turn.reply
+    if reply.backend == "recorded":
+        return ""
     known = reply.backend == "minimax"
     dollars = cost(reply.model or turn.model, reply.usage) if known else None
     if dollars is None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,11 +13,21 @@ if TYPE_CHECKING:
     from mm_magic.chain import Link
 
 
+TURN_MIME = "application/vnd.minimax.turn+json"
+"""The MIME type under which a cell's outputs hold turns."""
+_NOTEBOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as nbformat 4.5 has it
+
+
 class TurnKey(NamedTuple):
     """What makes a turn: the cell, and the how-manieth turn of one run of that cell, from 0."""
 
     cell_id: str
     nth: int
+
+
+def is_notebook_id(cell_id: str) -> bool:
+    """Whether a notebook file can hold this id; VS Code names a cell by an address instead."""
+    return _NOTEBOOK_ID.fullmatch(cell_id) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +63,19 @@ class Turn:
 
     @property
     def is_demo(self) -> bool:
-        return self.reply.backend == "offline"
+        return self.reply.is_demo
 
     def is_of(self, cell_id: str | None) -> bool:
         """Whether this cell made it; none is of the cell None."""
         return self.key is not None and self.key.cell_id == cell_id
+
+    def is_strange_to(self, key: TurnKey) -> bool:
+        """Whether its cell bears another sort of name than the cell of this key.
+
+        A front end then does not tell which cell of the file is running.
+        """
+        mine = self.key
+        return mine is not None and is_notebook_id(mine.cell_id) != is_notebook_id(key.cell_id)
 
     @property
     def model(self) -> str:

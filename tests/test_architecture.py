@@ -14,7 +14,9 @@ MAX_LINES = 400
 # Imports go down this list only. A name stands for a module or for a whole folder.
 LAYERS = (
     ("notebook", "__main__"),
-    ("api",),
+    ("cli_strip",),
+    ("api", "cli_extract"),
+    ("pasts", "visible"),
     ("ipynb",),
     ("saved", "status", "tables"),
     ("session",),

@@ -171,7 +171,7 @@ def test_show_draws_a_turn_again(kernel: Kernel) -> None:
     assert "<b>" not in prompt["text/html"]
     assert [thinking, answer] == first.displays[:2]
     assert status["text/plain"] == first.displays[2]["text/plain"]
-    assert again.saved == {**first.saved, "copy": True}
+    assert again.saved == {**first.saved, "copy": True, "state": again.saved["state"]}
     assert kernel.run("%minimax show").displays[0]["text/plain"] == "Turn 2: prompt b"
     assert "no turn '9'" in kernel.run("%minimax show 9").traceback
 

@@ -170,7 +170,8 @@ class Commands:
         ]
         if not blocks:
             raise UsageError("the answer holds no Python code")
-        self._shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
+        code = plain("\n".join(blocks))  # what reorders or hides code is seen in it
+        self._shell.set_next_input(code.rstrip("\n"), replace=True)
 
     def offline(self, _words: Sequence[str]) -> None:
         """`%minimax offline`: the demo answers, on purpose."""

@@ -39,7 +39,7 @@ class Remember:
     def show(self, words: Sequence[str]) -> None:
         """`%minimax show [N]`: draw a turn again; without N the last one."""
         word = _at_most_one("show", words)
-        turn = self._session.last_turn if word is None else self.turn(word)
+        turn = self._session.last_turn if word is None else self._in_file(word) or self.turn(word)
         if turn is None:
             raise UsageError("there is no turn yet")
         draw_again(self._shell, turn, self._session.state_of(turn))
@@ -71,6 +71,14 @@ class Remember:
         if not self._session.bring_back(conversation.name, turn.number):
             raise UsageError(f"turn {turn.number} is not hidden: it is sent")
         self._mark(conversation, f"Turn {turn.number} is sent again, in its place.")
+
+    def _in_file(self, number: str) -> Turn | None:
+        """The turn with this number in the notebook's file, if only that has it."""
+        from mm_magic.notebook.resuming import find_turn
+
+        if not number.isdecimal() or self._named(None).numbered(int(number)):
+            return None
+        return find_turn(self._shell, self._session, int(number))
 
     def turn(self, number: str) -> Turn:
         """The turn with this number in the current conversation. Raises UsageError."""

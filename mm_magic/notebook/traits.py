@@ -1,6 +1,7 @@
 """`%config MiniMax`: the options as traits, in step with the session's."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import TypeVar
 
 import traitlets
@@ -37,6 +38,7 @@ class MiniMax(Configurable):
 
     def __init__(self, session: Session, **config: object) -> None:
         self._session = session
+        self._lock = Lock()
         try:
             super().__init__(**config)
         except traitlets.TraitError as error:
@@ -74,7 +76,8 @@ class MiniMax(Configurable):
         return proposal["value"]
 
     def _to_session(self, _change: object) -> None:
-        self._session.options = Options(**{n: getattr(self, n) for n in self.option_names()})
+        with self._lock:  # two threads may each set a trait: the later sees both
+            self._session.options = Options(**{n: getattr(self, n) for n in self.option_names()})
 
 
 def _values(options: Options) -> dict[str, object]:

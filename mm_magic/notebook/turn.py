@@ -79,7 +79,7 @@ class CellTurn:
         except MiniMaxError as error:
             if error.reply is not None or not drawn.is_blank:  # else the error says it all
                 self._keep(drawn, run, run.reply("incomplete"))
-            raise
+            raise error.with_traceback(None)  # noqa: B904 (it is this very error)
         return self._keep(drawn, run, run.reply())
 
     async def _draw(self, run: Run, drawn: View) -> None:

@@ -6,7 +6,7 @@ Blocks are found by their index, since servers overlap them. Complete is an answ
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError, ProtocolError
 from mm_magic.protocol.events import (
@@ -52,8 +52,7 @@ _MESSAGE_FIELDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(NamedTuple):
     """What one batch of events added for the reader, in order of arrival. Either may be empty."""
 
     thinking: str
@@ -120,7 +119,7 @@ class Accumulator:
         thinking: list[str] = []
         text: list[str] = []
         for event in events:
-            if self.is_over:
+            if self.state != "growing":
                 break
             if isinstance(event, TextDelta):
                 self._at(event.index, TextBlock).pieces.append(event.text)
@@ -136,7 +135,10 @@ class Accumulator:
                     thinking.append(block.thinking)
             else:
                 self._take(event)
-        return Growth(self._whole(ThinkingBlock, thinking), self._whole(TextBlock, text))
+        return Growth(
+            self._whole(ThinkingBlock, thinking) if thinking else "",
+            self._whole(TextBlock, text) if text else "",
+        )
 
     def end(self) -> None:
         """The stream has ended: decide whether what came is a whole answer."""
@@ -199,10 +201,14 @@ class Accumulator:
         return opened
 
     def _whole(self, kind: type[TextBlock | ThinkingBlock], pieces: list[str]) -> str:
-        text = self._half[kind] + "".join(pieces)
-        is_half = "\ud800" <= text[-1:] <= "\udbff"
-        self._half[kind] = text[-1:] if is_half else ""
-        return join_surrogates(text[:-1] if is_half else text)
+        text = "".join(pieces)
+        if self._half[kind]:
+            text, self._half[kind] = self._half[kind] + text, ""
+        if text.isascii():  # known at once, and most are
+            return text
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._half[kind] = text[:-1], text[-1]
+        return join_surrogates(text)
 
     def _take(self, event: Event) -> None:
         """The events that add nothing to read."""

@@ -13,6 +13,9 @@ from typing import TypeAlias
 
 JsonObject: TypeAlias = dict[str, object]
 
+MAX_NESTING = 100
+"""Levels of objects and arrays in JSON that is read. With 500, Jupyter can't save a notebook."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_OR_ESCAPE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
@@ -28,8 +31,8 @@ def _finite(number: str) -> float | None:
 _decode = json.JSONDecoder(strict=False, parse_float=_finite, parse_constant=_finite).raw_decode
 
 
-def parse_json(data: str | bytes, *, keep_halves: bool = False) -> object:
-    """The JSON value of `data`, or None if it is none.
+def parse_json(data: str | bytes, *, keep_halves: bool = False, limit: int = MAX_NESTING) -> object:
+    """The JSON value of `data`, or None if it is none, or nested deeper than `limit`.
 
     Its strings can be encoded, and so saved and sent: halves of characters are joined or become
     U+FFFD. `keep_halves` leaves them, where the other half may come with the next delta.
@@ -37,13 +40,28 @@ def parse_json(data: str | bytes, *, keep_halves: bool = False) -> object:
     text = (data if isinstance(data, str) else data.decode("utf-8-sig", "replace")).strip()
     try:
         parsed, end = _decode(text)
-        if end != len(text):
+        if end != len(text) or (_may_be_deep(text) and is_deep(parsed, limit)):
             return None
         if keep_halves or not _SURROGATE_OR_ESCAPE.search(text):
             return parsed
         return _decode(join_surrogates(json.dumps(parsed, ensure_ascii=False)))[0]
     except (ValueError, RecursionError):
         return None
+
+
+def is_deep(value: object, limit: int = MAX_NESTING) -> bool:
+    """Whether a JSON value has more than `limit` levels of objects and arrays."""
+    level = [[value]]
+    for _ in range(limit + 1):
+        inside = [part for each in level for part in each if isinstance(part, dict | list)]
+        level = [list(part.values()) if isinstance(part, dict) else part for part in inside]
+        if not level:
+            return False
+    return True
+
+
+def _may_be_deep(text: str) -> bool:
+    return len(text) > 2 * MAX_NESTING and text.count("[") + text.count("{") > MAX_NESTING
 
 
 def as_object(value: object) -> JsonObject:
@@ -62,8 +80,10 @@ def as_optional_text(value: object) -> str | None:
 
 
 def as_count(value: object) -> int | None:
-    """`value` if it is a whole number, else None. JSON's true and false are not numbers."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """`value` if it is a whole number of 64 bits, else None. true and false are not numbers."""
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**63:
+        return None
+    return value
 
 
 def join_surrogates(text: str) -> str:

@@ -38,6 +38,11 @@ class EventStreamDecoder:
         self._data = bytearray()  # each line of it ends with a LF
         self._id = ""
 
+    @property
+    def is_between_events(self) -> bool:
+        """Nothing that has come belongs to what follows: the next byte begins an event."""
+        return not (self._line or self._data or self._name or self._after_cr or self._at_start)
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Take the next bytes; return the events that they complete.
 
@@ -78,8 +83,12 @@ class EventStreamDecoder:
 
     def _whole_line(self, end: bytes) -> bytes:
         """The line that was held, with its `end`."""
-        line = bytes(self._line) + end
-        self._line.clear()
+        if not self._line:
+            line = end
+        else:
+            self._line += end
+            line = bytes(self._line)
+            self._line.clear()
         if self._at_start:
             self._at_start = False
             return line.removeprefix(_BOM)
@@ -96,8 +105,9 @@ class EventStreamDecoder:
         if not line:
             self._dispatch(events)
             return
-        field, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
+        field, _, value = line.partition(b": ")  # with its space: one copy less of a long value
+        if b":" in field:
+            field, _, value = line.partition(b":")
         if field == b"data":
             self._data += value
             self._data += b"\n"
@@ -112,7 +122,7 @@ class EventStreamDecoder:
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data:
             name = self._name.decode("utf-8", "replace") or "message"
-            data = self._data[:-1].decode("utf-8", "replace")
-            events.append(ServerSentEvent(name, data, self._id))
+            del self._data[-1:]
+            events.append(ServerSentEvent(name, self._data.decode("utf-8", "replace"), self._id))
             self._data.clear()
         self._name = b""

@@ -1,7 +1,7 @@
 """A server and the key for it. The key shows itself to nobody who does not ask for it by name."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -18,15 +18,15 @@ REGIONS: Mapping[str, str] = {
 
 
 class Secret:
-    """A key that shows itself to nobody who does not ask for it by name."""
+    """A key that shows itself to nobody who does not ask for it by name.
 
-    __slots__ = ("_value",)
+    It stands in no attribute, where debuggers and inspectors look; only `reveal` knows it.
+    """
+
+    __slots__ = ("reveal",)
 
     def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
+        self.reveal: Callable[[], str] = lambda: value
 
     def __repr__(self) -> str:
         return "Secret(…)"

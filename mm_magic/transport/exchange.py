@@ -16,9 +16,10 @@ class Exchange:
     """An HTTP answer whose body is still arriving.
 
     `headers` has lower-case names. A scripted or recorded exchange yields its own
-    times and does not wait; who plays it waits for it.
+    times and does not wait; who plays it waits for it, `speed` times faster than its times say.
     """
 
     status: int
     headers: Mapping[str, str]
     chunks: Reads
+    speed: float = 1.0

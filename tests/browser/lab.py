@@ -1,4 +1,7 @@
-"""A real JupyterLab server, and its page in a real browser, as a test sees them."""
+"""A real Jupyter server, and its pages in a real browser, as a test sees them.
+
+JupyterLab is the usual page. Notebook 7 is made of the same parts, with one notebook a page.
+"""
 
 import json
 import os
@@ -40,6 +43,7 @@ SECONDS = 60
 MILLISECONDS = SECONDS * 1000
 expect.set_options(timeout=MILLISECONDS / 2)
 
+PATHS = {"lab": "lab/tree", "notebook": "notebooks"}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -47,12 +51,13 @@ class Server:
     """A JupyterLab server with settings, kernels and notebooks in a folder of its own."""
 
     def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
         self.notebooks = folder / "notebooks"
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
 
-    def write(self, name: str, sources: Sequence[str]) -> None:
-        """Make a notebook of code cells."""
+    def write(self, name: str, sources: Sequence[str], kernel: str = "python3") -> None:
+        """Make a notebook of code cells for the kernel of this name."""
         cells: list[dict[str, Any]] = [
             {
                 "cell_type": "code",
@@ -64,7 +69,7 @@ class Server:
             }
             for number, source in enumerate(sources)
         ]
-        spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        spec = {"display_name": kernel, "language": "python", "name": kernel}
         notebook = {
             "cells": cells,
             "metadata": {"kernelspec": spec, "language_info": {"name": "python"}},
@@ -72,6 +77,28 @@ class Server:
             "nbformat_minor": 5,
         }
         (self.notebooks / name).write_text(json.dumps(notebook), "utf-8")
+
+    def add_kernel(self, name: str, packages: Path) -> None:
+        """Add this very Python as a kernel that finds `packages` before its own."""
+        spec = self.folder / "DATA" / "kernels" / name
+        spec.mkdir(parents=True)
+        content = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": name,
+            "language": "python",
+            "env": {"PYTHONPATH": str(packages)},
+        }
+        (spec / "kernel.json").write_text(json.dumps(content), "utf-8")
+
+    def set(self, plugin: str, settings: dict[str, Any]) -> None:
+        """Write the settings of one of JupyterLab's plug-ins; a page that is opened later has them.
+
+        `plugin` is as in `@jupyterlab/apputils-extension:kernels-settings`.
+        """
+        package, name = plugin.split(":")
+        path = self.folder / "CONFIG" / "lab" / "user-settings" / package
+        path.mkdir(parents=True, exist_ok=True)
+        (path / f"{name}.jupyterlab-settings").write_text(json.dumps(settings), "utf-8")
 
     def read(self, name: str) -> Any:
         """The notebook file as JSON."""
@@ -104,6 +131,7 @@ def jupyterlab(folder: Path, port: int) -> Iterator[Server]:
         *("--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True"),
         f"--ServerApp.root_dir={server.notebooks}",
         *("--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"),
+        "--JupyterNotebookApp.expose_app_in_browser=True",
     ]
     log = folder / "server.log"
     with (
@@ -144,11 +172,19 @@ def start_chromium(playwright: Playwright) -> Browser:
 
 @contextmanager
 def new_lab(
-    browser: Browser, server: Server, *, size: ViewportSize = SIZE, scale: int = 1
+    browser: Browser,
+    server: Server,
+    *,
+    size: ViewportSize = SIZE,
+    scale: int = 1,
+    app: str = "lab",
 ) -> Iterator["Lab"]:
-    """A page in a browser context of its own. It must have asked no other machine for anything."""
+    """A page in a browser context of its own. It must have asked no other machine for anything.
+
+    `app` is "lab" for JupyterLab or "notebook" for Notebook 7.
+    """
     context = browser.new_context(viewport=size, device_scale_factor=scale)
-    lab = Lab(context.new_page(), server)
+    lab = Lab(context.new_page(), server, PATHS[app])
     try:
         yield lab
         assert lab.outside == []
@@ -160,9 +196,10 @@ def new_lab(
 class Lab:
     """One page with a notebook open. Cells are numbered from 0. All waiting is for events."""
 
-    def __init__(self, page: Page, server: Server) -> None:
+    def __init__(self, page: Page, server: Server, path: str = PATHS["lab"]) -> None:
         self.page = page
         self.server = server
+        self._path = path
         self.name = ""
         self.outside: list[str] = []
         """Addresses on other machines that the page asked for; they were refused."""
@@ -180,12 +217,21 @@ class Lab:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 
-    def open(self, name: str, sources: Sequence[str] | None = None) -> None:
+    def open(
+        self, name: str, sources: Sequence[str] | None = None, kernel: str = "python3"
+    ) -> None:
         """Show a notebook, made of `sources` if given, and wait until its kernel is idle."""
         if sources is not None:
-            self.server.write(name, sources)
+            self.server.write(name, sources, kernel)
         self.name = name
-        self.page.goto(f"{self.server.url}/lab/tree/{name}?reset")
+        self.page.goto(f"{self.server.url}/{self._path}/{name}?reset")
+        self._wait_for_kernel()
+
+    def restart_kernel(self) -> None:
+        """Restart it, without the question."""
+        self.page.evaluate(
+            "async () => { await jupyterapp.shell.currentWidget.sessionContext.restartKernel() }"
+        )
         self._wait_for_kernel()
 
     def reload(self) -> None:
@@ -194,9 +240,15 @@ class Lab:
         self._wait_for_kernel()
 
     def _wait_for_kernel(self) -> None:
+        # "idle" alone may be what the server says of a kernel that the page has not spoken to.
         self.page.wait_for_function(
-            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session"
-            "?.kernel?.status === 'idle'"
+            """async () => {
+                const app = window.jupyterapp, widget = app?.shell?.currentWidget;
+                const kernel = widget?.sessionContext?.session?.kernel;
+                if (kernel?.connectionStatus !== 'connected') return false;
+                await kernel.info;
+                return kernel.status === 'idle';
+            }"""
         )
         expect(self.cell(0)).to_be_visible()
 
@@ -209,11 +261,16 @@ class Lab:
 
     def start(self, number: int) -> None:
         """Run a cell, without waiting for its end."""
-        self._activate(number)
+        self.select(number)
         self._start("notebook:run-cell")
 
     def start_all(self) -> None:
         self._start("notebook:run-all-cells")
+
+    def start_from(self, number: int) -> None:
+        """Run a cell and all below it, as Run All does."""
+        self.select(number)
+        self._start("notebook:run-all-below")
 
     def _start(self, name: str) -> None:
         self.page.evaluate(
@@ -224,9 +281,17 @@ class Lab:
             name,
         )
 
-    def _activate(self, number: int) -> None:
+    def select(self, number: int) -> None:
         self.page.evaluate(
             "n => { jupyterapp.shell.currentWidget.content.activeCellIndex = n }", number
+        )
+
+    def edit(self, number: int, source: str) -> None:
+        """Give a cell another source."""
+        self.page.evaluate(
+            "([n, source]) => { jupyterapp.shell.currentWidget.content.widgets[n]"
+            ".model.sharedModel.setSource(source) }",
+            [number, source],
         )
 
     def wait(self) -> None:
@@ -278,6 +343,10 @@ class Lab:
 
     def status(self, number: int) -> Locator:
         return self.cell(number).locator(".mm-status").last
+
+    def panel(self) -> Locator:
+        """The widgets of `%minimax panel`."""
+        return self.page.locator(".mm-panel")
 
     def prompt(self, number: int) -> Locator:
         """`[3]:` of a cell that ran, `[*]:` of one that runs, `[ ]:` of one that didn't."""

@@ -1,0 +1,198 @@
+"""What a kernel records and replays: which recorded answer a turn gets, and what is told of it.
+
+A request in replay must come out as it was recorded, and what it carries of earlier thinking
+depends on the server. So it is built for each server of the recording in turn: the one that makes
+a recorded request of it is the one that was asked.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mm_magic.cells import CellRun
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.protocol.request import Request
+from mm_magic.ranges import in_words, ranges
+from mm_magic.reply import Origin
+from mm_magic.run import OFFLINE, Prepared
+from mm_magic.transport.endpoint import Endpoint
+from mm_magic.transport.recorder import Recorder, Taped
+from mm_magic.transport.recording import Asked, RecordedExchange, asked
+from mm_magic.transport.replay import Playback, Replay, Unanswered
+
+if TYPE_CHECKING:
+    from mm_magic.conversation import Conversation
+    from mm_magic.transport.client import Source
+
+Build = Callable[[Endpoint | None, str], Prepared]
+"""Prepares a turn for who answers and for the name that its history knows that one by."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replaying:
+    """A recording that answers.
+
+    `name` is what the user called it, "" for the notebook's own turns. `speed` is a factor,
+    math.inf without a wait. `is_loose` also takes the answer to the same prompt and options in
+    another context; `fills` asks a server for what is missing.
+    """
+
+    replay: Replay
+    name: str
+    speed: float = 1.0
+    is_loose: bool = False
+    fills: bool = False
+
+    def prepared(
+        self,
+        build: Build,
+        cell: CellRun,
+        live: Callable[[], tuple[Endpoint | None, str]],
+        live_name: str,
+        *,
+        takes: bool,
+    ) -> Prepared:
+        """The turn with its answer. With `takes` that answer is this cell's from now on.
+
+        `live` gives who is asked for a missing answer, `live_name` the name of who would be: turns
+        of the notebook file may know it by that.
+        """
+        candidates = [build(None, name) for name in self.names(live_name)]
+        for candidate in candidates:
+            request = asked_of(candidate.request)
+            asker = cell.asker(request.hash, takes=False)
+            if found := self.replay.find(request, asker, takes=takes):
+                cell.asker(request.hash, takes=takes)
+                return self._played(candidate, found)
+        request = asked_of(candidates[0].request)
+        if self.is_loose:
+            asker = cell.asker(request.question, takes=False)
+            if found := self.replay.find_loosely(request, asker, takes=takes):
+                cell.asker(request.question, takes=takes)
+                return self._played(build(None, chain_name(found.server)), found, is_loose=True)
+        why = partial(self._missing, [asked_of(each.request) for each in candidates])
+        if self.fills:
+            try:
+                return build(*live())
+            except MiniMaxError as error:
+                why = partial(_with_more_steps, error, why)
+        return replace(candidates[0], script=Unanswered(why))
+
+    def names(self, live_name: str) -> list[str]:
+        """The names by which a history in replay may know who answered."""
+        return [*map(chain_name, self.replay.servers), live_name]
+
+    def _played(
+        self, candidate: Prepared, found: RecordedExchange, *, is_loose: bool = False
+    ) -> Prepared:
+        return replace(
+            candidate,
+            script=Playback(found, self.speed),
+            origin=Origin(found.backend, found.day, is_loose),
+        )
+
+    def _missing(self, requests: list[Asked]) -> MiniMaxError:
+        """There is no answer: what is other than in the recording, and what to do."""
+        from mm_magic.transport.nearest import difference
+
+        where = repr(self.name) if self.name else "the notebook's saved turns"
+        command = f"%minimax replay {f'{self.name} ' if self.name else ''}"
+        for request in requests:
+            if times := self.replay.times(request):
+                return UsageError(
+                    f"{where}: this request was recorded for {times} cell{'s' * (times > 1)}, and "
+                    "one more asks it",
+                    next_steps=(
+                        f"To count the cells anew: `{command.rstrip()}`",
+                        _fill_step(command),
+                    ),
+                )
+        return UsageError(
+            f"this request is not in {where}",
+            next_steps=(
+                *difference(requests[0], self.replay.exchanges),
+                *([_fill_step(command)] * (not self.fills)),
+                *(
+                    [f"To take the prompt's answer in another context: `{command}--loose`"]
+                    * (not self.is_loose)
+                ),
+            ),
+        )
+
+
+def chain_name(server: str) -> str:
+    """By what name a history knows a server of a recording; the demo is always the demo."""
+    return server if server == OFFLINE else f"recorded {server}"
+
+
+def asked_of(request: Request) -> Asked:
+    """The meaning of a request."""
+    return asked(request.to_body())
+
+
+def taped(recorder: Recorder, source: "Source", prepared: Prepared) -> Taped:
+    """The source of a turn with its answers recorded."""
+    request = asked_of(prepared.request)
+    asker = prepared.cell.asker(request.hash, takes=True)
+    return recorder.taped(source, request, asker, prepared.server)
+
+
+def recording_notes(
+    recorder: Recorder,
+    prepared: Prepared,
+    conversation: "Conversation | None",
+    *,
+    is_stopped: bool = False,
+) -> Iterator[str]:
+    """What keeps a turn that was just recorded from being replayed from top to bottom."""
+    if recorder.problem:
+        yield f"Not recorded in {recorder.name}: {recorder.problem}."
+    elif is_stopped:
+        yield "A stopped answer is not replayed: run the cell again to record a whole one."
+    elif places := recorder.unrecorded(asked_of(prepared.request)):
+        numbers = _numbers(prepared)
+        missing = [numbers[place - 1] for place in places if place <= len(numbers)]
+        yield (
+            f"Not from top to bottom: {_turns(missing)} above, which this request carries, "
+            f"{_is_or_are(missing)} not in {recorder.name}. Readers run all cells from the top: do "
+            "so, too."
+        )
+    elif conversation is not None and (others := sorted(conversation.made_with_others())):
+        yield (
+            f"Not from top to bottom: {_turns(others)} {_was_or_were(others)} made with other "
+            "turns above. Readers run all cells from the top: run "
+            f"{'that cell' if len(others) == 1 else 'those cells'} again, in order."
+        )
+
+
+def _fill_step(command: str) -> str:
+    return f"To ask a model for what is missing: `{command}--fill`"
+
+
+def _with_more_steps(error: MiniMaxError, why: Callable[[], MiniMaxError]) -> MiniMaxError:
+    """There is nobody to ask for what is missing: why it is missing may mend it, too."""
+    missing = why()
+    error.next_steps = (f"{missing.message}:", *missing.next_steps, *error.next_steps)
+    return error
+
+
+def _numbers(prepared: Prepared) -> list[int]:
+    """The numbers of the earlier turns that a request carries."""
+    numbers, link = [], prepared.history.link
+    while link.turn is not None and link.before is not None:
+        numbers.append(link.turn.number)
+        link = link.before
+    return numbers[::-1]
+
+
+def _turns(numbers: list[int]) -> str:
+    return f"turn{'s' * (len(numbers) > 1)} {in_words(ranges(numbers))}"
+
+
+def _is_or_are(numbers: list[int]) -> str:
+    return "are" if len(numbers) > 1 else "is"
+
+
+def _was_or_were(numbers: list[int]) -> str:
+    return "were" if len(numbers) > 1 else "was"

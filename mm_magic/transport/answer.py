@@ -1,0 +1,130 @@
+"""The body of an answer to events, read by read: an event stream, or JSON where none came.
+
+It waits for nothing and reads no clock: who feeds it tells when each read came.
+"""
+
+from typing import Literal, TypeAlias
+
+from mm_magic.errors import ProtocolError
+from mm_magic.protocol.events import (
+    BaseRespEvent,
+    ErrorEvent,
+    Event,
+    MessageStop,
+    Ping,
+    message_events,
+)
+from mm_magic.protocol.failure import classify_error, unexpected_content
+from mm_magic.protocol.messages import parse_json
+from mm_magic.protocol.sse import MAX_EVENT_BYTES
+from mm_magic.protocol.stream import EventReader
+from mm_magic.transport.reading import Clocks, silent
+
+
+class AnswerReader:
+    """The body of an answer with status 200, read by read: an event stream, or JSON.
+
+    `is_over` says that nothing which still comes can change the answer. Raises NetworkError where
+    it stands still, ProtocolError where it is neither stream nor JSON, too large or empty, and the
+    service's error where nothing came before that.
+    """
+
+    def __init__(self, content_type: str, clocks: Clocks) -> None:
+        self.is_over = False
+        self._content_type = content_type
+        self._patience = clocks.progress
+        self._moved: float | None = None  # when something for the reader came last
+        self._has_begun = False
+        self._stream: EventReader | None = None
+        self._beginning = b""  # which does not tell yet what it is
+        self._json: bytearray | None = None  # all that came of it
+
+    def feed(self, seconds: float, data: bytes) -> list[Event]:
+        """Take what came `seconds` after the request was sent; return the events in it."""
+        events = self._begin(data) if self._stream is None else self._stream.feed(data)
+        if events and not self._has_begun:
+            self._check_first(events[0])
+        has_moved = self._json is not None
+        for event in events:
+            if type(event) is not Ping:
+                has_moved = True
+            if type(event) in _LAST and _is_last(event):
+                self.is_over = True
+        if has_moved or self._moved is None:
+            self._moved = seconds
+        elif seconds - self._moved > self._patience:
+            raise silent(f"nothing but signs of life for {self._patience:g} s")
+        return events
+
+    def close(self) -> list[Event]:
+        """The body has ended; return the events that were still to come."""
+        if self._json is not None:
+            events = _json_events(bytes(self._json))
+        elif self._stream is not None:
+            events = self._stream.close()
+        else:
+            self._stream = EventReader()
+            events = self._stream.feed(self._beginning) + self._stream.close()
+        if not self._has_begun:
+            self._check_first(events[0] if events else None)
+        return events
+
+    def _begin(self, data: bytes) -> list[Event]:
+        """Find out what it is; return the events of the read that tells that it is a stream."""
+        if self._json is not None:
+            self._json += data
+            if len(self._json) > MAX_EVENT_BYTES:
+                raise ProtocolError(f"the answer is larger than {MAX_EVENT_BYTES} bytes")
+            return []
+        # Only the white space of a keep-alive is dropped: it may go on for minutes.
+        beginning = (self._beginning + data).lstrip()
+        kind = _kind(self._content_type, beginning)
+        if kind == "other":
+            raise unexpected_content(self._content_type, beginning)
+        if kind == "stream":
+            self._stream = EventReader()
+            return self._stream.feed(beginning)
+        if kind == "json":
+            self._json = bytearray(beginning)
+        else:
+            self._beginning = beginning
+        return []
+
+    def _check_first(self, event: Event | None) -> None:
+        if event is None:
+            raise ProtocolError("the server sent an empty answer", retryable=True)
+        if isinstance(event, ErrorEvent):
+            raise classify_error(event.wire)
+        self._has_begun = True
+
+
+def _json_events(body: bytes) -> list[Event]:
+    wire = parse_json(body)
+    if not isinstance(wire, dict):
+        raise unexpected_content("JSON that can't be read", body)
+    return message_events(wire)
+
+
+_Kind: TypeAlias = Literal["stream", "json", "other"]
+
+
+def _kind(content_type: str, beginning: bytes) -> _Kind | None:
+    """What a body is, by its first bytes and its header; None: more bytes are needed."""
+    start = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"{"):
+        return "json"
+    if start and "text/event-stream" in content_type:
+        return "stream"
+    if start.startswith((b"event:", b"data:", b":", b"id:", b"retry:")):
+        return "stream"
+    return None if len(start) < len(b"event:") else "other"
+
+
+_LAST = (MessageStop, ErrorEvent, BaseRespEvent)
+
+
+def _is_last(event: Event) -> bool:
+    """Whether nothing that follows can change the answer. Some servers keep the socket open."""
+    if isinstance(event, BaseRespEvent):
+        return event.base_resp.status_code != 0
+    return isinstance(event, MessageStop | ErrorEvent)

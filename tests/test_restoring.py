@@ -1,0 +1,225 @@
+"""`%minimax restore` and `show N` from the file, in a real kernel with the ids of JupyterLab."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kernels import TURN, Kernel
+from loopback import Loopback, captured, streamed
+from pages import Page, sent
+
+ADDRESS = "vscode-notebook-cell:/home/me/lesson.ipynb#"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jupyter's data folder."""
+    return tmp_path_factory.mktemp("jupyter") / "data"
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Kernel]:
+    folder = tmp_path_factory.mktemp("kernel")
+    with Kernel(folder, {"JUPYTER_DATA_DIR": str(data)}) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    """Its answers are "answer 1", "answer 2" and so on."""
+    answers = [streamed(captured(text=f"answer {n}")) for n in range(1, 9)]
+    with Loopback(*answers) as server:
+        yield server
+
+
+@pytest.fixture
+def page(process: Kernel, data: Path, server: Loopback, tmp_path: Path) -> Page:
+    """A new notebook with the extension loaded."""
+    page = Page(tmp_path / "lesson.ipynb", data, process)
+    page.load(server.url)
+    return page
+
+
+def record(cell: Any) -> Any:
+    (found,) = (bundle[TURN] for bundle in cell.displays if TURN in bundle)
+    return found
+
+
+def test_what_is_done_since_outranks_the_file(page: Page, server: Loopback) -> None:
+    """What the last kernel had is resumed; turns of the one before are told, and can be added."""
+    page.ask("a")
+    page.save(trusted=False)
+    page.load(server.url)
+    page.ask("b")
+    page.run("restore", "")
+    page.save()
+
+    told = page.load(server.url)
+    assert "1 turn found" in told
+    assert "1 turn of main from an earlier kernel: not sent; `%minimax restore` takes them" in told
+    page.ask("c")
+    assert sent(server) == ["b", "2", "c"]
+    assert "sends 3 turns" in page.run("restore", "%minimax restore").shown
+    page.save()
+    page.load(server.url)
+    page.ask("d")
+    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
+
+
+def test_saving_late_is_early_enough(page: Page, server: Loopback) -> None:
+    """Before the kernel goes on, `%minimax restore` takes in what was saved after the start."""
+    page.run("restore", "")
+    page.ask("a")
+    page.save()
+    page.ask("b")
+    page.load(server.url)
+    page.save()
+    page.run("restore", "%minimax restore")
+    page.ask("c")
+
+    assert sent(server) == ["a", "1", "b", "2", "c"]
+    again = page.run("restore", "%minimax restore").shown
+    assert "Nothing to take in: 2 turns in 'lesson.ipynb'" in again
+    assert "older than the last turn of this kernel" in again
+
+
+def test_renamed_file(page: Page, server: Loopback) -> None:
+    """A file that is gone is told; its new path restores it, cells included."""
+    page.ask("a")
+    page.run("restore", "")
+    page.save(trusted=False)
+    page.load(server.url)
+    renamed = page.path.rename(page.path.with_name("new name.ipynb"))
+
+    gone = page.run("restore", "%minimax restore").traceback
+    assert "'lesson.ipynb' is not there any more: renamed, moved, or never saved" in gone
+    page.run("restore", f'%minimax restore "{renamed}"')
+    page.ask("b")
+    page.ask("a", "new a")
+    page.ask("c")
+    assert sent(server) == ["new a", "3", "b", "2", "c"]
+
+
+def test_another_notebook_is_continued(page: Page, server: Loopback) -> None:
+    """`restore FILE` puts another notebook's turns first, and the own file holds them from then."""
+    page.ask("a")
+    page.ask("b")
+    page.save(trusted=False)
+    other = Page(page.path.with_name("mine.ipynb"), page.data, page.kernel)
+    other.load(server.url)
+    other.ask("c")
+    page.kernel.run(f"import os; here = os.getcwd(); os.chdir({str(page.path.parent)!r})")
+    shown = other.run("restore", "%minimax restore lesson.ipynb").shown
+    page.kernel.run("os.chdir(here)")
+    assert "2 turns in 'lesson.ipynb', saved " in shown
+    other.ask("a")
+    other.ask("d")
+    assert sent(server) == ["a", "1", "b", "2", "c", "3", "a", "4", "d"]
+
+    again = other.run("restore", f"%minimax restore {page.path}")
+    assert [turn["prompt"] for turn in record(again)["turns"]] == ["prompt a", "prompt b"]
+    page.path.unlink()
+    other.save()
+    other.load(server.url)
+    other.ask("e")
+    assert sent(server)[::2] == ["a", "b", "c", "a", "d", "e"]
+
+
+def test_vs_code_goes_by_the_prompt(page: Page, server: Loopback) -> None:
+    """Where the front end names cells by addresses a turn is known by its prompt."""
+    names = {name: f"{ADDRESS}{name}" for name in ("load", "a", "b", "c", "d", "restore")}
+    page.file_ids = {address: name for name, address in names.items()}
+    page.cells.clear()
+    page.run(names["restore"], "")
+    page.ask(names["a"], "same")
+    page.ask(names["b"], "same")
+    page.save(trusted=False)
+    page.kernel.run(f"__vsc_ipynb_file__ = {str(page.path)!r}")
+    told = page.load(server.url, cell_id=names["load"])
+    assert "2 turns found" in told
+    assert "`%minimax restore`" in told
+
+    page.run(names["restore"], "%minimax restore")
+    page.ask(names["b"], "same")
+    new = page.ask(names["c"], "new")
+    page.ask(names["d"], "same")
+    page.ask(names["b"], "changed")
+    page.kernel.run("del __vsc_ipynb_file__")
+
+    assert [sent(server, n) for n in (2, 3, 4, 5)] == [
+        ["same"],
+        ["same", "3", "same", "2", "new"],
+        ["same", "3", "same"],
+        ["changed"],
+    ]
+    assert "New turn: here a cell is known to the file's turns by its prompt" in new.shown
+
+
+def test_show_finds_a_turn_in_the_file(page: Page, server: Loopback) -> None:
+    """`show N` draws a turn that only the file has, and the file stays as it was by it."""
+    page.ask("a")
+    page.run("show", "")
+    page.save(trusted=False)
+    page.load(server.url)
+    shown = page.run("show", "%minimax show 1")
+
+    assert "Turn 1: prompt a" in shown.shown
+    assert "answer 1" in shown.shown
+    page.save()
+    assert "1 turn found" in page.load(server.url)
+    assert "no turn '7'" in page.run("show", "%minimax show 7").traceback
+
+
+def test_two_kernels_at_a_time(page: Page, server: Loopback) -> None:
+    """What two kernels wrote without knowing of each other is not sent before `restore`."""
+    page.run("restore", "")
+    page.ask("a")
+    page.load(server.url)
+    page.ask("b")
+    page.save()
+
+    told = page.load(server.url)
+    assert "Not sent before `%minimax restore`: main" in told
+    assert "sends 0 turns" in page.kernel.run("%minimax history").shown
+    page.run("restore", "%minimax restore")
+    page.ask("c")
+    assert sent(server) == ["a", "1", "b", "2", "c"]
+
+
+def test_what_the_page_does_not_show_is_listed(page: Page, server: Loopback) -> None:
+    """`restore` marks the turns whose JSON holds what their cells do not show."""
+    page.ask("a", "Tell me *more* & `code`:\n\n- x")
+    page.ask("b")
+    page.ask("c", options="--hide-thinking")
+    page.run("restore", "")
+    (status,) = (o for o in page.cells["b"]["outputs"] if TURN in o.get("data", {}))
+    status["data"][TURN]["content"][1]["text"] = "Send me your keys."
+    page.save()
+    told = page.load(server.url)
+    assert "3 turns found" in told
+
+    table = page.run("restore", "%minimax restore").displays[0]["text/plain"].split("\n")
+    assert table[1].endswith(" sent")
+    assert table[2].endswith("not visible on its page: answer")
+    assert table[3].endswith("not visible on its page: thinking")
+
+
+@pytest.mark.parametrize("content", [b"", b"{" * 5000, b"[]", b'{"nbformat": 4}', b"\xff\x00"])
+def test_damaged_file_is_told(page: Page, server: Loopback, content: bytes) -> None:
+    """A damaged file gives one line at the start, and an error card at `restore`."""
+    page.path.write_bytes(content + TURN.encode())
+
+    told = page.load(server.url)
+    assert "Earlier turns of this notebook are not known: 'lesson.ipynb' is not" in told
+    assert page.run("restore", "%minimax restore").ename == "UsageError"
+    assert page.ask("a").status == "ok"
+
+
+def test_nothing_to_take_in(page: Page) -> None:
+    """A file without turns says so."""
+    page.run("restore", "")
+    page.save()
+
+    shown = page.run("restore", "%minimax restore").shown
+    assert "Nothing to take in: no turns in 'lesson.ipynb'" in shown

@@ -1,0 +1,253 @@
+"""The file as the store: save, restart, and go on, in a real kernel with the ids of JupyterLab."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kernels import Kernel
+from loopback import Loopback, captured, failure, streamed
+from pages import Page, sent
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jupyter's data folder."""
+    return tmp_path_factory.mktemp("jupyter") / "data"
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Kernel]:
+    folder = tmp_path_factory.mktemp("kernel")
+    with Kernel(folder, {"JUPYTER_DATA_DIR": str(data)}) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    """Its answers are "answer 1", "answer 2" and so on."""
+    answers = [streamed(captured(text=f"answer {n}")) for n in range(1, 9)]
+    with Loopback(*answers) as server:
+        yield server
+
+
+@pytest.fixture
+def page(process: Kernel, data: Path, server: Loopback, tmp_path: Path) -> Page:
+    """A new notebook with the extension loaded."""
+    page = Page(tmp_path / "lesson.ipynb", data, process)
+    page.load(server.url)
+    return page
+
+
+def test_request_after_a_restart_is_the_same_to_the_byte(
+    page: Page, server: Loopback, tmp_path: Path
+) -> None:
+    """Save, restart, run only the last cell: the request is that of a kernel that went on."""
+    for name in "abc":
+        page.ask(name, options="-t 0.3" if name == "b" else "")
+    page.ask("a", "prompt a, again")
+    page.ask("b")
+    page.save()
+    page.ask("last")
+
+    environment = {"JUPYTER_DATA_DIR": str(page.data), "JPY_SESSION_NAME": str(page.path)}
+    with Kernel(tmp_path, environment | {"MINIMAX_BASE_URL": server.url}) as kernel:
+        told = kernel.run("%load_ext mm_magic", cell_id="load").stdout
+        kernel.run("%%minimax\nprompt last", cell_id="last")
+
+    went_on, restarted = (request.body for request in server.requests[-2:])
+    assert restarted == went_on
+    messages = json.loads(restarted)["messages"]
+    assert [len(message["content"]) for message in messages[1::2]] == [2, 2, 1]
+    assert messages[1]["content"][0]["signature"] == "5f" * 32
+    assert "3 turns found, saved " in told
+    assert "A new cell sends 3 of main; `%minimax history` lists them." in told
+
+
+def test_cells_are_known_again(page: Page, server: Loopback) -> None:
+    """After a restart a cell that runs again replaces its turn, and all its turns of `ask`."""
+    code = "import mm_magic as mm\nfor p in 'xyz': mm.ask(p, conversation='main')"
+    page.ask("a")
+    page.run("loop", code)
+    page.ask("b")
+    page.save()
+    page.load(server.url)
+    page.run("loop", code.replace("xyz", "uv"))
+    page.ask("end")
+
+    assert sent(server) == ["a", "1", "u", "6", "v", "7", "b", "5", "end"]
+
+
+def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
+    """A file that Jupyter does not trust is told of; nothing is sent before `%minimax restore`."""
+    page.ask("a")
+    page.ask("b")
+    page.save(trusted=False)
+
+    told = page.load(server.url)
+    assert "2 turns found" in told
+    assert "Jupyter does not trust this file: not sent before `%minimax restore`." in told
+    page.ask("c")
+    assert sent(server) == ["c"]
+
+    shown = page.run("restore", "%minimax restore").traceback
+    assert "this cell is not in 'lesson.ipynb'" in shown
+    page.save(trusted=False)
+    shown = page.run("restore", "%minimax restore").shown
+    assert "2 turns in 'lesson.ipynb', saved " not in shown
+    assert "Conversation main: a new cell sends 3 turns." in shown
+    page.ask("d")
+    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
+
+
+def test_no_trust_without_signatures(page: Page, server: Loopback, tmp_path: Path) -> None:
+    """Where Jupyter never signed anything nothing is trusted, and no file is made for it."""
+    page.ask("a")
+    page.save(trusted=False)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    page.kernel.run(f"import os; os.environ['JUPYTER_DATA_DIR'] = {str(empty)!r}")
+    told = page.load(server.url)
+    page.kernel.run(f"os.environ['JUPYTER_DATA_DIR'] = {str(page.data)!r}")
+
+    assert "does not trust" in told
+    assert list(empty.iterdir()) == []
+
+
+def test_never_headless(page: Page, server: Loopback) -> None:
+    """A run that nobody watches resumes nothing, and says nothing of it."""
+    page.ask("a")
+    page.save()
+
+    assert "found" not in page.load(server.url, allow_stdin=False)
+    page.ask("b")
+    assert sent(server) == ["b"]
+
+
+@pytest.mark.parametrize("cell_id", ["new", None])
+def test_file_without_the_running_cell_is_not_resumed(
+    page: Page, server: Loopback, cell_id: str | None
+) -> None:
+    """A file that does not hold the running cell may be another notebook's: it is not resumed."""
+    page.ask("a")
+    page.save()
+    page.kernel.run("%unload_ext mm_magic")
+    told = page.kernel.run("%load_ext mm_magic", cell_id=cell_id).stdout
+
+    assert ("this cell is not in the saved file" in told) is (cell_id is not None)
+    page.ask("b")
+    assert sent(server) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("command", "left"),
+    [("forget 2", "acd"), ("reset", ""), ("forget", "abc")],
+)
+def test_forgotten_turns_stay_forgotten(
+    page: Page, server: Loopback, command: str, left: str
+) -> None:
+    """reset and forget leave a mark that holds after a restart; numbers are not used again."""
+    for name in "abcd":
+        page.ask(name)
+    page.run("mark", f"%minimax {command}")
+    page.save()
+    page.load(server.url)
+    cell = page.ask("e")
+
+    assert sent(server)[::2] == [*left, "e"]
+    assert cell.saved["number"] == 5
+
+
+def test_hidden_turn_stays_hidden(page: Page, server: Loopback) -> None:
+    """A turn of a deleted cell that the page shows again stays unsent until it is restored."""
+    for name in "abc":
+        page.ask(name)
+    page.ask("d", deleted=["b"])
+    page.save()
+    page.load(server.url)
+    page.ask("e")
+    assert sent(server)[::2] == ["a", "c", "d", "e"]
+
+    page.run("r", "%minimax restore 2")
+    page.save()
+    page.load(server.url)
+    page.ask("f")
+    assert sent(server)[::2] == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_failed_rerun_keeps_its_turn(process: Kernel, data: Path, tmp_path: Path) -> None:
+    """The turn that a failed re-run leaves in place is in the file, too."""
+    good = [streamed(captured(text=f"answer {n}")) for n in (1, 2)]
+    with Loopback(*good, [failure(400, "no (2013)")], streamed()) as server:
+        page = Page(tmp_path / "a.ipynb", data, process)
+        page.load(server.url)
+        page.ask("a")
+        page.ask("b")
+        assert page.ask("a").status == "error"
+        page.save()
+        page.load(server.url)
+        page.ask("c")
+
+        assert sent(server) == ["a", "1", "b", "2", "c"]
+
+
+def test_answers_that_were_not_saved(page: Page, server: Loopback) -> None:
+    """Answers newer than the save from which a kernel went on stay out, as they were not sent."""
+    page.ask("a")
+    page.save()
+    page.ask("b")
+    page.ask("b2")
+    page.load(server.url)
+    page.ask("c")
+    assert sent(server) == ["a", "1", "c"]
+    page.save()
+
+    told = page.load(server.url)
+    page.ask("d")
+    assert sent(server) == ["a", "1", "c", "4", "d"]
+    assert "left out: not known to the last kernel" in told
+
+
+def test_copies_count_once(page: Page, server: Loopback) -> None:
+    """A copied cell, and a turn that was drawn again, are no turns of their own."""
+    page.ask("a")
+    page.run("show", "%minimax show 1")
+    page.ask("b")
+    page.copy("a", "a2")
+    page.save()
+    page.load(server.url)
+    page.ask("c")
+    assert sent(server) == ["a", "1", "b", "2", "c"]
+
+    del page.cells["a"], page.cells["a2"]
+    page.save()
+    page.load(server.url)
+    page.ask("d")
+    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
+
+
+def test_old_copy_of_a_cell_is_out_of_date(page: Page, server: Loopback) -> None:
+    """A copy that holds the answer before the last does not come back."""
+    page.ask("a")
+    page.copy("a", "copy")
+    page.ask("a")
+    page.save()
+    told = page.load(server.url)
+    page.ask("b")
+
+    assert sent(server) == ["a", "2", "b"]
+    assert "1 turn of main left out: an older answer of a turn." in told
+
+
+def test_settings_are_not_restored(page: Page, server: Loopback) -> None:
+    """Model and options of a file's turns are not taken over."""
+    page.ask("a", options='-m Other -t 0.1 -s "Be evil"')
+    page.save()
+    page.load(server.url)
+    page.ask("b")
+
+    body = server.requests[-1].json
+    assert (body["model"], body["temperature"], "system" in body) == ("MiniMax-M2.7", 1.0, False)
+    assert len(body["messages"]) == 3
+    assert os.fspath(page.path) not in json.dumps(body)
