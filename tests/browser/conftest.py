@@ -2,12 +2,20 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser.lab import CHROMIUM, Lab, Server, jupyterlab, new_lab, start_chromium
+
+OLDER = "7.3.0"
+"""An ipykernel that takes clicks on a thread of its own."""
+CACHE = "MM_MAGIC_TEST_CACHE"
+"""The environment's variable that names the folder for it; it has a place in the user's cache."""
 
 
 # Not longer than this folder: while it lives, Playwright's event loop counts as running, and
@@ -38,3 +46,29 @@ def lab(chromium: Browser, server: Server) -> Iterator[Lab]:
     """A page of the test's own."""
     with new_lab(chromium, server) as lab:
         yield lab
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def page(request: pytest.FixtureRequest, chromium: Browser, server: Server) -> Iterator[Lab]:
+    """A page of JupyterLab, and one of Notebook 7."""
+    with new_lab(chromium, server, app=request.param) as page:
+        yield page
+
+
+@pytest.fixture(scope="package")
+def older_kernel(server: Server) -> str:
+    """The name of a kernel that is this Python with the older ipykernel."""
+    cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "mm_magic_tests")
+    packages = cache / f"ipykernel-{OLDER}"
+    if not (packages / "ipykernel" / "__init__.py").exists():
+        pip = (sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", packages)
+        done = subprocess.run(
+            [*pip, f"ipykernel=={OLDER}"], capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode:
+            reason = f"ipykernel {OLDER} can't be installed: {done.stderr.strip()[-500:]}"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+    server.add_kernel("older", packages)
+    return "older"

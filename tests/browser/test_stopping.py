@@ -1,28 +1,33 @@
 """Stop, and what else ends a cell before its time."""
 
+import statistics
 import time
 from collections.abc import Callable
 
 import pytest
-from loopback import Loopback, captured, chunk, head, sse, stall, streamed
+from loopback import Loopback, Step, captured, chunk, head, sse, stall, streamed, whole
 from playwright.sync_api import expect
 
 from browser.lab import Lab
 
 LIMIT = 0.5
 """Seconds from the click to the end of the connection."""
+LONGEST = 2.0
+RUNS = 4
 
 STOPS: dict[str, Callable[[Lab], None]] = {
     "button": lambda lab: lab.stop_button().click(),
     "menu": lambda lab: lab.interrupt_item().click(),
 }
+SILENT: list[Step] = [head(), chunk(sse(*captured(text="The beginning")[:8])), stall]
+MODELS = whole(200, {"data": [{"id": "Own-Model"}]})
+SETTINGS = "@jupyterlab/apputils-extension:kernels-settings"
 
 
 @pytest.mark.parametrize("way", STOPS)
 def test_stop(lab: Lab, way: str) -> None:
     """Stop closes the connection at once; what came stays, Run All halts, the next run works."""
-    silent = [head(), chunk(sse(*captured(text="The beginning")[:8])), stall]
-    with Loopback(silent, streamed()) as model:
+    with Loopback(SILENT, streamed()) as model:
         cells = [f"%env MINIMAX_BASE_URL={model.url}", "%%minimax\nWhy?", "print('later')"]
         lab.open("stop.ipynb", ["%load_ext mm_magic", *cells])
         lab.start_all()
@@ -44,6 +49,80 @@ def test_stop(lab: Lab, way: str) -> None:
         lab.run(2, 3)
         expect(lab.answer(2)).to_have_text("Rayleigh scattering.")
         expect(lab.cell(3)).to_contain_text("later")
+
+
+def open_panel(page: Lab, kernel: str, model: Loopback, *cells: str) -> None:
+    """Show a panel whose list of models has come, in cell 2, above these cells."""
+    environment = f"%env MINIMAX_BASE_URL={model.url}"
+    page.open("panel.ipynb", ["%load_ext mm_magic", environment, "%minimax panel", *cells], kernel)
+    page.run(0, 1, 2)
+    expect(page.panel().locator("option[value='Own-Model']")).to_be_attached()
+
+
+def click_stop(page: Lab, model: Loopback) -> float:
+    """Click the panel's Stop while an answer streams: the seconds until its connection closed."""
+    button = page.panel().get_by_role("button", name="Stop")
+    expect(button).to_be_enabled()
+    connection = model.connections[-1]
+    clicked = time.monotonic()
+    button.click()
+    assert connection.closed.wait(30)
+    assert connection.closed_at is not None
+    return connection.closed_at - clicked
+
+
+@pytest.mark.parametrize("kernel", ["usual", "without subshells", "older"])
+def test_stop_of_the_panel(
+    page: Lab, kernel: str, request: pytest.FixtureRequest, record_property: Callable[..., None]
+) -> None:
+    """The panel's Stop ends an awaited cell at once: socket closed, what came kept and marked,
+    Run All halted, and the next request has a clean history."""
+    name = request.getfixturevalue("older_kernel") if kernel == "older" else "python3"
+    comms = "disabled" if kernel == "without subshells" else "perCommTarget"
+    page.server.set(SETTINGS, {"commsOverSubshells": comms})
+    with Loopback(MODELS, *[SILENT] * RUNS, streamed()) as model:
+        open_panel(page, name, model, "%%minimax\nWhy?", "print('later')", "%%minimax\nAnd?")
+        seconds = []
+        for _ in range(RUNS):
+            page.start_from(3)
+            expect(page.answer(3)).to_contain_text("The beginning")
+            seconds.append(click_stop(page, model))
+            page.wait()
+            expect(page.status(3)).to_contain_text("stopped")
+            expect(page.cell(3)).to_contain_text("Stopped.")
+            expect(page.prompt(4)).to_have_text("[ ]:")
+        record_property("seconds", seconds)
+        page.run(5)
+        first, answer, last = model.requests[-1].json["messages"]
+    assert statistics.median(seconds) < LIMIT
+    assert max(seconds) < LONGEST
+    assert (first["content"], last["content"]) == ("Why?", "And?")
+    assert answer["content"][-1] == {"type": "text", "text": "The beginning"}
+
+
+def test_stop_of_the_panel_in_a_synchronous_cell(lab: Lab, older_kernel: str) -> None:
+    """Where clicks come on a thread of their own, Stop ends a synchronous cell, too."""
+    with Loopback(MODELS, SILENT) as model:
+        open_panel(lab, older_kernel, model, "%%time\n%%minimax\nWhy?", "print('later')")
+        lab.start_from(3)
+        expect(lab.answer(3)).to_contain_text("The beginning")
+        assert click_stop(lab, model) < LONGEST
+        lab.wait()
+        expect(lab.status(3)).to_contain_text("stopped")
+        expect(lab.cell(3)).to_contain_text("Stopped.")
+        expect(lab.prompt(4)).to_have_text("[ ]:")
+
+
+def test_panel_where_no_click_arrives(lab: Lab) -> None:
+    """In a synchronous cell of the usual kernel the panel's button names ■, which stops it."""
+    with Loopback(MODELS, SILENT) as model:
+        open_panel(lab, "python3", model, "%%time\n%%minimax\nWhy?")
+        lab.start(3)
+        expect(lab.panel().get_by_role("button", name="use ■")).to_be_enabled()
+        lab.stop_button().click()
+        assert model.connections[-1].closed.wait(5)
+        lab.wait()
+        expect(lab.panel().get_by_role("button", name="Stop")).to_be_disabled()
 
 
 def test_error_card(lab: Lab) -> None:

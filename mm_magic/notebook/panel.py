@@ -1,0 +1,217 @@
+"""`%minimax panel`: the settings as widgets, in step with `%config` and Python.
+
+The traits are the only truth: a widget sets a trait, and every panel shows what the traits then
+are. Callbacks may come on any thread, also while a cell runs. Nothing is displayed from them but
+updates of what `show_panel` displayed.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock, get_ident
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import TraitError
+
+from mm_magic.catalog import MODELS
+from mm_magic.errors import MiniMaxError
+from mm_magic.notebook.cell import running_cell
+from mm_magic.notebook.controls import Controls, Widget, set_fraction, set_options
+from mm_magic.notebook.model_list import ModelList
+from mm_magic.notebook.panel_text import (
+    TOO_MANY,
+    Reach,
+    reach,
+    reproducing,
+    still,
+    still_text,
+    who_answers,
+)
+from mm_magic.notebook.screen import Page
+from mm_magic.notebook.traits import MiniMax
+from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
+from mm_magic.rendering import Bundle
+from mm_magic.session import Session
+from mm_magic.settings import Options
+
+USE_TOOLBAR = "use ■"
+STOP_MEANING = "Stop what is running; what came stays"
+WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: the kernel takes no click while it runs"
+DIGITS = 4
+"""Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
+
+_panels: dict[object, "Panel"] = {}  # by cell, where that is known
+
+
+def show_panel(shell: InteractiveShell, session: Session, settings: MiniMax) -> None:
+    """Show the panel under the running cell: its summary, and the widgets where they can live."""
+    cell = running_cell(shell)
+    if cell.audience == "terminal":
+        print(still_text(session.options))
+        return
+    page = Page(shell)
+    page.show("still", still(session.options), update=False)
+    if cell.audience == "nobody":
+        return
+    panel = Panel(session, settings, lambda: reach_of(shell))
+    panel.show_still = lambda options: page.show("still", still(options), update=True)
+    place = cell.id or object()
+    if (before := _panels.pop(place, None)) is not None:
+        before.close()
+    _panels[place] = panel
+    view = {"model_id": panel.controls.root.model_id, "version_major": 2, "version_minor": 0}
+    bundle: Bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ""}
+    page.show("live", bundle, update=False)
+
+
+def close_panels() -> None:
+    """Take all panels off their pages; what stays is their summary."""
+    while _panels:
+        _panels.popitem()[1].close()
+
+
+def reach_of(shell: InteractiveShell) -> Reach:
+    """Which running cells a click can reach in this kernel now."""
+    try:
+        number = version("ipykernel")
+    except PackageNotFoundError:  # another kernel
+        return "none"
+    kernel = getattr(shell, "kernel", None)
+    subshells = getattr(getattr(kernel, "shell_channel_thread", None), "manager", None)
+    return reach(number, has_subshells=bool(subshells and subshells.list_subshell()))
+
+
+class Panel:
+    """One panel. It follows the settings and the session until it is closed."""
+
+    def __init__(self, session: Session, settings: MiniMax, reach: Callable[[], Reach]) -> None:
+        self._session = session
+        self._settings = settings
+        self._reach = reach
+        self._message = ""
+        self._lock = Lock()
+        self._refreshing: int | None = None  # the thread that sets the widgets now
+        self._shown: Options | None = None
+        self.show_still: Callable[[Options], None] = lambda _: None
+        self.controls = Controls()
+        self._models = ModelList(session)
+        self.refresh()
+        self._observe()
+
+    def close(self) -> None:
+        """Stop following, and take the widgets off the page."""
+        self._settings.unobserve(self.refresh, MiniMax.option_names())
+        self._session.watchers.remove(self._session_changed)
+        self._models.close()
+        self.controls.close()
+
+    def refresh(self, _change: object = None) -> None:
+        """Show what holds now. May be called on any thread."""
+        with self._lock:
+            self._refreshing = get_ident()
+            try:
+                self._show(self._session.options)
+            finally:
+                self._refreshing = None
+
+    def _observe(self) -> None:
+        controls = self.controls
+        named = {
+            "model": [controls.model],
+            "temperature": [controls.temperature, controls.temperature_slider],
+            "top_p": [controls.top_p, controls.top_p_slider],
+            "max_tokens": [controls.max_tokens, controls.max_tokens_slider],
+            "thinking": [controls.thinking],
+            "hide_thinking": [controls.hide],
+            "system": [controls.system],
+            "conversation": [controls.conversation],
+        }
+        for name, widgets in named.items():
+            for widget in widgets:
+                self._follow(name, widget)
+        controls.line.observe(lambda _: self._edited(), "value")  # it is there to be copied
+        controls.new.on_click(lambda _: self._edited("conversation", self._new_name()))
+        controls.reset.on_click(lambda _: self._reset())
+        controls.stop.on_click(lambda _: self._stop())
+        self._settings.observe(self.refresh, MiniMax.option_names())
+        self._session.watchers.append(self._session_changed)
+        self._models.look()
+
+    def _follow(self, name: str, widget: Widget) -> None:
+        def changed(change: dict[str, object]) -> None:
+            value = change["new"]
+            self._edited(name, round(value, DIGITS) if isinstance(value, float) else value)
+
+        widget.observe(changed, "value")
+
+    def _edited(self, name: str | None = None, value: object = None) -> None:
+        """The user moved something: set the trait, or say why not."""
+        if self._refreshing == get_ident():
+            return
+        self._message = ""
+        try:
+            if name is not None:
+                self._settings.set_trait(name, value)
+        except TraitError as error:
+            self._message = str(error)
+        self.refresh()
+
+    def _stop(self) -> None:
+        for run in tuple(self._session.running):
+            run.cancel()
+
+    def _reset(self) -> None:
+        name = self._session.options.conversation
+        try:
+            self._session.reset(name)
+            self._message = f"Conversation {name} begins anew."
+        except MiniMaxError as error:
+            self._message = error.message
+        self.refresh()
+
+    def _new_name(self) -> str:
+        taken = self._conversations()
+        return next(name for n in range(2, len(taken) + 3) if (name := f"chat-{n}") not in taken)
+
+    def _conversations(self) -> list[str]:
+        names = ("main", *self._session.conversations, self._session.options.conversation)
+        return list(dict.fromkeys(names))
+
+    def _session_changed(self) -> None:
+        self.refresh()
+        self._models.look()
+
+    def _show(self, options: Options) -> None:
+        controls = self.controls
+        controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
+        controls.model.value = options.model
+        controls.temperature.value = options.temperature
+        set_fraction(controls.temperature_slider, options.temperature)
+        controls.top_p.value = options.top_p
+        set_fraction(controls.top_p_slider, options.top_p)
+        controls.max_tokens.value = options.max_tokens
+        controls.max_tokens_slider.value = min(options.max_tokens, DOCUMENTED_MAX_TOKENS)
+        controls.thinking.value = options.thinking
+        controls.hide.value = options.hide_thinking
+        controls.system.value = options.system
+        set_options(controls.conversation, self._conversations(), options.conversation)
+        lines = reproducing(options)
+        controls.line.value = "\n".join(lines)
+        controls.who.value = who_answers(self._session)
+        controls.meter.value = f"Used: {self._session.meter.summary()}"
+        too_many = options.max_tokens > DOCUMENTED_MAX_TOKENS
+        controls.note.value = self._message or (TOO_MANY if too_many else "")
+        controls.note.layout.display = None if controls.note.value else "none"
+        self._show_stop()
+        if self._shown not in (None, options):
+            self.show_still(options)
+        self._shown = options
+
+    def _show_stop(self) -> None:
+        runs, stop = tuple(self._session.running), self.controls.stop
+        can = self._reach()
+        is_reached = can == "all" or (can == "awaited" and all(run.is_awaited for run in runs))
+        is_of_use = is_reached or not runs
+        stop.disabled = not runs
+        stop.description, stop.icon = ("Stop", "stop") if is_of_use else (USE_TOOLBAR, "")
+        stop.button_style = "danger" if runs and is_of_use else ""
+        stop.tooltip = STOP_MEANING if is_of_use else WHY_TOOLBAR

@@ -1,0 +1,199 @@
+"""The words of the settings panel: the line that reproduces it, its summary, who answers.
+
+Nothing is displayed here. The summary is all that a reader has where no widget is drawn: in a
+saved file without its kernel, on GitHub, in a terminal. It holds no address and no key.
+"""
+
+import re
+from typing import Literal, TypeAlias
+
+from mm_magic.errors import MiniMaxError
+from mm_magic.markdown import IGNORE, escaped
+from mm_magic.notebook.arguments import parse
+from mm_magic.plain import plain
+from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
+from mm_magic.rendering import Bundle, disarmed
+from mm_magic.session import Session
+from mm_magic.settings import Options
+
+STILL = "mm-panel-still"
+LIVE = "mm-panel"
+"""Classes of the summary, and of the widgets that stand in its place while they live."""
+
+WHY_STILL = (
+    "Sliders need a running kernel: run the cell with `%minimax panel`, in a notebook that shows "
+    "Jupyter widgets. `%config MiniMax.temperature = 0.3` sets the same without them."
+)
+TOO_MANY = f"Above {DOCUMENTED_MAX_TOKENS}, the API page's limit: the service may cut the answer."
+ADD_KEY = "%minimax key adds a key; then a model answers."
+
+# A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
+# the widgets. So the summary, which comes right before them, says which of the two is seen. Only a
+# widget's output is a Lumino panel.
+_SHOWN = f".{LIVE}:not(.jupyter-widgets-disconnected)"
+_OUTPUT = ".jp-OutputArea-child"
+_STYLE = (
+    f"<style>{_OUTPUT}:has(> * .{STILL}):has(+ {_OUTPUT} {_SHOWN}),"
+    f"{_OUTPUT}:has(> * .{STILL}) + {_OUTPUT}:has(> .lm-Panel):not(:has({_SHOWN}))"
+    "{display:none}"
+    f".{LIVE} .widget-label{{white-space:normal;height:auto;line-height:1.4}}"
+    f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
+)
+
+_SAFE_WORD = re.compile(r"[A-Za-z0-9_./:@+][A-Za-z0-9_./:@+-]*")
+
+
+# -- the line ---------------------------------------------------------------------------------
+
+
+def reproducing(options: Options) -> list[str]:
+    """The lines that ask with exactly these settings, whatever the panel says by then.
+
+    The last one begins a cell. Text that can't stand on a magic's line, such as one with a line
+    break, is set by lines before it, for a cell of their own.
+    """
+    given = {"-m": options.model, "-s": options.system, "-c": options.conversation}
+    words = {name: _word(name, text) for name, text in given.items()}
+    names = {"-m": "model", "-s": "system", "-c": "conversation"}
+    before = [
+        f"%config MiniMax.{names[name]} = {_literal(given[name])}"
+        for name, word in words.items()
+        if word is None
+    ]
+    line = [
+        "%%minimax",
+        words["-m"],
+        f"-t {_decimal(options.temperature)}",
+        f"--max-tokens {options.max_tokens}",
+        f"--top-p {_decimal(options.top_p)}",
+        f"--thinking {options.thinking}",
+        "--hide-thinking" if options.hide_thinking else None,
+        None if options.stream else "--no-stream",
+        words["-s"],
+        words["-c"],
+    ]
+    return [*before, " ".join(word for word in line if word is not None)]
+
+
+def _word(name: str, text: str) -> str | None:
+    """The option with its value, as the magic reads it back; None if it can't."""
+    long = {"-m": "--model", "-s": "--system", "-c": "--conversation"}[name]
+    option = f"{long}={_quoted(text)}" if text.startswith("-") else f"{name} {_quoted(text)}"
+    if "\n" in text or plain(text) != text:  # a line break, or what can't be seen in a cell
+        return None
+    try:
+        read = parse(option)
+    except (MiniMaxError, ValueError):
+        return None
+    return option if getattr(read, long.removeprefix("--")) == text else None
+
+
+def _quoted(text: str) -> str:
+    """In quotes where it needs them. A magic's line knows no escapes, but quotes may alternate."""
+    if _SAFE_WORD.fullmatch(text):
+        return text
+    parts = []
+    while text:
+        part = max(text.partition("'")[0], text.partition('"')[0], key=len)
+        parts.append(f"'{part}'" if '"' in part else f'"{part}"')
+        text = text[len(part) :]
+    return "".join(parts) or '""'
+
+
+def _literal(text: str) -> str:
+    """A Python literal that passes through `%config`, which fills in {…} and $…."""
+    return repr(text).replace("{", r"\x7b").replace("}", r"\x7d").replace("$", r"\x24")
+
+
+def _decimal(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+# -- who answers ------------------------------------------------------------------------------
+
+
+def who_answers(session: Session) -> str:
+    """Who answers now, and, where that is the demo, how a model would."""
+    try:
+        endpoint = session.endpoint()
+    except MiniMaxError as error:
+        return plain(f"Nobody: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}").strip()
+    if endpoint is None:
+        ask_model = "%minimax live goes back" if session.choice == "offline" else ADD_KEY
+        return f"Offline demo, not a language model. {ask_model}"
+    key = "with a key" if endpoint.key else "without a key"
+    if endpoint.backend == "minimax":
+        return f"MiniMax ({endpoint.host}), {key}"
+    return plain(f"Another server ({endpoint.host}), {key}")
+
+
+# -- Stop -------------------------------------------------------------------------------------
+
+Reach: TypeAlias = Literal["awaited", "all", "none"]
+"""Which running cells a click reaches before their end."""
+
+
+def reach(version: str, *, has_subshells: bool) -> Reach:
+    """What a click reaches in a kernel of this ipykernel version.
+
+    The main thread takes a click between the steps of an awaited cell, since 7.4. From 7.0 to 7.3
+    the front end's subshell takes it, a thread of its own, at any time. Else it waits for the end.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers >= (7, 4):
+        return "awaited"
+    return "all" if numbers >= (7,) and has_subshells else "none"
+
+
+# -- the summary ------------------------------------------------------------------------------
+
+
+def summary(options: Options) -> list[tuple[str, str]]:
+    """Names and values of the settings, in the panel's order."""
+    rows = [
+        ("model", options.model),
+        ("temperature", _decimal(options.temperature)),
+        ("max_tokens", str(options.max_tokens)),
+        ("top_p", _decimal(options.top_p)),
+        ("thinking", options.thinking + (", hidden" if options.hide_thinking else "")),
+        ("system", options.system.replace("\n", " ↵ ") or "none"),
+        ("conversation", options.conversation),
+    ]
+    return rows + ([] if options.stream else [("stream", "no")])
+
+
+def still(options: Options) -> Bundle:
+    """The panel without widgets, as the file keeps it."""
+    rows, lines = summary(options), reproducing(options)
+    shown = " · ".join(f"{name} <b>{escaped(value)}</b>" for name, value in rows)
+    code = escaped("\n".join(lines))
+    why = re.sub("`(.*?)`", r"<code>\1</code>", escaped(WHY_STILL))
+    return {
+        "text/html": (
+            f'{_STYLE}<div class="{STILL} {IGNORE}" dir="auto"><p>Settings for %%minimax: {shown}'
+            f'</p><pre style="white-space:pre-wrap">{code}</pre>'
+            f'<p style="opacity:.75"><small>{why}</small></p></div>'
+        ),
+        "text/markdown": (
+            f"Settings for %%minimax: {disarmed(_row_text(options))}\n\n"
+            f"{_fenced(lines)}\n\n{WHY_STILL}\n"
+        ),
+        "text/plain": still_text(options),
+    }
+
+
+def still_text(options: Options) -> str:
+    """The same for a terminal."""
+    lines = "\n".join(f"  {line}" for line in reproducing(options))
+    return plain(f"Settings for %%minimax: {_row_text(options)}\n\n{lines}\n\n{WHY_STILL}")
+
+
+def _row_text(options: Options) -> str:
+    return " · ".join(f"{name} {value}" for name, value in summary(options))
+
+
+def _fenced(lines: list[str]) -> str:
+    text = plain("\n".join(lines))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text}\n{fence}"

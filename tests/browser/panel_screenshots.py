@@ -1,0 +1,60 @@
+"""Makes the README's pictures of the panel, light and dark, from the real thing.
+
+From the folder tests: `python -m browser.panel_screenshots`. Below the panel an answer streams.
+"""
+
+import socket
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import ViewportSize, expect, sync_playwright
+
+from browser.lab import Lab, jupyterlab, new_lab, start_chromium
+
+FOLDER = Path(__file__).parent.parent.parent / "notebooks" / "images"
+CELLS = ("%load_ext mm_magic", "%minimax panel", "%%minimax\nWhy is the sky blue?")
+LARGEST = 150_000
+"""Bytes of each: the README is read over slow lines, too."""
+SIZE: ViewportSize = {"width": 960, "height": 620}
+"""In CSS pixels; the picture has two a side for each."""
+
+
+def main() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jupyterlab(Path(folder), port) as server,
+        sync_playwright() as playwright,
+        start_chromium(playwright) as browser,
+        new_lab(browser, server, size=SIZE, scale=2) as lab,
+    ):
+        lab.open("panel.ipynb", CELLS)
+        lab.command("application:toggle-left-area")
+        lab.run(0, 1)
+        for name, value in (("temperature", "0.3"), ("system", "Be brief")):
+            lab.panel().get_by_label(name).fill(value)
+            lab.panel().get_by_label(name).press("Tab")
+        for theme in ("light", "dark"):
+            lab.set_theme(theme)
+            take(lab, FOLDER / f"panel-{theme}.png")
+
+
+def take(lab: Lab, path: Path) -> None:
+    """Take the panel and the cell below it, while that runs."""
+    lab.start(2)
+    expect(lab.thinking(2)).to_contain_text("Step 2")
+    top, bottom = lab.cell(1).bounding_box(), lab.cell(2).bounding_box()
+    assert top is not None
+    assert bottom is not None
+    height = bottom["y"] + bottom["height"] - top["y"]
+    lab.page.screenshot(path=path, clip={**top, "height": height})
+    lab.wait()
+    size = path.stat().st_size
+    print(f"{path}: {size:,} bytes")
+    if size > LARGEST:
+        raise SystemExit(f"larger than {LARGEST:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The settings panel as it is seen, moved and clicked."""
+
+import json
+import re
+
+import nbformat
+from loopback import Loopback, streamed
+from nbconvert import HTMLExporter, MarkdownExporter
+from playwright.sync_api import Locator, expect
+
+from browser.lab import Lab, Server
+from browser.test_drawing import gated
+from browser.test_look import DIM_CONTRAST, contrast
+from browser.test_stopping import MODELS, open_panel
+
+LOAD, PANEL = "%load_ext mm_magic", "%minimax panel"
+HEIGHT = 330
+"""Pixels: the panel and the cell below it are seen together on a projector of 1280 × 720."""
+LABELS = ("model", "conversation", "temperature", "top_p", "max_tokens", "thinking", "system")
+WIDGETS = "@jupyter-widgets/jupyterlab-manager"
+
+
+def still(page: Lab) -> Locator:
+    """The summary, which stands where no widgets live."""
+    return page.page.locator(".mm-panel-still")
+
+
+def line(page: Lab) -> Locator:
+    return page.panel().first.get_by_label("as a line")
+
+
+def test_keyboard_only(lab: Lab) -> None:
+    """All controls are reached and moved by keys, and no key is taken for a command of the
+    notebook; another panel and Python see what was set."""
+    lab.open("keys.ipynb", [LOAD, PANEL, PANEL, "%config MiniMax"])
+    lab.run(0, 1, 2)
+    panel, keys = lab.panel().first, lab.page.keyboard
+    panel.get_by_label("model").focus()
+    keys.press("Control+A")
+    keys.type("dd-abx")
+    names = []
+    for _ in range(12):
+        keys.press("Tab")
+        names.append(
+            lab.page.evaluate(
+                "() => document.activeElement.labels?.[0]?.textContent"
+                " || document.activeElement.textContent || document.activeElement.role"
+            )
+        )
+        if names[-1] == "slider" and names[-2] == "temperature":
+            for _ in range(70):
+                keys.press("ArrowLeft")
+    keys.type("Be brief")
+    keys.press("Tab")
+    expect(line(lab)).to_have_value(
+        "%%minimax -m dd-abx -t 0.3 --max-tokens 2048 --top-p 0.95 --thinking auto "
+        '-s "Be brief" -c main'
+    )
+    expect(lab.panel().last.get_by_label("temperature")).to_have_value("0.3")
+    expect(lab.page.locator(".jp-Notebook .jp-Cell")).to_have_count(4)
+    lab.run(3)
+    expect(lab.output(3)).to_contain_text("Current: 0.3")
+    assert [name for name in names if name != "slider"] == [
+        *("conversation", "New", "Reset", "temperature", "top_p", "max_tokens", "thinking"),
+        *("hide thinking", "system"),
+    ]
+
+
+def test_moved_while_a_cell_streams(page: Lab) -> None:
+    """What is moved while an answer streams does not disturb it, and holds for the next request."""
+    answer, (thought, text) = gated("A thought.", "First words.")
+    with Loopback(MODELS, answer, streamed()) as model:
+        open_panel(page, "python3", model, "%%minimax\nWhy?", "%%minimax\nAnd?")
+        page.start(3)
+        expect(page.thinking(3)).to_contain_text("A thought.")
+        temperature = page.panel().get_by_label("temperature")
+        temperature.fill("0.2")
+        temperature.press("Tab")
+        expect(line(page)).to_have_value(re.compile("-t 0.2 "))
+        thought.set()
+        text.set()
+        page.wait()
+        expect(page.answer(3)).to_have_text("First words.")
+        page.run(4)
+        expect(page.panel()).to_contain_text("2 answers · 78 in / 82 out · price —")
+    _, first, second = model.requests
+    assert (first.json["temperature"], second.json["temperature"]) == (1.0, 0.2)
+
+
+def test_never_a_broken_picture(page: Lab, server: Server) -> None:
+    """Live, the widgets are seen; after a restart, and in the saved file without its kernel,
+    trusted or not, the summary; never both, and never an error."""
+    page.open("picture.ipynb", [LOAD, PANEL, "%minimax -t 0.3"])
+    page.run(0, 1, 2)
+    expect(page.panel()).to_be_visible()
+    expect(still(page)).to_be_hidden()
+    page.save()
+    page.reload()
+    expect(page.panel()).to_be_visible()
+    expect(still(page)).to_be_hidden()
+    page.restart_kernel()
+    expect(page.panel()).to_be_hidden()
+    check_summary(page)
+
+    server.stop_kernels()
+    page.open("picture.ipynb")
+    check_summary(page)
+    expect(page.cell(1).locator(".jp-mod-trusted")).to_have_count(1)
+    check_converted(server)
+
+    notebook = server.read("picture.ipynb")
+    notebook["cells"][2]["source"] = "print('changed by somebody else')"
+    (server.notebooks / "other.ipynb").write_text(json.dumps(notebook), "utf-8")
+    page.open("other.ipynb")
+    check_summary(page)
+    expect(page.cell(1).locator(".jp-mod-trusted")).to_have_count(0)
+
+
+def check_summary(page: Lab) -> None:
+    """The summary is seen, and nothing else."""
+    expect(still(page)).to_be_visible()
+    expect(still(page)).to_contain_text("%%minimax -m MiniMax-M2.7 -t 0.3 --max-tokens 2048")
+    expect(page.output(1).filter(visible=True)).to_have_count(1)
+
+
+def check_converted(server: Server) -> None:
+    """The saved file reads well on other pages, too."""
+    notebook = nbformat.read(server.notebooks / "picture.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+    for exporter in (HTMLExporter(), MarkdownExporter()):
+        text, _ = exporter.from_notebook_node(notebook)
+        assert "Sliders need a running kernel" in text
+        assert "model_id" not in text
+
+
+def test_server_without_widgets(lab: Lab, server: Server) -> None:
+    """Where the server has no widgets the summary stands alone."""
+    config = server.folder / "labconfig" / "page_config.json"
+    before = config.read_text("utf-8")
+    config.write_text(json.dumps({"disabledExtensions": {WIDGETS: True}}), "utf-8")
+    try:
+        lab.open("without.ipynb", [LOAD, "%minimax -t 0.3\n%minimax panel"])
+        lab.run(0, 1)
+        expect(still(lab)).to_be_visible()
+        expect(still(lab)).to_contain_text("in a notebook that shows Jupyter widgets")
+        assert lab.output(1).all_inner_texts()[2:] in ([], [""])
+    finally:
+        config.write_text(before, "utf-8")
+
+
+def test_look(lab: Lab) -> None:
+    """In both themes the text can be read; the panel is small, and nothing in it is cut off in a
+    narrow column; each field has a name."""
+    lab.open("look.ipynb", [LOAD, PANEL])
+    lab.run(0, 1)
+    panel = lab.panel()
+    for name in LABELS:
+        expect(panel.get_by_label(name, exact=True)).to_be_visible()
+    box = panel.bounding_box()
+    assert box is not None
+    assert box["height"] < HEIGHT
+    for theme in ("dark", "light"):
+        lab.set_theme(theme)
+        for text in ("temperature", "Offline demo", "hide thinking"):
+            assert contrast(panel.get_by_text(text).first) >= DIM_CONTRAST
+        assert contrast(panel.get_by_label("model")) >= DIM_CONTRAST
+    lab.page.set_viewport_size({"width": 620, "height": 900})
+    cut = panel.evaluate(
+        "panel => [...panel.querySelectorAll('label, button, .widget-label, input, select')]"
+        ".filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.outerHTML)"
+    )
+    assert cut == []
