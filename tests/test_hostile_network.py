@@ -11,7 +11,7 @@ from typing import Any
 import hostile
 import pytest
 
-from mm_magic.conversation import Reply
+from mm_magic.reply import Reply
 from mm_magic.errors import MiniMaxError
 from mm_magic.session import Session
 from mm_magic.settings import Options

@@ -1,6 +1,7 @@
 """Reading an answer: the two clocks that end a dead one, and what is neither stream nor JSON."""
 
 import asyncio
+import gzip
 
 import pytest
 from loopback import (
@@ -18,12 +19,17 @@ from loopback import (
     stall,
 )
 from taking import check_captured, get, get_error, within
+from wire import pieces
 
-from mm_magic.errors import ProtocolError
+from mm_magic.errors import NetworkError, ProtocolError
+from mm_magic.protocol.events import ContentBlockStart, Event, Ping
+from mm_magic.transport.answer import AnswerReader
 from mm_magic.transport.exchange import Exchange, Reads
-from mm_magic.transport.reading import Batch, Clocks, batches, whole_body
+from mm_magic.transport.reading import Clocks, whole_body
 
+TEXT_BLOCK = ContentBlockStart(0, {"type": "text", "text": "Hi"})
 SHORT = Clocks(silence=0.2, progress=0.3)
+EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of a compressed body: five bytes that hold none
 PING = sse({"type": "ping"})
 BEGUN = [head(), chunk(sse(*captured()[:4]))]
 
@@ -36,6 +42,10 @@ STANDSTILLS: dict[str, tuple[Answer, str]] = {
     "endless pings": ([*BEGUN, every(0.02, PING)], "nothing but signs of life for 0.3 s"),
     "endless comments": ([head(), every(0.02, b": wait\n\n")], "nothing but signs of life"),
     "endless empty lines": ([head(), every(0.02, b"\n")], "nothing but signs of life"),
+    "endless compressed nothing": (
+        [head(content_encoding="gzip"), chunk(gzip.compress(b"")[:10]), every(0.02, EMPTY_BLOCK)],
+        "no byte came",
+    ),
     "endless bytes of one line": ([head(), every(0.02, b"data: x")], "nothing but signs of life"),
 }
 
@@ -64,21 +74,11 @@ def test_slow_but_alive() -> None:
     assert got.seconds[-1] > 0.5
 
 
-def scripted(*parts: bytes, status: int = 200, content_type: str = "") -> Exchange:
-    """An exchange without a network."""
-
-    async def chunks() -> Reads:
-        for part in parts:
-            yield 0.0, part
-
-    return Exchange(status, {"content-type": content_type}, chunks())
-
-
-def batches_of(exchange: Exchange) -> list[Batch]:
-    async def main() -> list[Batch]:
-        return [batch async for batch in batches(exchange, Clocks())]
-
-    return asyncio.run(main())
+def events_of(*parts: bytes, content_type: str = "") -> list[Event]:
+    """The events of an answer that comes in these parts."""
+    reader = AnswerReader(content_type, Clocks())
+    events = [event for part in parts for event in reader.feed(0.0, part)]
+    return events + reader.close()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def batches_of(exchange: Exchange) -> list[Batch]:
 def test_neither_stream_nor_json(body: bytes, content_type: str, words: str) -> None:
     """A page, half a JSON answer or another JSON value is an error that shows what came."""
     with pytest.raises(ProtocolError) as caught:
-        batches_of(scripted(body, content_type=content_type))
+        events_of(body, content_type=content_type)
     assert words in str(caught.value)
 
 
@@ -102,19 +102,51 @@ def test_neither_stream_nor_json(body: bytes, content_type: str, words: str) -> 
 def test_stream_without_a_content_type(start: bytes, size: int) -> None:
     """A stream is known by its first bytes where the header does not say what it is."""
     body = start + sse(*captured())
-    found = batches_of(scripted(*(body[i : i + size] for i in range(0, len(body), size))))
-    assert sum(len(batch.events) for batch in found) == len(captured())
+    assert len(events_of(*pieces(body, size))) == len(captured())
 
 
 def test_last_event_without_its_blank_line() -> None:
     """The last event counts, though the server forgot the line that ends it."""
-    found = batches_of(scripted(sse(*captured()).rstrip(), content_type="text/event-stream"))
-    assert sum(len(batch.events) for batch in found) == len(captured())
+    body = sse(*captured()).rstrip()
+    assert len(events_of(body, content_type="text/event-stream")) == len(captured())
+
+
+@pytest.mark.parametrize("part", [PING, b": wait\n\n", b"\n", b"data: x"])
+def test_patience_with_signs_of_life_counts_from_the_last_event(part: bytes) -> None:
+    """Bytes without an event are waited with for the seconds of `progress`, and no longer."""
+    reader = AnswerReader("text/event-stream", Clocks(progress=10))
+    reader.feed(100.0, sse(captured()[0]))
+    reader.feed(105.0, sse(*captured()[1:4]))
+    assert all(event == Ping() for event in reader.feed(115.0, part))
+    with pytest.raises(NetworkError, match="nothing but signs of life for 10 s"):
+        reader.feed(115.1, part)
+
+
+def test_json_may_come_slowly() -> None:
+    """A JSON answer that comes byte by byte, over any time, is read to its end."""
+    reader = AnswerReader("application/json", Clocks(progress=1))
+    body = b'{"id": "1", "content": [{"type": "text", "text": "Hi"}]}'
+    for second, part in enumerate(pieces(body, 1)):
+        assert reader.feed(second * 0.9, part) == []
+    assert TEXT_BLOCK in reader.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b": hi\n\n", b"ok"])
+def test_answer_without_an_event_is_empty(body: bytes) -> None:
+    """A body that ends without an event is an error that may be asked for again."""
+    with pytest.raises(ProtocolError, match="empty answer") as caught:
+        events_of(body, content_type="text/event-stream")
+    assert caught.value.retryable
 
 
 def test_body_is_read_to_its_limit() -> None:
     """Of an endless body no more than the limit is kept."""
-    exchange = scripted(*[b"x" * 1000] * 50, status=500)
+
+    async def chunks() -> Reads:
+        for _ in range(50):
+            yield 0.0, b"x" * 1000
+
+    exchange = Exchange(500, {}, chunks())
     assert asyncio.run(whole_body(exchange, Clocks(), 2500)) == b"x" * 2500
 
 

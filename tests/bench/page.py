@@ -1,0 +1,192 @@
+"""The rows of what is drawn, saved, remembered and sent again, without a browser or a clock."""
+
+import gc
+import json
+import time
+import tracemalloc
+from collections import Counter
+
+from bench.table import Row
+from mm_magic.notebook.live import Live
+from mm_magic.notebook.turn import status_of
+from mm_magic.protocol.messages import Message, TextBlock, Usage
+from mm_magic.rendering import Bundle
+from mm_magic.reply import Reply
+from mm_magic.session import Session
+from mm_magic.settings import Options
+from mm_magic.turns import Turn
+
+TOKENS = 20_000
+TOKENS_A_SECOND = 100
+TURNS = 1_000
+_PART = """\
+The sky is *blue* because `air` scatters short waves more: the intensity is $I(\\lambda) \\sim
+\\lambda^{-4}$, so that violet and blue light come from **all** sides. Sunsets are red for the same
+reason: what is left of the light has come a long way through the air.
+
+- the light of the sun holds all colours
+- the short waves are scattered four to nine times more
+
+```python
+for wavelength in range(400, 700, 50):
+    print(wavelength, (400 / wavelength) ** 4)
+```
+
+"""
+
+
+def rows(*, is_short: bool) -> list[Row]:
+    """Measure all of them. They take about 10 s."""
+    return [*_drawing(), _saved_file(), *_conversation(15 if is_short else 60)]
+
+
+class _Screen:
+    """Counts what a front end would be sent, under a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.shown: dict[str, Bundle] = {}
+        self.bytes = 0
+        self.messages: Counter[int] = Counter()  # in each second
+
+    def clock(self) -> float:
+        return self.now
+
+    def show(self, slot: str, bundle: Bundle, *, update: bool) -> None:
+        assert update == (slot in self.shown)
+        self.shown[slot] = bundle
+        self.bytes += len(json.dumps(bundle, ensure_ascii=False).encode())
+        self.messages[int(self.now)] += 1
+
+
+def _answer(tokens: int) -> str:
+    """Prose, formulas, lists and code; four characters are a token."""
+    return (_PART * (tokens * 4 // len(_PART) + 1))[: tokens * 4]
+
+
+def _drawn(tokens: int) -> _Screen:
+    """A screen to which an answer was drawn as it grew."""
+    screen, text, ticks = _Screen(), _answer(tokens), 0
+    live = Live(screen, clock=screen.clock)
+    for at in range(0, len(text), 4):
+        live.update("", text[at : at + 4])
+        screen.now += 1 / TOKENS_A_SECOND
+        while ticks * 0.05 <= screen.now:
+            live.tick("")
+            ticks += 1
+    live.finish(status_of(_commit(_session(), "Why is the sky blue?", text), None, []))
+    return screen
+
+
+def _drawing() -> list[Row]:
+    begin = time.process_time()
+    short, long = _drawn(TOKENS // 10), _drawn(TOKENS)
+    seconds = time.process_time() - begin
+    what = f"drawing {TOKENS:,} tokens at {TOKENS_A_SECOND} a second"
+    busiest = max(long.messages.values())
+    return [
+        Row(
+            f"{what}: bytes to the front end",
+            f"{long.bytes / 1e6:.1f} MB",
+            f"CPU {seconds:.1f} s",
+            long.bytes / TOKENS,
+            260,
+            "B a token",
+        ),
+        Row(
+            f"{what}: bytes against a tenth of the tokens",
+            f"{long.bytes / 1e3:.0f} kB",
+            f"{short.bytes / 1e3:.0f} kB",
+            long.bytes / short.bytes,
+            10,
+        ),
+        Row(
+            f"{what}: messages in the busiest second",
+            f"{sum(long.messages.values()):,} in all",
+            "–",
+            busiest,
+            10,
+            "a second",
+        ),
+    ]
+
+
+def _saved_file() -> Row:
+    text = _answer(TOKENS)
+    screen = _drawn(TOKENS)
+    outputs = [
+        {"output_type": "display_data", "metadata": {}, "data": _lines(bundle)}
+        for bundle in screen.shown.values()
+    ]
+    size = len(json.dumps({"cells": [{"outputs": outputs}]}, ensure_ascii=False, indent=1).encode())
+    return Row(
+        "the saved file, against the text of the answer",
+        f"{size / 1e3:.0f} kB",
+        f"text {len(text.encode()) / 1e3:.0f} kB",
+        size / len(text.encode()),
+        4,
+    )
+
+
+def _session() -> Session:
+    return Session({"MINIMAX_BASE_URL": "http://127.0.0.1:9"})  # to which nothing is sent
+
+
+def _lines(bundle: Bundle) -> dict[str, object]:
+    """What a bundle becomes in a notebook file: text is a list of its lines there."""
+    return {
+        mime: value.splitlines(keepends=True) if isinstance(value, str) else value
+        for mime, value in bundle.items()
+    }
+
+
+def _commit(session: Session, prompt: str, text: str) -> Turn:
+    """A turn of the conversation "main", as a cell of its own would make it."""
+    session.begin_cell(f"cell-{prompt}")
+    prepared = session.prepare(prompt, Options(model="bench"))
+    message = Message("id", "bench", content=(TextBlock(text),), usage=Usage(12, 250))
+    return session.commit(prepared, Reply(message, "complete", "url", None), is_drawn=True)
+
+
+def _conversation(rounds: int) -> list[Row]:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        session = _session()
+        for turn in range(TURNS):
+            _commit(session, f"Question {turn}: {'why? ' * 30}", f"Answer {turn}. " * 65)
+        options = Options(model="bench")
+        prepared = session.prepare("And now?", options)
+        prepared.request.encode()
+        gc.collect()
+        memory = tracemalloc.get_traced_memory()[0] / 1e6
+    finally:
+        tracemalloc.stop()
+    ours, plain = [], []
+    body = prepared.request.to_body()
+    for _ in range(rounds):
+        begin = time.process_time()
+        session.settle(session.prepare("And now?", options)).request.encode()
+        middle = time.process_time()
+        json.dumps(body, ensure_ascii=False).encode()
+        ours.append(middle - begin)
+        plain.append(time.process_time() - middle)
+    size = len(prepared.request.encode())
+    return [
+        Row(
+            f"building the request, {TURNS:,} turns of history, {size / 1e6:.1f} MB",
+            f"{min(ours) / TURNS * 1e6:.2f} µs a turn",
+            f"json.dumps {min(plain) / TURNS * 1e6:.2f} µs",
+            min(ours) / min(plain),
+            0.4,
+            "x of json.dumps",
+        ),
+        Row(
+            f"memory of a conversation of {TURNS:,} turns of 1 kB",
+            f"{memory:.1f} MB",
+            "–",
+            memory,
+            10,
+            "MB",
+        ),
+    ]

@@ -1,0 +1,144 @@
+"""What a notebook's conversations must be: the rules written once more, in plain lists and dicts.
+
+It shares no code with the package, and is slow and simple where that is fast. `who` is the model,
+the server and the system prompt of a request. A key is a cell, and the place of a turn among those
+that one run of the cell makes; where cells are not known it is None.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, TypeAlias
+
+Turn: TypeAlias = dict[str, Any]
+Who: TypeAlias = tuple[str, str, str]
+Key: TypeAlias = tuple[str, int] | None
+DEMO = "offline"
+
+
+class Oracle:
+    """`turns` are those of each conversation, in order; `page` is what each cell's outputs tell."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, list[Turn]] = {}
+        self.last: dict[str, int] = {}  # the highest number that a conversation has used
+        self.lives: dict[str, set[int]] = {}  # the kernels in which it was begun
+        self.page: dict[str, list[dict[str, Any]]] = {}
+        self.trash: dict[str, list[dict[str, Any]]] = {}  # that of deleted cells
+        self.clock = 0
+
+    # What is sent
+
+    def above(self, name: str | None, key: Key, server: str) -> list[Turn]:
+        """The turns that go along: those that stand before this one, and the demo's to the demo."""
+        turns = self.turns.get(name or "", [])
+        place = next((i for i, turn in enumerate(turns) if key and turn["key"] == key), len(turns))
+        sent = [turn for turn in turns[:place] if not turn["hidden"]]
+        return sent if server == DEMO else [turn for turn in sent if turn["who"][1] != DEMO]
+
+    def request(self, name: str | None, key: Key, who: Who, prompt: str) -> list[Any]:
+        """The messages. Thinking goes along only behind the very messages that it came from."""
+        messages: list[Any] = []
+        for turn in self.above(name, key, who[1]):
+            blocks = [b for b in turn["blocks"] if b["type"] != "text" or b["text"].strip()]
+            if (turn["who"], turn["sent"]) != (who, messages):
+                blocks = [b for b in blocks if b["type"] != "thinking"]
+            while blocks[-1]["type"] == "thinking":
+                blocks.pop()
+            asked = {"role": "user", "content": turn["prompt"]}
+            messages = [*messages, asked, {"role": "assistant", "content": blocks}]
+        return [*messages, {"role": "user", "content": prompt}]
+
+    # What happens
+
+    def answered(self, name: str | None, key: Key, who: Who, prompt: str, blocks: Any) -> None:
+        """An answer that is whole, or was stopped: with text it becomes the turn of its key."""
+        if not any(b["type"] == "text" and b["text"].strip() for b in blocks):
+            return
+        turn = {"key": key, "who": who, "prompt": prompt, "blocks": blocks, "hidden": False}
+        turn["sent"] = self.request(name, key, who, prompt)[:-1]
+        turn["made_with"] = in_short(self.above(name, key, who[1]))
+        for other in self.turns:
+            if key and other != name:
+                self.keep(other, lambda turn: turn["key"] != key)
+        if name is None:
+            return
+        turns = self.turns.setdefault(name, [])
+        places = [i for i, old in enumerate(turns) if key and old["key"] == key]
+        if places:
+            old = turns[places[0]]
+            turns[places[0]] = turn | {"number": old["number"], "place": old["place"]}
+            return
+        self.clock += 1
+        self.lives.setdefault(name, {self.clock})
+        self.last[name] = self.last.get(name, 0) + 1
+        turns.append(turn | {"number": self.last[name], "place": self.clock})
+
+    def keep(self, name: str, is_kept: Callable[[Turn], bool]) -> None:
+        self.turns[name] = [turn for turn in self.turns.get(name, []) if is_kept(turn)]
+
+    def forget(self, name: str, number: int | None = None) -> None:
+        self.keep(name, lambda turn: number not in (None, turn["number"]))
+
+    def hide(self, cells: set[str]) -> None:
+        """These cells were deleted."""
+        for turn in sum(self.turns.values(), []):
+            turn["hidden"] |= turn["key"][0] in cells if turn["key"] else False
+
+    def bring_back(self, name: str, number: int) -> None:
+        for turn in self.turns.get(name, []):
+            turn["hidden"] &= turn["number"] != number
+
+    def ended(self, cell: str, begun: int | None) -> None:
+        """A cell has run. One that ended well has the turns that it has `begun`, and no others."""
+        for name in self.turns:
+            if begun is not None:
+                beyond = [(cell, nth) for nth in range(begun, 99)]
+                self.keep(name, lambda turn: turn["key"] not in beyond)
+            for turn in self.turns[name]:
+                if turn["key"] and turn["key"][0] == cell:
+                    self.tell(cell, name, turn)
+
+    def marked(self, name: str) -> set[int]:
+        """The numbers of the turns that were made with others above than stand there now."""
+        return {
+            turn["number"]
+            for turn in self.turns.get(name, [])
+            if not turn["hidden"]
+            and turn["made_with"] != in_short(self.above(name, turn["key"], turn["who"][1]))
+        }
+
+    # The file
+
+    def tell(self, cell: str, name: str, turn: Turn | None = None) -> None:
+        """The outputs of a cell tell of a turn, and how it stands with its conversation."""
+        self.clock += 1
+        told = {"at": self.clock, "name": name, "turn": turn, "turns": self.turns[name]}
+        told |= {"lives": self.lives[name], "last": self.last[name]}
+        self.page[cell].append(deepcopy(told))
+
+    def reopened(self, page: dict[str, list[dict[str, Any]]]) -> "Oracle":
+        """What a new kernel makes of a page: what was told last of a conversation holds.
+
+        It has those of its turns of which the page still tells.
+        """
+        new = self.restarted()
+        everything = sorted(sum(page.values(), []), key=lambda told: told["at"])
+        for name, now in {told["name"]: told for told in everything}.items():
+            seen = {told["turn"]["place"]: told["turn"] for told in everything if told["turn"]}
+            new.turns[name] = [
+                deepcopy(seen[turn["place"]]) | {each: turn[each] for each in ("number", "hidden")}
+                for turn in now["turns"]
+                if turn["place"] in seen
+            ]
+            new.lives[name], new.last[name] = set(now["lives"]), now["last"]
+        return new
+
+    def restarted(self) -> "Oracle":
+        """A new kernel that takes nothing from the page."""
+        new = Oracle()
+        new.page, new.trash, new.clock = self.page, self.trash, self.clock
+        return new
+
+
+def in_short(turns: list[Turn]) -> list[Any]:
+    return [(turn["number"], turn["prompt"], turn["blocks"]) for turn in turns]

@@ -1,0 +1,57 @@
+"""The benchmark compares like with like. What it measures is not checked here: that takes quiet."""
+
+import asyncio
+
+import pytest
+from bench.peers import Bare, Floor, Ours, model, server
+from bench.table import Row, markdown
+
+SHAPES = [{"deltas": 50}, {"deltas": 50, "chunk": 16}, {"deltas": 5, "rate": 500}, {"size": 1000}]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_floor_and_the_session_read_the_same(shape: dict[str, int]) -> None:
+    """Whatever the server is asked for, the floor and a session get all of the same text."""
+
+    async def main(url: str) -> tuple[int, int]:
+        ours = Ours(url)
+        try:
+            return floor.drain(name), await ours.drain(name)
+        finally:
+            await ours.close()
+
+    name = model(**shape)
+    with server() as url:
+        floor = Floor(url)
+        try:
+            expected, found = asyncio.run(main(url))
+        finally:
+            floor.close()
+    assert expected == found
+    assert expected >= 42 + shape.get("size", 0)
+
+
+def test_the_time_to_the_first_delta_leaves_the_server_out() -> None:
+    """Both peers find the server's times in their first delta, and what is left is their own."""
+
+    async def main(url: str) -> list[int]:
+        bare, ours = Bare(url), Ours(url)
+        try:
+            return [await bare.first(name), await ours.first(name)]
+        finally:
+            await bare.close()
+            await ours.close()
+
+    name = model(deltas=2)
+    with server() as url:
+        assert all(nanoseconds > 0 for nanoseconds in asyncio.run(main(url)))
+
+
+def test_a_row_is_met_up_to_its_goal() -> None:
+    """A value at the goal is met and one above it is not, and the table says so."""
+    met, missed = Row("a", "1 s", "–", 2.0, 2.0), Row("b", "3 s", "–", 2.1, 2.0)
+    assert (met.is_met, missed.is_met) == (True, False)
+    assert [line.split(" | ")[-1] for line in markdown([met, missed]).splitlines()[2:]] == [
+        "yes |",
+        "**no** |",
+    ]

@@ -1,0 +1,51 @@
+"""Random days in a notebook: what is sent, and what is kept, is what the oracle says."""
+
+import asyncio
+import os
+
+import pytest
+from days import Day, World
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+from loopback import Loopback
+from oracle import DEMO
+from scripted import Service
+
+SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "1000"))
+"""How many random days there are; `.ci/run` takes 10,000."""
+
+NOWHERE = {"A": "http://127.0.0.1:1", "B": "http://127.0.0.1:2", DEMO: ""}
+
+
+def random_days(world: World, days: int) -> None:
+    """The same ones each time; one that fails is made short and printed."""
+    run_state_machine_as_test(
+        lambda: Day(world),
+        settings=settings(
+            max_examples=days,
+            stateful_step_count=14,
+            derandomize=True,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.timeout(900)
+def test_days_in_the_process() -> None:
+    """Each request, and what each conversation is, are the oracle's."""
+    with asyncio.Runner() as runner:
+        random_days(World(runner.get_loop(), Service(), NOWHERE), SEQUENCES)
+
+
+@pytest.mark.timeout(900)
+def test_days_over_loopback() -> None:
+    """The same holds for the JSON that arrives at a server."""
+    service = Service()
+    with (
+        Loopback(service.over_loopback) as a,
+        Loopback(service.over_loopback) as b,
+        asyncio.Runner() as runner,
+    ):
+        urls = {"A": a.url, "B": b.url, DEMO: ""}
+        random_days(World(runner.get_loop(), service, urls, is_wired=True), SEQUENCES * 3 // 100)
