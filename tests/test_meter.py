@@ -1,6 +1,8 @@
 """What `%minimax usage` and the panel say about tokens and prices."""
 
+import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -109,6 +111,16 @@ def test_name_of_a_model_is_made_plain() -> None:
     assert "\x1b" not in "\n".join(metered(reply("\x1b[2J")).lines())
 
 
+@pytest.fixture
+def _eager_threads() -> Iterator[None]:
+    """Threads take turns so often that what they share is torn if nothing guards it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_eager_threads")
 def test_threads() -> None:
     """Answers that several threads add at once are all counted."""
     meter = Meter()

@@ -4,7 +4,7 @@ Text of models, servers and users goes into labels, inputs and options, which sh
 no widget here draws HTML.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -16,6 +16,8 @@ Widget = Any  # ipywidgets has no types
 
 SMALLEST = 0.01
 """The sliders' left end; the range of temperature and top_p is open there."""
+DIGITS = 4
+"""Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
 _NAME = {"description_width": "6.5em"}
 
 
@@ -29,7 +31,8 @@ class Controls:
         )
         self.model = ipywidgets.Combobox(
             description="model",
-            placeholder="any name",
+            placeholder="choose or type any name",
+            tooltip="Any name may be typed; empty the field to see all that are known",
             continuous_update=False,
             style=_NAME,
             layout=_field(),
@@ -72,6 +75,16 @@ class Controls:
         self.line.add_class(f"{LIVE}-line")
         self.meter = ipywidgets.Label(layout=_layout("1 1 16em"))
         self.note = ipywidgets.Label(layout=_layout("1 1 100%"))
+        self.by_setting: Mapping[str, Sequence[Widget]] = {
+            "model": [self.model],
+            "temperature": [self.temperature, self.temperature_slider],
+            "top_p": [self.top_p, self.top_p_slider],
+            "max_tokens": [self.max_tokens, self.max_tokens_slider],
+            "thinking": [self.thinking],
+            "hide_thinking": [self.hide],
+            "system": [self.system],
+            "conversation": [self.conversation],
+        }
         self._boxes: list[Widget] = []
         self.root = self._arranged()
         self.root.add_class(LIVE)
@@ -113,19 +126,36 @@ class Controls:
         return box
 
 
+def show_value(widget: Widget, value: Any) -> None:
+    """Show the value of a setting, also where a slider does not reach as far."""
+    if isinstance(widget, ipywidgets.FloatSlider):
+        set_fraction(widget, value)
+    elif isinstance(widget, ipywidgets.IntSlider):
+        widget.value = min(value, widget.max)
+    elif isinstance(widget, ipywidgets.Dropdown) and value not in widget.options:
+        set_options(widget, [*widget.options, value], value)
+    else:
+        widget.value = value
+
+
 def set_options(chooser: Widget, names: Sequence[str], chosen: str) -> None:
     """Offer these names; a changed list alone would choose its first."""
-    with chooser.hold_sync():
-        if tuple(chooser.options) != tuple(names):
+    if tuple(chooser.options) != tuple(names):
+        with chooser.hold_sync():
             chooser.options = tuple(names)
-        chooser.value = chosen
+            chooser.value = chosen
 
 
 def set_fraction(slider: Widget, value: float) -> None:
-    """Show a value in (0, 1]; a slider would cut one below its left end."""
-    with slider.hold_sync():
-        slider.min = min(SMALLEST, value)
-        slider.value = value
+    """Show a value in (0, 1]; a slider would cut one below its left end.
+
+    One that shows it already is left alone: its noise, sent back rounded, would arrive after the
+    next key was pressed, and undo it.
+    """
+    if round(slider.value, DIGITS) != value:
+        with slider.hold_sync():
+            slider.min = min(SMALLEST, value)
+            slider.value = value
 
 
 # A slider has no name that a screen reader reads. The box before it has: it takes the description.

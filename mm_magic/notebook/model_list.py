@@ -41,6 +41,8 @@ class ModelList:
                 self._loop.call_soon_threadsafe(work)
 
     def _begin(self) -> None:
+        if self._session.replaying is not None:  # a recording answers: no server is asked
+            return
         try:
             endpoint = self._session.endpoint()
         except MiniMaxError:

@@ -8,6 +8,7 @@ updates of what `show_panel` displayed.
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock, get_ident
+from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
@@ -15,7 +16,7 @@ from traitlets import TraitError
 from mm_magic.catalog import MODELS
 from mm_magic.errors import MiniMaxError
 from mm_magic.notebook.cell import running_cell
-from mm_magic.notebook.controls import Controls, Widget, set_fraction, set_options
+from mm_magic.notebook.controls import DIGITS, Controls, Widget, set_options, show_value
 from mm_magic.notebook.model_list import ModelList
 from mm_magic.notebook.panel_text import (
     TOO_MANY,
@@ -36,8 +37,6 @@ from mm_magic.settings import Options
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop what is running; what came stays"
 WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: the kernel takes no click while it runs"
-DIGITS = 4
-"""Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
 
 _panels: dict[object, "Panel"] = {}  # by cell, where that is known
 
@@ -104,30 +103,21 @@ class Panel:
         self._models.close()
         self.controls.close()
 
-    def refresh(self, _change: object = None) -> None:
-        """Show what holds now. May be called on any thread."""
+    def refresh(self, _change: object = None, *, anew: str | None = None) -> None:
+        """Show what holds now, and the setting `anew` again. May be called on any thread."""
         with self._lock:
             self._refreshing = get_ident()
             try:
-                self._show(self._session.options)
+                self._show(self._session.options, anew)
             finally:
                 self._refreshing = None
 
     def _observe(self) -> None:
         controls = self.controls
-        named = {
-            "model": [controls.model],
-            "temperature": [controls.temperature, controls.temperature_slider],
-            "top_p": [controls.top_p, controls.top_p_slider],
-            "max_tokens": [controls.max_tokens, controls.max_tokens_slider],
-            "thinking": [controls.thinking],
-            "hide_thinking": [controls.hide],
-            "system": [controls.system],
-            "conversation": [controls.conversation],
-        }
-        for name, widgets in named.items():
-            for widget in widgets:
-                self._follow(name, widget)
+        for name, (widget, *sliders) in controls.by_setting.items():
+            self._follow(name, widget)
+            for slider in sliders:
+                self._follow(name, slider, DIGITS)
         controls.line.observe(lambda _: self._edited(), "value")  # it is there to be copied
         controls.new.on_click(lambda _: self._edited("conversation", self._new_name()))
         controls.reset.on_click(lambda _: self._reset())
@@ -136,10 +126,12 @@ class Panel:
         self._session.watchers.append(self._session_changed)
         self._models.look()
 
-    def _follow(self, name: str, widget: Widget) -> None:
-        def changed(change: dict[str, object]) -> None:
+    def _follow(self, name: str, widget: Widget, digits: int | None = None) -> None:
+        """Set the trait to what the widget is moved to, rounded to so many digits."""
+
+        def changed(change: dict[str, Any]) -> None:
             value = change["new"]
-            self._edited(name, round(value, DIGITS) if isinstance(value, float) else value)
+            self._edited(name, value if digits is None else round(value, digits))
 
         widget.observe(changed, "value")
 
@@ -153,7 +145,7 @@ class Panel:
                 self._settings.set_trait(name, value)
         except TraitError as error:
             self._message = str(error)
-        self.refresh()
+        self.refresh(anew=name)
 
     def _stop(self) -> None:
         for run in tuple(self._session.running):
@@ -180,29 +172,24 @@ class Panel:
         self.refresh()
         self._models.look()
 
-    def _show(self, options: Options) -> None:
-        controls = self.controls
-        controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
-        controls.model.value = options.model
-        controls.temperature.value = options.temperature
-        set_fraction(controls.temperature_slider, options.temperature)
-        controls.top_p.value = options.top_p
-        set_fraction(controls.top_p_slider, options.top_p)
-        controls.max_tokens.value = options.max_tokens
-        controls.max_tokens_slider.value = min(options.max_tokens, DOCUMENTED_MAX_TOKENS)
-        controls.thinking.value = options.thinking
-        controls.hide.value = options.hide_thinking
-        controls.system.value = options.system
+    def _show(self, options: Options, anew: str | None) -> None:
+        controls, before = self.controls, self._shown
+        for name, widgets in controls.by_setting.items():
+            value = getattr(options, name)
+            # Only what changed: another thread may be taking in what the reader moved just now.
+            if before is None or name == anew or value != getattr(before, name):
+                for widget in widgets:
+                    show_value(widget, value)
         set_options(controls.conversation, self._conversations(), options.conversation)
-        lines = reproducing(options)
-        controls.line.value = "\n".join(lines)
+        controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
+        controls.line.value = "\n".join(reproducing(options))
         controls.who.value = who_answers(self._session)
         controls.meter.value = f"Used: {self._session.meter.summary()}"
         too_many = options.max_tokens > DOCUMENTED_MAX_TOKENS
         controls.note.value = self._message or (TOO_MANY if too_many else "")
         controls.note.layout.display = None if controls.note.value else "none"
         self._show_stop()
-        if self._shown not in (None, options):
+        if before not in (None, options):
             self.show_still(options)
         self._shown = options
 

@@ -37,6 +37,7 @@ _STYLE = (
     f"{_OUTPUT}:has(> * .{STILL}) + {_OUTPUT}:has(> .lm-Panel):not(:has({_SHOWN}))"
     "{display:none}"
     f".{LIVE} .widget-label{{white-space:normal;height:auto;line-height:1.4}}"
+    f".{LIVE} select{{background-image:none!important;appearance:auto!important}}"
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
 )
 
@@ -115,6 +116,8 @@ def _decimal(value: float) -> str:
 
 def who_answers(session: Session) -> str:
     """Who answers now, and, where that is the demo, how a model would."""
+    if session.replaying is not None:
+        return plain(f"Replay: {session.replaying.in_words()}. %minimax live goes back")
     try:
         endpoint = session.endpoint()
     except MiniMaxError as error:

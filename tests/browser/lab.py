@@ -240,16 +240,12 @@ class Lab:
         self._wait_for_kernel()
 
     def _wait_for_kernel(self) -> None:
-        # "idle" alone may be what the server says of a kernel that the page has not spoken to.
-        self.page.wait_for_function(
-            """async () => {
-                const app = window.jupyterapp, widget = app?.shell?.currentWidget;
-                const kernel = widget?.sessionContext?.session?.kernel;
-                if (kernel?.connectionStatus !== 'connected') return false;
-                await kernel.info;
-                return kernel.status === 'idle';
-            }"""
-        )
+        # "idle" alone may be what the server says of a kernel that the page has not spoken to: a
+        # cell that was run then stayed at [*] once in 50 pages.
+        kernel = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
+        self.page.wait_for_function(f"() => {kernel}?.connectionStatus === 'connected'")
+        self.page.evaluate(f"async () => {{ await {kernel}.info }}")
+        self.page.wait_for_function(f"() => {kernel}?.status === 'idle'")
         expect(self.cell(0)).to_be_visible()
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent.parent.parent / "notebooks" / "images"
 CELLS = ("%load_ext mm_magic", "%minimax panel", "%%minimax\nWhy is the sky blue?")
 LARGEST = 150_000
 """Bytes of each: the README is read over slow lines, too."""
-SIZE: ViewportSize = {"width": 960, "height": 620}
+SIZE: ViewportSize = {"width": 960, "height": 760}
 """In CSS pixels; the picture has two a side for each."""
 
 

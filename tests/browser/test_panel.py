@@ -126,7 +126,7 @@ def check_summary(page: Lab) -> None:
 def check_converted(server: Server) -> None:
     """The saved file reads well on other pages, too."""
     notebook = nbformat.read(server.notebooks / "picture.ipynb", as_version=4)  # type: ignore[no-untyped-call]
-    for exporter in (HTMLExporter(), MarkdownExporter()):
+    for exporter in (HTMLExporter(), MarkdownExporter()):  # type: ignore[no-untyped-call]
         text, _ = exporter.from_notebook_node(notebook)
         assert "Sliders need a running kernel" in text
         assert "model_id" not in text
