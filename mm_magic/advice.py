@@ -6,6 +6,10 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.transport.endpoint import REGIONS, Endpoint
 
 _AGAIN = "Try again."
+_WITHOUT_NETWORK = (
+    "Without a network: `%minimax replay` shows recorded answers again, and `%minimax offline` "
+    "lets the demo answer."
+)
 
 
 def next_steps(
@@ -15,6 +19,9 @@ def next_steps(
 
     `models` are the names that the server offers, where it was asked.
     """
+    if error.kind in ("connection", "timeout"):
+        own = [step for step in error.next_steps if step != _WITHOUT_NETWORK]
+        return (*(own or [_AGAIN]), _WITHOUT_NETWORK)
     if error.next_steps:
         return error.next_steps
     match error.kind:
@@ -38,9 +45,7 @@ def next_steps(
             return ("Say it in other words: the service filters some subjects.",)
         case "bad_request":
             return ("`%minimax request` shows what was sent.",)
-        case "connection":
-            return (_AGAIN, "`%minimax offline` goes on without a network.")
-        case "timeout" | "protocol" | "server" if error.retryable or error.reply:
+        case "protocol" | "server" if error.retryable or error.reply:
             return (_AGAIN,)
         case _ if error.request_id:
             return ("If it lasts, tell the service's support the request id below.",)

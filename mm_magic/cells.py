@@ -56,5 +56,16 @@ class CellRun:
         return self.cell_id or self, nth
 
 
+@dataclass(frozen=True, slots=True)
+class CellEnd:
+    """What the page does not show when a cell has ended, so that its file would not hold it.
+
+    `undrawn` are turns that its code asked; `kept` those that it had before and still has.
+    """
+
+    undrawn: list[Turn]
+    kept: list[Turn]
+
+
 running: ContextVar[CellRun | None] = ContextVar("mm_magic_cell", default=None)
 """The cell whose code runs here: a task that outlives its cell still makes turns of that cell."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mm_magic.errors import UsageError
+from mm_magic.files import write_whole
 from mm_magic.ipynb import Found, Notebook, load, shown
 from mm_magic.pasts import latest, pasts
 from mm_magic.plain import plain
@@ -182,7 +183,7 @@ def say(text: str) -> None:
 def _write(text: str, target: Path | None, encoding: str) -> None:
     """Raises OSError. A spreadsheet takes a file for UTF-8 only if it begins with a mark."""
     if target is not None:
-        target.write_text(text, encoding, newline="\n")
+        write_whole(target, text.encode(encoding))
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"

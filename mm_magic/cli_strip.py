@@ -1,13 +1,12 @@
 """`python -m mm_magic strip`: what readers of the page can't see, out of notebook files."""
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from mm_magic.cli_extract import say
 from mm_magic.errors import UsageError
+from mm_magic.files import write_whole
 from mm_magic.ipynb import cells_of, checked, joined, load_bytes, shown
 from mm_magic.plain import plain
 from mm_magic.protocol.messages import JsonObject, as_object
@@ -44,7 +43,7 @@ def strip_file(path: Path, *, thinking: bool) -> str:
     boxes = sum(map(_take_thinking, cells_of(notebook))) if thinking else 0
     if not turns and not boxes:
         return "nothing to take out"
-    _replace(path.resolve(), _text(notebook, str(path)))
+    write_whole(path, _text(notebook, str(path)))
     parts = [f"{turns} saved turn{'s' * (turns != 1)}"]
     if thinking:
         parts.append(f"{boxes} output{'s' * (boxes != 1)} with thinking")
@@ -106,18 +105,3 @@ def _outputs(cell: JsonObject) -> list[object]:
 def _shows_thinking(output: object) -> bool:
     html = as_object(as_object(output).get("data")).get("text/html")
     return joined(html).lstrip().startswith(THINKING)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put new content into a file, whole or not at all; its permissions stay. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(path.stat().st_mode & 0o7777)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -5,6 +5,7 @@ Pure values and one list. It sends nothing and draws nothing.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from mm_magic.chain import NOTHING, History, Link, chained, first_link
 from mm_magic.ranges import Ranges, missing, ranges
@@ -46,7 +47,7 @@ class Conversation:
         self._changes = changes
         self._also: tuple[tuple[str, int], ...] = ()
         self._as_taken_in: list[Turn] = []
-        self._links: list[Link] = []  # as they were sent last
+        self._links: list[Link] = []  # as they were sent last, or further
 
     @property
     def visible(self) -> list[Turn]:
@@ -112,7 +113,9 @@ class Conversation:
         before = [turn for turn in self.turns[:place] if not turn.is_hidden]
         turns = before if server == "offline" else [turn for turn in before if not turn.is_demo]
         first = first_link(model, server, system)
-        links = self._links = chained(turns, first, self._links)
+        links = chained(turns, first, self._links)
+        if self._links[len(links) - 1 : len(links)] != links[-1:]:
+            self._links = links  # else the longer chain still holds, and so does what is behind
         skipped = 0
         if room is not None and links[-1].size > room:
             limit = links[-1].size - room
@@ -177,10 +180,13 @@ class Conversation:
         older, and stays out. What was taken in before, of this very conversation, is taken anew
         from a later file; once this kernel went on, nothing of it is.
         """
+        used = 0  # no number is used twice
         if self.holds(state):
             if self.turns != self._as_taken_in:
+                self._changes += 1  # so that a mark of now tells the last number: see `state`
                 return
-            self.turns, self.last_number, self._begins, self._also = [], 0, "", ()
+            used, self.last_number = self.last_number, 0
+            self.turns, self._begins, self._also = [], "", ()
         here = {turn.key for turn in self.turns if turn.key}
         taken = [turn for turn in turns if turn.key not in here]
         offset = max([state.last, *(turn.number for turn in taken)])
@@ -194,7 +200,7 @@ class Conversation:
         self._begins = state.begins
         self.turns = taken + moved
         self._as_taken_in = list(self.turns)
-        self.last_number += offset
+        self.last_number = max(used, self.last_number + offset)
 
     def holds(self, state: State) -> bool:
         """Whether this is the conversation of a state, or has taken it in."""
@@ -223,3 +229,14 @@ class Conversation:
         self.turns = [replace(t, is_hidden=hidden) if id(t) in ids else t for t in self.turns]
         self._changes += bool(changed)
         return changed
+
+
+def hidden_note(turn: Turn, current: str) -> str:
+    """The sentence on a turn that is not sent; `current` is the conversation of the commands."""
+    where = first = ""
+    if (name := str(turn.conversation)) != current:
+        where, first = f" of {name}", f"`%minimax -c {quote(name)}`, then "
+    return (
+        f"Turn {turn.number}{where} is not sent: its cell was deleted. "
+        f"{first}`%minimax restore {turn.number}` brings it back."
+    )

@@ -5,7 +5,7 @@ depends on the server. So it is built for each server of the recording in turn: 
 a recorded request of it is the one that was asked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -59,25 +59,52 @@ class Replaying:
         of the notebook file may know it by that.
         """
         candidates = [build(None, name) for name in self.names(live_name)]
-        for candidate in candidates:
-            request = asked_of(candidate.request)
-            asker = cell.asker(request.hash, takes=False)
-            if found := self.replay.find(request, asker, takes=takes):
-                cell.asker(request.hash, takes=takes)
-                return self._played(candidate, found)
-        request = asked_of(candidates[0].request)
+        requests = [asked_of(each.request) for each in candidates]
+        if fits := list(self._fitting(requests, cell)):
+            # The first turn is the same for all servers: the one that was asked is preferred. A
+            # prompt that was asked twice in a row, of a model and of the demo, fits both.
+            place, answer = min(
+                fits,
+                key=lambda fit: (
+                    self.replay.place(fit[1]),
+                    candidates[fit[0]].server != chain_name(fit[1].server),
+                ),
+            )
+            asker = cell.asker(requests[place].hash, takes=takes)
+            found = self.replay.take(requests[place], asker) if takes else answer
+            if found is not None:
+                return self._played(candidates[place], found)
+        request = requests[0]
         if self.is_loose:
             asker = cell.asker(request.question, takes=False)
             if found := self.replay.find_loosely(request, asker, takes=takes):
                 cell.asker(request.question, takes=takes)
                 return self._played(build(None, chain_name(found.server)), found, is_loose=True)
-        why = partial(self._missing, [asked_of(each.request) for each in candidates])
+        why = partial(self._missing, requests)
         if self.fills:
             try:
                 return build(*live())
             except MiniMaxError as error:
                 why = partial(_with_more_steps, error, why)
         return replace(candidates[0], script=Unanswered(why))
+
+    def _fitting(
+        self, requests: Iterable[Asked], cell: CellRun
+    ) -> Iterator[tuple[int, RecordedExchange]]:
+        """The places of those requests that were recorded, each with its answer."""
+        for place, request in enumerate(requests):
+            found = self.replay.find(request, cell.asker(request.hash, takes=False))
+            if found is not None:
+                yield place, found
+
+    def in_words(self) -> str:
+        """What answers, in a few words."""
+        answers = sum(each.is_offered for each in self.replay.exchanges)
+        days = sorted({each.day for each in self.replay.exchanges if each.day})
+        when = f", recorded {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""
+        what = f"the recording {self.name}" if self.name else "the notebook's own saved turns"
+        rest = "; a model is asked for what is missing" if self.fills else ""
+        return f"{what} ({answers} answer{'' if answers == 1 else 's'}{when}){rest}"
 
     def names(self, live_name: str) -> list[str]:
         """The names by which a history in replay may know who answered."""
@@ -111,12 +138,9 @@ class Replaying:
         return UsageError(
             f"this request is not in {where}",
             next_steps=(
-                *difference(requests[0], self.replay.exchanges),
+                *difference(requests, self.replay.exchanges),
                 *([_fill_step(command)] * (not self.fills)),
-                *(
-                    [f"To take the prompt's answer in another context: `{command}--loose`"]
-                    * (not self.is_loose)
-                ),
+                *([f"To take it as it is: `{command}--loose`"] * self.replay.is_near(requests[0])),
             ),
         )
 
@@ -135,7 +159,9 @@ def taped(recorder: Recorder, source: "Source", prepared: Prepared) -> Taped:
     """The source of a turn with its answers recorded."""
     request = asked_of(prepared.request)
     asker = prepared.cell.asker(request.hash, takes=True)
-    return recorder.taped(source, request, asker, prepared.server)
+    return recorder.taped(
+        source, request, asker, endpoint=prepared.endpoint, server=prepared.server
+    )
 
 
 def recording_notes(

@@ -123,8 +123,9 @@ class Run:
             async with session.turnstile(self.prepared):
                 self.prepared = session.settle(self.prepared)
                 self.notes = session.notes(self.prepared)
+                source = session.source_for(self.prepared)
                 stream = session.client().stream(
-                    session.source_for(self.prepared),
+                    session.last_exchanges.taped(source, self.prepared),
                     self.prepared.request,
                     retries=self.prepared.options.retries,
                 )
@@ -140,6 +141,9 @@ class Run:
                 except MiniMaxError as error:
                     raise await self._failed(error) from None
                 self._accumulator.end()
+                if skipped := self._accumulator.skipped:
+                    events = "1 event" if skipped == 1 else f"{skipped} events"
+                    self.notes.append(f"{events} of the answer could not be read: left out.")
                 if (failure := self._accumulator.error()) is not None:
                     raise await self._failed(failure)
                 self._commit(self.reply())
@@ -176,6 +180,7 @@ class Run:
     def _commit(self, reply: Reply) -> None:
         if self._committed is None:
             self._committed = self.session.commit(self.prepared, reply, is_drawn=self.is_drawn)
+            self.session.last_exchanges.became(self.prepared, self._committed.id)
 
     async def _failed(self, error: MiniMaxError) -> MiniMaxError:
         """The error with what had come, and with what to do next."""

@@ -10,13 +10,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mm_magic.cells import CellRun, running
+from mm_magic.cells import CellEnd, CellRun, running
 from mm_magic.chain import History
-from mm_magic.conversation import Conversation, State
+from mm_magic.conversation import Conversation, State, hidden_note
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.meter import Meter
 from mm_magic.preparing import history_again, prepare
@@ -31,9 +31,11 @@ from mm_magic.settings import (
     TypedKey,
     choose_endpoint,
     first_options,
+    no_key_error,
     server_name,
 )
 from mm_magic.transport.endpoint import Endpoint
+from mm_magic.transport.last_exchanges import LastExchanges
 from mm_magic.transport.reading import silent
 from mm_magic.transport.recorder import Recorder
 from mm_magic.turns import Turn, TurnKey
@@ -46,17 +48,6 @@ if TYPE_CHECKING:  # httpx comes at the first request, not at import
 
 LIST_SECONDS = 10.0
 """For a list of models: nobody waits longer for it, nor for the error that it stands beside."""
-
-
-@dataclass(frozen=True, slots=True)
-class CellEnd:
-    """What the page does not show when a cell has ended, so that its file would not hold it.
-
-    `undrawn` are turns that its code asked; `kept` those that it had before and still has.
-    """
-
-    undrawn: list[Turn]
-    kept: list[Turn]
 
 
 class Session:
@@ -78,6 +69,7 @@ class Session:
         self.not_resumed: dict[str, int] = {}  # conversations of the file: how often they changed
         self.last: Prepared | None = None
         self.last_turn: Turn | None = None
+        self.last_exchanges = LastExchanges[Prepared]()
         self.last_commit: float | None = None  # seconds since 1970, to compare with a file's time
         self.offered_models: list[str] = []  # as the server listed them, when it was asked
         self.meter = Meter()
@@ -85,7 +77,7 @@ class Session:
         self.watchers: list[Callable[[], None]] = []
         self._cell = CellRun()
         self._turnstiles: dict[str, Turnstile] = {}
-        self._hidden: list[Turn] = []  # not told yet
+        self._to_tell: set[TurnKey | None] = set()  # of turns that were hidden
         self._warned: set[str] = set()
         self._client: Client | None = None
         self._offline: Offline | None = None
@@ -107,7 +99,7 @@ class Session:
         running.set(self._cell)
         gone = set(deleted) - {cell_id}
         hidden = [turn for each in self.conversations.values() for turn in each.hide(gone)]
-        self._hidden += hidden
+        self._to_tell.update(turn.key for turn in hidden)
         if hidden:
             self.tell()
 
@@ -173,8 +165,13 @@ class Session:
         return source if self.recorder is None else taped(self.recorder, source, prepared)
 
     def replay(self, replaying: Replaying | None, recorder: Recorder | None = None) -> None:
-        """From now on a recording answers, or none. What is told once is told again."""
-        self.replaying, self.recorder = replaying, recorder
+        """From now on a recording answers, or none; `recorder` takes down what is missing in it.
+
+        What is told once is told again.
+        """
+        if replaying is not None or self.replaying is not None:
+            self.recorder = recorder
+        self.replaying = replaying
         self._warned.clear()
         self.tell()
 
@@ -210,11 +207,13 @@ class Session:
     async def ask(self, prompt: str, options: Options, *, alone: bool) -> Reply:
         """Run one turn to its end without drawing it. What a cell notes below it is a warning."""
         run = self.start(self.prepare(prompt, options, alone=alone, is_cell=False))
-        async with aclosing(run.steps()) as steps:
-            async for _ in steps:
-                pass
-        for note in run.notes:
-            warnings.warn(note, stacklevel=2)
+        try:
+            async with aclosing(run.steps()) as steps:
+                async for _ in steps:
+                    pass
+        finally:  # they are told once, also where no answer came
+            for note in run.notes:
+                warnings.warn(note, stacklevel=2)
         return run.reply()
 
     def turnstile(self, prepared: Prepared) -> AbstractAsyncContextManager[None]:
@@ -238,8 +237,10 @@ class Session:
     def notes(self, prepared: Prepared) -> list[str]:
         """What the reader of this turn should know; some of it is told once."""
         options, history = prepared.options, prepared.history
-        notes = [hidden_note(turn) for turn in self._hidden]
-        self._hidden = []
+        hidden = [t for each in self.conversations.values() for t in each.turns if t.is_hidden]
+        to_tell, self._to_tell = self._to_tell - {prepared.key}, set()
+        current = self.options.conversation
+        notes = [hidden_note(turn, current) for turn in hidden if turn.key in to_tell]
         is_sent = prepared.script is None
         warning = max_tokens_warning(options.max_tokens)
         if is_sent and warning and self.once("max_tokens"):
@@ -334,7 +335,6 @@ class Session:
     def bring_back(self, name: str, number: int) -> list[Turn]:
         """Send a hidden turn of a conversation again; see `Conversation.bring_back`."""
         back = self.conversation(name).bring_back(number) if name in self.conversations else []
-        self._hidden = [turn for turn in self._hidden if turn.number != number]
         self.tell()
         return back
 
@@ -370,19 +370,20 @@ class Session:
         if self.replaying is None:
             return build(*self._live(self.demo_allowed))
         would = server_name(self.environ)
-        return self.replaying.prepared(build, cell, self._live, would, takes=takes)
+        return self.replaying.prepared(build, cell, self._to_fill, would, takes=takes)
 
-    def _live(self, demo_allowed: bool = False) -> tuple[Endpoint | None, str]:
+    def _to_fill(self) -> tuple[Endpoint | None, str]:
+        """Who answers what a recording lacks: the demo only where it was chosen."""
+        try:
+            return self._live(demo_allowed=False)
+        except MiniMaxError as error:
+            if error.kind == "auth":
+                raise no_key_error(has_magics=True) from None
+            raise
+
+    def _live(self, demo_allowed: bool) -> tuple[Endpoint | None, str]:
         """Who answers without a recording, and the name by which the history knows it."""
         endpoint = choose_endpoint(
             self.environ, self.choice, self.typed_key, demo_allowed=demo_allowed
         )
         return endpoint, endpoint.base_url if endpoint else OFFLINE
-
-
-def hidden_note(turn: Turn) -> str:
-    where = "" if turn.conversation == "main" else f" of {turn.conversation}"
-    return (
-        f"Turn {turn.number}{where} is not sent: its cell was deleted. "
-        f"`%minimax restore {turn.number}` brings it back."
-    )

@@ -1,6 +1,7 @@
 """Guards around every test: no user's key or proxy is used, and nothing leaves this machine."""
 
 import ipaddress
+import logging
 import os
 import re
 import signal
@@ -41,6 +42,27 @@ def _same_environment() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+class _Complaints(logging.Handler):
+    """Keeps what asyncio logs as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def _no_lost_task() -> Iterator[None]:
+    """Of a task that is destroyed, or an error that nobody fetched, asyncio only tells its log."""
+    complaints, logger = _Complaints(), logging.getLogger("asyncio")
+    logger.addHandler(complaints)
+    yield
+    logger.removeHandler(complaints)
+    assert complaints.said == []
 
 
 def _only_this_machine(event: str, arguments: tuple[object, ...]) -> None:

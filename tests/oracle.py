@@ -7,10 +7,12 @@ that one run of the cell makes; where cells are not known it is None.
 
 from collections.abc import Callable
 from copy import deepcopy
+from itertools import chain
 from typing import Any, TypeAlias
 
 Turn: TypeAlias = dict[str, Any]
 Who: TypeAlias = tuple[str, str, str]
+Page: TypeAlias = dict[str, list[dict[str, Any]]]
 Key: TypeAlias = tuple[str, int] | None
 DEMO = "offline"
 
@@ -22,8 +24,10 @@ class Oracle:
         self.turns: dict[str, list[Turn]] = {}
         self.last: dict[str, int] = {}  # the highest number that a conversation has used
         self.lives: dict[str, set[int]] = {}  # the kernels in which it was begun
-        self.page: dict[str, list[dict[str, Any]]] = {}
-        self.trash: dict[str, list[dict[str, Any]]] = {}  # that of deleted cells
+        self.to_tell: set[Any] = set()  # the places of turns that were hidden
+        self.as_read: dict[str, list[Turn]] = {}  # as it was taken from a file
+        self.page: Page = {}
+        self.trash: Page = {}  # that of deleted cells
         self.clock = 0
 
     # What is sent
@@ -81,19 +85,36 @@ class Oracle:
 
     def hide(self, cells: set[str]) -> None:
         """These cells were deleted."""
-        for turn in sum(self.turns.values(), []):
-            turn["hidden"] |= turn["key"][0] in cells if turn["key"] else False
+        for name in self.turns:
+            self.change(name, True, lambda turn: turn["key"] and turn["key"][0] in cells)
 
     def bring_back(self, name: str, number: int) -> None:
-        for turn in self.turns.get(name, []):
-            turn["hidden"] &= turn["number"] != number
+        self.change(name, False, lambda turn: turn["number"] == number)
+
+    def change(self, name: str, hidden: bool, is_meant: Callable[[Turn], Any]) -> None:
+        meant = [t for t in self.turns.get(name, []) if is_meant(t) and t["hidden"] != hidden]
+        places = {turn["place"] for turn in meant}
+        self.to_tell = self.to_tell | places if hidden else self.to_tell - places
+        self.turns[name] = [
+            turn | {"hidden": hidden} if turn["place"] in places else turn
+            for turn in self.turns.get(name, [])
+        ]
+
+    def notes(self, key: Key) -> set[tuple[str, int]]:
+        """The turns that the next answer tells of: hidden since the one before, and not its own."""
+        places, self.to_tell = self.to_tell, set()
+        return {
+            (name, turn["number"])
+            for name, turns in self.turns.items()
+            for turn in turns
+            if turn["place"] in places and turn["hidden"] and turn["key"] != key
+        }
 
     def ended(self, cell: str, begun: int | None) -> None:
         """A cell has run. One that ended well has the turns that it has `begun`, and no others."""
+        beyond = [] if begun is None else [(cell, nth) for nth in range(begun, 99)]
         for name in self.turns:
-            if begun is not None:
-                beyond = [(cell, nth) for nth in range(begun, 99)]
-                self.keep(name, lambda turn: turn["key"] not in beyond)
+            self.keep(name, lambda turn: turn["key"] not in beyond)
             for turn in self.turns[name]:
                 if turn["key"] and turn["key"][0] == cell:
                     self.tell(cell, name, turn)
@@ -116,28 +137,52 @@ class Oracle:
         told |= {"lives": self.lives[name], "last": self.last[name]}
         self.page[cell].append(deepcopy(told))
 
-    def reopened(self, page: dict[str, list[dict[str, Any]]]) -> "Oracle":
-        """What a new kernel makes of a page: what was told last of a conversation holds.
+    def take_in(self, page: Page, last: dict[str, int]) -> None:
+        """Read a saved page: what was told last of a conversation holds, and goes before this one.
 
-        It has those of its turns of which the page still tells.
+        It has those of its turns of which the page still tells. What this kernel has of it already
+        stays as it is; if nothing happened to it since it was read, it is read again. `last` are
+        the highest numbers from then on: not every page tells one that no turn bears.
         """
-        new = self.restarted()
-        everything = sorted(sum(page.values(), []), key=lambda told: told["at"])
-        for name, now in {told["name"]: told for told in everything}.items():
-            seen = {told["turn"]["place"]: told["turn"] for told in everything if told["turn"]}
-            new.turns[name] = [
-                deepcopy(seen[turn["place"]]) | {each: turn[each] for each in ("number", "hidden")}
-                for turn in now["turns"]
-                if turn["place"] in seen
-            ]
-            new.lives[name], new.last[name] = set(now["lives"]), now["last"]
-        return new
+        told = sorted(chain.from_iterable(page.values()), key=lambda told: told["at"])
+        for name in {each["name"] for each in told}:
+            of_name = [each for each in told if each["name"] == name]
+            own = [each for each in of_name if each["lives"] & self.lives.get(name, set())]
+            is_as_read = same(self.turns.get(name, []), self.as_read.get(name, []))
+            if own and is_as_read:
+                self.turns[name] = as_told(own[-1], told)
+            if others := [each for each in of_name if each not in own]:
+                new = as_told(others[-1], told)
+                added = last[name] - self.last.get(name, 0)
+                assert max([0, *(turn["number"] for turn in new)]) <= added <= others[-1]["last"]
+                moved = [t | {"number": t["number"] + added} for t in self.turns.get(name, [])]
+                self.turns[name], self.last[name] = new + moved, last[name]
+                self.lives[name] = self.lives.get(name, set()) | others[-1]["lives"]
+            if others or is_as_read:
+                self.as_read[name] = [*self.turns[name]]
 
     def restarted(self) -> "Oracle":
         """A new kernel that takes nothing from the page."""
         new = Oracle()
         new.page, new.trash, new.clock = self.page, self.trash, self.clock
         return new
+
+
+def as_told(now: Turn, told: list[Turn]) -> list[Turn]:
+    """The turns of a conversation as one telling has it, where all that was told still tells of
+    them.
+    """
+    seen = {each["turn"]["place"]: each["turn"] for each in told if each["turn"]}
+    return [
+        deepcopy(seen[turn["place"]] | {each: turn[each] for each in ("number", "hidden")})
+        for turn in now["turns"]
+        if turn["place"] in seen
+    ]
+
+
+def same(turns: list[Turn], others: list[Turn]) -> bool:
+    """Whether they are the very same, not made again with the same words."""
+    return list(map(id, turns)) == list(map(id, others))
 
 
 def in_short(turns: list[Turn]) -> list[Any]:

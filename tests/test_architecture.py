@@ -18,7 +18,7 @@ LAYERS = (
     ("api", "cli_extract"),
     ("pasts", "visible"),
     ("ipynb",),
-    ("saved", "status", "tables"),
+    ("saved", "status", "tables", "wire"),
     ("session",),
     ("run", "meter"),
     ("advice", "rendering", "driving", "window"),
@@ -26,11 +26,11 @@ LAYERS = (
     ("chain", "cells"),
     ("turns",),
     ("reply", "heartbeat", "blocks", "markdown", "template"),
-    ("formulas", "settings"),
+    ("dataframes", "formulas", "settings"),
     ("catalog", "transport", "ranges", "turnstile"),
     ("protocol",),
     ("errors",),
-    ("plain",),
+    ("files", "plain"),
 )
 ONLY_IN = {
     "httpx": "transport/client.py",

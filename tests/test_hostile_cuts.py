@@ -20,6 +20,8 @@ from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.reading import Clocks
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the answer could not be read")
+
 BUSY = {"type": "error", "error": {"type": "overloaded_error", "message": "busy (2064)"}}
 TOOL = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
 # Half an emoji is one delta and half the next, as some servers write it.

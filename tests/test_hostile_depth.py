@@ -14,6 +14,8 @@ from mm_magic.saved import UnreadableTurn, read_turn, turn_json
 from mm_magic.session import Session
 from mm_magic.settings import Options
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the answer could not be read")
+
 V4: Any = nbformat.v4  # its functions have no annotations
 DEPTHS = [MAX_NESTING - 5, MAX_NESTING + 1, 450, 950, 3000, 100_000]
 KINDS = {"arrays": ("[", "1", "]"), "objects": ('{"a":', "1", "}")}

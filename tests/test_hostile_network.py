@@ -11,10 +11,12 @@ from typing import Any
 import hostile
 import pytest
 
-from mm_magic.reply import Reply
 from mm_magic.errors import MiniMaxError
+from mm_magic.reply import Reply
 from mm_magic.session import Session
 from mm_magic.settings import Options
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* of the answer could not be read")
 
 CASES: dict[str, dict[str, Any]] = {
     case["id"]: case for case in hostile.load("messages_streams.json")["cases"]

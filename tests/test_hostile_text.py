@@ -1,7 +1,6 @@
 """Control characters, half characters and naughty strings in every field, on every way out."""
 
 import asyncio
-import json
 import re
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from typing import Any
 import hostile
 import nbformat
 import pytest
+from hostile import answering
 from kernels import Kernel
-from loopback import END, Connection, Loopback, captured, chunk, failure, head, streamed, whole
+from loopback import Loopback, streamed
 from shells import Shell, fresh_shell
 
 from mm_magic.notebook.panel_text import still
@@ -40,31 +40,6 @@ OWN = re.compile("\x1b\\[[01]m")  # of an error's heading
 def acting(shown: str) -> set[str]:
     """The characters of a shown text that a terminal obeys."""
     return set(ACTING.findall(OWN.sub("", shown)))
-
-
-def answer(connection: Connection) -> None:
-    """An answer with control characters wherever a server can put them."""
-    request = connection.server.requests[-1]
-    if request.method == "GET":
-        whole(200, {"data": [{"id": NAME}, {"id": "M"}]})(connection)
-        return
-    prompt = request.json["messages"][-1]["content"]
-    if prompt == "fail":
-        failure(400, f"{TEXT} (2013)", request_id=NAME.encode("ascii", "ignore").hex())(connection)
-        return
-    code = f"```python\nx = '{NAME}'\n```"
-    events = captured(thinking=TEXT, text=f"{TEXT}\n\n{code}")
-    events[0]["message"] |= {"model": NAME, "id": NAME}
-    tool = {"type": "tool_use", "id": NAME, "name": NAME, "input": {NAME: NAME}}
-    events.insert(9, {"type": "content_block_start", "index": 2, "content_block": tool})
-    events[-2]["delta"]["stop_reason"] = NAME
-    if prompt == "break":
-        error = {"type": "error", "error": {"message": TEXT}, "request_id": NAME}
-        events[-2:] = [error]
-    head()(connection)
-    for event in events:  # half characters go over the wire as escapes
-        chunk(f"data: {json.dumps(event)}\n\n".encode())(connection)
-    END(connection)
 
 
 CELLS = (
@@ -109,7 +84,7 @@ CELLS = (
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Loopback]:
-    with Loopback(answer) as server:
+    with Loopback(answering(TEXT, NAME)) as server:
         yield server
 
 

@@ -4,7 +4,19 @@ import asyncio
 from typing import Any
 
 import pytest
-from loopback import Loopback, captured, chunk, failure, head, reset, sse, stall, streamed, whole
+from loopback import (
+    END,
+    Loopback,
+    captured,
+    chunk,
+    failure,
+    head,
+    reset,
+    sse,
+    stall,
+    streamed,
+    whole,
+)
 from taking import THINKING, check_captured
 
 from mm_magic.errors import MiniMaxError, UsageError
@@ -172,6 +184,17 @@ def test_bad_prompt_sends_nothing() -> None:
         with pytest.raises(UsageError, match="the prompt is empty"):
             ask(session_for(server), " \n")
         assert not server.connections
+
+
+def test_event_that_cannot_be_read_is_told() -> None:
+    """An event that is no JSON is left out of the answer, and the reader is told."""
+    events = [*map(sse, captured()[:8]), b"data: {half\n\n", *map(sse, captured()[8:])]
+    with (
+        Loopback([head(), *map(chunk, events), END]) as server,
+        pytest.warns(UserWarning, match="1 event of the answer could not be read"),
+    ):
+        reply = ask(session_for(server), "Hi")
+    check_captured(reply.message)
 
 
 def test_steps_show_the_growth() -> None:

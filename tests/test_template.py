@@ -57,12 +57,12 @@ NAMES: dict[str, object] = {
 )
 def test_filled(prompt: str, filled: str) -> None:
     """Names, attributes and items are replaced by the text of their values."""
-    assert fill(prompt, NAMES) == filled
+    assert fill(prompt, NAMES) == (filled, ())
 
 
 def test_values_are_not_scanned_again() -> None:
     """Double braces and backslashes inside a value stay as they are."""
-    assert fill("<{{tricky}}>", NAMES) == f"<{NAMES['tricky']}>"
+    assert fill("<{{tricky}}>", NAMES).prompt == f"<{NAMES['tricky']}>"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_values_are_not_scanned_again() -> None:
 )
 def test_all_else_is_literal(prompt: str) -> None:
     """Other braces, code and mark-up are sent as they stand; nothing is evaluated or called."""
-    assert fill(prompt, NAMES) == prompt
+    assert fill(prompt, NAMES).prompt == prompt
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,7 @@ def test_turnstile_between_threads() -> None:
     """From many threads, some of them cancelled, never two are inside, and none is left waiting."""
     turnstile, inside, most, passed = Turnstile(), 0, 0, 0
 
-    async def one(number: int) -> None:
+    async def one() -> None:
         nonlocal inside, most, passed
         async with turnstile.passing():
             inside += 1
@@ -259,7 +259,7 @@ def test_turnstile_between_threads() -> None:
             inside -= 1
 
     async def some() -> None:
-        tasks = [asyncio.create_task(one(number)) for number in range(20)]
+        tasks = [asyncio.create_task(one()) for _ in range(20)]
         await asyncio.sleep(0)
         for task in tasks[1::3]:
             task.cancel()

@@ -2,6 +2,7 @@
 
 import argparse
 import keyword
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,16 +49,36 @@ class Arguments:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayArguments:
+    """What stands behind `%minimax replay`. `speed` is a factor, math.inf for "max"."""
+
+    file: str | None = None
+    speed: float = 1.0
+    fill: bool = False
+    loose: bool = False
+    help: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArguments:
+    """What stands behind `%minimax request`; without `number` it is about the last request."""
+
+    number: str | None = None
+    events: bool = False
+    help: bool = False
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse that raises instead of ending the kernel."""
 
     def error(self, message: str) -> NoReturn:
-        raise slips.bad_option(message, OPTIONS)
+        raise slips.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
 
 
 COMMANDS = (
     "panel", "models", "key", "usage", "history", "show", "request", "code", "reset", "forget",
-    "restore", "offline", "live",
+    "restore", "record", "replay", "offline", "live",
 )  # fmt: skip
 """The words that `%minimax` knows; `commands` has a method for each."""
 
@@ -88,10 +109,55 @@ def _build_parser() -> _Parser:
     return parser
 
 
+def _build_replay_parser() -> _Parser:
+    parser = _Parser(
+        prog="%minimax replay", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
+    )
+    add = parser.add_argument
+    add("file", metavar="FILE", nargs="?",
+        help="a recording or a notebook; without it this notebook's saved turns")  # fmt: skip
+    add("--speed", metavar="N", type=_speed, default=1.0, help="N times as fast, or max")
+    add("--fill", action="store_true", help="ask a model for what is missing, and record it")
+    add("--loose", action="store_true",
+        help="take the answer to the same prompt and options, whatever came before")  # fmt: skip
+    add("-h", "--help", action="store_true", help="show this help")
+    return parser
+
+
+def _build_request_parser() -> _Parser:
+    parser = _Parser(
+        prog="%minimax request", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
+    )
+    add = parser.add_argument
+    add("number", metavar="N", nargs="?", help="of a turn; without it the last request")
+    add("--events", action="store_true", help="with what came back, event by event")
+    add("-h", "--help", action="store_true", help="show this help")
+    return parser
+
+
+def has_own_options(line: str) -> bool:
+    """Whether the line begins with a command that reads its options itself."""
+    return line.split(maxsplit=1)[:1] in (["replay"], ["request"])
+
+
+def words_of(line: str) -> Sequence[str]:
+    """The words of a command's line, its options among them."""
+    return [_with_hyphens(token) for token in _split(line)]
+
+
+def parse_replay(words: Sequence[str]) -> ReplayArguments:
+    """Read what stands behind `%minimax replay`. Raises UsageError."""
+    return ReplayArguments(**vars(_REPLAY_PARSER.parse_intermixed_args(list(words))))
+
+
+def parse_request(words: Sequence[str]) -> RequestArguments:
+    """Read what stands behind `%minimax request`. Raises UsageError."""
+    return RequestArguments(**vars(_REQUEST_PARSER.parse_intermixed_args(list(words))))
+
+
 def parse(line: str) -> Arguments:
     """Read a magic line. Raises UsageError with the right line where it can be guessed."""
-    tokens = [_with_hyphens(token) for token in _split(line)]
-    given = _PARSER.parse_intermixed_args(tokens)
+    given = _PARSER.parse_intermixed_args(list(words_of(line)))
     arguments = Arguments(**{**vars(given), "words": tuple(given.words)})
     if arguments.to is not None and not _is_name(arguments.to):
         raise UsageError(f"-o needs a variable's name, got {arguments.to!r}")
@@ -104,18 +170,35 @@ def check_no_words(arguments: Arguments, line: str) -> None:
         raise slips.stray_words(arguments.words, line, COMMANDS)
 
 
+def replay_help() -> str:
+    """What `%minimax replay -h` shows."""
+    return f"%minimax replay [FILE] [options]\n{_table(_rows(_REPLAY_PARSER))}"
+
+
+def request_help() -> str:
+    """What `%minimax request -h` shows."""
+    return f"%minimax request [N] [options]\n{_table(_rows(_REQUEST_PARSER))}"
+
+
 def help_text() -> str:
     """The options as `%%minimax -h` shows them."""
-    rows = option_rows()
+    return _table(option_rows())
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
     width = max(len(names) for names, _ in rows)
     return "\n".join(f"  {names:<{width}}  {text}" for names, text in rows)
 
 
 def option_rows() -> list[tuple[str, str]]:
     """Names and meaning of each option, for the help and the README's table."""
+    return _rows(_PARSER)
+
+
+def _rows(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
     return [
         (" ".join(filter(None, (", ".join(a.option_strings), a.metavar))), a.help or "")  # type: ignore[arg-type]
-        for a in _PARSER._actions
+        for a in parser._actions
         if a.help != argparse.SUPPRESS
     ]
 
@@ -139,6 +222,16 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number such as 0.3, got {text!r}") from None
 
 
+def _speed(text: str) -> float:
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:  # also what is no number at all
+        raise argparse.ArgumentTypeError(f"must be a number above 0, or max, got {text!r}")
+    return speed
+
+
 def _count(text: str) -> int:
     try:
         return int(text)
@@ -159,8 +252,14 @@ def _with_hyphens(token: str) -> str:
 
 
 _PARSER = _build_parser()
+_REPLAY_PARSER = _build_replay_parser()
+_REQUEST_PARSER = _build_request_parser()
 
 OPTIONS: tuple[str, ...] = tuple(
     text for action in _PARSER._actions for text in action.option_strings
 )
 """All options, for completion."""
+REPLAY_OPTIONS: tuple[str, ...] = tuple(
+    text for action in _REPLAY_PARSER._actions for text in action.option_strings
+)
+"""The same for `%minimax replay`."""

@@ -15,13 +15,16 @@ from mm_magic.chain import Link, messages
 from mm_magic.driving import run_to_end
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.notebook import slips
-from mm_magic.notebook.arguments import COMMANDS
+from mm_magic.notebook.arguments import COMMANDS, parse_request, request_help
+from mm_magic.notebook.drawing import show
 from mm_magic.notebook.remember import Remember
+from mm_magic.notebook.taping import Taping
 from mm_magic.notebook.traits import MiniMax
 from mm_magic.notebook.turn import json_text, request_text
 from mm_magic.plain import plain
 from mm_magic.protocol.messages import JsonObject
 from mm_magic.protocol.request import body_of, user_message
+from mm_magic.run import Prepared
 from mm_magic.session import Session
 from mm_magic.settings import (
     TypedKey,
@@ -56,8 +59,10 @@ class Commands:
         self._session = session
         self._settings = settings
         self._remember = Remember(shell, session)
+        homes = (self, self._remember, Taping(shell, session))
         self.by_name: Mapping[str, Callable[[Sequence[str]], None]] = {
-            name: getattr(self, name, None) or getattr(self._remember, name) for name in COMMANDS
+            name: next(getattr(home, name) for home in homes if hasattr(home, name))
+            for name in COMMANDS
         }
 
     def run(self, words: Sequence[str], line: str) -> None:
@@ -80,16 +85,20 @@ class Commands:
         for name, conversation in self._session.conversations.items():
             count = len(conversation.visible)
             print(f"conversation {plain(name)}: {count} turn{'' if count == 1 else 's'}")
+        if (recorder := self._session.recorder) is not None:
+            print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
         if hint := anthropic_hint(self._session.environ):
             print(hint)
         if _nesting_is_on():
             print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
         print(EXAMPLES)
-        if self._session.endpoint() is None:
+        if self._session.replaying is None and self._session.endpoint() is None:
             self._list_demos()
 
     def who(self) -> str:
         """Who answers now, in a few words."""
+        if (replaying := self._session.replaying) is not None:
+            return plain(replaying.in_words())
         endpoint = self._session.endpoint()
         if endpoint is None:
             chosen = "" if self._session.choice == "auto" else ", as chosen"
@@ -138,15 +147,17 @@ class Commands:
 
     def request(self, words: Sequence[str]) -> None:
         """`%minimax request [N]`: the exact JSON that was sent last, or for turn N."""
-        if not words:
-            if self._session.last is None:
-                raise UsageError(
-                    "nothing was sent yet",
-                    next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
-                )
-            print(request_text(self._session.last))
+        given = parse_request(words)
+        if given.help:
+            print(request_help())
             return
-        turn = self._remember.turn(words[0])
+        turn = None if given.number is None else self._remember.turn(given.number)
+        if given.events:
+            self._events(turn)
+            return
+        if turn is None:
+            print(request_text(self._last()))
+            return
         now = self._session.history_now(turn)
         sent = now.link if turn.link is None and turn.context == now.context else turn.link
         if sent is None:
@@ -156,6 +167,29 @@ class Commands:
         if sent is None or sent.context != now.context:
             print("\nIf the cell ran again now, it would send:")
             print(json_text(_body(turn, now.link)))
+
+    def _events(self, turn: Turn | None) -> None:
+        """The request of a turn, or the last one, beside what came for it."""
+        from mm_magic.wire import wire_bundle
+
+        exchanges = self._session.last_exchanges
+        kept = exchanges.to(self._last()) if turn is None else exchanges.of_turn(turn.id)
+        if kept is None:
+            raise UsageError(
+                "no answer has come" if turn is None else "what came for it is not known any more",
+                next_steps=("Run its cell again: the last few answers are kept as they came.",),
+            )
+        endpoint = kept.of.endpoint
+        key = endpoint.key.reveal() if endpoint and endpoint.key else ""
+        show(self._shell, wire_bundle(request_text(kept.of), kept, key))
+
+    def _last(self) -> Prepared:
+        if self._session.last is None:
+            raise UsageError(
+                "nothing was sent yet",
+                next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
+            )
+        return self._session.last
 
     def code(self, words: Sequence[str]) -> None:
         """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
@@ -176,6 +210,7 @@ class Commands:
     def offline(self, _words: Sequence[str]) -> None:
         """`%minimax offline`: the demo answers, on purpose."""
         self._session.choice = "offline"
+        self._session.replay(None)
         print(f"From now on {self.who()} answers. `%minimax live` goes back.")
 
     def live(self, _words: Sequence[str]) -> None:
@@ -186,6 +221,7 @@ class Commands:
         except MiniMaxError:
             self._session.choice = before
             raise
+        self._session.replay(None)
         print(f"From now on {self.who()} answers.")
 
     def _typed(self) -> str:

@@ -1,6 +1,7 @@
 """Tab on a `%minimax` or `%%minimax` line: options, commands, models, words of an option."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from IPython.core.completer import (
     CompletionContext,
@@ -11,7 +12,7 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.catalog import MODELS
-from mm_magic.notebook.arguments import COMMANDS, OPTIONS
+from mm_magic.notebook.arguments import COMMANDS, OPTIONS, REPLAY_OPTIONS
 from mm_magic.session import Session
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
@@ -29,6 +30,8 @@ def matcher(session: Session) -> Matcher:
         previous = next((word for word in reversed(before) if word), "")
         words = [word for word in before if word] if head == "%minimax" else ["…"]
         found = _after_command(session, words[0]) if len(words) == 1 else []
+        if words[:1] == ["replay"]:
+            found = _after_replay(previous, has_file=len(words) > 1)
         found = found or _candidates(session, previous, [] if words else sorted(COMMANDS))
         return {
             "completions": [
@@ -70,12 +73,28 @@ def _candidates(session: Session, previous: str, commands: Sequence[str]) -> lis
 
 def _after_command(session: Session, command: str) -> list[str]:
     """What may stand behind a command of `%minimax`."""
+    if command == "record":
+        return _recordings()
     if command in ("history", "reset"):
         return _names(session)
     if command in ("show", "request", "code", "forget", "restore"):
         conversation = session.conversations.get(session.options.conversation)
-        return [str(turn.number) for turn in conversation.turns] if conversation else []
+        numbers = [str(turn.number) for turn in conversation.turns] if conversation else []
+        return [*numbers, *(["--events"] if command == "request" else [])]
     return []
+
+
+def _after_replay(previous: str, *, has_file: bool) -> list[str]:
+    if previous == "--speed":
+        return ["max", "2", "10"]
+    files = [] if has_file else _recordings()
+    return [*files, *(option for option in REPLAY_OPTIONS if len(option) > 2)]
+
+
+def _recordings() -> list[str]:
+    """The files that may be recordings, by their name; one with spaces in quotes."""
+    names = sorted(str(path) for path in Path().glob("*.jsonl"))
+    return [f'"{name}"' if " " in name else name for name in names]
 
 
 def _names(session: Session) -> list[str]:

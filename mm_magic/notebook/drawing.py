@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from mm_magic.cells import CellEnd
 from mm_magic.conversation import State
 from mm_magic.notebook.cell import running_cell
 from mm_magic.notebook.screen import Page
@@ -12,7 +13,7 @@ from mm_magic.notebook.turn import status_of, thinking_title
 from mm_magic.plain import plain
 from mm_magic.ranges import in_words, ranges
 from mm_magic.reply import Reply
-from mm_magic.session import CellEnd, Session
+from mm_magic.session import Session
 from mm_magic.turns import Turn
 
 if TYPE_CHECKING:

@@ -9,7 +9,14 @@ from IPython.core.magic import no_var_expand
 
 from mm_magic.driving import run_to_end
 from mm_magic.errors import Stopped, UsageError
-from mm_magic.notebook.arguments import COMMANDS, Arguments, help_text, parse
+from mm_magic.notebook.arguments import (
+    COMMANDS,
+    Arguments,
+    has_own_options,
+    help_text,
+    parse,
+    words_of,
+)
 from mm_magic.notebook.awaiting import AWAITED, MAGIC
 from mm_magic.notebook.commands import Commands
 from mm_magic.notebook.formatting import ReplyFormatter
@@ -79,6 +86,10 @@ class Magics:
 
     def line(self, line: str) -> None:
         """`%minimax`: a command, or options that become the defaults."""
+        if has_own_options(line):
+            with _stop_in_one_line():
+                self._commands.run(words_of(line), line)
+            return
         arguments = parse(line)
         if arguments.help:
             print(HELP)

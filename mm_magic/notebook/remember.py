@@ -129,7 +129,7 @@ def history_rows(session: Session, conversation: Conversation) -> list[list[str]
     """The turns of a conversation as rows of COLUMNS."""
     options = session.options.overridden(conversation=conversation.name)
     next_one = session.prepare("?", options, is_cell=False)
-    to_demo = next_one.backend == OFFLINE
+    to_demo = next_one.server == OFFLINE
     others = conversation.made_with_others()
     left_out = next_one.history.too_long
     return [

@@ -158,8 +158,8 @@ def _resume(session: Session, found: Pasts) -> str:
     return plain(" ".join(told))
 
 
-def _taken_in(session: Session, found: Pasts, file: _File) -> str:
-    """Take in what the last kernel had, and what this one lacks; return what to say of it."""
+def take_in(session: Session, found: Pasts) -> bool:
+    """Take in what the last kernel had, and what this one lacks; whether anything changed."""
     before = _ids(session)
     for name, of_name in found.items():
         here = session.conversations.get(name)
@@ -168,10 +168,14 @@ def _taken_in(session: Session, found: Pasts, file: _File) -> str:
         for past in of_name:
             if past in due:
                 session.take_in(name, past.turns, past.state)
+    return _ids(session) != before
+
+
+def _taken_in(session: Session, found: Pasts, file: _File) -> str:
+    """Take in what the file holds; return what to say of it."""
+    has_changed = take_in(session, found)
     told = f"{_turns(_count(found.values()))} in {shown(file.name)}, saved {file.when}."
-    if _ids(session) == before:
-        return f"Nothing to take in: {told}"
-    return told
+    return told if has_changed else f"Nothing to take in: {told}"
 
 
 def _without_cells(found: Pasts) -> Pasts:

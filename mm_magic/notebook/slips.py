@@ -105,9 +105,9 @@ def unclosed_quote(line: str) -> UsageError:
     return UsageError("a quote is opened and not closed", next_steps=(step,))
 
 
-def bad_option(message: str, options: Sequence[str]) -> UsageError:
+def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageError:
     """argparse's complaint in our words."""
-    help_step = "`%%minimax -h` lists the options."
+    help_step = f"`{help_line}` lists the options."
     if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
         name = unknown[1].split("=")[0]
         close = get_close_matches(name.lower(), options, n=1, cutoff=0.5)

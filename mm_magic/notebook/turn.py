@@ -45,7 +45,8 @@ class CellTurn:
             hint = braces_hint(prompt, shell.user_ns)
             if hint and session.once("braces"):
                 notes.append(hint)
-            prompt = fill(prompt, shell.user_ns)
+            prompt, left_out = fill(prompt, shell.user_ns)
+            notes += left_out
         self._shell = shell
         self._session = session
         self._to = arguments.to
@@ -77,7 +78,8 @@ class CellTurn:
             self._keep(drawn, run, run.stop())
             raise
         except MiniMaxError as error:
-            if error.reply is not None or not drawn.is_blank:  # else the error says it all
+            # With nothing to show and nothing to note the error says it all.
+            if error.reply is not None or run.notes or not drawn.is_blank:
                 self._keep(drawn, run, run.reply("incomplete"))
             raise error.with_traceback(None)  # noqa: B904 (it is this very error)
         return self._keep(drawn, run, run.reply())
@@ -159,7 +161,9 @@ def status_of(
 def request_text(prepared: Prepared) -> str:
     """The request as it goes over the wire, without its headers, where the key is."""
     endpoint = prepared.endpoint
-    where = f"POST {endpoint.base_url}/v1/messages" if endpoint else "To the offline demo:"
+    where = "To the offline demo:" if prepared.script is None else "To the recording:"
+    if endpoint is not None:
+        where = f"POST {endpoint.base_url}/v1/messages"
     return f"{where}\n{json_text(prepared.request.to_body())}"
 
 

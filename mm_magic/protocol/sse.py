@@ -4,6 +4,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 It does not know what the events mean, and between two reads it holds one unfinished event at most.
 """
 
+import codecs
 from typing import NamedTuple
 
 from mm_magic.errors import ProtocolError
@@ -12,6 +13,8 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 """The largest event that is kept; a server that sends more is broken or hostile."""
 
 _BOM = b"\xef\xbb\xbf"
+_PIECE = 1024 * 1024
+_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class ServerSentEvent(NamedTuple):
@@ -123,6 +126,15 @@ class EventStreamDecoder:
         if self._data:
             name = self._name.decode("utf-8", "replace") or "message"
             del self._data[-1:]
-            events.append(ServerSentEvent(name, self._data.decode("utf-8", "replace"), self._id))
+            events.append(ServerSentEvent(name, _text(self._data), self._id))
             self._data.clear()
         self._name = b""
+
+
+def _text(data: bytearray) -> str:
+    """The data as text. Decoded at once, 10 MB of emoji would take 40 MB more on the way."""
+    if len(data) <= _PIECE:
+        return data.decode("utf-8", "replace")
+    decoder = _decoder("replace")
+    pieces = [decoder.decode(data[at : at + _PIECE]) for at in range(0, len(data), _PIECE)]
+    return "".join([*pieces, decoder.decode(b"", True)])

@@ -31,7 +31,7 @@ from mm_magic.transport.answer import AnswerReader
 from mm_magic.transport.endpoint import Endpoint, is_loopback
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.reading import Batch, Clocks, drain, silent, whole_body
-from mm_magic.transport.recorder import Taped, tee
+from mm_magic.transport.recorder import Taped
 
 CONNECT_SECONDS = 5.0
 _ERROR_BODY_BYTES = 65_536
@@ -150,7 +150,7 @@ class Client:
     @asynccontextmanager
     async def _taped(self, taped: Taped, request: Request) -> AsyncIterator[Exchange]:
         async with self._exchange(taped.source, request) as exchange:
-            yield tee(exchange, taped.hear)
+            yield taped.wrap(exchange)
 
     @asynccontextmanager
     async def _live(

@@ -18,14 +18,20 @@ _OPTIONS = {
 }
 
 
-def difference(request: Asked, recorded: Sequence[RecordedExchange]) -> list[str]:
-    """Sentences on what is other about the nearest recorded request; none if nothing is near."""
+def difference(requests: Sequence[Asked], recorded: Sequence[RecordedExchange]) -> list[str]:
+    """Sentences on what is other about the nearest recorded request; none if nothing is near.
+
+    `requests` are one prompt with its options, behind each history that it may have here.
+    """
+    request = requests[0]
     offered = [exchange for exchange in recorded if exchange.is_offered]
     same_prompt = [each.asked for each in offered if each.asked.prompt == request.prompt]
     if same_prompt:
-        nearest = min(same_prompt, key=lambda other: _distance(request, other))
+        pairs = [(here, there) for here in requests for there in same_prompt]
+        request, nearest = min(pairs, key=lambda pair: _distance(*pair))
         return [*_of_options(request, nearest), *_of_context(request, nearest, offered)]
-    if unfinished := [each for each in recorded if each.asked.hash == request.hash]:
+    hashes = {each.hash for each in requests}
+    if unfinished := [each for each in recorded if each.asked.hash in hashes]:
         how = "was stopped" if unfinished[-1].ending == "stopped" else "broke off"
         return [f"Its answer {how} when it was recorded: record it again."]
     return _of_prompt(request, [each.asked for each in offered])
@@ -129,11 +135,11 @@ def _of_prompt(request: Asked, others: Iterable[Asked]) -> list[str]:
         for text, other in texts.items()
         if other.earlier == request.earlier and not list(_differing(request, other))
     ]
-    near = max(edited or texts, key=lambda text: _likeness(request.text, text), default=None)
-    if near is None or (not edited and _likeness(request.text, near) < _ALIKE):
-        return ["This prompt was not recorded."]
-    where = "Recorded in this place" if edited else "The nearest recorded prompt"
-    return [f"This prompt was not recorded. {where}: {shortened(near)}"]
+    none = "This prompt was not recorded."
+    near = max(texts, key=lambda text: _likeness(request.text, text), default="")
+    if _likeness(request.text, near) >= _ALIKE:
+        return [f"{none} The nearest recorded prompt: {shortened(near)}"]
+    return [f"{none} Recorded in this place: {shortened(edited[0])}"] if edited else [none]
 
 
 def _likeness(first: str, second: str) -> float:

@@ -56,10 +56,10 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taped:
-    """Somebody who answers, and who takes down what they say."""
+    """Somebody who answers; `wrap` takes down what they say, and passes it on."""
 
     source: "Source"
-    hear: Callable[[Heard], None]
+    wrap: Callable[[Exchange], Exchange]
 
 
 def tee(exchange: Exchange, hear: Callable[[Heard], None]) -> Exchange:
@@ -159,15 +159,23 @@ class Recorder:
             if exchange.server.isdecimal():
                 self._labels = max(self._labels, int(exchange.server))
 
-    def taped(self, source: "Source", request: Asked, asker: Asker, server: str) -> Taped:
+    def taped(
+        self,
+        source: "Source",
+        request: Asked,
+        asker: Asker,
+        *,
+        endpoint: Endpoint | None,
+        server: str,
+    ) -> Taped:
         """The source with its next answers, which are to this request, recorded.
 
-        `server` is the name by which the history knows it; it does not come into the file.
+        `endpoint` is None for the demo. `server` is the name by which the history knows it; of
+        neither more comes into the file than which sort it is, and that it is not another one.
         """
         nth = self._order.take(request.hash, asker)
 
         def hear(heard: Heard) -> None:
-            endpoint = source if isinstance(source, Endpoint) else None
             key = endpoint.key.reveal() if endpoint and endpoint.key else ""
             ending, model = outcome(heard)
             exchange = RecordedExchange(
@@ -184,7 +192,7 @@ class Recorder:
             )
             self._write(exchange, key)
 
-        return Taped(source, hear)
+        return Taped(source, lambda exchange: tee(exchange, hear))
 
     def unrecorded(self, request: Asked) -> list[int]:
         """The places, from 1, of those of its earlier prompts that the file does not hold."""
@@ -201,7 +209,7 @@ class Recorder:
 
     def _write(self, exchange: RecordedExchange, key: str) -> None:
         line = exchange.to_line()
-        if any(form in line for form in _forms(key)):
+        if any(form in line for form in key_forms(key)):
             self.problem = "the request holds the key"
             return
         try:
@@ -233,8 +241,8 @@ def outcome(heard: Heard) -> tuple[Ending, str | None]:
         if heard.how == "ended" and not reader.is_over:
             accumulator.add(reader.close())
             accumulator.end()
-    except MiniMaxError:
-        return unfinished, None
+    except MiniMaxError:  # the client read no further, either
+        return "failed", None
     model = accumulator.message().model
     if accumulator.state == "complete":
         return "complete", model
@@ -244,13 +252,13 @@ def outcome(heard: Heard) -> tuple[Ending, str | None]:
 def _without(key: str, reads: list[Read]) -> list[Read]:
     """The reads without a key that the server repeats; it may stand across two of them."""
     whole = b"".join(data for _, data in reads)
-    if not any(form in whole for form in _forms(key)):
+    if not any(form in whole for form in key_forms(key)):
         return reads
-    for form in _forms(key):
+    for form in key_forms(key):
         whole = whole.replace(form, _HIDDEN)
     return [(reads[-1][0], whole)]
 
 
-def _forms(key: str) -> set[bytes]:
+def key_forms(key: str) -> set[bytes]:
     """A key as it stands by itself, and in a JSON string."""
     return {key.encode(), json.dumps(key)[1:-1].encode()} if key else set()

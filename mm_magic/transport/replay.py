@@ -23,6 +23,7 @@ class Replay:
         self.exchanges: list[RecordedExchange] = []
         self.order = order or Order()
         self._by_hash: dict[str, dict[int, RecordedExchange]] = {}
+        self._places: dict[tuple[str, int], int] = {}
         for exchange in exchanges:
             self.add(exchange)
 
@@ -32,6 +33,7 @@ class Replay:
         if not exchange.is_offered:
             return
         answers = self._by_hash.setdefault(exchange.asked.hash, {})
+        self._places.setdefault((exchange.asked.hash, exchange.nth), len(self._places))
         before = answers.get(exchange.nth)
         if before is None or exchange.ending == "complete" or before.ending == "failed":
             answers[exchange.nth] = exchange  # an error does not stand for an answer
@@ -41,26 +43,38 @@ class Replay:
         """The names of those who answered, in order of their first answer."""
         return list(dict.fromkeys(each.server for each in self.exchanges))
 
-    def find(self, request: Asked, asker: Asker, *, takes: bool) -> RecordedExchange | None:
-        """The answer to this request for this cell, which keeps its place if it `takes` it."""
+    def find(self, request: Asked, asker: Asker) -> RecordedExchange | None:
+        """The answer to this request for this cell."""
         place = self.order.peek(request.hash, asker)
-        found = self._by_hash.get(request.hash, {}).get(place)
-        if found is not None and takes:
-            place = self.order.take(request.hash, asker)
-            found = self._by_hash[request.hash].get(place)
-        return found
+        return self._by_hash.get(request.hash, {}).get(place)
+
+    def take(self, request: Asked, asker: Asker) -> RecordedExchange | None:
+        """The same, which is this cell's from now on; None where another one was faster."""
+        place = self.order.take(request.hash, asker)
+        return self._by_hash.get(request.hash, {}).get(place)
+
+    def place(self, exchange: RecordedExchange) -> int:
+        """Where it stands in the order in which cells asked first."""
+        return self._places[exchange.asked.hash, exchange.nth]
 
     def find_loosely(self, request: Asked, asker: Asker, *, takes: bool) -> RecordedExchange | None:
         """The same for a prompt with its options, whatever came before it."""
-        found = [
+        found = self._loosely(request)
+        peek_or_take = self.order.take if takes and found else self.order.peek
+        place = peek_or_take(request.question, asker)
+        return found[place] if place < len(found) else None
+
+    def is_near(self, request: Asked) -> bool:
+        """Whether the same prompt with the same options was answered in another context."""
+        return bool(self._loosely(request))
+
+    def _loosely(self, request: Asked) -> list[RecordedExchange]:
+        return [
             exchange
             for answers in self._by_hash.values()
             for exchange in answers.values()
             if exchange.asked.question == request.question
         ]
-        peek_or_take = self.order.take if takes and found else self.order.peek
-        place = peek_or_take(request.question, asker)
-        return found[place] if place < len(found) else None
 
     def times(self, request: Asked) -> int:
         """How many answers there are to this request."""

@@ -1,0 +1,109 @@
+"""A pandas table as text for a prompt, bounded; and pictures, which are no text.
+
+Values are known by the names of their types: no library is imported, and nothing is asked of a
+value that is none of these.
+"""
+
+from typing import Any, NamedTuple
+
+MAX_ROWS = 20
+MAX_COLUMNS = 20
+MAX_CHARACTERS = 60
+"""Of one cell, and of one label."""
+
+_PICTURES = (
+    ("matplotlib", "Artist"),  # figures and axes
+    ("PIL", "Image"),
+    ("IPython", "Image"),
+    ("plotly", "BaseFigure"),
+)
+
+
+class Table(NamedTuple):
+    """`text` is a Markdown table; `left_out` says what is not in it, "" if all is."""
+
+    text: str
+    left_out: str
+
+
+def table_of(value: object) -> Table | None:
+    """The table of a DataFrame or a Series; None for any other value.
+
+    Raises what the methods of a broken DataFrame raise.
+    """
+    if _is_a(value, "pandas", "DataFrame"):
+        return _table(value)
+    if _is_a(value, "pandas", "Series"):
+        series: Any = value
+        return _table(series.to_frame("value" if series.name is None else series.name))
+    return None
+
+
+def is_picture(value: object) -> bool:
+    """Whether it is a figure or an image of one of the usual libraries."""
+    return any(_is_a(value, library, name) for library, name in _PICTURES)
+
+
+def _is_a(value: object, library: str, name: str) -> bool:
+    return any(
+        base.__name__ == name and str(base.__module__).split(".")[0] == library
+        for base in type(value).__mro__
+    )
+
+
+def _table(frame: Any) -> Table:  # pandas may not be installed, and neither are its types
+    rows, columns = frame.shape
+    part = frame.iloc[:MAX_ROWS, :MAX_COLUMNS]
+    names, labels = _index(part.index)
+    lines = [
+        [*names, *map(_label, part.columns)],
+        *(
+            [*label, *(part.iat[row, column] for column in range(part.shape[1]))]
+            for row, label in enumerate(labels)
+        ),
+    ]
+    texts = [[" ".join(_text(cell).split()) for cell in line] for line in lines]
+    is_cut = any(len(text) > MAX_CHARACTERS for line in texts for text in line)
+    counts = (
+        _count(rows, MAX_ROWS, "rows"),
+        _count(columns, MAX_COLUMNS, "columns"),
+        f"cells cut at {MAX_CHARACTERS} characters" if is_cut else "",
+    )
+    left_out = ", ".join(filter(None, counts))
+    head, *body = [f"| {' | '.join(map(_cell, line))} |" for line in texts]
+    table = "\n".join([head, "|" + " --- |" * len(texts[0]), *body])
+    return Table(f"{table}\n\n({left_out})" if left_out else table, left_out)
+
+
+def _count(number: int, limit: int, things: str) -> str:
+    """As "20 of 5,000 rows"; "" where all are there."""
+    if number > limit:
+        return f"{limit} of {number:,} {things}"
+    return "" if number else f"no {things}"
+
+
+def _index(index: Any) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Its names and the labels of each row; nothing where it only counts the rows from 0."""
+    if index.nlevels > 1:
+        return [_label(name) for name in index.names], list(index)
+    if index.name is None and list(index) == list(range(len(index))):
+        return [], [()] * len(index)
+    return [_label(index.name)], [(label,) for label in index]
+
+
+def _label(label: object) -> str:
+    """A column's name; that of a column with several as one."""
+    parts = label if isinstance(label, tuple) else (label,)
+    return " / ".join("" if part is None else str(part) for part in parts)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):  # 15 digits hold all that was typed, and not 0.1 + 0.2's noise
+        return "NaN" if value != value else f"{value:.15g}"
+    return str(value)
+
+
+def _cell(line: str) -> str:
+    """A cell that its own bars don't end."""
+    shown = line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"
+    return shown.replace("|", "\\|")

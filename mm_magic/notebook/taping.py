@@ -1,0 +1,164 @@
+"""`%minimax record` and `%minimax replay`: which file, and what is said of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.errors import UsageError
+from mm_magic.ipynb import load_bytes, shown
+from mm_magic.ipynb import read as read_notebook
+from mm_magic.notebook.arguments import ReplayArguments, parse_replay, replay_help
+from mm_magic.notebook.cell import running_cell
+from mm_magic.notebook.own_file import own_path
+from mm_magic.plain import plain
+from mm_magic.session import Session
+
+if TYPE_CHECKING:
+    from mm_magic.transport.recorder import Recorder
+    from mm_magic.transport.recording import Recording
+
+_BACK = "`%minimax live` goes back."
+
+
+class Taping:
+    """The commands by name; `words` are what follows the name."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+
+    def record(self, words: Sequence[str]) -> None:
+        """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
+        if len(words) > 1:
+            raise UsageError(
+                f"record takes one word, got {len(words)}",
+                next_steps=("A path with spaces goes in double quotes.",),
+            )
+        session, before = self._session, self._session.recorder
+        if not words:
+            if before is None or session.replaying is not None:
+                raise UsageError(
+                    "nothing is being recorded",
+                    next_steps=("Name a file: `%minimax record lesson.jsonl`",),
+                )
+            session.recorder = None
+            print(f"Recording ended: {_answers(before.count)} more in {plain(before.name)}.")
+            return
+        if session.replaying is not None:
+            raise UsageError(
+                "a recording answers now, and is not recorded again",
+                next_steps=(
+                    "`%minimax live` first.",
+                    f"Or add what is missing in it: `%minimax replay {words[0]} --fill`",
+                ),
+            )
+        session.recorder = _recorder(words[0])
+        print(
+            f"From now on each exchange is recorded in {plain(words[0])}, with its prompt and "
+            "without the key. Readers run all cells from the top: do so, too. "
+            "`%minimax record` alone ends it."
+        )
+
+    def replay(self, words: Sequence[str]) -> None:
+        """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
+        from mm_magic.recordings import Replaying
+        from mm_magic.transport.replay import Replay
+
+        arguments = parse_replay(words)
+        if arguments.help:
+            print(replay_help())
+            return
+        path = self._path(arguments.file)
+        recording, lines = _loaded(path)
+        replay = Replay(recording.exchanges)
+        recorder = None
+        if arguments.fill and not _is_notebook(path):
+            from mm_magic.transport.recorder import Recorder
+
+            recorder = Recorder(path, path.name, recording.exchanges, order=replay.order)
+            recorder.on_recorded = replay.add
+        replaying = Replaying(
+            replay=replay,
+            name=arguments.file or "",
+            speed=arguments.speed,
+            is_loose=arguments.loose,
+            fills=arguments.fill,
+        )
+        self._session.replay(replaying, recorder)
+        print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
+
+    def _path(self, file: str | None) -> Path:
+        """The file that is meant, whole: the kernel may change its folder."""
+        if file is not None:
+            return _absolute(file)
+        path = own_path(self._shell, running_cell(self._shell).id)
+        if path is None:
+            raise UsageError(
+                "the file of this notebook is not known here",
+                next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
+            )
+        return path
+
+
+def _answering(path: Path, arguments: ReplayArguments, recorder: "Recorder | None") -> str:
+    """It says nothing of the file but its name: it may be filled from one run to the next."""
+    who = "the saved turns of" if _is_notebook(path) else "the recording"
+    told = f"From now on {who} {path.name} answer{'' if _is_notebook(path) else 's'}. "
+    if arguments.fill:
+        told += "A model is asked for what is missing"
+        told += ", and recorded there. " if recorder else ". "
+    if arguments.loose:
+        told += "The context may be another one. "
+    return plain(told + _BACK)
+
+
+def _recorder(file: str) -> "Recorder":
+    """For a new file, or for one that is a recording. Raises UsageError."""
+    from mm_magic.transport.recorder import Recorder, create
+    from mm_magic.transport.recording import read
+
+    path = _absolute(file)
+    if not path.exists() and not path.is_symlink():
+        create(path, path.name)
+        return Recorder(path, path.name)
+    return Recorder(path, path.name, read(load_bytes(path, path.name), path.name).exchanges)
+
+
+def _loaded(path: Path) -> "tuple[Recording, list[str]]":
+    """What a file holds, and what to say of it. Raises UsageError."""
+    from mm_magic.transport.recording import read
+
+    data = load_bytes(path, path.name)
+    if not _is_notebook(path):
+        recording = read(data, path.name)
+        damaged = [f"Line {n} is damaged, and left out: {why}." for n, why in recording.damaged]
+        unfinished = sum(not each.is_offered for each in recording.exchanges)
+        if unfinished:
+            damaged.append(f"{_answers(unfinished)} stopped or broken off, and not replayed.")
+        return recording, damaged
+    from mm_magic.recorded_turns import recording_of
+
+    recording = recording_of(read_notebook(data, path.name))
+    if not recording.exchanges:
+        raise UsageError(
+            f"{shown(path.name)} holds no turns that can be replayed",
+            next_steps=("Save the notebook with its answers, or name a recording.",),
+        )
+    return recording, [f"Turn {n} is not replayed: {why}." for n, why in recording.damaged]
+
+
+def _is_notebook(path: Path) -> bool:
+    return path.suffix == ".ipynb"
+
+
+def _absolute(file: str) -> Path:
+    try:
+        return Path(file).expanduser().absolute()
+    except RuntimeError:  # ~nobody
+        raise UsageError(f"there is no folder {file!r}") from None
+
+
+def _answers(count: int) -> str:
+    return "1 answer" if count == 1 else f"{count} answers"
