@@ -171,8 +171,9 @@ class Session:
         """
         if replaying is not None or self.replaying is not None:
             self.recorder = recorder
+        if replaying is not None:
+            self._warned.clear()
         self.replaying = replaying
-        self._warned.clear()
         self.tell()
 
     # -- one turn -----------------------------------------------------------------------------

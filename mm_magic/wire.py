@@ -45,31 +45,30 @@ class Came(NamedTuple):
 
 def wire_bundle(request: str, kept: KeptAnswer[T], key: str) -> Bundle:
     """The text of a request beside what came for it. `key` is hidden, should a server repeat it."""
-    rows = [
-        (_time(came.seconds), came.name, _without(key, came.data)) for came in came_events(kept)
-    ]
     sent = shortened(_without(key, request))
-    kind = kept.content_type.partition(";")[0].strip()
+    kind = _without(key, kept.content_type.partition(";")[0].strip())
     title = f"Came, with HTTP status {kept.status}{f' and {kind}' if kind else ''}:"
+    rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept, key)]
     return {"text/html": _html(sent, title, rows), "text/plain": _plain(sent, title, rows)}
 
 
-def came_events(kept: KeptAnswer[T]) -> list[Came]:
+def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
     """What came for one request: the events of a stream, or the one document that it was.
 
     Of many events of one sort in a row the first two and the last are there.
     """
-    body = b"".join(data for _, data in kept.beginning)
+    reads = kept.beginning if kept.left_out else [*kept.beginning, *kept.end]
+    body = b"".join(data for _, data in reads)
+    gap = Came(None, "…", f"{kept.left_out:,} bytes are not kept")
     if not body:
-        return []
+        return [gap] if kept.left_out else []
     if kept.status != 200 or body.lstrip().startswith(b"{"):
-        return [Came(kept.beginning[-1][0], "(no stream)", shortened(_indented(body)))]
+        text = _indented(body[:-1000] if kept.left_out else body)  # no half of a key at the gap
+        return [Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
+    events = _events(reads)
     if kept.left_out:
-        gap = Came(None, "…", f"{kept.left_out:,} bytes are not kept")
-        # The first event behind the gap may be half of one.
-        events = [*_events(kept.beginning)[:-1], gap, *_events(kept.end)[1:]]
-    else:
-        events = _events([*kept.beginning, *kept.end])
+        events = [*events[:-1], gap, *_events(kept.end)[1:]]  # those at the gap may be halves
+    events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
     runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
     return [
         came._replace(data=shortened(came.data))

@@ -124,6 +124,13 @@ CHANNELS = {
     ),
     "input and output": Channel("(In, list(Out), _ih, _oh)", "session"),
     "%notebook": Channel("%notebook exported.ipynb\nprint(open('exported.ipynb').read())", "cells"),
+    "%minimax record": Channel(
+        "%minimax record tape.jsonl\nmm.ask('Why?')\nopen('tape.jsonl').read()",
+        "Rayleigh",
+    ),
+    "%minimax request --events": Channel(
+        "mm.ask('Why?')\n%minimax request --events", "message_stop"
+    ),
     "connections": Channel("print(expanded(session.client(), 11))", "_h11_state"),
 }
 
@@ -241,7 +248,7 @@ def test_no_file_holds_the_key(kernel: Kernel, folder: Path) -> None:
     """No file that the kernel wrote holds it: history, log, exports, profile."""
     kernel.run("get_ipython().history_manager.writeout_cache()")
     files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert {"history.sqlite", "canary-log.py"} <= files.keys()
+    assert {"history.sqlite", "canary-log.py", "tape.jsonl"} <= files.keys()
     assert [name for name, data in files.items() if found_in(data.decode("latin-1"))] == []
 
 

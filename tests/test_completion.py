@@ -28,7 +28,7 @@ OPTIONS = [
 ]
 COMMANDS = [
     *("code", "forget", "history", "key", "live", "models", "offline", "panel"),
-    *("request", "reset", "restore", "show", "usage"),
+    *("record", "replay", "request", "reset", "restore", "show", "usage"),
 ]
 
 ASK = """import mm_magic as mm

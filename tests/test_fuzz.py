@@ -109,6 +109,7 @@ class Server:
     def __init__(self, status: int, content_type: str, data: bytes, size: int) -> None:
         self._headers = {"content-type": content_type, "retry-after": str(size)}
         self._status, self._data, self._size = status, data, size
+        self.is_stream = content_type == "text/event-stream" and not data.lstrip().startswith(b"{")
 
     def answer(self, _body: Mapping[str, object]) -> Exchange:
         return Exchange(self._status, self._headers, self._reads())
@@ -154,6 +155,8 @@ def check(server: Server, data: bytes) -> None:
     reply, error, shown = RUNNER.run(asked(session))
     turns = session.conversation("main").turns
     assert (error is None and reply.may_enter()) == bool(turns)
+    if error is None and server.is_stream:
+        assert b"stop" in data
     if rb"\ud" not in data:
         assert sorted(shown) == sorted(reply.thinking + reply.text)
     if error is not None:
@@ -179,7 +182,7 @@ def check_turn(turn: Turn) -> None:
             json.dumps(drawn, ensure_ascii=False).encode()
 
 
-def fuzzed(examples: int) -> Any:
+def fuzzed(examples: int) -> settings:
     """The settings of a run of so many examples: the same ones each time, however long."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(

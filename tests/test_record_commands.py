@@ -288,6 +288,21 @@ def test_order_is_told(page: Page) -> None:
     ) in cell.shown
 
 
+def test_order_on_the_page_is_told(page: Page) -> None:
+    """At the end it is told where cells stand in another order than they ran in."""
+    page.run("r", "%minimax record lesson.jsonl")
+    for name in ("b", "side", "a"):
+        page.run(name, LESSON[name])
+    page.cells = {name: page.cells[name] for name in ("a", "side", "b")}
+    page.save(trusted=False)
+
+    assert page.run("e", "%minimax record").stdout == (
+        "Recording ended: 3 answers more in lesson.jsonl.\n"
+        "Not from top to bottom: the cells of conversation main stand in another order on the "
+        "saved page than they ran in.\n"
+    )
+
+
 def test_key_is_not_in_the_recording(tmp_path: Path, server: Loopback) -> None:
     """Neither key nor address nor header of a request comes into the file."""
     environment = {"MINIMAX_BASE_URL": server.url, "MINIMAX_API_KEY": KEY}
@@ -351,7 +366,7 @@ def test_replayed_answer_can_be_stopped(page: Page) -> None:
     anew(page)
     page.run("r", "%minimax replay lesson.jsonl")
 
-    cell = page.run("a", LESSON["a"], when=lambda cell: "thought 1" in cell.shown)
+    cell = page.run("a", LESSON["a"], when=lambda cell: "thought 1" in str(cell.displays))
 
     assert cell.ename == "Stopped"
     assert page.run("s", "%%minimax -c side --no-stream\nGo on.").status == "ok"
@@ -420,7 +435,9 @@ def test_stopped_while_recording(page: Page) -> None:
     with Loopback([*streamed()[:5], stall]) as slow:
         page.load(slow.url)
         page.run("r", "%minimax record lesson.jsonl")
-        cell = page.run("a", LESSON["a"], when=lambda cell: "The sky scatters" in cell.shown)
+        cell = page.run(
+            "a", LESSON["a"], when=lambda cell: "The sky scatters" in str(cell.displays)
+        )
 
     assert "A stopped answer is not replayed: run the cell again" in cell.shown
     data = page.path.with_name("lesson.jsonl").read_bytes()

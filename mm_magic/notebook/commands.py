@@ -146,7 +146,7 @@ class Commands:
             raise
 
     def request(self, words: Sequence[str]) -> None:
-        """`%minimax request [N]`: the exact JSON that was sent last, or for turn N."""
+        """`%minimax request [N] [--events]`: the exact JSON that was sent last, or for turn N."""
         given = parse_request(words)
         if given.help:
             print(request_help())

@@ -32,6 +32,8 @@ def matcher(session: Session) -> Matcher:
         found = _after_command(session, words[0]) if len(words) == 1 else []
         if words[:1] == ["replay"]:
             found = _after_replay(previous, has_file=len(words) > 1)
+        if words[:1] == ["request"] and len(words) > 1:
+            found = ["--events"]
         found = found or _candidates(session, previous, [] if words else sorted(COMMANDS))
         return {
             "completions": [

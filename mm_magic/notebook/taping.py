@@ -1,6 +1,7 @@
 """`%minimax record` and `%minimax replay`: which file, and what is said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,11 @@ class Taping:
                 )
             session.recorder = None
             print(f"Recording ended: {_answers(before.count)} more in {plain(before.name)}.")
+            for name in self._out_of_order():
+                print(
+                    f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
+                    "another order on the saved page than they ran in."
+                )
             return
         if session.replaying is not None:
             raise UsageError(
@@ -88,6 +94,26 @@ class Taping:
         )
         self._session.replay(replaying, recorder)
         print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
+
+    def _out_of_order(self) -> list[str]:
+        """The conversations whose cells did not run in the order of the notebook's file."""
+        path = own_path(self._shell, running_cell(self._shell).id)
+        if path is None or not path.is_file():
+            return []
+        try:
+            cells = read_notebook(load_bytes(path, path.name), path.name).cells
+        except UsageError:  # nothing is known of the page then
+            return []
+        place = {cell.id: number for number, cell in enumerate(cells)}
+        return [
+            name
+            for name, conversation in self._session.conversations.items()
+            if not _is_sorted(
+                place[turn.key.cell_id]
+                for turn in conversation.visible
+                if turn.key and turn.key.cell_id in place
+            )
+        ]
 
     def _path(self, file: str | None) -> Path:
         """The file that is meant, whole: the kernel may change its folder."""
@@ -147,6 +173,10 @@ def _loaded(path: Path) -> "tuple[Recording, list[str]]":
             next_steps=("Save the notebook with its answers, or name a recording.",),
         )
     return recording, [f"Turn {n} is not replayed: {why}." for n, why in recording.damaged]
+
+
+def _is_sorted(numbers: Iterable[int]) -> bool:
+    return all(first <= second for first, second in pairwise(numbers))
 
 
 def _is_notebook(path: Path) -> bool:

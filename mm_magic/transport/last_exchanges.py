@@ -99,11 +99,13 @@ class LastExchanges(Generic[T]):
             return next(filter(is_meant, reversed(self._kept)), None)
 
     async def _keep(self, exchange: Exchange, kept: KeptAnswer[T]) -> Reads:
-        async with aclosing(exchange.chunks) as chunks:
-            async for seconds, data in chunks:
-                kept.add(seconds, data)
-                yield seconds, data
-                self._make_room()
+        try:
+            async with aclosing(exchange.chunks) as chunks:
+                async for seconds, data in chunks:
+                    kept.add(seconds, data)
+                    yield seconds, data
+        finally:
+            self._make_room()
 
     def _make_room(self) -> None:
         with self._lock:
