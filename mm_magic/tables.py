@@ -29,7 +29,8 @@ def table_bundle(
 def shortened(text: str, limit: int) -> str:
     """The beginning of a text on one line, in `limit` characters at most."""
     line = " ".join(text[: limit * 4].split())
-    return line if len(line) <= limit and len(text) <= limit * 4 else f"{line[: limit - 1].rstrip()}…"
+    is_whole = len(line) <= limit and len(text) <= limit * 4
+    return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -19,7 +19,11 @@ from mm_magic.reply import Reply, Status
 from mm_magic.transport.endpoint import Backend
 from mm_magic.turns import Turn, TurnKey
 
-SERVER: dict[str, Any] = {"model": "MiniMax-M2.7", "server": "https://api.minimax.io/anthropic", "system": ""}
+SERVER: dict[str, Any] = {
+    "model": "MiniMax-M2.7",
+    "server": "https://api.minimax.io/anthropic",
+    "system": "",
+}
 THOUGHT: dict[str, object] = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
 
 
