@@ -10,7 +10,7 @@ From Python: `import mm_magic as mm; reply = mm.ask("Why is the sky blue?"); pri
 
 from typing import TYPE_CHECKING
 
-from mm_magic.api import ask, ask_async
+from mm_magic.api import ask, ask_async, read_notebook
 from mm_magic.errors import (
     MiniMaxError,
     NetworkError,
@@ -19,7 +19,6 @@ from mm_magic.errors import (
     Stopped,
     UsageError,
 )
-from mm_magic.pasts import read_notebook
 from mm_magic.reply import Reply
 
 if TYPE_CHECKING:

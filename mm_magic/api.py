@@ -1,14 +1,18 @@
-"""`mm.ask` and `mm.ask_async`: a turn from Python, alone unless a conversation is named."""
+"""`mm.ask`, `mm.ask_async` and `mm.read_notebook`: what programs use."""
 
+import os
 from functools import cache
 from threading import Lock
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from mm_magic.driving import run_to_end
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request import Thinking
 from mm_magic.reply import Reply
 from mm_magic.session import Session
+
+if TYPE_CHECKING:
+    from mm_magic.conversation import Conversation
 
 _first_use = Lock()
 
@@ -76,3 +80,16 @@ async def ask_async(prompt: str, **options: Unpack[AskOptions]) -> Reply:
         return await current.ask(prompt, chosen, alone="conversation" not in options)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
+
+
+def read_notebook(path: str | os.PathLike[str]) -> dict[str, "Conversation"]:
+    """The conversations in a notebook file, by name, as the last kernel had them.
+
+        for turn in mm.read_notebook("lesson.ipynb")["main"].turns:
+            print(turn.number, turn.prompt, turn.reply.text)
+
+    It needs no Jupyter. Raises UsageError where the file can't be read.
+    """
+    from mm_magic.pasts import conversations  # only who reads files needs it
+
+    return conversations(path)

@@ -42,14 +42,8 @@ class Past:
         return [each.turn for each in self.found]
 
 
-def read_notebook(path: str | os.PathLike[str]) -> dict[str, Conversation]:
-    """The conversations in a notebook file, by name, as the last kernel had them.
-
-        for turn in mm.read_notebook("lesson.ipynb")["main"].turns:
-            print(turn.number, turn.prompt, turn.reply.text)
-
-    It needs no Jupyter. Raises UsageError where the file can't be read.
-    """
+def conversations(path: str | os.PathLike[str]) -> dict[str, Conversation]:
+    """The conversations in a notebook file, by name. Raises UsageError."""
     made = {name: conversation(name, found) for name, found in pasts(load(path)).items()}
     return {name: each for name, each in made.items() if each.turns}
 

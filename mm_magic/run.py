@@ -11,7 +11,6 @@ from mm_magic.cells import CellRun
 from mm_magic.chain import History
 from mm_magic.errors import MiniMaxError
 from mm_magic.heartbeat import heartbeat
-from mm_magic.protocol.accumulate import Accumulator, Growth
 from mm_magic.protocol.request import Request
 from mm_magic.reply import Origin, Reply, Status
 from mm_magic.settings import Options
@@ -20,6 +19,7 @@ from mm_magic.transport.reading import Batch
 from mm_magic.turns import Turn, TurnKey
 
 if TYPE_CHECKING:
+    from mm_magic.protocol.accumulate import Accumulator, Growth
     from mm_magic.session import Session
     from mm_magic.transport.client import Retrying, Script
 
@@ -85,7 +85,7 @@ class Step:
     """What one read brought: the growth, and the seconds since the request was sent."""
 
     seconds: float
-    growth: Growth
+    growth: "Growth"
 
 
 @dataclass(slots=True, eq=False)
@@ -103,7 +103,7 @@ class Run:
     is_awaited: bool = False
     notes: list[str] = field(default_factory=list)
     thinking_seconds: float | None = None
-    _accumulator: Accumulator = field(default_factory=Accumulator)
+    _accumulator: "Accumulator" = field(default_factory=lambda: _new_accumulator())
     _is_thinking: bool = False
     _committed: Turn | None = None
     _driver: tuple[asyncio.AbstractEventLoop, "asyncio.Task[object]"] | None = None
@@ -195,11 +195,17 @@ class Run:
         redact(error, endpoint)
         return error
 
-    def _time_thinking(self, seconds: float, growth: Growth) -> None:
+    def _time_thinking(self, seconds: float, growth: "Growth") -> None:
         """Thinking lasts from the request to the first text; unknown if both came in one read."""
         if self._is_thinking or (growth.thinking and not growth.text):
             self._is_thinking = not growth.text
             self.thinking_seconds = seconds
+
+
+def _new_accumulator() -> "Accumulator":
+    from mm_magic.protocol.accumulate import Accumulator  # at the first request, not at import
+
+    return Accumulator()
 
 
 def redact(error: MiniMaxError, endpoint: Endpoint | None) -> None:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from mm_magic.cells import CellEnd, CellRun, running
@@ -21,7 +21,6 @@ from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.meter import Meter
 from mm_magic.preparing import history_again, prepare
 from mm_magic.protocol.request import max_tokens_warning
-from mm_magic.recordings import Replaying, recording_notes, taped
 from mm_magic.reply import Reply
 from mm_magic.run import OFFLINE, Prepared, Run, redact
 from mm_magic.settings import (
@@ -35,16 +34,16 @@ from mm_magic.settings import (
     server_name,
 )
 from mm_magic.transport.endpoint import Endpoint
-from mm_magic.transport.last_exchanges import LastExchanges
-from mm_magic.transport.reading import silent
-from mm_magic.transport.recorder import Recorder
 from mm_magic.turns import Turn, TurnKey
 from mm_magic.turnstile import Turnstile
 from mm_magic.window import too_long_note
 
-if TYPE_CHECKING:  # httpx comes at the first request, not at import
+if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
+    from mm_magic.recordings import Replaying
     from mm_magic.transport.client import Client, Source
+    from mm_magic.transport.last_exchanges import LastExchanges
     from mm_magic.transport.offline import Offline
+    from mm_magic.transport.recorder import Recorder
 
 LIST_SECONDS = 10.0
 """For a list of models: nobody waits longer for it, nor for the error that it stands beside."""
@@ -69,7 +68,6 @@ class Session:
         self.not_resumed: dict[str, int] = {}  # conversations of the file: how often they changed
         self.last: Prepared | None = None
         self.last_turn: Turn | None = None
-        self.last_exchanges = LastExchanges[Prepared]()
         self.last_commit: float | None = None  # seconds since 1970, to compare with a file's time
         self.offered_models: list[str] = []  # as the server listed them, when it was asked
         self.meter = Meter()
@@ -136,6 +134,8 @@ class Session:
             async with asyncio.timeout(LIST_SECONDS):
                 return await self.client().models(endpoint)
         except TimeoutError:
+            from mm_magic.transport.reading import silent
+
             raise silent(f"it gave no list of models within {LIST_SECONDS:g} s") from None
         except MiniMaxError as error:
             redact(error, endpoint)
@@ -157,14 +157,25 @@ class Session:
             self._offline = Offline()
         return self._offline
 
+    @cached_property
+    def last_exchanges(self) -> "LastExchanges[Prepared]":
+        """The last answers as they came, for `%minimax request --events`."""
+        from mm_magic.transport.last_exchanges import LastExchanges
+
+        return LastExchanges()
+
     def source_for(self, prepared: Prepared) -> "Source":
         """Who answers a turn, and takes it down while this kernel records."""
         if prepared.script is not None:
             return prepared.script
         source = self.source(prepared.endpoint)
-        return source if self.recorder is None else taped(self.recorder, source, prepared)
+        if self.recorder is None:
+            return source
+        from mm_magic.recordings import taped
 
-    def replay(self, replaying: Replaying | None, recorder: Recorder | None = None) -> None:
+        return taped(self.recorder, source, prepared)
+
+    def replay(self, replaying: "Replaying | None", recorder: "Recorder | None" = None) -> None:
         """From now on a recording answers, or none; `recorder` takes down what is missing in it.
 
         What is told once is told again.
@@ -266,6 +277,8 @@ class Session:
         """What the reader of a turn that was recorded should know of that."""
         if self.recorder is None or prepared.script is not None:
             return ()
+        from mm_magic.recordings import recording_notes
+
         conversation = self.conversations.get(prepared.conversation or "")
         return recording_notes(self.recorder, prepared, conversation, is_stopped=is_stopped)
 
@@ -328,10 +341,6 @@ class Session:
         gone = self.conversation(name).forget(number) if name in self.conversations else []
         self.tell()
         return gone
-
-    def reset(self, name: str) -> list[Turn]:
-        """Drop all turns of a conversation; see `forget`."""
-        return self.forget(name)
 
     def bring_back(self, name: str, number: int) -> list[Turn]:
         """Send a hidden turn of a conversation again; see `Conversation.bring_back`."""

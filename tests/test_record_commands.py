@@ -115,14 +115,21 @@ def read_day(page: Page) -> str:
     return day
 
 
-def without_state(made: dict[str, Any]) -> Any:
-    """The outputs but for the conversation's state, which tells what the kernel knew by then."""
-    text = json.loads(json.dumps(made))
-    for cell in text.values():
-        for output in cell:
-            output.get("data", {}).get(TURN, {}).pop("state", None)
-            output.pop("execution_count", None)
-    return text
+def without_state(made: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """What was printed, and what was shown, by cell.
+
+    Left out is the conversation's state, which tells what the kernel knew by then.
+    """
+    cells = json.loads(json.dumps(made))
+    for output in (each for outputs in cells.values() for each in outputs):
+        output.get("data", {}).get(TURN, {}).pop("state", None)
+    return {
+        name: (
+            "".join(output.get("text", "") for output in outputs),
+            [output["data"] for output in outputs if "data" in output],
+        )
+        for name, outputs in cells.items()
+    }
 
 
 def test_run_all_twice_in_one_kernel(page: Page) -> None:

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scripted import Answer, Ending, ScriptedSession, Service
 from taking import PROMPT, new_client
-from wire import BEGIN, STOP, sse
+from wire import BEGIN, STOP, delta, sse
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.recordings import Replaying
 from mm_magic.reply import Origin, Reply
-from mm_magic.run import Run
+from mm_magic.run import Run, Step
 from mm_magic.saved import read_turn, turn_json
 from mm_magic.settings import Choice, Options
 from mm_magic.status import status_notes, status_parts
@@ -193,7 +193,7 @@ def test_replay_asks_and_gets_what_was_recorded(
     if have_ids:  # Run All once more in the same kernel
         again.session.replay(again.session.replaying)
         for name in list(again.session.conversations):
-            again.session.reset(name)
+            again.session.forget(name)
         assert [each[1:] for each in told(again, lesson)] == [each[1:] for each in before]
 
 
@@ -516,21 +516,23 @@ def test_no_wait_at_full_speed() -> None:
 
 def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
     """Also without a wait a replayed answer can be stopped before its end."""
-    kernel = recorded(tmp_path / "r", WHY)
+    recorded(tmp_path / "r", WHY)
     (exchange,) = read((tmp_path / "r").read_bytes(), "r").exchanges
-    pings = [(0.0, sse(BEGIN))] + [(1.0, b": ping\n\n")] * 10_000
-    slow = replace(exchange, reads=(*pings, *exchange.reads))
-    kernel.session.replay(Replaying(Replay([slow]), "r", math.inf))
+    words = [(0.1, sse(delta(0, "text_delta", "text", "word ")))] * 500
+    long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
+    kernel = replaying(tmp_path / "r")
+    kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
+    run = kernel.session.start(kernel.session.prepare("Why?", WHY.options))
 
-    async def stop() -> Run:
-        run = kernel.session.start(kernel.session.prepare("Why?", WHY.options))
-        task = asyncio.ensure_future(to_end(run))
-        asyncio.get_running_loop().call_later(0, task.cancel)
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        return run
+    async def stop_at_the_first_word() -> None:
+        async with aclosing(run.steps()) as steps:
+            async for step in steps:
+                if isinstance(step, Step) and step.growth.text and not run.reply().text[5:]:
+                    asyncio.get_running_loop().call_soon(run.cancel)
 
-    assert asyncio.run(stop()).reply("stopped").text == ""
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stop_at_the_first_word())
+    assert len(run.reply("stopped").text) < 100
 
 
 # From top to bottom

@@ -217,11 +217,11 @@ def test_conversation_in_use_is_not_forgotten() -> None:
         running = asyncio.create_task(session.ask("one", MAIN, alone=False))
         await arrives(server)
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
-            session.reset("main")
-        assert session.reset("side") == []
+            session.forget("main")
+        assert session.forget("side") == []
         go_on.set()
         await running
-        assert len(session.reset("main")) == 1
+        assert len(session.forget("main")) == 1
 
     with Loopback(held(go_on)) as server:
         asyncio.run(main(session_for(server)))

@@ -5,6 +5,7 @@ import getpass
 import re
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
@@ -18,7 +19,6 @@ from mm_magic.notebook import slips
 from mm_magic.notebook.arguments import COMMANDS, parse_request, request_help
 from mm_magic.notebook.drawing import show
 from mm_magic.notebook.remember import Remember
-from mm_magic.notebook.taping import Taping
 from mm_magic.notebook.traits import MiniMax
 from mm_magic.notebook.turn import json_text, request_text
 from mm_magic.plain import plain
@@ -34,6 +34,9 @@ from mm_magic.settings import (
 )
 from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.turns import Turn
+
+if TYPE_CHECKING:
+    from mm_magic.notebook.taping import Taping
 
 EXAMPLES = """\
 Try, each in a cell of its own:
@@ -59,7 +62,7 @@ class Commands:
         self._session = session
         self._settings = settings
         self._remember = Remember(shell, session)
-        homes = (self, self._remember, Taping(shell, session))
+        homes = (self, self._remember)
         self.by_name: Mapping[str, Callable[[Sequence[str]], None]] = {
             name: next(getattr(home, name) for home in homes if hasattr(home, name))
             for name in COMMANDS
@@ -112,6 +115,14 @@ class Commands:
         from mm_magic.notebook.panel import show_panel
 
         show_panel(self._shell, self._session, self._settings)
+
+    def record(self, words: Sequence[str]) -> None:
+        """`%minimax record FILE`: write each request and its answer into a file."""
+        self._taping().record(words)
+
+    def replay(self, words: Sequence[str]) -> None:
+        """`%minimax replay [FILE]`: a recording answers, or this notebook's own turns."""
+        self._taping().replay(words)
 
     def usage(self, _words: Sequence[str]) -> None:
         """`%minimax usage`: tokens and price so far."""
@@ -264,6 +275,11 @@ class Commands:
             raise
         self._session.offered_models = offered
         return offered
+
+    def _taping(self) -> "Taping":
+        from mm_magic.notebook.taping import Taping
+
+        return Taping(self._shell, self._session)
 
     def _list_demos(self) -> None:
         from mm_magic.transport.offline import DEMOS

@@ -13,7 +13,7 @@ from mm_magic.notebook.commands import Commands
 from mm_magic.notebook.drawing import leave_in_file
 from mm_magic.notebook.formatting import ReplyFormatter
 from mm_magic.notebook.magics import Magics
-from mm_magic.notebook.resuming import at_load
+from mm_magic.notebook.own_file import own_path
 from mm_magic.notebook.traits import MiniMax
 from mm_magic.session import Session
 from mm_magic.settings import anthropic_hint
@@ -102,8 +102,11 @@ def load(shell: InteractiveShell) -> None:
     extension = _loaded[shell] = Extension(shell, shared_session())
     extension.put_in()
     print(extension.greeting())
-    for line in at_load(shell, shared_session()):
-        print(line)
+    if own_path(shell, running_cell(shell).id) is not None:
+        from mm_magic.notebook.resuming import at_load  # only where there is a file to look into
+
+        for line in at_load(shell, shared_session()):
+            print(line)
 
 
 def unload(shell: InteractiveShell) -> None:

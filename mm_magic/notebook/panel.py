@@ -154,7 +154,7 @@ class Panel:
     def _reset(self) -> None:
         name = self._session.options.conversation
         try:
-            self._session.reset(name)
+            self._session.forget(name)
             self._message = f"Conversation {name} begins anew."
         except MiniMaxError as error:
             self._message = error.message

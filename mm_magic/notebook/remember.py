@@ -47,7 +47,7 @@ class Remember:
     def reset(self, words: Sequence[str]) -> None:
         """`%minimax reset [NAME]`: forget all turns of a conversation."""
         name = self._named(_at_most_one("reset", words)).name
-        self._say_forgotten(name, self._session.reset(name))
+        self._say_forgotten(name, self._session.forget(name))
 
     def forget(self, words: Sequence[str]) -> None:
         """`%minimax forget [N]`: forget a turn; without N the last one."""
