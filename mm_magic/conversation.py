@@ -56,14 +56,19 @@ class Conversation:
 
     @property
     def state(self) -> State:
-        """What a file must know beside the turns."""
+        """What a file must know beside the turns.
+
+        `last` is left out where the turns themselves tell it: else the first turn of an unchanged
+        conversation would be saved otherwise when its cell runs again.
+        """
+        is_told = bool(self.turns) and self.turns[-1].number == self.last_number
         return State(
             begins=self._begins,
             changes=self._changes,
             gone=missing((turn.number for turn in self.turns), self.last_number),
             hidden=ranges(turn.number for turn in self.turns if turn.is_hidden),
             also=self._also,
-            last=self.last_number,
+            last=0 if is_told and not self._changes else self.last_number,
         )
 
     def place(self, key: TurnKey | None, prompt: str | None = None) -> int | None:

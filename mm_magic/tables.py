@@ -12,7 +12,13 @@ _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
 def table_bundle(
     columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
 ) -> Bundle:
-    """Return rows of plain text under their columns, and sentences below."""
+    """Return rows of plain text under their columns, and sentences below.
+
+    A column in which all is empty is left out.
+    """
+    used = [place for place in range(len(columns)) if not rows or any(row[place] for row in rows)]
+    columns = [columns[place] for place in used]
+    rows = [[row[place] for place in used] for row in rows]
     head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in columns)
     body = "".join(
         "<tr>" + "".join(f'<td style="{_CELL}" dir="auto">{escaped(c)}</td>' for c in row) + "</tr>"

@@ -12,6 +12,8 @@ from loopback import Loopback
 from oracle import DEMO
 from scripted import Service
 
+from mm_magic.conversation import Conversation, State
+
 SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "1000"))
 """How many random days there are; `.ci/run` takes 10,000."""
 
@@ -57,3 +59,11 @@ def test_days_over_loopback() -> None:
     ):
         urls = {"A": a.url, "B": b.url, DEMO: ""}
         random_days(World(runner.get_loop(), service, urls, is_wired=True), SEQUENCES * 3 // 100)
+
+
+def test_number_is_not_used_again_behind_an_older_file() -> None:
+    """A conversation that is read again from a file that knows less keeps its last number."""
+    conversation = Conversation("main")
+    conversation.take_in([], State("life", changes=1, last=3))
+    conversation.take_in([], State("life", changes=1))
+    assert conversation.last_number == 3

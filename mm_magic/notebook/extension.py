@@ -84,7 +84,8 @@ class Extension:
 
     def _begin(self) -> None:
         cell = running_cell(self._shell)
-        label = f"[{self._shell.execution_count}]"
+        # Headless, cells are not always counted: nbval calls each of them [1].
+        label = "" if cell.audience == "nobody" else f"[{self._shell.execution_count}]"
         self._session.begin_cell(cell.id, label, cell.deleted)
 
     def _end_cell(self, result: ExecutionResult) -> None:
