@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mm_magic.advice import next_steps
 from mm_magic.cells import CellRun
@@ -80,8 +80,7 @@ class Prepared:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one read brought: the growth, and the seconds since the request was sent."""
 
     seconds: float
