@@ -111,9 +111,7 @@ class Session:
         made = set(map(id, cell.made))
         return CellEnd(
             undrawn=[turn for turn in cell.undrawn if turn in turns],
-            kept=[
-                t for t in turns if t.key and t.key.cell_id == cell.cell_id and id(t) not in made
-            ],
+            kept=[turn for turn in turns if turn.is_of(cell.cell_id) and id(turn) not in made],
         )
 
     # -- who answers --------------------------------------------------------------------------

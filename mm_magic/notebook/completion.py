@@ -1,6 +1,6 @@
 """Tab on a `%minimax` or `%%minimax` line: options, commands, models, words of an option."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from IPython.core.completer import (
@@ -94,11 +94,15 @@ def _after_replay(previous: str, *, has_file: bool) -> list[str]:
 
 
 def _recordings() -> list[str]:
-    """The files that may be recordings, by their name; one with spaces in quotes."""
-    names = sorted(str(path) for path in Path().glob("*.jsonl"))
-    return [f'"{name}"' if " " in name else name for name in names]
+    """The files that may be recordings, by their name."""
+    return _quoted(sorted(str(path) for path in Path().glob("*.jsonl")))
 
 
 def _names(session: Session) -> list[str]:
-    """The conversations; a name with spaces in the quotes that it needs."""
-    return [f'"{name}"' if " " in name else name for name in session.conversations]
+    """The conversations."""
+    return _quoted(session.conversations)
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    """The names as they are typed: one with spaces stands in quotes."""
+    return [f'"{name}"' if " " in name else name for name in names]

@@ -8,7 +8,7 @@ from mm_magic.conversation import Conversation
 from mm_magic.errors import UsageError
 from mm_magic.notebook.drawing import draw_again, show
 from mm_magic.ranges import in_words, ranges
-from mm_magic.run import OFFLINE
+from mm_magic.run import OFFLINE, Prepared
 from mm_magic.session import Session
 from mm_magic.turns import Turn
 
@@ -29,8 +29,9 @@ class Remember:
         from mm_magic.tables import table_bundle
 
         conversation = self._named(_at_most_one("history", words))
-        rows = history_rows(self._session, conversation)
-        notes = [self._summary(conversation)]
+        next_one = next_turn(self._session, conversation)
+        rows = history_rows(conversation, next_one)
+        notes = [_summary(conversation, next_one)]
         others = [name for name in self._session.conversations if name != conversation.name]
         if others:
             notes.append(f"Other conversations: {', '.join(others)}")
@@ -100,12 +101,6 @@ class Remember:
             raise UsageError(f"there is no conversation {name!r}; there are: {known}")
         return found or Conversation(wanted)
 
-    def _summary(self, conversation: Conversation) -> str:
-        options = self._session.options.overridden(conversation=conversation.name)
-        history = self._session.prepare("?", options, is_cell=False).history
-        turns = "1 turn" if history.sent == 1 else f"{history.sent} turns"
-        return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
-
     def _say_forgotten(self, name: str, gone: Sequence[Turn]) -> None:
         if not gone:
             raise UsageError(f"conversation {name} has no turns")
@@ -125,10 +120,14 @@ class Remember:
         show(self._shell, {**line_bundle(sentence), TURN_MIME: record})
 
 
-def history_rows(session: Session, conversation: Conversation) -> list[list[str]]:
-    """The turns of a conversation as rows of COLUMNS."""
+def next_turn(session: Session, conversation: Conversation) -> Prepared:
+    """What a new cell of a conversation would send."""
     options = session.options.overridden(conversation=conversation.name)
-    next_one = session.prepare("?", options, is_cell=False)
+    return session.prepare("?", options, is_cell=False)
+
+
+def history_rows(conversation: Conversation, next_one: Prepared) -> list[list[str]]:
+    """The turns of a conversation as rows of COLUMNS; `next_one` is what a new cell would send."""
     to_demo = next_one.server == OFFLINE
     others = conversation.made_with_others()
     left_out = next_one.history.too_long
@@ -136,6 +135,12 @@ def history_rows(session: Session, conversation: Conversation) -> list[list[str]
         _row(turn, _state(turn, others, to_demo=to_demo, is_left_out=is_left_out))
         for turn, is_left_out in _with_room(conversation, left_out, to_demo=to_demo)
     ]
+
+
+def _summary(conversation: Conversation, next_one: Prepared) -> str:
+    sent = next_one.history.sent
+    turns = "1 turn" if sent == 1 else f"{sent} turns"
+    return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
 
 
 def _with_room(

@@ -230,7 +230,7 @@ def _tables(
     session: Session, names: Sequence[str], notebook: Notebook, lines: Sequence[str]
 ) -> "list[Bundle]":
     """A table for each conversation, then the lines."""
-    from mm_magic.notebook.remember import COLUMNS, history_rows
+    from mm_magic.notebook.remember import COLUMNS, history_rows, next_turn
     from mm_magic.rendering import status_bundle
     from mm_magic.tables import table_bundle
     from mm_magic.visible import not_on_page
@@ -238,12 +238,13 @@ def _tables(
     unseen = {_content(each.turn): not_on_page(each) for each in notebook.found}
     tables = []
     for name in names:
-        turns = session.conversations[name].turns
-        rows = history_rows(session, session.conversations[name])
-        for row, turn in zip(rows, turns, strict=True):
+        here = session.conversations[name]
+        next_one = next_turn(session, here)
+        rows = history_rows(here, next_one)
+        for row, turn in zip(rows, here.turns, strict=True):
             if parts := unseen.get(_content(turn)):
                 row[-1] += f"; not visible on its page: {', '.join(parts)}"
-        note = f"Conversation {name}: a new cell sends {_turns(_sent(session, name))}."
+        note = f"Conversation {name}: a new cell sends {_turns(next_one.history.sent)}."
         tables.append(table_bundle(COLUMNS, rows, [note]))
     return [*tables, status_bundle([], lines, None)]
 
