@@ -131,7 +131,7 @@ CHANNELS = {
     "%minimax request --events": Channel(
         "mm.ask('Why?')\n%minimax request --events", "message_stop"
     ),
-    "connections": Channel("print(expanded(session.client(), 11))", "_h11_state"),
+    "connections": Channel("print(expanded(session.client(), 12))", "_h11_state"),
 }
 
 REPORT = "print(crash_report(sys.last_value))"

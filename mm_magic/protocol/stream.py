@@ -24,7 +24,6 @@ class EventReader:
     def __init__(self) -> None:
         self._decoder = EventStreamDecoder()
         self._shape: DeltaShape | None = None
-        self._ready: DeltaShape | None = None  # the same, where the next byte begins an event
         self._tries = _TRIES
 
     def feed(self, data: bytes) -> list[Event]:
@@ -32,25 +31,33 @@ class EventReader:
 
         Raises ProtocolError if one event grows over the decoder's bound.
         """
-        if self._ready is not None and (delta := self._ready.read(data)) is not None:
+        if self._shape is None:
+            return self._read_in_full(data)
+        events: list[Event] = []
+        if not self._decoder.is_between_events:
+            end = self._shape.end_of_first(data)
+            events = parse_events(self._decoder.feed(data[:end]))
+            data = data[end:]
+        end = self._shape.end_of_last(data)
+        if self._decoder.is_between_events and (delta := self._shape.read(data[:end])) is not None:
             self._tries = _TRIES
-            return [delta]
-        events = parse_events(self._decoder.feed(data))
-        self._ready = None
-        if self._decoder.is_between_events:
-            if events and self._tries:
-                self._learn(data, events[-1])
-            self._ready = self._shape
-        return events
+            events.append(delta)
+            return events + parse_events(self._decoder.feed(data[end:]))
+        return events + self._read_in_full(data)
 
     def close(self) -> list[Event]:
         """The stream has ended: return the event that only lacked its blank line, if any."""
         return parse_events(self._decoder.close())
 
-    def _learn(self, data: bytes, last: Event) -> None:
-        """Take the shape of the delta that a read ended with."""
-        if not isinstance(last, TextDelta | ThinkingDelta):
-            return
+    def _read_in_full(self, data: bytes) -> list[Event]:
+        events = parse_events(self._decoder.feed(data))
+        if events and self._tries and isinstance(last := events[-1], TextDelta | ThinkingDelta):
+            is_whole = self._decoder.is_between_events
+            self._learn(data if is_whole else data[: data.rfind(b"\n\n") + 2], last)
+        return events
+
+    def _learn(self, data: bytes, last: TextDelta | ThinkingDelta) -> None:
+        """Take the shape of the delta that `data` ends with."""
         blank_line = data.rfind(b"\n\n", 0, -2)
         event = data if blank_line < 0 else data[blank_line + 2 :]
         if self._shape is None or self._shape.read(event) is None:
@@ -72,6 +79,16 @@ class DeltaShape:
     behind: bytes
     between: str
     inside: slice
+
+    def end_of_first(self, data: bytes) -> int:
+        """Where the first event of this shape ends; all of `data` if none does."""
+        at = data.find(self.behind)
+        return len(data) if at < 0 else at + len(self.behind)
+
+    def end_of_last(self, data: bytes) -> int:
+        """Where the last event of this shape ends; all of `data` if none does."""
+        at = data.rfind(self.behind)
+        return len(data) if at < 0 else at + len(self.behind)
 
     def read(self, data: bytes) -> TextDelta | ThinkingDelta | None:
         """What `data` holds if it is one or more whole events of this shape, joined; else None.

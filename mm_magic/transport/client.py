@@ -30,6 +30,7 @@ from mm_magic.protocol.request import Request
 from mm_magic.transport.answer import AnswerReader
 from mm_magic.transport.endpoint import Endpoint, is_loopback
 from mm_magic.transport.exchange import Exchange, Reads
+from mm_magic.transport.gathering import gathered
 from mm_magic.transport.reading import Batch, Clocks, drain, silent, whole_body
 from mm_magic.transport.recorder import Taped
 
@@ -183,9 +184,11 @@ class Client:
         """The reads of a body, and httpx's errors in our words."""
         silence = self._clocks.silence
         is_compressed = "content-encoding" in response.headers
+        pieces = _decompressed(response, silence) if is_compressed else _raw(response)
         try:
-            async for data in _decompressed(response, silence) if is_compressed else _raw(response):
-                yield time.monotonic() - sent, data
+            async with aclosing(gathered(pieces)) as reads:
+                async for data in reads:
+                    yield time.monotonic() - sent, data
         except (TimeoutError, httpx.ReadTimeout):
             raise silent(f"no byte came for {silence:g} s") from None
         except httpx.DecodingError:
