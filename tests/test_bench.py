@@ -1,12 +1,23 @@
 """The benchmark compares like with like. What it measures is not checked here: that takes quiet."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from bench import browser, kernel
 from bench.peers import Bare, Floor, Ours, model, server
+from bench.server import prose
 from bench.table import Row, markdown
 
-SHAPES = [{"deltas": 50}, {"deltas": 50, "chunk": 16}, {"deltas": 5, "rate": 500}, {"size": 1000}]
+from mm_magic.formulas import find_formulas
+
+SHAPES = [
+    {"deltas": 50},
+    {"deltas": 50, "chunk": 16},
+    {"deltas": 5, "rate": 500},
+    {"size": 1000},
+    {"deltas": 200, "formula": 250},
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -45,6 +56,34 @@ def test_the_time_to_the_first_delta_leaves_the_server_out() -> None:
     name = model(deltas=2)
     with server() as url:
         assert all(nanoseconds > 0 for nanoseconds in asyncio.run(main(url)))
+
+
+def test_an_answer_has_its_formulas() -> None:
+    """Text of 20,000 characters with a formula in every 250 has that length and 80 formulas."""
+    text = prose(20_000, 250)
+    places = [start // 250 for start, _ in find_formulas(text)]
+    assert (len(text), places) == (20_000, list(range(80)))
+
+
+def test_a_kernel_shows_when_its_first_text_was_sent(tmp_path: Path) -> None:
+    """A cell of ours and one of the floor both show the server's times, before they come here."""
+    with server() as url:
+        found = kernel.measure(url, tmp_path, rounds=1)
+    assert {name: [value > 0 for value in values] for name, values in found.items()} == {
+        "ours": [True],
+        "floor": [True],
+    }
+
+
+def test_rows_of_a_page_need_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where Chromium is not installed there are no rows of JupyterLab, and one line says so."""
+    monkeypatch.setattr("browser.lab.CHROMIUM", tmp_path / "chromium")
+    assert browser.rows(is_short=True) == []
+    assert capsys.readouterr().err.splitlines() == [
+        f"The rows of JupyterLab are left out: there is no {tmp_path / 'chromium'}."
+    ]
 
 
 def test_a_row_is_met_up_to_its_goal() -> None:

@@ -3,18 +3,20 @@
 import argparse
 import sys
 
-from bench import page, startup, wire
+from bench import browser, kernel, page, startup, wire
 from bench.table import markdown, where_and_when
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="fewer rounds: under a minute")
+    parser.add_argument("--short", action="store_true", help="fewer rounds: about a minute")
     is_short: bool = parser.parse_args().short
     rows = [
         *startup.rows(is_short=is_short),
         *wire.rows(is_short=is_short),
         *page.rows(is_short=is_short),
+        *kernel.rows(is_short=is_short),
+        *browser.rows(is_short=is_short),
     ]
     print(f"Measured {where_and_when()}.\n\n{markdown(rows)}")
     return 0 if all(row.is_met for row in rows) else 1

@@ -2,7 +2,8 @@
 
 The model's name says what it answers: `deltas-20000-chunk-16` is 20,000 text deltas of four
 characters, 16 in an HTTP chunk, in one burst; `rate-500` gives each a chunk of its own, at that
-pace; `size-1000` is one more delta of so many bytes. The first text of an answer is
+pace; `size-1000` is one more delta of so many bytes; `formula-250` makes the text paragraphs with
+a formula in every 250 characters, instead of a list. The first text of an answer is
 `RECEIVED SENT `, in nanoseconds of the monotonic clock, which the processes of a machine share:
 so a client can leave the server's own time out.
 """
@@ -18,6 +19,9 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 END = b"0\r\n\r\n"
 STAMP = b"@" * 42  # as long as the two times, since a chunk begins with its length
 WORDS = ("The ", "sky ", "is  ", "blue", ".\n\n-", " the", " air", "'s  ", "most", "ly N")
+LETTERS = 4  # of each delta but the first
+FORMULA = "$x_{{{}}}^2 + \\frac{{a}}{{b}}$"
+CODE = "```python\nfor k in range(10):\n    print(k)\n```\n\n"
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _MODEL = re.compile(rb'"model": ?"([^"]*)"')
 
@@ -56,14 +60,39 @@ def options(model: str) -> dict[str, int]:
     """`deltas-5-chunk-2` as numbers by name; 0 where it says nothing."""
     parts = model.split("-")
     given = {name: int(value) for name, value in zip(parts[::2], parts[1::2], strict=True)}
-    return {"deltas": 1, "chunk": 1, "rate": 0, "size": 0, **given}
+    return {"deltas": 1, "chunk": 1, "rate": 0, "size": 0, "formula": 0, **given}
+
+
+def prose(length: int, every: int) -> str:
+    """Markdown of so many characters, in parts of `every` (200 at least) with a formula in each.
+
+    A paragraph has two parts, with bold words and a piece of code; one of 40 begins with a block
+    of code.
+    """
+    parts = []
+    for number in range(-(-length // every)):
+        code = CODE if number % 40 == 20 else ""
+        begin = f"{code}Part {number} tells of a **bold** idea and of `code`,"
+        end = f", so {FORMULA.format(number)} holds." + ("\n\n" if number % 2 else " ")
+        words = " and words to fill the line" * every
+        parts.append(begin + words[: every - len(begin) - len(end)] + end)
+    return "".join(parts)[:length]
+
+
+def texts(given: dict[str, int]) -> list[str]:
+    """The text of each delta after the first."""
+    count = given["deltas"] - 1
+    if given["formula"]:
+        text = prose(LETTERS * count, given["formula"])
+        return [text[at : at + LETTERS] for at in range(0, len(text), LETTERS)]
+    return [WORDS[i % len(WORDS)] for i in range(1, count + 1)]
 
 
 @cache
 def burst(model: str) -> bytes:
     """A whole answer, made once; STAMP stands where the times belong."""
     given = options(model)
-    deltas = [delta(WORDS[i % len(WORDS)]) for i in range(1, given["deltas"])]
+    deltas = [delta(text) for text in texts(given)]
     if given["size"]:
         deltas.append(delta("x" * given["size"]))
     each = given["chunk"]
@@ -80,10 +109,10 @@ async def answer(model: str, received: int, writer: asyncio.StreamWriter) -> Non
         return
     writer.write(HEAD + chunk(beginning() + delta(stamp.decode())))
     begin = time.monotonic()
-    for i in range(1, given["deltas"]):
+    for i, text in enumerate(texts(given), start=1):
         if (ahead := begin + i / given["rate"] - time.monotonic()) > 0:
             await asyncio.sleep(ahead)
-        writer.write(chunk(delta(WORDS[i % len(WORDS)])))
+        writer.write(chunk(delta(text)))
     writer.write(chunk(ending(given["deltas"])) + END)
 
 
