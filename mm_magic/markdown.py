@@ -7,7 +7,7 @@ check, and an nh3 allowlist over all that comes out. Nothing here knows of a not
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from html import escape
 from itertools import pairwise
@@ -20,11 +20,10 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
-from pygments import highlight
-from pygments.formatters.html import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
-from pygments.token import STANDARD_TYPES
+from pygments.token import Comment, Error, Keyword, Number, Operator, Punctuation, String
+from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
 from mm_magic.formulas import find_formulas
@@ -52,7 +51,17 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
 _HEADINGS = {"h1": "h4", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
 _CODE_OPEN = '<div class="highlight" dir="ltr" style="margin:0 0 1em 1em">'
-_FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
+# JupyterLab and nbconvert colour these families, each in one colour, and no names. A span around
+# every token, as Pygments writes them, would triple the size of code.
+_COLOURS = {
+    Comment: "c",
+    Error: "err",
+    Keyword: "k",
+    Number: "m",
+    Operator: "o",
+    Punctuation: "p",
+    String: "s",
+}
 
 # MathJax 3 (JupyterLab) and MathJax 2 (nbconvert) go by different class names.
 IGNORE = "mathjax_ignore tex2jax_ignore"
@@ -71,7 +80,7 @@ _CLEANER = nh3.Cleaner(
     set_tag_attribute_values={"a": {"target": "_blank"}},
     filter_style_properties={"text-align", "margin"},
     allowed_classes={
-        "span": {name for name in STANDARD_TYPES.values() if name} | set(_PROCESS.split()),
+        "span": {*_COLOURS.values(), *_PROCESS.split()},
         "div": {"highlight"},
         "h4": {"jp-toc-ignore"},
         "h5": {"jp-toc-ignore"},
@@ -240,8 +249,28 @@ def _code_html(
     if lexer is None or len(token.content) > MAX_HIGHLIGHT:
         code = escape(token.content)
     else:
-        code = highlight(token.content, lexer, _FORMATTER)
+        code = _coloured(lexer.get_tokens(token.content))
     return f"{_CODE_OPEN}<pre><code>{code}</code></pre></div>\n"
+
+
+def _coloured(tokens: Iterable[tuple[TokenType, str]]) -> str:
+    """Code with a span around each run of what has one colour; white space joins any run."""
+    runs: list[tuple[str, list[str]]] = [("", [])]
+    for kind, text in tokens:
+        name = runs[-1][0] if text.isspace() else _colour(kind)
+        if name != runs[-1][0]:
+            runs.append((name, []))
+        runs[-1][1].append(escape(text, quote=False))
+    return "".join(
+        f'<span class="{name}">{"".join(parts)}</span>' if name else "".join(parts)
+        for name, parts in runs
+    )
+
+
+@cache
+def _colour(kind: TokenType) -> str:
+    """The class of a kind of token, "" if a notebook does not colour it."""
+    return next((name for family, name in _COLOURS.items() if kind in family), "")
 
 
 @lru_cache(maxsize=100)

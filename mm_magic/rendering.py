@@ -22,7 +22,7 @@ from mm_magic.turns import TURN_MIME as TURN_MIME
 Bundle = dict[str, object]
 """MIME type to data, as a kernel publishes it."""
 
-PAGE = 16_000
+PAGE = 8_000
 """Characters after which an answer goes on in a new display, at the next finished block."""
 
 _DIM = "opacity:.75"

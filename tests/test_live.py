@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from mm_magic.notebook.live import Final, Live
+from mm_magic.notebook.live import BYTES_PER_CHARACTER, BYTES_PER_SECOND, Final, Live
 from mm_magic.notebook.terminal import Terminal
 from mm_magic.rendering import (
     Bundle,
@@ -117,7 +117,8 @@ def test_bytes_are_linear_and_messages_bounded(speed: float, kind: str) -> None:
         live.finish(STATUS)
         totals.append(sum(size for _, size in page.sent) / tokens)
     assert totals[1] <= 260
-    assert totals[1] <= max(100, totals[0] * 1.5)
+    budget = 4 * BYTES_PER_CHARACTER + BYTES_PER_SECOND / speed
+    assert totals[1] <= max(budget, totals[0] * 1.1)
 
 
 def check_rate(page: Page) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 import unicodedata
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -42,7 +43,7 @@ STYLES = {
     "margin:0 0 1em 1em",
 }
 CLASSES = re.compile(
-    r"mm-answer|highlight|jp-toc-ignore|(mathjax|tex2jax)_(process|ignore)|[a-z][a-z0-9]?|w|err|esc"
+    r"mm-answer|highlight|jp-toc-ignore|(mathjax|tex2jax)_(process|ignore)|[ckmops]|err"
 )
 
 
@@ -194,8 +195,17 @@ def test_benign_markdown_keeps_its_meaning(text: str) -> None:
 
 
 def test_code_is_coloured_by_classes() -> None:
-    """A known language gets Pygments classes; an unknown or odd one is plain, escaped code."""
-    assert '<span class="k">def</span>' in to_html("```python\ndef f(): pass\n```")
+    """A known language gets the classes that notebooks colour; another is plain, escaped code."""
+    code = "def f(x):\n    return [not x, 'a<b', 0x1f]  # so\n"
+    html = to_html(f"```python\n{code}```")
+    spans = re.findall(r'<span class="([a-z]+)">([^<]*)</span>', html)
+    assert [(name, text.strip()) for name, text in spans] == [
+        *(("k", "def"), ("p", "("), ("p", "):"), ("k", "return"), ("p", "["), ("o", "not")),
+        *(("p", ","), ("s", "'a&lt;b'"), ("p", ","), ("m", "0x1f"), ("p", "]"), ("c", "# so")),
+    ]
+    inside = html.partition("<pre><code>")[2].partition("</code>")[0]
+    assert unescape(re.sub("<[^>]*>", "", inside)) == code
+    assert '<span class="err">' in to_html("```python\n$\n```")
     for info in ("nosuch", 'x" onload="y', "python{}", "../../etc"):
         html = to_html(f"```{info}\n<b> def\n```")
         assert "<pre><code>&lt;b&gt; def\n</code></pre></div>" in html
