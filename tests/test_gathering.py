@@ -77,9 +77,9 @@ def at_a_pace(rate: float, seconds: float, size: int = 4) -> list[tuple[float, l
 
 
 def test_what_comes_together_is_one_read() -> None:
-    """The pieces of a packet are joined, and those of the next one are not."""
-    found = run(reads_of(Socket([(0, [b"a", b"b"]), (1, [b"c"]), (2, [b"d", b"e", b"f"])])))
-    assert found == [(0, b"ab"), (1, b"c"), (2, b"def")]
+    """The pieces of a packet are joined, those of the next one are not; the first comes alone."""
+    found = run(reads_of(Socket([(0, [b"a", b"b", b"c"]), (1, [b"d"]), (2, [b"e", b"f"])])))
+    assert found == [(0, b"a"), (0, b"bc"), (1, b"d"), (2, b"ef")]
 
 
 def test_a_body_without_pieces_has_no_read() -> None:
@@ -130,16 +130,17 @@ def test_what_came_before_an_error_is_handed_on() -> None:
     async def breaking() -> AsyncGenerator[bytes, None]:
         yield b"a"
         yield b"b"
+        yield b"c"
         raise ConnectionResetError("gone")
 
     async def main() -> list[bytes]:
         async with aclosing(gathered(breaking())) as reads:
-            found = [await anext(reads)]
+            found = [await anext(reads), await anext(reads)]
             with pytest.raises(ConnectionResetError, match="gone"):
                 await anext(reads)
         return found
 
-    assert run(main()) == [b"ab"]
+    assert run(main()) == [b"a", b"bc"]
 
 
 def test_an_end_between_two_looks_loses_nothing() -> None:
@@ -164,6 +165,7 @@ def test_who_stops_leaves_nothing_behind(way: str) -> None:
     async def broken_after(socket: Socket) -> AsyncGenerator[bytes, None]:
         async with aclosing(socket.pieces()) as pieces:
             yield await anext(pieces)
+            yield await anext(pieces)
             raise ConnectionResetError("gone")
 
     async def main() -> bool:
@@ -171,10 +173,10 @@ def test_who_stops_leaves_nothing_behind(way: str) -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, what: told.append(what))
         begin = loop.time()
-        socket = Socket([(0, [b"a"]), (1000, [b"b"])])
+        socket = Socket([(0, [b"a", b"b"]), (1000, [b"c"])])
         pieces = broken_after(socket) if "error" in way else socket.pieces()
         reads = gathered(pieces)
-        assert await anext(reads) == b"a"
+        assert [await anext(reads), await anext(reads)] == [b"a", b"b"]
         if way == "cancel":
             waiting = asyncio.ensure_future(anext(reads))
             await asyncio.sleep(1)

@@ -7,7 +7,7 @@ costs more than to read.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 
 FAST = 0.01
 """Seconds between two reads under which a stream is faster than a reader can see."""
@@ -22,11 +22,17 @@ TRICKLE = 4096
 async def gathered(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     """Yield all that has come since the last time, joined; at the end raise what `pieces` raised.
 
-    Nothing waits longer than two rests, and in the first 0.2 s nothing waits.
+    The first piece comes by itself, on the shortest way. Nothing waits longer than two rests, and
+    in the first 0.2 s nothing waits.
     """
+    rest = aiter(pieces)
+    try:
+        yield await anext(rest)
+    except StopAsyncIteration:
+        return
     arrived: list[bytes] = []
     came = asyncio.Event()
-    task = asyncio.create_task(_gather(pieces, arrived, came))
+    task = asyncio.create_task(_gather(rest, arrived, came))
     try:
         while arrived or not task.done():
             await came.wait()
@@ -41,7 +47,7 @@ async def gathered(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _gather(pieces: AsyncIterable[bytes], arrived: list[bytes], came: asyncio.Event) -> None:
+async def _gather(pieces: AsyncIterator[bytes], arrived: list[bytes], came: asyncio.Event) -> None:
     """Put the pieces into `arrived`, and tell with `came` that there is something, or the end."""
     time = asyncio.get_running_loop().time
     began = looked = time()
