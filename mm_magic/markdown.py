@@ -22,7 +22,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment, Error, Keyword, Number, Operator, Punctuation, String
+from pygments.token import Comment, Error, Keyword, Number, Operator, String
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
@@ -51,15 +51,14 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
 _HEADINGS = {"h1": "h4", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
 _CODE_OPEN = '<div class="highlight" dir="ltr" style="margin:0 0 1em 1em">'
-# JupyterLab and nbconvert colour these families, each in one colour, and no names. A span around
-# every token, as Pygments writes them, would triple the size of code.
+# What JupyterLab's editor colours, each family in one colour; neither names nor punctuation. A
+# span around every token, as Pygments writes them, would make code many times its size.
 _COLOURS = {
     Comment: "c",
     Error: "err",
     Keyword: "k",
     Number: "m",
     Operator: "o",
-    Punctuation: "p",
     String: "s",
 }
 

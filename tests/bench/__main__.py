@@ -9,7 +9,7 @@ from bench.table import markdown, where_and_when
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="fewer rounds: about a minute")
+    parser.add_argument("--short", action="store_true", help="fewer rounds: a minute and a half")
     is_short: bool = parser.parse_args().short
     rows = [
         *startup.rows(is_short=is_short),
