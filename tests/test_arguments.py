@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from mm_magic.errors import UsageError
 from mm_magic.notebook.arguments import (
-    OPTIONS,
     Arguments,
     check_no_words,
     help_text,
+    options,
     parse,
 )
 from mm_magic.notebook.slips import check_one_cell
@@ -178,5 +178,5 @@ def test_magic_inside_a_line_is_text(body: str) -> None:
 
 def test_help_has_every_option() -> None:
     """The help lists each option with a line of its own."""
-    for option in OPTIONS:
+    for option in options():
         assert option in help_text()

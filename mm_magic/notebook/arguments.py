@@ -6,6 +6,7 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn, get_args
 
 from mm_magic.errors import UsageError
@@ -83,7 +84,8 @@ COMMANDS = (
 """The words that `%minimax` knows; `commands` has a method for each."""
 
 
-def _build_parser() -> _Parser:
+@cache
+def _parser() -> _Parser:
     parser = _Parser(prog="%%minimax", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
     add = parser.add_argument
     add("-m", "--model", metavar="NAME", help="the model to ask")
@@ -109,7 +111,8 @@ def _build_parser() -> _Parser:
     return parser
 
 
-def _build_replay_parser() -> _Parser:
+@cache
+def _replay_parser() -> _Parser:
     parser = _Parser(
         prog="%minimax replay", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
     )
@@ -124,7 +127,8 @@ def _build_replay_parser() -> _Parser:
     return parser
 
 
-def _build_request_parser() -> _Parser:
+@cache
+def _request_parser() -> _Parser:
     parser = _Parser(
         prog="%minimax request", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
     )
@@ -147,17 +151,17 @@ def words_of(line: str) -> Sequence[str]:
 
 def parse_replay(words: Sequence[str]) -> ReplayArguments:
     """Read what stands behind `%minimax replay`. Raises UsageError."""
-    return ReplayArguments(**vars(_REPLAY_PARSER.parse_intermixed_args(list(words))))
+    return ReplayArguments(**vars(_replay_parser().parse_intermixed_args(list(words))))
 
 
 def parse_request(words: Sequence[str]) -> RequestArguments:
     """Read what stands behind `%minimax request`. Raises UsageError."""
-    return RequestArguments(**vars(_REQUEST_PARSER.parse_intermixed_args(list(words))))
+    return RequestArguments(**vars(_request_parser().parse_intermixed_args(list(words))))
 
 
 def parse(line: str) -> Arguments:
     """Read a magic line. Raises UsageError with the right line where it can be guessed."""
-    given = _PARSER.parse_intermixed_args(list(words_of(line)))
+    given = _parser().parse_intermixed_args(list(words_of(line)))
     arguments = Arguments(**{**vars(given), "words": tuple(given.words)})
     if arguments.to is not None and not _is_name(arguments.to):
         raise UsageError(f"-o needs a variable's name, got {arguments.to!r}")
@@ -172,12 +176,12 @@ def check_no_words(arguments: Arguments, line: str) -> None:
 
 def replay_help() -> str:
     """What `%minimax replay -h` shows."""
-    return f"%minimax replay [FILE] [options]\n{_table(_rows(_REPLAY_PARSER))}"
+    return f"%minimax replay [FILE] [options]\n{_table(_rows(_replay_parser()))}"
 
 
 def request_help() -> str:
     """What `%minimax request -h` shows."""
-    return f"%minimax request [N] [options]\n{_table(_rows(_REQUEST_PARSER))}"
+    return f"%minimax request [N] [options]\n{_table(_rows(_request_parser()))}"
 
 
 def help_text() -> str:
@@ -190,9 +194,23 @@ def _table(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(f"  {names:<{width}}  {text}" for names, text in rows)
 
 
+def options() -> list[str]:
+    """All long options of `%%minimax`, for completion."""
+    return _long(_parser())
+
+
+def replay_options() -> list[str]:
+    """The same for `%minimax replay`."""
+    return _long(_replay_parser())
+
+
+def _long(parser: argparse.ArgumentParser) -> list[str]:
+    return [name for each in parser._actions for name in each.option_strings if len(name) > 2]
+
+
 def option_rows() -> list[tuple[str, str]]:
     """Names and meaning of each option, for the help and the README's table."""
-    return _rows(_PARSER)
+    return _rows(_parser())
 
 
 def _rows(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
@@ -249,17 +267,3 @@ def _with_hyphens(token: str) -> str:
         return token
     name, equals, value = token.partition("=")
     return name.replace("_", "-") + equals + value
-
-
-_PARSER = _build_parser()
-_REPLAY_PARSER = _build_replay_parser()
-_REQUEST_PARSER = _build_request_parser()
-
-OPTIONS: tuple[str, ...] = tuple(
-    text for action in _PARSER._actions for text in action.option_strings
-)
-"""All options, for completion."""
-REPLAY_OPTIONS: tuple[str, ...] = tuple(
-    text for action in _REPLAY_PARSER._actions for text in action.option_strings
-)
-"""The same for `%minimax replay`."""

@@ -12,7 +12,7 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.catalog import MODELS
-from mm_magic.notebook.arguments import COMMANDS, OPTIONS, REPLAY_OPTIONS
+from mm_magic.notebook.arguments import COMMANDS, options, replay_options
 from mm_magic.session import Session
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
@@ -70,7 +70,7 @@ def _candidates(session: Session, previous: str, commands: Sequence[str]) -> lis
         case "-c" | "--conversation":
             return _names(session)
         case _:
-            return [*commands, *(option for option in OPTIONS if len(option) > 2)]
+            return [*commands, *options()]
 
 
 def _after_command(session: Session, command: str) -> list[str]:
@@ -90,7 +90,7 @@ def _after_replay(previous: str, *, has_file: bool) -> list[str]:
     if previous == "--speed":
         return ["max", "2", "10"]
     files = [] if has_file else _recordings()
-    return [*files, *(option for option in REPLAY_OPTIONS if len(option) > 2)]
+    return [*files, *replay_options()]
 
 
 def _recordings() -> list[str]:
