@@ -44,7 +44,8 @@ def prompts_of(request: Any) -> list[str]:
 
 def test_reply_of_a_turn() -> None:
     """A turn gives the message, where it came from, and how long the model thought."""
-    with Loopback(streamed()) as server:
+    begin, rest = sse(*captured()[:4]), sse(*captured()[4:])
+    with Loopback([head(), chunk(begin), chunk(rest), END]) as server:
         reply = ask(session_for(server), "Why is the sky blue?")
 
     check_captured(reply.message)
