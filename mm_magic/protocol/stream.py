@@ -82,12 +82,13 @@ class DeltaShape:
 
     def end_of_first(self, data: bytes) -> int:
         """Where the first event of this shape ends; all of `data` if none does."""
-        at = data.find(self.behind)
-        return len(data) if at < 0 else at + len(self.behind)
+        return self._end(data, data.find(self.behind))
 
     def end_of_last(self, data: bytes) -> int:
         """Where the last event of this shape ends; all of `data` if none does."""
-        at = data.rfind(self.behind)
+        return self._end(data, data.rfind(self.behind))
+
+    def _end(self, data: bytes, at: int) -> int:
         return len(data) if at < 0 else at + len(self.behind)
 
     def read(self, data: bytes) -> TextDelta | ThinkingDelta | None:

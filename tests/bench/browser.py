@@ -4,7 +4,6 @@ Without Chromium, JupyterLab or Playwright they are left out.
 """
 
 import base64
-import socket
 import sys
 import tempfile
 import time
@@ -132,13 +131,11 @@ def _open(seconds: int) -> Iterator["Lab"]:
     from browser.lab import jupyterlab, new_lab, start_chromium
     from playwright.sync_api import sync_playwright
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
     name = model(deltas=1 + RATE * seconds, rate=RATE, formula=EVERY)
     with (
         server() as url,
         tempfile.TemporaryDirectory() as folder,
-        jupyterlab(Path(folder), port) as jupyter,
+        jupyterlab(Path(folder)) as jupyter,
         sync_playwright() as playwright,
         start_chromium(playwright) as chromium,
         new_lab(chromium, jupyter) as lab,

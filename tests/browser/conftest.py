@@ -1,7 +1,6 @@
 """Chromium and a JupyterLab server, shared by the tests of this folder; a page for each test."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,9 +34,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    with jupyterlab(tmp_path_factory.mktemp("lab"), port) as server:
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ JupyterLab is the usual page. Notebook 7 is made of the same parts, with one not
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -120,8 +121,10 @@ class Server:
 
 
 @contextmanager
-def jupyterlab(folder: Path, port: int) -> Iterator[Server]:
+def jupyterlab(folder: Path) -> Iterator[Server]:
     """Run a server until the block ends. No setting and no key of the user's reaches it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
     server = Server(folder, port)
     server.notebooks.mkdir()
     write_page_config(folder)

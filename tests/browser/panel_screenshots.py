@@ -3,7 +3,6 @@
 From the folder tests: `python -m browser.panel_screenshots`. Below the panel an answer streams.
 """
 
-import socket
 import tempfile
 from pathlib import Path
 
@@ -20,11 +19,9 @@ SIZE: ViewportSize = {"width": 960, "height": 760}
 
 
 def main() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
     with (
         tempfile.TemporaryDirectory() as folder,
-        jupyterlab(Path(folder), port) as server,
+        jupyterlab(Path(folder)) as server,
         sync_playwright() as playwright,
         start_chromium(playwright) as browser,
         new_lab(browser, server, size=SIZE, scale=2) as lab,

@@ -4,7 +4,6 @@ From the folder tests: `python -m browser.screenshot`. Above a finished answer, 
 folded; below one that has just begun, its thinking open.
 """
 
-import socket
 import tempfile
 from pathlib import Path
 
@@ -25,11 +24,9 @@ SIZE: ViewportSize = {"width": 900, "height": 1015}
 
 
 def main() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
     with (
         tempfile.TemporaryDirectory() as folder,
-        jupyterlab(Path(folder), port) as server,
+        jupyterlab(Path(folder)) as server,
         sync_playwright() as playwright,
         start_chromium(playwright) as browser,
         new_lab(browser, server, size=SIZE, scale=2) as lab,
