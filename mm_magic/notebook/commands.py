@@ -1,7 +1,6 @@
 """`%minimax …`: the commands of the line magic. Each prints plain text."""
 
 import asyncio
-import getpass
 import re
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import dedent
@@ -236,6 +235,8 @@ class Commands:
         print(f"From now on {self.who()} answers.")
 
     def _typed(self) -> str:
+        import getpass  # with termios, 2 ms that only a typed key costs
+
         try:
             return getpass.getpass("MiniMax API key (it is not shown or saved): ")
         except (StdinNotImplementedError, EOFError):

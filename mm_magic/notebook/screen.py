@@ -1,9 +1,9 @@
 """Where a turn is drawn: the notebook page, a headless run's outputs, or the terminal."""
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol
-from uuid import uuid4
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -29,7 +29,7 @@ class Page:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        self._prefix = uuid4().hex
+        self._prefix = os.urandom(16).hex()
 
     def show(self, slot: str, bundle: "Bundle", *, update: bool) -> None:
         self._shell.display_pub.publish(

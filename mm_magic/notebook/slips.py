@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from mm_magic.errors import UsageError
 
@@ -70,8 +69,8 @@ def no_command(words: Sequence[str], line: str, commands: Sequence[str]) -> Usag
     if len(words) == 1 and _KEY.fullmatch(words[0]):
         return key_in_cell()
     options = line[: line.index(words[0])].strip() if words[0] in line else ""
-    close = get_close_matches(words[0], commands, n=1)
-    guess = (f"Did you mean `%minimax {close[0]}`?",) if close else ()
+    close = _closest(words[0], commands)
+    guess = (f"Did you mean `%minimax {close}`?",) if close else ()
     return UsageError(
         f"{' '.join(words)!r} is not a command of %minimax",
         next_steps=(
@@ -110,8 +109,14 @@ def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageErr
     help_step = f"`{help_line}` lists the options."
     if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
         name = unknown[1].split("=")[0]
-        close = get_close_matches(name.lower(), options, n=1, cutoff=0.5)
-        guess = (f"Did you mean {close[0]}?",) if close else ()
+        close = _closest(name.lower(), options, cutoff=0.5)
+        guess = (f"Did you mean {close}?",) if close else ()
         return UsageError(f"there is no option {name}", next_steps=(*guess, help_step))
     words = re.sub(r"^argument (?:\S*/)?-*(\S+): ", lambda m: f"{m[1].replace('-', '_')} ", message)
     return UsageError(words, next_steps=(help_step,))
+
+
+def _closest(word: str, among: Sequence[str], cutoff: float = 0.6) -> str | None:
+    from difflib import get_close_matches  # 1 ms that only a slip costs
+
+    return next(iter(get_close_matches(word, among, n=1, cutoff=cutoff)), None)

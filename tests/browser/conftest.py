@@ -54,7 +54,7 @@ def page(request: pytest.FixtureRequest, chromium: Browser, server: Server) -> I
 
 @pytest.fixture(scope="package")
 def older_kernel(server: Server) -> str:
-    """The name of a kernel that is this Python with the older ipykernel."""
+    """The name of a kernel that is this Python with the older ipykernel; see older_kernel.py."""
     cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "mm_magic_tests")
     packages = cache / f"ipykernel-{OLDER}"
     if not (packages / "ipykernel" / "__init__.py").exists():
@@ -67,5 +67,5 @@ def older_kernel(server: Server) -> str:
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)
-    server.add_kernel("older", packages)
+    server.add_kernel("older", Path(__file__).with_name("older_kernel.py"), packages)
     return "older"

@@ -26,7 +26,6 @@ from playwright.sync_api import (
     ViewportSize,
     expect,
 )
-from playwright.sync_api import TimeoutError as TimedOut
 
 from mm_magic.__main__ import write_page_config
 
@@ -43,8 +42,6 @@ FLAGS = (
 SIZE: ViewportSize = {"width": 1280, "height": 900}
 SECONDS = 60
 MILLISECONDS = SECONDS * 1000
-LOST = 15_000
-"""Milliseconds after which a request to a kernel counts as lost."""
 expect.set_options(timeout=MILLISECONDS / 2)
 
 PATHS = {"lab": "lab/tree", "notebook": "notebooks"}
@@ -82,12 +79,12 @@ class Server:
         }
         (self.notebooks / name).write_text(json.dumps(notebook), "utf-8")
 
-    def add_kernel(self, name: str, packages: Path) -> None:
-        """Add this very Python as a kernel that finds `packages` before its own."""
+    def add_kernel(self, name: str, script: Path, packages: Path) -> None:
+        """Add a kernel: this very Python runs `script`, and finds `packages` before its own."""
         spec = self.folder / "DATA" / "kernels" / name
         spec.mkdir(parents=True)
         content = {
-            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "argv": [sys.executable, "-P", str(script), "-f", "{connection_file}"],
             "display_name": name,
             "language": "python",
             "env": {"PYTHONPATH": str(packages)},
@@ -250,19 +247,7 @@ class Lab:
         # cell that was run then stayed at [*] once in 50 pages.
         kernel = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
         self.page.wait_for_function(f"() => {kernel}?.connectionStatus === 'connected'")
-        self.page.evaluate(
-            f"""() => {{
-                window.mmAnswered = false;
-                {kernel}.info.then(() => {{ window.mmAnswered = true; }});
-            }}"""
-        )
-        try:
-            self.page.wait_for_function("() => window.mmAnswered", timeout=LOST)
-        except TimedOut:
-            # ipykernel 7.0 to 7.3 reads a request that came while it sent a reply only when the
-            # next connection is made (ipykernel's issue 1554): seen once in some 60 pages.
-            self.page.evaluate(f"async () => {{ await {kernel}.reconnect() }}")
-            self.page.wait_for_function("() => window.mmAnswered")
+        self.page.evaluate(f"async () => {{ await {kernel}.info }}")
         self.page.wait_for_function(f"() => {kernel}?.status === 'idle'")
         expect(self.cell(0)).to_be_visible()
 
