@@ -5,13 +5,11 @@ Without Chromium, JupyterLab or Playwright they are left out.
 
 import base64
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.peers import model, server
@@ -128,18 +126,10 @@ def _absent() -> str:
 @contextmanager
 def _open(seconds: int) -> Iterator["Lab"]:
     """A notebook whose cell 1 will ask for an answer of so many seconds."""
-    from browser.lab import jupyterlab, new_lab, start_chromium
-    from playwright.sync_api import sync_playwright
+    from browser.lab import lab_alone
 
     name = model(deltas=1 + RATE * seconds, rate=RATE, formula=EVERY)
-    with (
-        server() as url,
-        tempfile.TemporaryDirectory() as folder,
-        jupyterlab(Path(folder)) as jupyter,
-        sync_playwright() as playwright,
-        start_chromium(playwright) as chromium,
-        new_lab(chromium, jupyter) as lab,
-    ):
+    with server() as url, lab_alone() as lab:
         load = f"%env MINIMAX_BASE_URL={url}\n%load_ext mm_magic"
         lab.open("bench.ipynb", [load, f"%%minimax -m {name}\nTell me all."])
         lab.run(0)

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ from playwright.sync_api import (
     Route,
     ViewportSize,
     expect,
+    sync_playwright,
 )
 
 from mm_magic.__main__ import write_page_config
@@ -194,6 +196,19 @@ def new_lab(
     finally:
         context.close()
         server.stop_kernels()
+
+
+@contextmanager
+def lab_alone(*, size: ViewportSize = SIZE, scale: int = 1) -> Iterator["Lab"]:
+    """A page with a server and a browser of its own: for a program that is no test."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        jupyterlab(Path(folder)) as server,
+        sync_playwright() as playwright,
+        start_chromium(playwright) as browser,
+        new_lab(browser, server, size=size, scale=scale) as lab,
+    ):
+        yield lab
 
 
 class Lab:

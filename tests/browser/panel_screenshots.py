@@ -3,12 +3,11 @@
 From the folder tests: `python -m browser.panel_screenshots`. Below the panel an answer streams.
 """
 
-import tempfile
 from pathlib import Path
 
-from playwright.sync_api import ViewportSize, expect, sync_playwright
+from playwright.sync_api import ViewportSize, expect
 
-from browser.lab import Lab, jupyterlab, new_lab, start_chromium
+from browser.lab import Lab, lab_alone
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks" / "images"
 CELLS = ("%load_ext mm_magic", "%minimax panel", "%%minimax\nWhy is the sky blue?")
@@ -19,13 +18,7 @@ SIZE: ViewportSize = {"width": 960, "height": 760}
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        jupyterlab(Path(folder)) as server,
-        sync_playwright() as playwright,
-        start_chromium(playwright) as browser,
-        new_lab(browser, server, size=SIZE, scale=2) as lab,
-    ):
+    with lab_alone(size=SIZE, scale=2) as lab:
         lab.open("panel.ipynb", CELLS)
         lab.command("application:toggle-left-area")
         lab.run(0, 1)

@@ -4,12 +4,11 @@ From the folder tests: `python -m browser.screenshot`. Above a finished answer, 
 folded; below one that has just begun, its thinking open.
 """
 
-import tempfile
 from pathlib import Path
 
-from playwright.sync_api import ViewportSize, expect, sync_playwright
+from playwright.sync_api import ViewportSize, expect
 
-from browser.lab import jupyterlab, new_lab, start_chromium
+from browser.lab import lab_alone
 
 PICTURE = Path(__file__).parent.parent.parent / "notebooks" / "images" / "streaming.png"
 CELLS = (
@@ -24,13 +23,7 @@ SIZE: ViewportSize = {"width": 900, "height": 1015}
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        jupyterlab(Path(folder)) as server,
-        sync_playwright() as playwright,
-        start_chromium(playwright) as browser,
-        new_lab(browser, server, size=SIZE, scale=2) as lab,
-    ):
+    with lab_alone(size=SIZE, scale=2) as lab:
         lab.open("demo.ipynb", CELLS)
         lab.set_theme("light")
         lab.command("application:toggle-left-area")

@@ -2,42 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kernels import Kernel
 from loopback import Loopback, captured, failure, streamed
 from pages import Page, sent
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Jupyter's data folder."""
-    return tmp_path_factory.mktemp("jupyter") / "data"
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Kernel]:
-    folder = tmp_path_factory.mktemp("kernel")
-    with Kernel(folder, {"JUPYTER_DATA_DIR": str(data)}) as kernel:
-        yield kernel
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    """Its answers are "answer 1", "answer 2" and so on."""
-    answers = [streamed(captured(text=f"answer {n}")) for n in range(1, 9)]
-    with Loopback(*answers) as server:
-        yield server
-
-
-@pytest.fixture
-def page(process: Kernel, data: Path, server: Loopback, tmp_path: Path) -> Page:
-    """A new notebook with the extension loaded."""
-    page = Page(tmp_path / "lesson.ipynb", data, process)
-    page.load(server.url)
-    return page
 
 
 def test_request_after_a_restart_is_the_same_to_the_byte(
