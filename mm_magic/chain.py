@@ -1,6 +1,7 @@
 """The earlier turns as a request carries them: JSON that is written once, and a fingerprint.
 
-Each turn is encoded when it is sent first; later requests join the same bytes.
+Each turn is encoded when it is sent first; later requests join the same bytes, also those of
+another chain.
 """
 
 import hashlib
@@ -108,9 +109,7 @@ def sendable_content(content: Iterable[Block], *, thinking: bool) -> list[JsonOb
 
 
 def _link(before: Link, turn: Turn) -> Link:
-    content = sendable_content(turn.reply.message.content, thinking=turn.context == before.context)
-    answer = encode_message("assistant", settled(content))
-    both = b"%b,%b" % (user_message(turn.prompt), answer)
+    both = _encoded(turn, with_thinking=turn.context == before.context)
     return Link(
         before=before,
         turn=turn,
@@ -119,3 +118,16 @@ def _link(before: Link, turn: Turn) -> Link:
         knew=fingerprint([before.knew, turn.id]),
         size=before.size + len(both) + 1,
     )
+
+
+def _encoded(turn: Turn, *, with_thinking: bool) -> bytes:
+    """The JSON of prompt and answer."""
+    found = turn.encoded.get(with_thinking)
+    if found is None:
+        content = sendable_content(turn.reply.message.content, thinking=with_thinking)
+        answer = encode_message("assistant", settled(content))
+        found = b"%b,%b" % (user_message(turn.prompt), answer)
+        if found == turn.encoded.get(not with_thinking):
+            found = turn.encoded[not with_thinking]
+        turn.encoded[with_thinking] = found
+    return found

@@ -12,6 +12,7 @@ from mm_magic.ranges import Ranges, missing, ranges
 from mm_magic.turns import Turn, TurnKey, fingerprint
 
 _MAX_REPLACED = 50  # ids of older turns that a turn remembers
+_MAX_CHAINS = 8  # of other models, servers and system prompts, that may come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Conversation:
         self._changes = changes
         self._also: tuple[tuple[str, int], ...] = ()
         self._as_taken_in: list[Turn] = []
-        self._links: list[Link] = []  # as they were sent last, or further
+        self._chains: dict[str, list[Link]] = {}  # as they were sent last, or further
 
     @property
     def visible(self) -> list[Turn]:
@@ -118,9 +119,7 @@ class Conversation:
         before = [turn for turn in self.turns[:place] if not turn.is_hidden]
         turns = before if server == "offline" else [turn for turn in before if not turn.is_demo]
         first = first_link(model, server, system)
-        links = chained(turns, first, self._links)
-        if self._links[len(links) - 1 : len(links)] != links[-1:]:
-            self._links = links  # else the longer chain still holds, and so does what is behind
+        links = self._chained(turns, first)
         skipped = 0
         if room is not None and links[-1].size > room:
             limit = links[-1].size - room
@@ -223,16 +222,28 @@ class Conversation:
                 without_demo = fingerprint([without_demo, turn.id])
         return found
 
+    def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
+        """The chain of these turns; what is known of it is used again, and kept."""
+        known = self._chains.pop(first.context, [])
+        links = chained(turns, first, known)
+        goes_on = known[len(links) - 1 : len(links)] == links[-1:]
+        self._chains[first.context] = known if goes_on else links  # the latest is the last
+        while len(self._chains) > _MAX_CHAINS:
+            del self._chains[next(iter(self._chains))]
+        return links
+
     def _take_out(self, is_meant: Callable[[Turn], bool]) -> list[Turn]:
         out = [turn for turn in self.turns if is_meant(turn)]
-        self.turns = [turn for turn in self.turns if not is_meant(turn)]
+        if out:
+            self.turns = [turn for turn in self.turns if not is_meant(turn)]
         return out
 
     def _set_hidden(self, hidden: bool, is_meant: Callable[[Turn], bool]) -> list[Turn]:
         changed = [t for t in self.turns if t.is_hidden is not hidden and is_meant(t)]
-        ids = set(map(id, changed))
-        self.turns = [replace(t, is_hidden=hidden) if id(t) in ids else t for t in self.turns]
-        self._changes += bool(changed)
+        if changed:
+            ids = set(map(id, changed))
+            self.turns = [replace(t, is_hidden=hidden) if id(t) in ids else t for t in self.turns]
+            self._changes += 1
         return changed
 
 

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -31,11 +31,11 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
     _allow_nesting(loop, main)
-    task = loop.create_task(main)
-    with _interrupt_cancels(task, loop) as was_interrupted:
+    with _interrupts_cancel(loop) as interrupts:
+        task = interrupts.cancel_also(loop.create_task(main))
         try:
             result = loop.run_until_complete(task)
-            if was_interrupted():  # as the last thing ended: a loop around this must stop, too
+            if interrupts.came:  # as the last thing ended: a loop around this must stop, too
                 raise KeyboardInterrupt
             return result
         except asyncio.CancelledError:
@@ -68,27 +68,36 @@ def _allow_nesting(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, ob
         ) from None
 
 
+class _Interrupts:
+    """Cancels a task when an interrupt comes, or came before there was one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.came = False
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+
+    def cancel_also(self, task: "asyncio.Task[T]") -> "asyncio.Task[T]":
+        self._task = task
+        if self.came:
+            task.cancel()
+        return task
+
+    def handle(self, *_: object) -> None:
+        self.came = True
+        if self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+
 @contextmanager
-def _interrupt_cancels(
-    task: "asyncio.Task[Any]", loop: asyncio.AbstractEventLoop
-) -> Iterator[Callable[[], bool]]:
-    """While the body runs, an interrupt cancels the task instead of striking any line of code.
-
-    Yields a function that says whether one came.
-    """
-    interrupted = False
-
-    def cancel(*_: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-        loop.call_soon_threadsafe(task.cancel)
-
+def _interrupts_cancel(loop: asyncio.AbstractEventLoop) -> Iterator[_Interrupts]:
+    """While the body runs, an interrupt cancels its task instead of striking any line of code."""
+    interrupts = _Interrupts(loop)
     before = signal.getsignal(signal.SIGINT)
     is_ours = threading.current_thread() is threading.main_thread() and _is_usual(before)
     if is_ours:
-        signal.signal(signal.SIGINT, cancel)
+        signal.signal(signal.SIGINT, interrupts.handle)
     try:
-        yield lambda: interrupted
+        yield interrupts
     finally:
         if is_ours:
             signal.signal(signal.SIGINT, before)

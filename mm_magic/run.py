@@ -184,7 +184,8 @@ class Run:
     async def _failed(self, error: MiniMaxError) -> MiniMaxError:
         """The error with what had come, and with what to do next."""
         reply = self.reply("incomplete")
-        error.reply = reply if reply.message.content else None
+        if reply.message.content:
+            error.reply, error.retryable = reply, False  # to send it again would pay for it twice
         endpoint = self.prepared.endpoint
         offered: list[str] = []
         if error.kind == "not_found" and endpoint is not None:

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from mm_magic.cells import CellEnd, CellRun, running
 from mm_magic.chain import History
-from mm_magic.conversation import Conversation, State, hidden_note
+from mm_magic.conversation import Conversation, State
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.meter import Meter
+from mm_magic.notes import notes
 from mm_magic.preparing import history_again, prepare
-from mm_magic.protocol.request import max_tokens_warning
 from mm_magic.reply import Reply
 from mm_magic.run import OFFLINE, Prepared, Run, redact
 from mm_magic.settings import (
@@ -36,7 +37,6 @@ from mm_magic.settings import (
 from mm_magic.transport.endpoint import Endpoint
 from mm_magic.turns import Turn, TurnKey
 from mm_magic.turnstile import Turnstile
-from mm_magic.window import too_long_note
 
 if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
     from mm_magic.recordings import Replaying
@@ -64,6 +64,7 @@ class Session:
         self.demo_allowed = False
         self.replaying: Replaying | None = None  # it answers, whatever `choice` says
         self.recorder: Recorder | None = None
+        self._set_aside: Recorder | None = None  # while a recording answers
         self.conversations: dict[str, Conversation] = {}
         self.not_resumed: dict[str, int] = {}  # conversations of the file: how often they changed
         self.last: Prepared | None = None
@@ -73,6 +74,7 @@ class Session:
         self.meter = Meter()
         self.running: list[Run] = []
         self.watchers: list[Callable[[], None]] = []
+        self._changing = RLock()  # held where turns are placed, taken out, or read as a history
         self._cell = CellRun()
         self._turnstiles: dict[str, Turnstile] = {}
         self._to_tell: set[TurnKey | None] = set()  # of turns that were hidden
@@ -96,7 +98,8 @@ class Session:
         self._cell = CellRun(self, cell_id, label)
         running.set(self._cell)
         gone = set(deleted) - {cell_id}
-        hidden = [turn for each in self.conversations.values() for turn in each.hide(gone)]
+        with self._changing:
+            hidden = [turn for each in self.conversations.values() for turn in each.hide(gone)]
         self._to_tell.update(turn.key for turn in hidden)
         if hidden:
             self.tell()
@@ -104,10 +107,11 @@ class Session:
     def end_cell(self, *, succeeded: bool) -> CellEnd:
         """The running cell has ended. One that ended well has no turns but those of this run."""
         cell = self._cell
-        if cell.cell_id and succeeded and not cell.only_shows:
-            for conversation in self.conversations.values():
-                conversation.remove_beyond(cell.cell_id, cell.begun)
-        turns = [turn for each in self.conversations.values() for turn in each.turns]
+        with self._changing:
+            if cell.cell_id and succeeded and not cell.only_shows:
+                for conversation in self.conversations.values():
+                    conversation.remove_beyond(cell.cell_id, cell.begun)
+            turns = [turn for each in self.conversations.values() for turn in each.turns]
         made = set(map(id, cell.made))
         return CellEnd(
             undrawn=[turn for turn in cell.undrawn if turn in turns],
@@ -176,12 +180,16 @@ class Session:
     def replay(self, replaying: "Replaying | None", recorder: "Recorder | None" = None) -> None:
         """From now on a recording answers, or none; `recorder` takes down what is missing in it.
 
-        What is told once is told again.
+        The recording that was being made goes on when none answers any more. What is told once is
+        told again.
         """
-        if replaying is not None or self.replaying is not None:
-            self.recorder = recorder
+        if self.replaying is None:
+            self._set_aside = self.recorder
         if replaying is not None:
+            self.recorder = recorder
             self._warned.clear()
+        else:
+            self.recorder, self._set_aside = self._set_aside, None
         self.replaying = replaying
         self.tell()
 
@@ -221,6 +229,9 @@ class Session:
             async with aclosing(run.steps()) as steps:
                 async for _ in steps:
                     pass
+        except asyncio.CancelledError:
+            run.stop()
+            raise
         finally:  # they are told once, also where no answer came
             for note in run.notes:
                 warnings.warn(note, stacklevel=2)
@@ -246,30 +257,9 @@ class Session:
 
     def notes(self, prepared: Prepared) -> list[str]:
         """What the reader of this turn should know; some of it is told once."""
-        options, history = prepared.options, prepared.history
-        hidden = [t for each in self.conversations.values() for t in each.turns if t.is_hidden]
         to_tell, self._to_tell = self._to_tell - {prepared.key}, set()
-        current = self.options.conversation
-        notes = [hidden_note(turn, current) for turn in hidden if turn.key in to_tell]
-        is_sent = prepared.script is None
-        warning = max_tokens_warning(options.max_tokens)
-        if is_sent and warning and self.once("max_tokens"):
-            notes.append(warning)
-        left_out = is_sent and history.demo_left_out
-        if left_out and self.once(f"demo turns of {options.conversation}"):
-            notes.append(
-                "Turns of the offline demo are never sent to a model: "
-                f"{history.demo_left_out} left out."
-            )
-        if history.too_long:
-            notes.append(too_long_note(options.model, history.too_long))
-        conversation = self.conversations.get(prepared.conversation or "")
-        if conversation and conversation.is_unrecognised(prepared.key, prepared.prompt):
-            notes.append(
-                "New turn: here a cell is known to the file's turns by its prompt, and no turn "
-                "has this one."
-            )
-        return notes
+        with self._changing:
+            return notes(prepared, self.conversations, to_tell, self.options, self.once)
 
     def recording_notes(self, prepared: Prepared, *, is_stopped: bool = False) -> Iterable[str]:
         """What the reader of a turn that was recorded should know of that."""
@@ -289,23 +279,24 @@ class Session:
         self.last_turn = turn
         if not reply.may_enter():
             return turn
-        for name, other in self.conversations.items():
-            if turn.key is not None and name != turn.conversation:
-                other.remove_key(turn.key)
-        if turn.conversation is not None:
-            self.last_turn = turn = self.conversation(turn.conversation).commit(turn)
-            self.last_commit = time.time()
-            cell.made.append(turn)
-            if not is_drawn:
-                cell.undrawn.append(turn)
+        with self._changing:
+            for name, other in self.conversations.items():
+                if turn.key is not None and name != turn.conversation:
+                    other.remove_key(turn.key)
+            if turn.conversation is not None:
+                self.last_turn = turn = self.conversation(turn.conversation).commit(turn)
+                self.last_commit = time.time()
+                cell.made.append(turn)
+                if not is_drawn:
+                    cell.undrawn.append(turn)
         return turn
 
     @contextmanager
     def running_now(self, run: Run) -> Iterator[None]:
         """While the body runs, `run` is one of those in progress."""
         self.running.append(run)
-        self.tell()
         try:
+            self.tell()
             yield
         finally:
             self.running.remove(run)
@@ -316,10 +307,11 @@ class Session:
 
     def conversation(self, name: str) -> Conversation:
         """The conversation of this name; a new one if there is none."""
-        if name not in self.conversations:
-            changes = self.not_resumed.get(name, -1) + 1
-            self.conversations[name] = Conversation(name, changes=changes)
-        return self.conversations[name]
+        with self._changing:
+            if name not in self.conversations:
+                changes = self.not_resumed.get(name, -1) + 1
+                self.conversations[name] = Conversation(name, changes=changes)
+            return self.conversations[name]
 
     def state_of(self, turn: Turn) -> State | None:
         """The state of the conversation that a turn is in, None if it is in none."""
@@ -336,19 +328,22 @@ class Session:
                 f"a turn is running in conversation {name}",
                 next_steps=("Stop it, or wait for its end.",),
             )
-        gone = self.conversation(name).forget(number) if name in self.conversations else []
+        with self._changing:
+            gone = self.conversation(name).forget(number) if name in self.conversations else []
         self.tell()
         return gone
 
     def bring_back(self, name: str, number: int) -> list[Turn]:
         """Send a hidden turn of a conversation again; see `Conversation.bring_back`."""
-        back = self.conversation(name).bring_back(number) if name in self.conversations else []
+        with self._changing:
+            back = self.conversation(name).bring_back(number) if name in self.conversations else []
         self.tell()
         return back
 
     def take_in(self, name: str, turns: Iterable[Turn], state: State) -> None:
         """Put turns of a file into a conversation; see `Conversation.take_in`."""
-        self.conversation(name).take_in(turns, state)
+        with self._changing:
+            self.conversation(name).take_in(turns, state)
         self.tell()
 
     def tell(self) -> None:
@@ -373,12 +368,13 @@ class Session:
         takes: bool = False,
     ) -> Prepared:
         """A turn for who answers now. With `takes` its recorded answer is that cell's for good."""
-        conversation = self.conversations.get(name) if name is not None else None
-        build = partial(prepare, prompt, options, name, conversation, key, cell)
-        if self.replaying is None:
-            return build(*self._live(self.demo_allowed))
-        would = server_name(self.environ)
-        return self.replaying.prepared(build, cell, self._to_fill, would, takes=takes)
+        with self._changing:
+            conversation = self.conversations.get(name) if name is not None else None
+            build = partial(prepare, prompt, options, name, conversation, key, cell)
+            if self.replaying is None:
+                return build(*self._live(self.demo_allowed))
+            would = server_name(self.environ)
+            return self.replaying.prepared(build, cell, self._to_fill, would, takes=takes)
 
     def _to_fill(self) -> tuple[Endpoint | None, str]:
         """Who answers what a recording lacks: the demo only where it was chosen."""

@@ -39,7 +39,8 @@ class Turn:
     is None where a file told of the turn. `context` is the fingerprint of all that the model was
     given, `knew` that of the turns in it. `replaces` are the ids of the turns that stood in its
     place before. `label` names its cell for the reader, as "[3]". `id` is a fingerprint of
-    conversation, number, prompt and content.
+    conversation, number, prompt and content. `encoded` keeps its JSON, as it was sent with its
+    thinking (True) and without.
     """
 
     conversation: str | None
@@ -56,6 +57,7 @@ class Turn:
     label: str = ""
     is_hidden: bool = False
     id: str = field(init=False)
+    encoded: dict[bool, bytes] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         place = [self.conversation, self.number, self.prompt, self.reply.content]

@@ -21,7 +21,7 @@ LAYERS = (
     ("ipynb",),
     ("saved", "status", "tables", "wire"),
     ("session",),
-    ("preparing", "recordings"),
+    ("notes", "preparing", "recordings"),
     ("run", "meter"),
     ("advice", "rendering", "driving", "window"),
     ("conversation",),

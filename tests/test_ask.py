@@ -1,5 +1,6 @@
 """`mm.ask` and `mm.ask_async` in processes of their own: every way in, clean exits, Ctrl-C."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,9 +9,12 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loopback import Answer, Loopback, captured, chunk, failure, head, pause, sse, stall, streamed
+
+from mm_magic.driving import run_to_end
 
 ROOT = Path(__file__).parents[1]
 
@@ -257,6 +261,34 @@ def test_interrupt(way: str, silence: str) -> None:
     closed_at = server.connections[0].closed_at
     assert closed_at is not None
     assert closed_at - struck < 0.5
+
+
+def test_interrupt_before_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt that comes just before the coroutine is started leaves nothing that goes on."""
+    steps: list[int] = []
+
+    async def work() -> None:
+        for step in range(3):
+            await asyncio.sleep(0)
+            steps.append(step)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        create_task = loop.create_task
+
+        def struck(*given: Any, **more: Any) -> Any:
+            signal.raise_signal(signal.SIGINT)
+            return create_task(*given, **more)
+
+        monkeypatch.setattr(loop, "create_task", struck)
+        with pytest.raises(KeyboardInterrupt):
+            run_to_end(work())
+        monkeypatch.undo()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert steps == []
 
 
 def test_import_is_light() -> None:

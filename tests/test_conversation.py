@@ -1,6 +1,8 @@
 """Turns: their order, running one again, and what of them is sent."""
 
 import json
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,3 +183,23 @@ def test_reply_shows_the_answer_and_no_more() -> None:
     answer = reply("Blue.")
     assert (str(answer), answer.text, answer.thinking) == ("Blue.", "Blue.", "Hm.")
     assert answer.content == [THOUGHT, {"type": "text", "text": "Blue."}]
+
+
+@pytest.mark.parametrize("systems", [("",), ("Be brief.", "Be kind.")])
+def test_memory_grows_with_the_turns_alone(systems: tuple[str, ...]) -> None:
+    """Twice the turns take twice the memory, also where two system prompts take turns."""
+
+    def size(turns: int) -> int:
+        tracemalloc.start()
+        conversation = Conversation("main")
+        for number in range(turns):
+            key, system = TurnKey(f"cell-{number}", 0), systems[number % len(systems)]
+            before = conversation.history(**(SERVER | {"system": system}))
+            answer = reply(f"{number} {'word ' * 50}")
+            turn = Turn("main", 0, key, "Why?", answer, {}, before.context, before.knew, 0)
+            conversation.commit(replace(turn, link=before.link))
+        taken = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return taken
+
+    assert size(200) < 2.5 * size(100)

@@ -269,6 +269,19 @@ def test_recording_stays_on_through_live_and_offline(page: Page) -> None:
     page.run("e", "%minimax record")
 
 
+def test_recording_goes_on_after_a_replay(page: Page) -> None:
+    """A replay between does not end a recording."""
+    for name in ("other", "lesson"):
+        page.run("r", f"%minimax record {name}.jsonl")
+    page.run("p", "%minimax replay other.jsonl")
+    page.run("l", "%minimax live")
+    page.run("a", LESSON["a"])
+
+    data = page.path.with_name("lesson.jsonl").read_bytes()
+    assert len(read(data, "r").exchanges) == 1
+    assert "1 answer more in lesson.jsonl" in page.run("e", "%minimax record").stdout
+
+
 @pytest.mark.parametrize("text", ["my notes\n", ""])
 def test_record_never_writes_into_another_file(page: Page, text: str) -> None:
     """A file that is there and no recording stays as it is."""

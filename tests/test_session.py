@@ -1,6 +1,9 @@
 """One turn's way through the layers, asked of a session over real sockets."""
 
 import asyncio
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from taking import THINKING, check_captured
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.heartbeat import heartbeat
+from mm_magic.protocol.messages import Message, TextBlock
 from mm_magic.reply import Reply
 from mm_magic.run import Step
 from mm_magic.session import Session
@@ -144,6 +148,28 @@ def test_turns_at_the_same_time_get_numbers_of_their_own() -> None:
     assert {turn.prompt for turn in turns} == {"one", "two"}
 
 
+def test_conversations_in_threads_keep_all_their_turns() -> None:
+    """Threads that each have a conversation of their own lose no turn of it."""
+    session, names = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:9"}), "abcdefgh"
+    session.begin_cell("cell-1")
+
+    def make(name: str) -> None:
+        options = replace(PLAIN, conversation=name)
+        for number in range(20):
+            run = session.start(session.prepare(f"{number}", options, is_cell=False))
+            settled = session.settle(run.prepared)
+            session.commit(settled, Reply(Message(content=(TextBlock("Yes."),))), is_drawn=False)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(make, names))
+    finally:
+        sys.setswitchinterval(before)
+    assert [len(session.conversation(name).turns) for name in names] == [20] * len(names)
+
+
 def test_cell_moves_to_another_conversation() -> None:
     """A cell that runs in another conversation takes its turn out of the old one."""
     with Loopback(streamed()) as server:
@@ -165,6 +191,7 @@ def test_broken_answer_is_raised_with_what_came() -> None:
     reply = caught.value.reply
     assert reply is not None
     assert (reply.status, reply.text) == ("incomplete", "\n\nRayleigh scattering.")
+    assert not caught.value.retryable
     assert not session.conversation("main").turns
 
 
@@ -241,6 +268,41 @@ def test_stopped_run(events: int, enters: bool) -> None:
 
     assert (reply.status, reply.thinking) == ("stopped", THINKING)
     assert bool(session.conversation("main").turns) is enters
+
+
+def test_cancelled_ask_keeps_what_came() -> None:
+    """A cancelled `ask` of a conversation leaves its text there as a stopped turn."""
+
+    async def main(session: Session) -> None:
+        task = asyncio.create_task(session.ask("Hi", PLAIN, alone=False))
+        while not (session.running and session.running[0].reply().text):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with Loopback([head(), chunk(sse(*captured()[:8])), stall]) as server:
+        session = session_for(server)
+        asyncio.run(main(session))
+    (turn,) = session.conversation("main").turns
+    assert (turn.reply.status, turn.reply.text) == ("stopped", "\n\nRayleigh scattering.")
+
+
+def test_watcher_that_fails_leaves_no_run() -> None:
+    """Where a watcher raises, the turn ends with its error, and the next one is not in its way."""
+
+    def fail() -> None:
+        raise RuntimeError("the widget is gone")
+
+    with Loopback(streamed()) as server:
+        session = session_for(server)
+        session.watchers.append(fail)
+        with pytest.raises(RuntimeError, match="the widget is gone"):
+            ask(session, "Hi")
+        session.watchers.clear()
+        assert session.running == []
+        ask(session, "Hi")
+        assert len(session.forget("main")) == 1
 
 
 def test_demo_answers_through_the_same_client() -> None:
