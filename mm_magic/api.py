@@ -63,7 +63,7 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Reply:
     """
     try:
         return run_to_end(ask_async(prompt, **options))
-    except MiniMaxError as error:
+    except (MiniMaxError, KeyboardInterrupt) as error:
         raise error.with_traceback(None) from None  # our own frames say nothing
 
 
