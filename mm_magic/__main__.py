@@ -171,7 +171,10 @@ def _fail(why: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mm_magic", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m mm_magic",
+        description="Try mm_magic, and work with the notebooks that it wrote.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="open JupyterLab on the quickstart; no key is needed")
     demo.add_argument("--no-browser", action="store_true", help="only print the address to open")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mm_magic.errors import MiniMaxError
+from mm_magic.quoting import option
 from mm_magic.transport.endpoint import REGIONS, Endpoint
 
 _AGAIN = "Try again."
@@ -76,7 +77,7 @@ def _not_found(models: Sequence[str]) -> tuple[str, ...]:
             "Check the model's name, and MINIMAX_BASE_URL.",
             "`%minimax models` lists the models.",
         )
-    return (
-        f"The server offers: {', '.join(models)}",
-        f"For this cell: `%%minimax -m {models[0]}`; for all: `%minimax -m {models[0]}`",
-    )
+    offers = f"The server offers: {', '.join(models)}"
+    if (line := option("-m", "--model", models[0])) is None:
+        return (offers,)
+    return (offers, f"For this cell: `%%minimax {line}`; for all: `%minimax {line}`")

@@ -9,7 +9,7 @@ from mm_magic.formulas import CLOSERS, CONTAINERS, MAX_MATH, closes
 _FENCE = re.compile(rf"({CONTAINERS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})")
 _INDENTED = ("    ", "\t")
 _LIST_ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
-_TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:-]*)+$")
+_TABLE_RULE = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t:-]*)+$")
 
 
 class Blocks:
@@ -37,6 +37,7 @@ class Blocks:
         self._opening = ""  # that line
         self._start = 0  # how many blank lines come first
         self._closer = ""  # what closes the display formula that is open
+        self._is_table = False
         self._blank = False
 
     @property
@@ -100,6 +101,8 @@ class Blocks:
         if is_item or (not self._kind and line.startswith(_INDENTED)):
             self._kind = "container"
         self._kind = self._kind or "flow"
+        if len(self._lines) == self._start + 2:
+            self._is_table = _TABLE_RULE.match(line.rstrip()) is not None
         self._open(line)
         return done or self._cut_table(line)
 
@@ -133,12 +136,11 @@ class Blocks:
         return []
 
     def _cut_table(self, line: str) -> list[str]:
-        head = self._lines[self._start : self._start + 2]
         is_row = self._kind == "flow" and "|" in line and len(self._lines) > self._start + 3
-        if not (is_row and self._is_long() and _TABLE_RULE.match(head[1].rstrip())):
+        if not (self._is_table and is_row and self._is_long()):
             return []
-        done = self._cut(*head)
-        self._kind = "flow"
+        done = self._cut(*self._lines[self._start : self._start + 2])
+        self._kind, self._is_table = "flow", True
         return done
 
     def _is_long(self) -> bool:

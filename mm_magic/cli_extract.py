@@ -17,6 +17,7 @@ from mm_magic.files import write_whole
 from mm_magic.ipynb import Found, Notebook, load, shown
 from mm_magic.pasts import latest, pasts
 from mm_magic.plain import plain
+from mm_magic.protocol.messages import Usage
 
 Row: TypeAlias = dict[str, str | int | None]
 
@@ -24,8 +25,9 @@ COLUMNS = (
     *("file", "turn_id", "conversation", "number", "prompt", "thinking", "answer"),
     *("model", "backend", "input_tokens", "output_tokens", "status", "state"),
 )
-# What acts in a terminal or reorders its text; JSON itself escapes only the first 32.
-_ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+# What acts in a terminal or reorders its text, and halves of characters, as the name of a file may
+# hold them, which UTF-8 can't write; JSON itself escapes only the first 32.
+_ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -38,7 +40,13 @@ def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
     rows: list[Row] = []
     failed = False
     for path in paths:
-        for file in notebooks_of(path):
+        try:
+            files = notebooks_of(path)
+        except OSError as error:
+            failed = True
+            say(f"{shown(str(path))} can't be read: {error.strerror or error}")
+            continue
+        for file in files:
             try:
                 notebook = load(file)
             except UsageError as error:
@@ -57,8 +65,14 @@ def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
 
 
 def notebooks_of(path: Path) -> list[Path]:
-    """The notebooks in a folder, but not in the folders below it; else the path itself."""
-    return sorted(path.glob("*.ipynb")) if path.is_dir() else [path]
+    """The notebooks in a folder, but not in the folders below it; else the path itself.
+
+    Raises OSError where it can't be told what the path leads to, or what the folder holds.
+    """
+    try:
+        return sorted(each for each in path.iterdir() if each.name.endswith(".ipynb"))
+    except (FileNotFoundError, NotADirectoryError):
+        return [path]
 
 
 def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
@@ -77,6 +91,7 @@ def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
 
 def _row(file: str, found: Found, *, is_standing: bool) -> Row:
     turn, reply = found.turn, found.turn.reply
+    usage = reply.usage if reply.status == "complete" else Usage()  # servers count at the end
     if turn.conversation is None:
         state = "alone"
     elif turn.is_hidden:
@@ -93,8 +108,8 @@ def _row(file: str, found: Found, *, is_standing: bool) -> Row:
         "answer": reply.text,
         "model": reply.model or turn.model,
         "backend": reply.backend,
-        "input_tokens": reply.usage.input_tokens,
-        "output_tokens": reply.usage.output_tokens,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
         "status": reply.status,
         "state": state,
     }

@@ -1,6 +1,8 @@
 """`python -m mm_magic strip`: what readers of the page can't see, out of notebook files."""
 
+import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,8 @@ def strip(paths: Sequence[Path], *, thinking: bool) -> int:
     written: stderr tells which, and the others are done.
     """
     failed = False
+    if isinstance(sys.stdout, io.TextIOWrapper):  # which may lack the letters of a file's name
+        sys.stdout.reconfigure(errors="replace")
     for path in paths:
         try:
             told = strip_file(path, thinking=thinking)

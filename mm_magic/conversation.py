@@ -5,9 +5,9 @@ Pure values and one list. It sends nothing and draws nothing.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from shlex import quote
 
 from mm_magic.chain import NOTHING, History, Link, chained, first_link
+from mm_magic.quoting import option
 from mm_magic.ranges import Ranges, missing, ranges
 from mm_magic.turns import Turn, TurnKey, fingerprint
 
@@ -251,7 +251,9 @@ def hidden_note(turn: Turn, current: str) -> str:
     """The sentence on a turn that is not sent; `current` is the conversation of the commands."""
     where = first = ""
     if (name := str(turn.conversation)) != current:
-        where, first = f" of {name}", f"`%minimax -c {quote(name)}`, then "
+        line = option("-c", "--conversation", name)
+        chosen = f"`%minimax {line}`" if line else "choose it in `%minimax panel`"
+        where, first = f" of {name}", f"{chosen}, then "
     return (
         f"Turn {turn.number}{where} is not sent: its cell was deleted. "
         f"{first}`%minimax restore {turn.number}` brings it back."

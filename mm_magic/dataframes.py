@@ -1,9 +1,14 @@
-"""A pandas table as text for a prompt, bounded; and pictures, which are no text.
+"""A table as text for a prompt, bounded; arrays whose text is cut; and what is no text.
 
 Values are known by the names of their types: no library is imported, and nothing is asked of a
 value that is none of these.
 """
 
+import re
+from collections.abc import Iterable
+from inspect import isroutine
+from math import prod
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 MAX_ROWS = 20
@@ -17,6 +22,17 @@ _PICTURES = (
     ("IPython", "Image"),
     ("plotly", "BaseFigure"),
 )
+_ARRAYS = (
+    ("numpy", "ndarray"),
+    ("pandas", "Index"),
+    ("pandas", "ExtensionArray"),  # what unique() gives
+    ("torch", "Tensor"),
+)
+_QUOTED = re.compile(r"""'[^'\n]*'|"[^"\n]*\"""")
+_GAP = re.compile(r"(?<![^\s\[])\.\.\.(?=[,\s\]])")
+"""What an array writes in place of its middle."""
+_ADDRESS = re.compile(r"<.* at 0x[0-9A-Fa-f]+>", re.DOTALL)
+"""The text of an object that has none of its own."""
 
 
 class Table(NamedTuple):
@@ -27,21 +43,54 @@ class Table(NamedTuple):
 
 
 def table_of(value: object) -> Table | None:
-    """The table of a DataFrame or a Series; None for any other value.
+    """The table of a pandas or polars DataFrame or Series; None for any other value.
 
     Raises what the methods of a broken DataFrame raise.
     """
     if _is_a(value, "pandas", "DataFrame"):
-        return _table(value)
+        return _pandas_table(value)
+    if _is_a(value, "polars", "DataFrame"):
+        return _polars_table(value)
+    series: Any = value
     if _is_a(value, "pandas", "Series"):
-        series: Any = value
-        return _table(series.to_frame("value" if series.name is None else series.name))
+        return _pandas_table(series.to_frame("value" if series.name is None else series.name))
+    if _is_a(value, "polars", "Series"):
+        return _polars_table(series.to_frame(series.name or "value"))
     return None
+
+
+def left_out_of(value: object, text: str) -> str:
+    """What `text`, that of an array, leaves out of it; "" if nothing, and for any other value."""
+    if not any(_is_a(value, library, name) for library, name in _ARRAYS):
+        return ""
+    values = text.partition("\nCategories")[0]
+    if _GAP.search(_QUOTED.sub("", values)) is None:
+        return ""
+    array: Any = value
+    return f"only the ends of {prod(array.shape):,} values"
 
 
 def is_picture(value: object) -> bool:
     """Whether it is a figure or an image of one of the usual libraries."""
     return any(_is_a(value, library, name) for library, name in _PICTURES)
+
+
+def without_text(value: object, text: str) -> str:
+    """What a value is whose `text` would tell a model nothing, as "a method"; "" for any other."""
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, FunctionType):
+        return "a function"
+    if isroutine(value):
+        owner = getattr(value, "__self__", None)  # a built-in function's is its module
+        is_bound = owner is not None and not isinstance(owner, ModuleType)
+        return "a method" if is_bound else "a built-in function"
+    if isinstance(value, ModuleType):
+        return "a module"
+    if isinstance(value, type):
+        return "a class"
+    has_none = _ADDRESS.fullmatch(text) is not None
+    return f"an object that has no text ({type(value).__name__})" if has_none else ""
 
 
 def _is_a(value: object, library: str, name: str) -> bool:
@@ -51,8 +100,7 @@ def _is_a(value: object, library: str, name: str) -> bool:
     )
 
 
-def _table(frame: Any) -> Table:  # pandas may not be installed, and neither are its types
-    rows, columns = frame.shape
+def _pandas_table(frame: Any) -> Table:  # it may not be installed, and neither are its types
     part = frame.iloc[:MAX_ROWS, :MAX_COLUMNS]
     names, labels = _index(part.index)
     lines = [
@@ -62,6 +110,17 @@ def _table(frame: Any) -> Table:  # pandas may not be installed, and neither are
             for row, label in enumerate(labels)
         ),
     ]
+    return _table(lines, frame.shape)
+
+
+def _polars_table(frame: Any) -> Table:
+    part = frame[:MAX_ROWS, :MAX_COLUMNS]
+    return _table([part.columns, *part.rows()], frame.shape)
+
+
+def _table(lines: Iterable[Iterable[object]], shape: tuple[int, int]) -> Table:
+    """The table of these lines, the first of which names the columns; `shape` is the whole's."""
+    rows, columns = shape
     texts = [[" ".join(_text(cell).split()) for cell in line] for line in lines]
     is_cut = any(len(text) > MAX_CHARACTERS for line in texts for text in line)
     counts = (

@@ -12,7 +12,7 @@ from bisect import bisect_left
 MAX_MATH = 10_000
 
 # What may stand before a fence or a display formula on its line: quote marks and list markers.
-CONTAINERS = r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*"
+CONTAINERS = r"(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t])*"
 _MATH_TOKEN = re.compile(
     rf"""
       (?P<fence>^{CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))
@@ -28,7 +28,7 @@ CLOSERS = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 # the notebook is made into LaTeX), and definitions, which hold for the whole page.
 UNSAFE_TEX = re.compile(
     r"\\(?:href|url|style|class|cssId|data|bbox|unicode|require|mmlToken|csname|catcode|special"
-    r"|includegraphics|input|include|openin|openout|read|write|immediate|usepackage"
+    r"|includegraphics|[A-Za-z]*[Ii]nput[A-Za-z]*|include|openin|openout|read|write|immediate|usepackage"
     r"|[egx]?def|let|futurelet|(?:re)?new(?:command|environment)|providecommand"
     r"|Declare[A-Za-z]+|Newextarrow)(?![A-Za-z])"
 )
@@ -56,6 +56,7 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = list(_MATH_TOKEN.finditer(text))
+        self.unsafe = [command.start() for command in UNSAFE_TEX.finditer(text)]
         self.places: dict[str, list[int]] = {}
         for number, token in enumerate(self.tokens):
             kind = token.lastgroup or ""
@@ -107,19 +108,26 @@ class _Scan:
         if inner_end - inner_start > MAX_MATH:
             return None
         inner = self.text[inner_start:inner_end]
-        if not inner.strip() or UNSAFE_TEX.search(inner):
+        if not inner.strip() or self._is_unsafe(inner_start, inner_end):
             return None
-        if self.next("blank", number) < close and not self._stands_alone(opener):
+        if self.next("blank", number) < close and not self._stands_alone(number):
             return None
         if opener.group() == "$" and not self._is_inline(inner, number, close):
             return None
         return close
 
-    def _stands_alone(self, opener: re.Match[str]) -> bool:
+    def _is_unsafe(self, start: int, end: int) -> bool:
+        at = bisect_left(self.unsafe, start)
+        return at < len(self.unsafe) and self.unsafe[at] < end
+
+    def _stands_alone(self, number: int) -> bool:
         """Only an opener alone on its line may hold blank lines: `$$` in prose must not run on."""
+        opener = self.tokens[number]
         if opener.group() not in ("$$", r"\["):
             return False
         line_start = self.text.rfind("\n", 0, opener.start()) + 1
+        if number and self.tokens[number - 1].end() > line_start:
+            return False  # at once, so that a line full of openers isn't matched for each
         line = self.text[line_start : opener.start()] + _line_rest(self.text, opener.end())
         return re.fullmatch(CONTAINERS, line + " ") is not None
 

@@ -23,6 +23,7 @@ from mm_magic.protocol.messages import (
     parse_json,
 )
 from mm_magic.saved import UnreadableTurn, read_record, read_turn
+from mm_magic.transport.recording import check_header
 from mm_magic.turns import TURN_MIME, Turn, TurnKey
 
 MAX_BYTES = 100_000_000
@@ -100,6 +101,11 @@ def load_bytes(path: str | os.PathLike[str], name: str = "") -> bytes:
 
 def read(data: bytes, name: str = "the notebook") -> Notebook:
     """Read a notebook's JSON. Raises UsageError, with `name` in it."""
+    if check_header(data[:1000].split(b"\n")[0], name):
+        raise UsageError(
+            f"{shown(name)} is a recording, and no notebook",
+            next_steps=("`%minimax replay FILE` lets a recording answer.",),
+        )
     reader = _Reader()
     for number, cell in enumerate(
         cells_of(checked(parse_json(data, limit=MAX_FILE_NESTING), name)), start=1

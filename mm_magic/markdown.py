@@ -29,9 +29,12 @@ from pygments.util import ClassNotFound
 from mm_magic.formulas import find_formulas
 from mm_magic.plain import plain
 
-# Beyond this many characters a fragment is shown as plain text: the parser needs up to 11 µs a
-# character for a row of "![", so this bounds one call to about a second.
+# Beyond this many characters a fragment is shown as plain text: the parser needs up to 30 µs a
+# character, for a row of "![", so this bounds one call to about three seconds.
 MAX_MARKDOWN = 100_000
+# Beyond this many no code is looked for in Markdown that is kept as such: the two parsers of
+# `code_lines` need up to 15 µs a character, for a row of lists in lists.
+MAX_DISARMED = 300_000
 # Some lexers backtrack; a longer listing stays without colours.
 MAX_HIGHLIGHT = 50_000
 MAX_NESTING = 40
@@ -70,6 +73,7 @@ _TAGS = _TEXT_BLOCKS | {
     "a", "br", "code", "del", "div", "em", "hr", "pre", "s", "span", "strong",
     "table", "tbody", "thead", "tr",
 }  # fmt: skip
+_ALIGNED = {"paragraph_open", "th_open", "td_open"}
 _STYLED = ("p", "th", "td", "div")  # by this module alone: no style of the model's gets here
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
@@ -91,13 +95,12 @@ _CLEANER = nh3.Cleaner(
 )
 
 
-def to_html(text: str, *, typeset: bool = True) -> str:
+def to_html(text: str) -> str:
     """Return untrusted Markdown as one safe HTML element.
 
-    JupyterLab's MathJax sets the recognised formulas and nothing else; with `typeset` false, as
-    while an answer grows, it sets nothing.
+    JupyterLab's MathJax sets the recognised formulas and nothing else.
     """
-    return wrap(fragment(text, typeset=typeset))
+    return wrap(fragment(text))
 
 
 def wrap(html: str) -> str:
@@ -106,7 +109,10 @@ def wrap(html: str) -> str:
 
 
 def fragment(text: str, *, typeset: bool = True) -> str:
-    """Return untrusted Markdown as safe HTML without the wrapper, to be joined and wrapped."""
+    """Return untrusted Markdown as safe HTML without the wrapper, to be joined and wrapped.
+
+    With `typeset` false, as while an answer grows, MathJax sets no formula.
+    """
     text = plain(text).translate(_RESERVED)
     if len(text) > MAX_MARKDOWN:
         return f"<pre>{escape(text)}</pre>\n"
@@ -115,6 +121,47 @@ def fragment(text: str, *, typeset: bool = True) -> str:
     attribute = f' class="{_PROCESS}"' if typeset else ""
     html = _HOLE.sub(lambda hole: _formula_html(formulas[int(hole[1])], attribute), html)
     return _CLEANER.clean(html)
+
+
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """Return language and code of each fenced block, with the fences that `fragment` sees.
+
+    The language is in lower case, "" where none is given.
+    """
+    holed, formulas = _take_math(plain(text).translate(_RESERVED))
+    fences = (token for token in _block_parser().parse(holed) if token.type == "fence")
+    return [
+        (next(iter(token.info.lower().split()), ""), _filled(token.content, formulas))
+        for token in fences
+    ]
+
+
+def code_lines(text: str) -> set[int]:
+    """Return the numbers of the lines that are in closed fenced code, at the margin, whichever
+    dialect reads the text: it has raw HTML, and tables or not. None beyond `MAX_DISARMED`.
+    """
+    if len(text) > MAX_DISARMED:
+        return set()
+    return set.intersection(*(_fenced(parser, text) for parser in _dialects()))
+
+
+def _fenced(parser: MarkdownIt, text: str) -> set[int]:
+    found: set[int] = set()
+    # A fence that isn't closed takes in the line that is added.
+    added = text.count("\n") + 1
+    for token in parser.parse(f"{text}\n."):
+        if token.type == "fence" and token.level == 0 and token.map and token.map[1] <= added:
+            found.update(range(token.map[0] + 1, token.map[1] - 1))
+    return found
+
+
+@cache
+def _dialects() -> tuple[MarkdownIt, MarkdownIt]:
+    """CommonMark without and with tables: a list can interrupt a table that is no paragraph."""
+    parsers = MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")
+    for parser in parsers:
+        parser.core.ruler.enableOnly(["normalize", "block"])
+    return parsers
 
 
 def as_text(text: str) -> str:
@@ -166,6 +213,14 @@ def _parser() -> MarkdownIt:
     return _Parser()
 
 
+@cache
+def _block_parser() -> MarkdownIt:
+    """A parser that sees the same blocks, and does not look into their lines."""
+    parser = _Parser()
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
 def _finish(state: StateCore) -> None:
     """Turn the parsed tokens into what is shown: headings, images, formulas put back."""
     formulas: list[str] = state.env["formulas"]
@@ -181,9 +236,13 @@ def _finish(state: StateCore) -> None:
         token.children = _without_images(token.children or [])
         if previous is not None and previous.type == "heading_open":
             token.children = [_STRONG, *token.children, _STRONG_END]
-        if previous is not None and previous.type == "paragraph_open" and _is_rtl(token.content):
-            # JupyterLab aligns every paragraph to the left, and lets no "start" through.
-            previous.attrSet("style", "text-align:right")
+        if previous is not None and previous.type in _ALIGNED and not previous.attrGet("style"):
+            # JupyterLab aligns every paragraph to the left and every cell of a table to the right,
+            # and lets no "start" through.
+            if _is_rtl(token.content):
+                previous.attrSet("style", "text-align:right")
+            elif previous.type != "paragraph_open":
+                previous.attrSet("style", "text-align:left")
         previous = token
         for part in (token, *token.children):
             _fill_holes(part, formulas)

@@ -1,7 +1,7 @@
 """What the answers of this kernel came to: tokens, and their price where it is known.
 
-Pure counting. A server counts at the end of an answer: one that was stopped or broke off has no
-count, and is told as such instead of guessed.
+Pure counting. A server counts at the end of an answer, if at all: one that was stopped or broke
+off has no count, and is told as such instead of guessed.
 """
 
 from collections.abc import Mapping
@@ -60,14 +60,14 @@ class Meter:
         self._lock = Lock()
         self._counts: dict[tuple[Backend, str], Count] = {}
 
-    def add(self, reply: Reply) -> None:
-        """Count one answer, also one that was cut; nothing where not a word came."""
+    def add(self, reply: Reply, asked: str) -> None:
+        """Count an answer of the model `asked`, also a cut one; nothing where not a word came."""
         if reply.id is None and not reply.content:
             return
         backend: Backend = "offline" if reply.is_demo else reply.backend
-        who = backend, reply.model or "unknown model"
+        who = backend, reply.model or asked
         with self._lock:
-            self._counts[who] = self._counts.get(who, Count()) + _count(reply)
+            self._counts[who] = self._counts.get(who, Count()) + _count(reply, asked)
 
     def total(self) -> Count:
         """All that models answered; the demo, which is none and costs nothing, is not in it."""
@@ -99,11 +99,17 @@ class Meter:
             return list(self._counts.items())
 
 
-def _count(reply: Reply) -> Count:
+def price_of(reply: Reply, asked: str) -> float | None:
+    """What an answer of the model `asked` cost, in USD; None where that is not known."""
+    return cost(reply.model or asked, reply.usage) if reply.backend == "minimax" else None
+
+
+def _count(reply: Reply, asked: str) -> Count:
     usage = reply.usage
-    if reply.stop_reason is None or usage.input_tokens is None or usage.output_tokens is None:
+    is_counted = reply.status == "complete"  # before its end a server's counts are a guess
+    if not is_counted or usage.input_tokens is None or usage.output_tokens is None:
         return Count(answers=1, uncounted=1)
-    price = cost(reply.model, usage) if reply.backend == "minimax" else None
+    price = price_of(reply, asked)
     return Count(
         answers=1,
         unpriced=int(price is None),
@@ -123,5 +129,7 @@ def _explained(total: Count) -> list[str]:
     if total.answers > total.uncounted:
         lines.append(f"Prices are of {PRICES_DATE}; — means that a price is not known.")
     if total.uncounted:
-        lines.append("An answer that was stopped or broke off has no count: servers count last.")
+        lines.append(
+            "No count: the answer was stopped or broke off, or its server did not count it."
+        )
     return lines

@@ -54,8 +54,13 @@ def pasts(notebook: Notebook) -> dict[str, list[Past]]:
     The latest is first; where nothing tells, the last in the document. In this order they are taken
     in, each before those that are there.
     """
+    found: dict[str | None, list[Found]] = {}
+    for each in notebook.found:
+        found.setdefault(each.turn.conversation, []).append(each)
     return {
-        name: sorted(_pasts(name, notebook, states), key=lambda past: past.state.changes)[::-1]
+        name: sorted(
+            _pasts(name, found.get(name, ()), states), key=lambda past: past.state.changes
+        )[::-1]
         for name, states in notebook.states.items()
     }
 
@@ -76,16 +81,14 @@ def conversation(name: str, found: Sequence[Past]) -> Conversation:
     return made
 
 
-def _pasts(name: str, notebook: Notebook, states: Sequence[State]) -> list[Past]:
+def _pasts(name: str, found: Iterable[Found], states: Sequence[State]) -> list[Past]:
     last: dict[str, State] = {}
     for state in sorted(states, key=_age):
         last[state.begins] = state
     belongs = _belongs(last)
     by_root: dict[str, list[Found]] = {belongs[state.begins][0]: [] for state in states}
-    for each in notebook.found:
-        if each.turn.conversation != name or each.state.begins not in belongs:
-            continue
-        if each.turn.reply.may_enter():
+    for each in found:
+        if each.state.begins in belongs and each.turn.reply.may_enter():
             root, offset = belongs[each.state.begins]
             turn = each.turn
             moved = replace(turn, number=turn.number + offset) if offset else turn
@@ -94,7 +97,7 @@ def _pasts(name: str, notebook: Notebook, states: Sequence[State]) -> list[Past]
     for state in states:
         if state.begins in states_of:
             states_of[state.begins].append(state)
-    return [_past(name, last[root], found, states_of[root]) for root, found in by_root.items()]
+    return [_past(name, last[root], of_root, states_of[root]) for root, of_root in by_root.items()]
 
 
 def _age(state: State) -> tuple[int, int, int]:

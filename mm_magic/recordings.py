@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from mm_magic.cells import CellRun
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.plain import plain
 from mm_magic.protocol.request import Request
+from mm_magic.quoting import quoted
 from mm_magic.ranges import in_words, ranges
 from mm_magic.reply import Origin
 from mm_magic.run import OFFLINE, Prepared
@@ -24,6 +26,8 @@ from mm_magic.transport.replay import Playback, Replay, Unanswered
 if TYPE_CHECKING:
     from mm_magic.conversation import Conversation
     from mm_magic.transport.client import Source
+
+_NO_STEP = "This prompt was not recorded."  # the message says it
 
 Build = Callable[[Endpoint | None, str], Prepared]
 """Prepares a turn for who answers and for the name that its history knows that one by."""
@@ -124,14 +128,16 @@ class Replaying:
         from mm_magic.transport.nearest import difference
 
         where = repr(self.name) if self.name else "the notebook's saved turns"
-        command = f"%minimax replay {f'{self.name} ' if self.name else ''}"
+        command = "%minimax replay"
+        if self.name:
+            command += f" {quoted(self.name) or 'FILE'}"
         for request in requests:
             if times := self.replay.times(request):
                 return UsageError(
                     f"{where}: this request was recorded for {times} cell{'s' * (times > 1)}, and "
                     "one more asks it",
                     next_steps=(
-                        f"To count the cells anew: `{command.rstrip()}`",
+                        f"To count the cells anew: `{command}`",
                         _fill_step(command),
                     ),
                 )
@@ -140,7 +146,7 @@ class Replaying:
             next_steps=(
                 *difference(requests, self.replay.exchanges),
                 *([_fill_step(command)] * (not self.fills)),
-                *([f"To take it as it is: `{command}--loose`"] * self.replay.is_near(requests[0])),
+                *([f"To take it as it is: `{command} --loose`"] * self.replay.is_near(requests[0])),
             ),
         )
 
@@ -193,13 +199,16 @@ def recording_notes(
 
 
 def _fill_step(command: str) -> str:
-    return f"To ask a model for what is missing: `{command}--fill`"
+    return f"To ask a model for what is missing: `{command} --fill`"
 
 
 def _with_more_steps(error: MiniMaxError, why: Callable[[], MiniMaxError]) -> MiniMaxError:
     """There is nobody to ask for what is missing: why it is missing may mend it, too."""
     missing = why()
-    error.next_steps = (f"{missing.message}:", *missing.next_steps, *error.next_steps)
+    error.message = f"{missing.message}, and {error.message}"
+    error.args = (plain(error.message),)
+    steps = (step for step in missing.next_steps if step != _NO_STEP)
+    error.next_steps = (*steps, *error.next_steps)
     return error
 
 

@@ -14,8 +14,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mm_magic.blocks import Blocks
-from mm_magic.formulas import CONTAINERS, UNSAFE_TEX, closes, marker
-from mm_magic.markdown import IGNORE, escaped, to_html, wrap
+from mm_magic.formulas import CONTAINERS, UNSAFE_TEX
+from mm_magic.markdown import IGNORE, code_lines, escaped, to_html, wrap
 from mm_magic.plain import plain
 from mm_magic.turns import TURN_MIME as TURN_MIME
 
@@ -30,13 +30,13 @@ _DIM = "opacity:.75"
 # -- thinking ---------------------------------------------------------------------------------
 
 
-def thinking_bundle(text: str, title: str, *, is_open: bool) -> Bundle:
-    """Return a box that folds. In Markdown and plain text: the title, then quoted lines."""
+def thinking_bundle(text: str, title: str) -> Bundle:
+    """Return a folded box. In Markdown and plain text: the title, then quoted lines."""
     text = text.strip("\n")
     quoted = "\n".join(f"> {line}".rstrip() for line in disarmed(text).split("\n"))
     lines = "\n".join(f"> {line}".rstrip() for line in plain(text).split("\n"))
     return {
-        "text/html": _thinking_html(text, title, is_open=is_open),
+        "text/html": _thinking_html(text, title, is_open=False),
         "text/markdown": f"{disarmed(title)}:\n\n{quoted}\n",
         "text/plain": f"{plain(title)}:\n{lines}",
     }
@@ -115,14 +115,13 @@ def growing_answer(html: str, waiting: str = "") -> Bundle:
     return {"text/html": wrap(html + line), "text/plain": plain(waiting) or "…"}
 
 
-# U+2060 WORD JOINER: it shows as nothing, and breaks a construct in code and in text alike, so
-# that it doesn't matter whether another parser agrees with ours on what is code.
+# U+2060 WORD JOINER: it shows as nothing, and breaks a construct wherever it stands.
 _JOINER = "\u2060"
 _OPENS_TAG = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]+>)")
 _OPENS_IMAGE = re.compile(r"!(?=\[)")
-_OPENS_LINK = re.compile(r"\](?=[(:](?!\s*<?(?:https?://|mailto:)))", re.IGNORECASE)
-_OPENS_RAW = re.compile(r"\{(?==)")
-_FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}|~{{3,}}))(.*)$", re.MULTILINE)
+_OPENS_LINK = re.compile(r"\](?=[(:](?![ \t\n]*<?(?:https?://|mailto:)))", re.IGNORECASE)
+_OPENS_RAW = re.compile(r"\{(?=\s*=)")
+_FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))(.*)$", re.MULTILINE)
 _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNORECASE)
 
 
@@ -130,31 +129,30 @@ def disarmed(text: str) -> str:
     """Return untrusted Markdown that stays harmless in tools that obey raw HTML and TeX.
 
     Tags, images, links to anything but the web, fences that are drawn (Mermaid) and TeX that
-    reads files are broken by an invisible character. Fenced code at the margin stays as it is.
+    reads files are broken by an invisible character. What is in fenced code at the margin stays
+    as it is, in a text of up to 300,000 characters.
     """
-    blocks = Blocks()
-    return "".join(map(_disarmed_block, [*blocks.push(plain(text)), blocks.rest]))
-
-
-def _disarmed_block(block: str) -> str:
-    block = _FENCE_LINE.sub(_safe_fence, block)
-    lines = block.strip("\n").split("\n")
-    if lines[0].startswith(("```", "~~~")) and len(lines) > 1:
-        opening = marker(lines[0][: len(lines[0]) - len(lines[0].lstrip("`~"))])
-        if closes(opening, lines[-1]):
-            return block
-    block = _OPENS_TAG.sub(f"<{_JOINER}", block)
-    block = _OPENS_IMAGE.sub(f"!{_JOINER}", block)
-    block = _OPENS_LINK.sub(f"]{_JOINER}", block)
-    block = _OPENS_RAW.sub(f"{{{_JOINER}", block)
-    return UNSAFE_TEX.sub(lambda command: f"\\{_JOINER}{command[0][1:]}", block)
+    text = _FENCE_LINE.sub(_safe_fence, plain(text))
+    lines = _broken(text).split("\n")
+    # The parsers read the broken text, which holds nothing that could hide a fence from them; and
+    # what is put back stands within their fences, so they read the result just as they read this.
+    code = code_lines("\n".join(lines))
+    return "\n".join(
+        own if number in code else line
+        for number, (own, line) in enumerate(zip(text.split("\n"), lines, strict=True))
+    )
 
 
 def _safe_fence(line: re.Match[str]) -> str:
-    opening, info = line[1], line[2]
-    if "`" in info or _LANGUAGE.fullmatch(info):
-        return line[0]
-    return opening
+    return line[0] if _LANGUAGE.fullmatch(line[2]) else line[1]
+
+
+def _broken(text: str) -> str:
+    text = _OPENS_TAG.sub(f"<{_JOINER}", text)
+    text = _OPENS_IMAGE.sub(f"!{_JOINER}", text)
+    text = _OPENS_LINK.sub(f"]{_JOINER}", text)
+    text = _OPENS_RAW.sub(f"{{{_JOINER}", text)
+    return UNSAFE_TEX.sub(lambda command: f"\\{_JOINER}{command[0][1:]}", text)
 
 
 # -- status -------------------------------------------------------------------------------------

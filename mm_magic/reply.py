@@ -22,7 +22,7 @@ class Origin:
     is_loose: bool = False
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)  # with slots, `reply.text = …` would raise a TypeError
 class Reply:
     """What the model answered. `str(reply)` is the text.
 

@@ -77,6 +77,7 @@ class Prepared:
             sent=self.history.sent,
             link=self.history.link,
             label=self.cell.label,
+            hides_thinking=self.options.hide_thinking,
         )
 
 
@@ -155,8 +156,10 @@ class Run:
             with suppress(RuntimeError):  # the loop is closed: it has ended
                 loop.call_soon_threadsafe(task.cancel)
 
-    def reply(self, status: Status = "complete") -> Reply:
-        """What has come so far."""
+    def reply(self, status: Status | None = None) -> Reply:
+        """What has come so far; without `status`, complete only if nothing is missing."""
+        if status is None:
+            status = "complete" if self._accumulator.state == "complete" else "incomplete"
         return Reply(
             message=self._accumulator.message(),
             status=status,

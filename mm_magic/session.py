@@ -300,7 +300,7 @@ class Session:
             yield
         finally:
             self.running.remove(run)
-            self.meter.add(run.reply())
+            self.meter.add(run.reply(), run.prepared.options.model)
             self.tell()
 
     # -- conversations ------------------------------------------------------------------------

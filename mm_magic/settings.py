@@ -80,7 +80,10 @@ class Options:
             raise UsageError(f"system must be text, got {self.system!r}")
         if not isinstance(self.conversation, str) or not self.conversation.strip():
             raise UsageError(f"a conversation needs a name, got {self.conversation!r}")
-        if not isinstance(self.retries, int) or self.retries < 0:
+        for name in ("hide_thinking", "stream"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, got {value!r}")
+        if not isinstance(self.retries, int) or isinstance(self.retries, bool) or self.retries < 0:
             raise UsageError(f"retries must be a whole number of 0 or more, got {self.retries!r}")
         for name in ("model", "system", "conversation"):  # no file or socket takes half characters
             object.__setattr__(self, name, join_surrogates(getattr(self, name)))
@@ -126,6 +129,15 @@ def choose_endpoint(
     endpoint = Endpoint(keyless.base_url, key)
     _check_key_may_go(endpoint, environ)
     return endpoint
+
+
+def can_be_live(environ: Mapping[str, str], typed: TypedKey | None) -> bool:
+    """Whether a key or an address is set, so that there is a server to go back to."""
+    try:
+        choose_endpoint(environ, "live", typed, demo_allowed=True)
+    except MiniMaxError as error:
+        return error.kind != "auth"  # a setting that can't be is told when it is used
+    return True
 
 
 def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:

@@ -1,6 +1,7 @@
 """The quiet line under an answer: who answered, which turn, how many tokens, what it cost."""
 
-from mm_magic.catalog import cost
+from mm_magic.catalog import dollars
+from mm_magic.meter import price_of
 from mm_magic.protocol.messages import Usage
 from mm_magic.turns import Turn
 
@@ -10,9 +11,10 @@ def status_parts(turn: Turn) -> list[str]:
     who, reply = who_answered(turn), turn.reply
     if not reply.message.content and reply.status != "complete":
         return [who, "no answer" if reply.status == "incomplete" else "stopped"]
-    parts = [who, _place(turn)]
+    is_lost = turn.conversation is not None and not reply.may_enter()
+    parts = [who, *filter(None, [_place(turn, is_lost=is_lost)])]
     if reply.status != "complete":  # the service counts at the end: what it said before is a guess
-        return [*parts, reply.status]
+        return [*parts, reply.status + (", not remembered" if is_lost else "")]
     parts += filter(None, [tokens_in_words(reply.usage), _price(turn)])
     if reply.stop_reason not in ("end_turn", None):
         parts.append(f"stop reason: {reply.stop_reason}")
@@ -45,11 +47,13 @@ def who_answered(turn: Turn) -> str:
     return f"{f'recorded {day}'.strip()}, {model[0].lower() + model[1:] if turn.is_demo else model}"
 
 
-def _place(turn: Turn) -> str:
+def _place(turn: Turn, *, is_lost: bool) -> str:
+    """The number of the turn; none where it is lost: the next one gets that number."""
     if turn.conversation is None:
         return "alone"
     name = "" if turn.conversation == "main" else f"{turn.conversation}: "
-    return f"{name}turn {turn.number}" + (f", {turn.sent} earlier sent" if turn.sent else "")
+    number = "" if is_lost else f"{name}turn {turn.number}"
+    return ", ".join(filter(None, [number, f"{turn.sent} earlier sent" if turn.sent else ""]))
 
 
 def tokens_in_words(usage: Usage) -> str:
@@ -67,11 +71,7 @@ def _count(tokens: int | None) -> str:
 
 def _price(turn: Turn) -> str:
     """What it cost; "" for a recorded answer, which costs nothing now."""
-    reply = turn.reply
-    if reply.backend == "recorded":
+    if turn.reply.backend == "recorded":
         return ""
-    known = reply.backend == "minimax"
-    dollars = cost(reply.model or turn.model, reply.usage) if known else None
-    if dollars is None:
-        return "price —"
-    return f"${dollars:.4f}" if dollars >= 0.00005 else "under $0.0001"
+    price = price_of(turn.reply, turn.model)
+    return f"price {dollars(None)}" if price is None else dollars(price)

@@ -14,9 +14,9 @@ def table_bundle(
 ) -> Bundle:
     """Return rows of plain text under their columns, and sentences below.
 
-    A column in which all is empty is left out.
+    A column in which all is empty is left out, and so is a table without rows.
     """
-    used = [place for place in range(len(columns)) if not rows or any(row[place] for row in rows)]
+    used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
     columns = [columns[place] for place in used]
     rows = [[row[place] for place in used] for row in rows]
     head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in columns)
@@ -25,10 +25,11 @@ def table_bundle(
         for row in rows
     )
     below = "".join(f"<p><small>{escaped(note)}</small></p>" for note in notes)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+    lines = _columns([columns, *rows]) if rows else []
     return {
-        "text/html": f'<div class="mm-table {IGNORE}"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>{below}</div>",
-        "text/plain": "\n".join([*_columns([columns, *rows]), *map(plain, notes)]),
+        "text/html": f'<div class="mm-table {IGNORE}">{table}{below}</div>',
+        "text/plain": "\n".join([*lines, *map(plain, notes)]),
     }
 
 

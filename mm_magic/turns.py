@@ -30,7 +30,7 @@ def is_notebook_id(cell_id: str) -> bool:
     return _NOTEBOOK_ID.fullmatch(cell_id) is not None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)  # with slots, `turn.model = …` would raise a TypeError
 class Turn:
     """A prompt and its reply, in their place.
 
@@ -38,9 +38,10 @@ class Turn:
     for its messages. `sent` counts the earlier turns that it carried; `link` ends their chain, and
     is None where a file told of the turn. `context` is the fingerprint of all that the model was
     given, `knew` that of the turns in it. `replaces` are the ids of the turns that stood in its
-    place before. `label` names its cell for the reader, as "[3]". `id` is a fingerprint of
-    conversation, number, prompt and content. `encoded` keeps its JSON, as it was sent with its
-    thinking (True) and without.
+    place before. `label` names its cell for the reader, as "[3]". `hides_thinking` says that it was
+    asked to be drawn without; no file tells it, as one must be able to look at what is sent. `id`
+    is a fingerprint of conversation, number, prompt and content. `encoded` keeps its JSON, as it
+    was sent with its thinking (True) and without.
     """
 
     conversation: str | None
@@ -56,6 +57,7 @@ class Turn:
     replaces: tuple[str, ...] = ()
     label: str = ""
     is_hidden: bool = False
+    hides_thinking: bool = False
     id: str = field(init=False)
     encoded: dict[bool, bytes] = field(init=False, repr=False, default_factory=dict)
 

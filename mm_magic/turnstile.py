@@ -15,10 +15,6 @@ class Turnstile:
         self._lock = Lock()
         self._tickets: deque[Future[None]] = deque()
 
-    @property
-    def is_free(self) -> bool:
-        return not self._tickets
-
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
         """Wait until all who came before have left; leave at the end of the body."""

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from oracle import DEMO, Who
@@ -95,7 +96,7 @@ class Kernel:
     def ask(self, call: Call) -> bool:
         """`mm.ask`: whether it got an answer."""
         self._prepare(call)
-        self._service.stop = lambda: self.session.running[-1].cancel()
+        self._service.stop = partial(self._stop_when_all_came, call)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always", UserWarning)
             is_well = self._loop.run_until_complete(self._ask(call))
@@ -132,6 +133,18 @@ class Kernel:
             reply = run.reply("incomplete")
         turn = run.turn(reply)
         return is_well, [turn_json(turn, self.session.state_of(turn))], run.notes
+
+    def _stop_when_all_came(self, call: Call) -> None:
+        """From any thread: stop the turn of `ask`."""
+
+        def look() -> None:
+            (run,) = self.session.running
+            if run.reply().content == [*ANSWERS[call.answer].blocks]:
+                run.cancel()
+            else:
+                self._loop.call_soon(look)
+
+        self._loop.call_soon_threadsafe(look)
 
     async def _ask(self, call: Call) -> bool:
         try:

@@ -238,7 +238,7 @@ class Day(RuleBasedStateMachine):
         expected = self._expected(call, key)
         is_well = self.kernel.ask(call)
         self._compare_request(expected)
-        if ANSWERS[call.answer].ending == "whole":
+        if ANSWERS[call.answer].ending in ("whole", "stopped"):
             self._answered(call, key)
         return is_well
 

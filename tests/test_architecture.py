@@ -32,6 +32,7 @@ LAYERS = (
     ("catalog", "transport", "ranges", "turnstile"),
     ("protocol",),
     ("errors",),
+    ("quoting",),
     ("files", "plain"),
 )
 ONLY_IN = {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from shells import Shell, fresh_shell
 
+from mm_magic.errors import UsageError
 from mm_magic.notebook.awaiting import keep_question_mark, rewritten
 
 
@@ -76,6 +77,34 @@ def test_question_mark_stays_with_the_magic(cell: str, line: str) -> None:
     assert keep_question_mark(cell.splitlines(keepends=True)) == [
         f"get_ipython().run_line_magic('minimax', {line})\n"
     ]
+
+
+@pytest.mark.parametrize(
+    "cell", ["# note\n%%minimax\nhi", "x = 1\n%%minimax\nhi", " %%minimax\nhi"]
+)
+def test_card_of_a_magic_below_a_line(cell: str) -> None:
+    """The card of `%%minimax` in a wrong place is two sentences, and shows no code of ours."""
+    with fresh_shell() as shell:
+        error = shell.error(cell)
+
+    assert isinstance(error, UsageError)
+    assert error._render_traceback_() == [
+        "\x1b[1mMiniMax (usage):\x1b[0m %%minimax must begin the cell\n"
+        "→ Put what stands before it, also a space, into a cell of its own."
+    ]
+
+
+def test_card_names_a_raised_line_of_the_user() -> None:
+    """An error that the user's own line raises again is shown with that line."""
+    cell = (
+        "import mm_magic\ntry:\n    mm_magic.ask('')\nexcept mm_magic.UsageError as e:\n    raise e"
+    )
+    with fresh_shell() as shell:
+        error = shell.error(cell)
+
+    assert isinstance(error, UsageError)
+    assert "  line 5 in <module>: raise e\n" in error._render_traceback_()[0]
+    assert "  line 3 in <module>: mm_magic.ask('')" in error._render_traceback_()[0]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,30 @@ def test_code_becomes_the_next_input(shell: Shell, asks: Asks) -> None:
     shell.run("%minimax code 1")
 
 
+LONG = "x = 1\n" * 30_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("Here:\n```python\nx = 1\ny =", "x = 1\ny ="),
+        (f"```python\n{LONG}", LONG.rstrip()),
+        ("````python\nx = 1\n`````\nEnough.", "x = 1"),
+        ("```text\n```python is how code begins\n```\n~~~PY title='a'\ny = 1\n~~~", "y = 1"),
+        ("- First:\n\n  ```python\n  if x:\n      y = '$a$'\n  ```\n", "if x:\n    y = '$a$'"),
+        ("> ```python\n> q = 1\n\nEnough.", "q = 1"),
+        ("```python\na\u202eb\n```", "a\ufffdb"),
+    ],
+    ids=["cut", "long and cut", "longer fence", "other code", "in a list", "quoted", "hidden"],
+)
+def test_code_is_what_is_drawn_as_code(shell: Shell, asks: Asks, answer: str, code: str) -> None:
+    """`%minimax code` takes what the drawing shows as code, also where the answer was cut in it."""
+    asks.of(streamed(captured(text=answer)))
+    shell.run("%%minimax\nHow?")
+    shell.run("%minimax code")
+    assert shell.ip.rl_next_input == code
+
+
 def test_offline_and_live(shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]) -> None:
     """`%minimax offline` and `live` switch; `live` with nobody to ask changes nothing."""
     error = shell.error("%minimax live")
@@ -139,12 +163,24 @@ def test_offline_and_live(shell: Shell, asks: Asks, capsys: pytest.CaptureFixtur
 
     server = asks.of(streamed())
     assert shell.run("%%minimax\nWhy?").backend == "url"
+    capsys.readouterr()
     shell.run("%minimax offline")
+    assert capsys.readouterr().out.endswith("answers. `%minimax live` goes back.\n")
     assert shell.run("%%minimax --max-tokens 5\nWhy?").backend == "offline"
     shell.run("%minimax live")
     capsys.readouterr()
     assert shell.run("%%minimax\nWhy?").backend == "url"
     assert len(server.requests) == 2
+
+
+def test_offline_without_a_key(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no server to go back to, `%minimax offline` tells how a key is added."""
+    capsys.readouterr()
+    shell.run("%minimax offline")
+    assert capsys.readouterr().out == (
+        "From now on the offline demo (no language model, as chosen) answers. "
+        "`%minimax key` adds a key.\n"
+    )
 
 
 def test_turns_of_the_demo_are_not_sent_on(
@@ -244,6 +280,19 @@ def test_unknown_model_lists_those_that_exist(asks: Asks, status: int) -> None:
 
     assert "The server offers: MiniMax-M9" in card
     assert "`%minimax -m MiniMax-M9`" in card
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("My Model", '`%minimax -m "My Model"`'), ("M\n%time", "offers: M\n%time\n")]
+)
+def test_line_that_switches_can_be_run(asks: Asks, name: str, line: str) -> None:
+    """A model's name stands in quotes where it needs them; one that can't be typed has no line."""
+    unknown = failure(400, "invalid params, unknown model 'x' (2013)")
+
+    card = asks.error(unknown, whole(200, {"data": [{"id": name}]}), options="-m x").card()
+
+    assert line in card
+    assert ("-m" in card) == (" " in name)
 
 
 def test_nobody_to_ask(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,15 @@
 """Tab on the magic's line: in a shell, and by a kernel's complete_request."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from IPython.core.completer import provisionalcompleter
 from kernels import Kernel
 from loopback import Loopback, whole
 from shells import Shell, fresh_shell
+
+from mm_magic.api import session
 
 LOAD = "%load_ext mm_magic"
 OPTIONS = [
@@ -99,6 +102,22 @@ def test_other_lines_are_left_alone(shell: Shell) -> None:
     assert "minimal" in completed(shell, "mini")
     assert completed(shell, "minimal['k") == ["key"]
     assert "--model" not in completed(shell, "%%time --")
+
+
+def test_names_are_offered_as_they_are_typed(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name stands in quotes where it needs them; one that can't be typed is not offered."""
+    monkeypatch.chdir(tmp_path)
+    names = ("it's", 'say "hi" now', "x\n!touch here", "-c")
+    for name in names:
+        (tmp_path / f"{name}.jsonl").touch()
+        shell.run(f"mm.ask('Hi', conversation={name!r}, thinking='disabled', max_tokens=1)")
+
+    assert completed(shell, "%minimax record ") == ['"it\'s.jsonl"', "'say \"hi\" now.jsonl'"]
+    assert completed(shell, "%%minimax -c ")[2:] == ['"it\'s"', "'say \"hi\" now'"]
+    for name in names:
+        del session().conversations[name]
 
 
 def test_models_of_the_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

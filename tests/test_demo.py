@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mm_magic.__main__ import has_display
+from mm_magic.__main__ import has_display, main
 
 ROOT = Path(__file__).parent.parent
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*)\?token=(\w+)")
@@ -161,3 +161,12 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """`-h` says in plain text what the command is for."""
+    with pytest.raises(SystemExit):
+        main(["-h"])
+    told = capsys.readouterr().out
+    assert "Try mm_magic, and work with the notebooks that it wrote." in told
+    assert "`" not in told

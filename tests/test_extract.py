@@ -160,16 +160,22 @@ def test_terminal_is_safe() -> None:
         assert not set(text) & set(acts) - {"0", ";", "]", "x", "3", "1", "m"}
 
 
-def test_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Tokens are the counts that the server gave."""
+@pytest.mark.parametrize(("status", "counts"), [("complete", (3, 4)), ("stopped", (None, None))])
+def test_tokens(
+    status: str,
+    counts: tuple[int | None, int | None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Tokens are the counts that the server gave, which it does at the end of an answer."""
     json_ = turn_json(turn("alone", conversation=None, number=0), None)
-    json_["usage"] = Usage(input_tokens=3, output_tokens=4).to_wire()
+    json_ |= {"usage": Usage(input_tokens=3, output_tokens=4).to_wire(), "status": status}
     path = tmp_path / "a.ipynb"
     path.write_bytes(file(cell("a", json_)))
     main(["extract", str(path)])
 
     (found,) = rows(capsys.readouterr().out)
-    assert (found["input_tokens"], found["output_tokens"]) == (3, 4)
+    assert (found["input_tokens"], found["output_tokens"]) == counts
 
 
 @pytest.mark.parametrize(
@@ -190,6 +196,60 @@ def test_target_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
 
     assert main(["extract", str(path), "-o", str(tmp_path)]) == 1
     assert "can't be written: Is a directory" in capsys.readouterr().err
+
+
+LONG = "a" * 300
+"""More than a file's name may have."""
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name too long and a link to itself are told, and the other files are done."""
+    path, loop = notebook(tmp_path / "a.ipynb"), tmp_path / "loop"
+    loop.symlink_to(loop)
+
+    assert main(["extract", str(tmp_path / LONG), str(loop), str(loop / "b"), str(path)]) == 1
+    told = capsys.readouterr()
+    assert len(rows(told.out)) == 7
+    assert told.err.count("can't be read") == 3
+    assert main(["extract", str(path), "-o", str(tmp_path / LONG)]) == 1
+    assert main(["extract", str(path), "-o", str(loop)]) == 1
+    assert capsys.readouterr().err.count("can't be written") == 2
+    assert loop.is_symlink()
+
+
+def test_folders_of_others(tmp_path: Path) -> None:
+    """What another user keeps to himself is told, and the other files are done."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    notebook(locked / "b.ipynb")
+    notebook(tmp_path / "a.ipynb").chmod(0o644)
+    tmp_path.chmod(0o755)
+    locked.chmod(0)
+    code = (
+        "import encodings.utf_8_sig, os, sys; from mm_magic.__main__ import main\n"
+        "if os.geteuid() == 0:\n    os.seteuid(65534)\n"
+        "sys.exit(main(['extract', 'locked/b.ipynb', 'locked', 'a.ipynb']))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    locked.chmod(0o700)
+    assert done.stderr.split("\n")[:-1] == [
+        "mm_magic: 'locked/b.ipynb' can't be read: Permission denied",
+        "mm_magic: 'locked' can't be read: Permission denied",
+    ]
+    assert len(rows(done.stdout)) == 7
+    assert done.returncode == 1
+
+
+def test_name_of_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 comes into every format."""
+    notebook(tmp_path / "b\udcff.ipynb")
+    target = tmp_path / "turns"
+    for form in ("jsonl", "csv", "md"):
+        assert main(["extract", str(tmp_path), "--format", form, "-o", str(target)]) == 0
+        assert "three" in target.read_text("utf-8-sig")
+    main(["extract", str(tmp_path), "-o", str(target)])
+    assert rows(target.read_text())[0]["file"].endswith("b\udcff.ipynb")
 
 
 def test_help_tells_of_formulas(capsys: pytest.CaptureFixture[str]) -> None:

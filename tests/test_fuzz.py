@@ -177,7 +177,7 @@ def check_turn(turn: Turn) -> None:
     if len(file) % 8 == 0:  # drawing takes longer than all else
         for drawn in (
             answer_bundle(turn.reply.text),
-            thinking_bundle(turn.reply.thinking, "", is_open=False),
+            thinking_bundle(turn.reply.thinking, ""),
         ):
             json.dumps(drawn, ensure_ascii=False).encode()
 

@@ -12,7 +12,6 @@ from wire import pieces
 from mm_magic.errors import ProtocolError
 from mm_magic.protocol.accumulate import Accumulator
 from mm_magic.protocol.messages import Message
-from mm_magic.protocol.sse import MAX_EVENT_BYTES, EventStreamDecoder
 from mm_magic.transport.answer import AnswerReader
 from mm_magic.transport.reading import Clocks
 
@@ -106,28 +105,66 @@ def test_large_event_is_small_in_memory(form: str, kind: str) -> None:
     assert peak < MORE.get((form, kind), MEGABYTES)
 
 
-def feed(decoder: EventStreamDecoder, part: bytes, *, times: int) -> None:
+BOM = b"\xef\xbb\xbf"
+STREAM = "text/event-stream"
+# An answer's beginning, and what follows it again and again.
+WITHOUT_AN_EVENT = {
+    "a line": (b"data: ", b"x" * READ),
+    "lines": (b"", b"data: " + b"x" * READ + b"\n"),
+    "a name": (b"event: ", b"x" * READ),
+    "a comment": (b":", b"x" * READ),
+    "blanks": (b"", b" " * READ),
+    "blanks behind a byte order mark": (BOM, b" " * READ),
+    "comments behind an event": (b"data: {}\n\n", b": " + b"x" * READ + b"\n\n"),
+    "pings": (b"", b'data: {"type": "ping", "x": "%b"}\n\n' % (b"x" * READ)),
+    "a JSON answer": (b'{"id": "', b"x" * READ),
+}
+
+
+def feed(reader: AnswerReader, part: bytes, *, times: int) -> None:
     for _ in range(times):
-        decoder.feed(part)
+        reader.feed(0.0, part)
 
 
-@pytest.mark.parametrize("part", [b"data: " + b"x" * READ, b"x" * READ, b"data: x\n" * 8192])
-def test_event_without_an_end_is_given_up(part: bytes) -> None:
-    """A line or an event that goes on and on ends in an error, at the bound that is set."""
-    decoder = EventStreamDecoder(max_event_bytes=1_000_000)
-    with pytest.raises(ProtocolError, match="one event of more than 1000000 bytes"):
-        feed(decoder, part, times=1000)
-    assert MAX_EVENT_BYTES <= 64 * 2**20
+@pytest.mark.parametrize("kind", WITHOUT_AN_EVENT)
+def test_what_never_becomes_an_event_is_given_up(kind: str) -> None:
+    """More than 64 MiB without an event, whatever they are made of, end in an error."""
+    beginning, part = WITHOUT_AN_EVENT[kind]
+    reader = AnswerReader(STREAM, Clocks())
+    reader.feed(0.0, beginning)
+    feed(reader, part, times=2**26 // len(part) - 1)
+    with pytest.raises(ProtocolError, match="more than 64 MiB without a whole event"):
+        feed(reader, part, times=3)
 
 
-@pytest.mark.parametrize("part", [b": " + b"x" * READ, b"\n" * READ, b"data\n\n" * 10_000])
-def test_what_means_nothing_takes_no_memory(part: bytes) -> None:
-    """Comments, blank lines and empty events of any length are dropped as they come."""
-    decoder = EventStreamDecoder(max_event_bytes=1_000_000)
-    decoder.feed(part)
+def test_long_answer_has_no_bound() -> None:
+    """An answer of more than 64 MiB is read, as long as its events are smaller."""
+    reader = AnswerReader(STREAM, Clocks())
+    for _ in range(70):
+        assert reader.feed(0.0, sse({"type": "x", "x": "x" * 2**20}))
+        reader.feed(0.0, b":" + b"x" * READ + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "part"),
+    [
+        (b"", b" " * READ),
+        (BOM, b" " * READ),
+        (BOM, b"\r\n" * READ),
+        (b"", b"\n" * READ),
+        (b":", b"x" * READ),
+        (b"", b": " + b"x" * READ + b"\n"),
+        (b"id: 1\n", b"id: " + b"x" * READ + b"\n"),
+        (b"", b"data\n\n" * 500),
+    ],
+)
+def test_what_means_nothing_takes_no_memory(beginning: bytes, part: bytes) -> None:
+    """White space, comments, ids and empty events are dropped as they come."""
+    reader = AnswerReader(STREAM, Clocks())
+    reader.feed(0.0, beginning)
     tracemalloc.start()
     try:
-        feed(decoder, part, times=100)
+        feed(reader, part, times=100)
         peak = tracemalloc.get_traced_memory()[1] / 1e6
     finally:
         tracemalloc.stop()

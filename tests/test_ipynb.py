@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
 from files import cell, file, left_out, prompts, saved, turn
 
 import mm_magic as mm
 from mm_magic.conversation import Conversation
+from mm_magic.errors import UsageError
 from mm_magic.ipynb import read
 from mm_magic.pasts import OUT_OF_DATE, TWICE, UNKNOWN, conversation, latest, pasts
 from mm_magic.saved import record_json, turn_json
+from mm_magic.transport.recording import header
 from mm_magic.turns import TurnKey
 
 
@@ -197,6 +201,14 @@ def test_incomplete_and_alone_turns_stay_out() -> None:
     assert prompts(notebook) == [[]]
 
 
+def test_recording_is_told_as_one() -> None:
+    """A recording that is given as a notebook is named, with the command that takes it."""
+    with pytest.raises(UsageError, match="is a recording") as caught:
+        read(header() + b"\n{}\n", "lesson.jsonl")
+
+    assert "%minimax replay" in caught.value.next_steps[0]
+
+
 def test_cells_without_ids() -> None:
     """In a notebook of format 4.4 a cell is named by its place, which is no id that runs."""
     talk = Conversation("main")
@@ -204,3 +216,22 @@ def test_cells_without_ids() -> None:
     (found,) = read(file(cell(None), cell(None, json_))).found
 
     assert found.turn.key == TurnKey("#2", 0)
+
+
+def test_many_conversations_take_linear_time() -> None:
+    """Twice the conversations in a file take twice as long, not four times."""
+
+    def seconds(count: int) -> float:
+        turns = []
+        for name in map(str, range(count)):
+            talk = Conversation(name)
+            turns.append(saved(talk, talk.commit(turn("a", conversation=name))))
+        notebook = read(file(cell("a", record_json(turns))))
+        best = []
+        for _ in range(3):
+            begin = time.process_time()
+            assert len(pasts(notebook)) == count
+            best.append(time.process_time() - begin)
+        return min(best)
+
+    assert seconds(4_000) < 3 * seconds(2_000)

@@ -78,6 +78,19 @@ def test_key_is_found_nowhere(kernel: Kernel, folder: Path) -> None:
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
 
 
+def test_panel_knows_of_the_key(kernel: Kernel) -> None:
+    """A panel that is open says at once that there is a key."""
+    none = failure(404, "not found")  # a list, which the panel asks for, would be told of, too
+    with Loopback(none, none, none) as server:
+        kernel.fresh(server.url)
+        kernel.run("%minimax panel", cell_id="a")
+        cell, _ = kernel.run_and_type("%minimax key", KEY)
+        kernel.run("%unload_ext mm_magic")
+
+    states = [message["content"]["data"].get("state", {}) for message in cell.of("comm_msg")]
+    assert "Another server (127.0.0.1), with a key" in [state.get("value") for state in states]
+
+
 def test_refused_key_is_not_kept(kernel: Kernel) -> None:
     """A key that the server refuses is told as a card, and the one before stays in use."""
     refused = failure(401, "invalid api key (2049)")

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from mm_magic.notebook.live import BYTES_PER_CHARACTER, BYTES_PER_SECOND, Final, Live
-from mm_magic.notebook.terminal import Terminal
+from mm_magic.notebook.live import (
+    BURST,
+    BYTES_PER_CHARACTER,
+    BYTES_PER_SECOND,
+    LARGEST_BODY,
+    SOFT_LIMIT,
+    Final,
+    Live,
+)
 from mm_magic.rendering import (
     Bundle,
     answer_bundle,
@@ -89,7 +99,7 @@ def test_the_final_form_is_one_fresh_render(text: str, thinking: str) -> None:
     """However it was drawn, in the end there are thinking, pages and status, and nothing else."""
     page = Page()
     stream(page, text, thinking=thinking).finish(STATUS)
-    box = [thinking_bundle(thinking, "Thinking (1.2 s)", is_open=False)] if thinking else []
+    box = [thinking_bundle(thinking, "Thinking (1.2 s)")] if thinking else []
     assert list(page.shown.values()) == [*box, *map(answer_bundle, answer_pages(text)), STATUS]
 
 
@@ -128,6 +138,128 @@ def check_rate(page: Page) -> None:
         while window[0] <= moment - 1:
             window.popleft()
         assert len(window) <= 10
+
+
+def test_thinking_again_and_again_is_within_the_budget() -> None:
+    """Thinking and text in turn, 2,000 times: bytes and messages stay in bounds, all is kept."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for _ in range(2_000):
+        live.update("think " * 5, "")
+        live.thinking_done(f"Thinking ({page.now:.1f} s)")
+        live.update("", "text ")
+        page.now += 1 / 40
+        live.tick("")
+    check_rate(page)
+    characters = 2_000 * 35
+    sent = sum(size for _, size in page.sent)
+    assert sent <= BURST + characters * BYTES_PER_CHARACTER + page.now * BYTES_PER_SECOND
+
+    live.finish(STATUS)
+    box = thinking_bundle("think " * 10_000, f"Thinking ({1_999 / 40:.1f} s)")
+    assert list(page.shown.values()) == [
+        box,
+        *map(answer_bundle, answer_pages("text " * 2_000)),
+        STATUS,
+    ]
+
+
+def test_the_first_fold_waits_for_nothing() -> None:
+    """Thinking folds at once; more thinking is in the box when it has doubled, or at the end."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("one ", "")
+    live.thinking_done("Thinking (1 s)")
+    assert "<summary>Thinking (1 s)</summary>" in page.html
+    live.update("", "text")
+    live.update("two", "")
+    live.thinking_done("Thinking (2 s)")
+    page.now = 9
+    live.tick("")
+    assert "two" not in page.html
+    live.update("three ", "")
+    page.now = 18
+    live.tick("")
+    assert "one twothree" in page.html
+    assert "<summary>Thinking (2 s)</summary>" in page.html
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```python\n" + "x = 1\n" * 40_000,
+        "- item of a list\n" * 15_000,
+        "- " + "word " * 50_000 + "\n- b\n",
+        "```\n" + "&" * 250_000 + "\n" + "x\n" * 5_000,
+    ],
+)
+def test_a_huge_delta_is_drawn_in_small_messages(block: str) -> None:
+    """Of a block that comes as one huge delta the end is drawn, and the drawing goes on."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("", PARAGRAPH * 30)
+    live.update("", block)
+    for _ in range(10):
+        page.now += 0.5
+        live.update("", "y = 2\n")
+    assert page.sent[-1][0] >= page.now - 1
+    assert max(size for _, size in page.sent) <= LARGEST_BODY * 1.5
+    assert len(page.html) >= SOFT_LIMIT
+
+
+WORDS = [f"w{number}" for number in range(9_000)]
+ANSWER = "".join(
+    "\n\n".join(" ".join(WORDS[at : at + 50]) for at in range(start, start + 400, 50))
+    + "\n\n"
+    + "\n".join(f"- {word} *{word}x*" for word in WORDS[start + 400 : start + 1_150])
+    + "\n\n```\n"
+    + "\n".join(WORDS[start + 1_150 : start + 1_500])
+    + "\n```\n\n"
+    for start in range(0, 9_000, 1_500)
+)
+
+
+def readable(shown: str) -> str:
+    return "".join(re.findall("[a-z0-9]", re.sub("<details.*?</details>|<[^>]*>", "", shown)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["text", "text", "text", "thinking", "done", "pause"]),
+            st.one_of(st.integers(1, 500), st.integers(1, 60_000)),
+            st.sampled_from([0, 0.01, 0.2, 3]),
+        ),
+        max_size=40,
+    )
+)
+@example([("text", 60_000, 1), ("pause", 1, 1), ("pause", 1, 1)])
+@example([("text", 300, 1), ("thinking", 9, 1)])
+def test_what_was_shown_stays(steps: list[tuple[str, int, float]]) -> None:
+    """Whatever comes, and when: the page shows the answer from its beginning, and ever more."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    whole, at, seen = readable(ANSWER), 0, 0
+    for kind, size, pause in steps:
+        if kind == "text":
+            live.update("", ANSWER[at : at + size])
+            at += size
+        elif kind == "thinking":
+            live.update("hm " * (size % 50), "")
+        elif kind == "done":
+            live.thinking_done("Thinking (1 s)")
+        else:
+            live.tick("")
+        shown = readable(page.html)
+        assert whole.startswith(shown)
+        assert len(shown) >= seen
+        seen = len(shown)
+        page.now += pause
+    for _ in range(100):
+        page.now += 10
+        live.tick("")
+    assert readable(page.html) == readable(ANSWER[:at])
 
 
 def test_the_first_text_is_drawn_at_once() -> None:
@@ -207,17 +339,6 @@ def test_hidden_thinking_is_in_no_bundle() -> None:
     assert "Thinking (6.0 s)" in page.html
 
 
-@pytest.mark.parametrize("hide", [False, True])
-def test_thinking_that_was_cut_off_is_written_too(hide: bool) -> None:
-    """A reply stopped while it thinks leaves a closed box that says so."""
-    page = Page()
-    live = Live(page, clock=page.clock, hide_thinking=hide)
-    live.update("half a thou", "")
-    live.finish(STATUS)
-    assert "Thinking, not finished" in page.html
-    assert " open>" not in page.html
-
-
 def test_the_waiting_line_gives_way() -> None:
     """The line that tells the time is above nothing, changes once a second, and is replaced."""
     page = Page()
@@ -245,7 +366,7 @@ def test_one_delta_of_everything_is_drawn() -> None:
     live.update("thought", document(60_000))
     live.thinking_done("Thinking (0.1 s)")
     live.finish(STATUS)
-    due = [thinking_bundle("thought", "Thinking (0.1 s)", is_open=False)]
+    due = [thinking_bundle("thought", "Thinking (0.1 s)")]
     due += map(answer_bundle, answer_pages(document(60_000)))
     assert list(page.shown.values()) == [*due, STATUS]
 
@@ -261,52 +382,7 @@ def test_a_headless_run_shows_each_part_once() -> None:
     final.update("", document(20_000))
     assert page.sent == []
     final.finish(STATUS)
-    due = [thinking_bundle("Hm so", "Thinking (0.2 s)", is_open=False)]
+    due = [thinking_bundle("Hm so", "Thinking (0.2 s)")]
     due += map(answer_bundle, answer_pages(document(20_000)))
     assert list(page.shown.values()) == [*due, STATUS]
     assert len(page.sent) == len(page.shown)
-
-
-def printed(*deltas: tuple[str, str], colour: bool = False, hide: bool = False) -> str:
-    out: list[str] = []
-    terminal = Terminal(out.append, colour=colour, hide_thinking=hide)
-    for thinking, text in deltas:
-        if text and not any("(1 s)" in part for part in out):
-            terminal.thinking_done("Thinking (1 s)")
-        terminal.update(thinking, text)
-    terminal.finish(STATUS)
-    return "".join(out)
-
-
-def test_a_terminal_gets_streamed_plain_text() -> None:
-    """Thinking, its title, the answer and the status follow each other as plain text."""
-    assert printed(("Hm", ""), ("", "\n\nBl"), ("", "ue.")) == (
-        "Hm\nThinking (1 s)\n\nBlue.\nMiniMax-M2.7 · 39 in / 40 out\n"
-    )
-    assert "Hm" not in printed(("Hm", ""), ("", "Blue"), hide=True)
-    assert "\x1b[2mHm\x1b[0m" in printed(("Hm", ""), colour=True)
-    assert "Blue\nHm\n" in printed(("", "Blue"), ("Hm", ""))  # it thinks again: a line of its own
-
-
-def test_a_terminal_never_gets_the_models_control_codes() -> None:
-    """Sequences split over deltas are no more obeyed than whole ones; split characters join."""
-    text = "a\x1b]52;c;x\x07\r\nb\ud83d\ude00\rc"
-    whole = printed(("", text))
-    assert "\x1b" not in whole
-    assert "\r" not in whole
-    assert "b😀" in whole
-    assert printed(*(("", character) for character in text)) == whole
-
-
-def test_a_terminals_waiting_line_is_wiped() -> None:
-    """The waiting line stands only at the margin of a tty, and nothing of it stays."""
-    out: list[str] = []
-    terminal = Terminal(out.append, tty=True)
-    terminal.tick("1 s")
-    terminal.tick("2 s")
-    terminal.update("", "Blue")
-    terminal.tick("3 s")
-    assert "".join(out) == "1 s\r\x1b[2K2 s\r\x1b[2KBlue"
-    quiet: list[str] = []
-    Terminal(quiet.append).tick("1 s")
-    assert quiet == []

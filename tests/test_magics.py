@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kernels import Kernel
 from loopback import Loopback, streamed
 from shells import Shell, file_with_cell, fresh_shell
 from traitlets.config import Config
@@ -275,6 +276,19 @@ def test_wrong_config_does_not_stop_loading(
     assert "configuration are not used: " in capsys.readouterr().out
     assert shell.run("%config MiniMax.temperature") == 1.0
     assert mm_magic.api.session().options.temperature == 1.0
+
+
+def test_wrong_config_in_a_kernel_is_forgotten(tmp_path: Path) -> None:
+    """In a kernel a value that `%config` refused is not there when the extension loads again."""
+    with Kernel(tmp_path) as kernel:
+        kernel.fresh()
+        kernel.run("%config MiniMax.model = 'Mine'")
+        kernel.run("%config MiniMax.max_tokens = 'x'")
+        loaded = kernel.run("%unload_ext mm_magic\n%load_ext mm_magic").stdout
+        model = kernel.run("%config MiniMax.model")
+
+    assert "configuration" not in loaded
+    assert "Mine" in model.shown
 
 
 def test_ipython_configuration_is_honoured(server: Loopback) -> None:

@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 from mm_magic.blocks import Blocks
 from mm_magic.markdown import MAX_MARKDOWN, fragment, to_html
 from mm_magic.plain import plain
+from mm_magic.rendering import disarmed
 
 OWN = json.loads((Path(__file__).parent / "data" / "xss.json").read_text("utf-8"))["payloads"]
 
@@ -155,8 +156,8 @@ def test_math_reaches_mathjax_as_it_was_written(text: str, formulas: list[str]) 
 def test_nothing_but_math_is_typeset() -> None:
     """All else stands under mathjax_ignore, and while an answer grows so does the math."""
     assert to_html("$5 $x$").startswith('<div class="mm-answer mathjax_ignore')
-    assert "_process" not in to_html("$x$", typeset=False)
-    assert "$x$" in to_html("$x$", typeset=False)
+    assert "_process" not in fragment("$x$", typeset=False)
+    assert "$x$" in fragment("$x$", typeset=False)
 
 
 def test_math_in_code_and_addresses_is_put_back() -> None:
@@ -226,6 +227,14 @@ def test_an_image_becomes_a_link() -> None:
     assert ">alt</a>" in html
 
 
+def test_cells_of_a_table_are_aligned_as_text_is() -> None:
+    """A cell begins where its script begins, unless the table's rule says otherwise."""
+    html = to_html("| a | b |\n| --- | ---: |\n| c | d |\n| שלום | e |")
+    cells = re.findall(r"<t[hd][^>]* style=\"text-align:(left|right)\"[^>]*>(\w+)", html)
+    expected = ["left a", "right b", "left c", "right d", "right שלום", "right e"]
+    assert [" ".join(cell) for cell in cells] == expected
+
+
 def test_headings_stay_out_of_the_table_of_contents() -> None:
     """JupyterLab lists headings of outputs down to h4, but skips those with this class."""
     assert '<h4 class="jp-toc-ignore" dir="auto"><strong>A</strong></h4>' in to_html("# A")
@@ -247,7 +256,9 @@ def test_an_address_is_shown_as_it_is() -> None:
 @pytest.mark.parametrize(
     "unit",
     ["[", "*", ">", "`", "$", "![", "> " * 40 + "a\n", "\\[\n", "\\(", "$a ", "`a``", "- ", "a|",
-     "```\n", "$$\n", "*_", "**a *b ", "&", "|\n", "- \\[\n", "[a]: b\n", "    a\n", "1. a\n\n"],
+     "```\n", "$$\n", "*_", "**a *b ", "&", "|\n", "- \\[\n", "[a]: b\n", "    a\n", "1. a\n\n",
+     "\\(" * 4900 + r"\href\)", "\\[ " * 3000 + r"\href\] ", "- - - - - a\n",
+     "> " * 9000 + "$$ " * 9000 + "\n\n$$\n", " " * 90_000 + "x\n|\n"],
 )  # fmt: skip
 def test_repeated_markup_takes_no_long_time(unit: str) -> None:
     """A megabyte, and the longest text that is still parsed, render within seconds."""
@@ -256,6 +267,7 @@ def test_repeated_markup_takes_no_long_time(unit: str) -> None:
         start = time.process_time()
         check_size = len(to_html(text))
         Blocks(limit=4000).push(text)
+        disarmed(text)
         assert check_size > 0
         assert time.process_time() - start < 6
 
@@ -390,6 +402,15 @@ def test_blocks_of_any_lines_render_as_the_whole_does(text: str) -> None:
     blocks = Blocks()
     parts = [*blocks.push(text), blocks.rest]
     assert "".join(map(fragment, parts)) == fragment(text)
+
+
+@pytest.mark.parametrize("rule", ["-" * 48_000, " " * 48_000 + "x", "-" * 48_000 + "x"])
+def test_the_second_line_is_matched_once(rule: str) -> None:
+    """A long line where a table's rule could be takes no long time, however many rows follow."""
+    start = time.process_time()
+    blocks = Blocks(limit=4000)
+    assert blocks.push(f"a\n{rule}\n" + "|\n" * 24_000) == []
+    assert time.process_time() - start < 2
 
 
 def test_a_long_fence_is_cut_and_opened_again() -> None:

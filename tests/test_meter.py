@@ -1,16 +1,22 @@
 """What `%minimax usage` and the panel say about tokens and prices."""
 
+import asyncio
 import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+from loopback import Loopback, captured, chunk, close, head, sse, streamed
 
 from mm_magic.catalog import dollars
+from mm_magic.errors import MiniMaxError
 from mm_magic.meter import Meter
 from mm_magic.protocol.messages import Message, TextBlock, Usage
 from mm_magic.reply import Reply
+from mm_magic.session import Session
+from mm_magic.status import status_parts
 from mm_magic.transport.endpoint import Backend
+from mm_magic.turns import Turn
 
 
 def reply(
@@ -20,6 +26,7 @@ def reply(
     tokens: tuple[int | None, int | None] = (1000, 2000),
     cached: int | None = None,
     ended: bool = True,
+    stop_reason: str | None = "end_turn",
 ) -> Reply:
     """An answer; one that has not ended has the counts of its beginning."""
     usage = Usage(*tokens, cache_read_input_tokens=cached)
@@ -27,16 +34,16 @@ def reply(
         id="1",
         model=model,
         content=(TextBlock("Yes."),),
-        stop_reason="end_turn" if ended else None,
+        stop_reason=stop_reason if ended else None,
         usage=usage,
     )
-    return Reply(message, backend=backend)
+    return Reply(message, "complete" if ended else "stopped", backend)
 
 
 def metered(*replies: Reply) -> Meter:
     meter = Meter()
     for each in replies:
-        meter.add(each)
+        meter.add(each, "MiniMax-M2.7")
     return meter
 
 
@@ -72,7 +79,7 @@ def test_each_model_has_its_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "unknown", [reply("MiniMax-M9"), reply(None), reply(backend="url"), reply(backend="recorded")]
+    "unknown", [reply("MiniMax-M9"), reply(backend="url"), reply(backend="recorded")]
 )
 def test_unknown_price(unknown: Reply) -> None:
     """A price that is not known is a dash, also as a part of the sum."""
@@ -86,15 +93,61 @@ def test_uncounted_answer() -> None:
 
     assert metered(stopped).lines()[1:] == [
         "  MiniMax-M2.7: 1 answer · 1 without a count",
-        "An answer that was stopped or broke off has no count: servers count last.",
+        "No count: the answer was stopped or broke off, or its server did not count it.",
     ]
     assert metered(stopped, reply()).total().input == 1000
     assert metered(reply(tokens=(None, 5))).total().uncounted == 1
 
 
+def test_what_counts_is_the_end() -> None:
+    """An answer that ended is counted, also without a model or a reason; a cut one is not."""
+    events = captured()
+    events[0]["message"]["model"] = None
+    events[-2]["delta"]["stop_reason"] = None
+    cut = [head(), *(chunk(sse(event)) for event in captured()[:-1]), close]
+    with Loopback(streamed(events), cut) as server:
+        session = Session({"MINIMAX_BASE_URL": server.url})
+        asyncio.run(session.ask("Why?", session.options, alone=True))
+        with pytest.raises(MiniMaxError):
+            asyncio.run(session.ask("Why?", session.options, alone=True))
+
+    assert session.meter.lines()[1] == (
+        "  MiniMax-M2.7 at another server: 2 answers · 39 in / 41 out · price — · 1 without a count"
+    )
+
+
 def test_no_answer_is_not_counted() -> None:
     """A request that brought not a word changes nothing."""
     assert metered(Reply(Message())).lines() == Meter().lines()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(),
+        reply(None),
+        reply("MiniMax-M2.5"),
+        reply("MiniMax-M9"),
+        reply(stop_reason=None),
+        reply(tokens=(0, 0)),
+        reply(tokens=(1, 1)),
+        reply(tokens=(1, None)),
+        reply(backend="url"),
+        reply(ended=False),
+    ],
+)
+def test_line_below_the_answer_agrees(answer: Reply) -> None:
+    """Model, tokens and price are those of the line below the answer; one it counts is counted."""
+    who, _, *counts = status_parts(
+        Turn("main", 1, None, "Why?", answer, {"model": "MiniMax-M2.7"}, "", "")
+    )
+    row = metered(answer).lines()[1]
+
+    assert row.split(":")[0].removesuffix(" at another server").strip() == who
+    if answer.status == "complete" and answer.usage.output_tokens is not None:
+        assert row.endswith(f": 1 answer · {' · '.join(counts)}")
+    else:
+        assert row.endswith(": 1 answer · 1 without a count")
 
 
 def test_demo_is_free() -> None:
@@ -129,7 +182,7 @@ def test_threads() -> None:
     def add() -> None:
         ready.wait()
         for _ in range(500):
-            meter.add(reply())
+            meter.add(reply(), "MiniMax-M2.7")
 
     threads = [threading.Thread(target=add) for _ in range(4)]
     for thread in threads:

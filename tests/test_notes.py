@@ -1,6 +1,7 @@
 """What is told once, is told: also below a request that fails, and in the right words."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from loopback import Loopback, failure, streamed
@@ -36,18 +37,26 @@ def test_note_of_a_failed_call() -> None:
             asyncio.run(session.ask("Why?", Options(max_tokens=5000, retries=0), alone=True))
 
 
-def test_hidden_turn_of_another_conversation() -> None:
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("my side", '`%minimax -c "my side"`'),
+        ("-x", "`%minimax --conversation=-x`"),
+        ("a\nb", "choose it in `%minimax panel`"),
+    ],
+)
+def test_hidden_turn_of_another_conversation(name: str, way: str) -> None:
     """The note tells how to come to the conversation in which `restore` finds the turn."""
     with Loopback(streamed()) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
         session.begin_cell("a")
-        asyncio.run(session.ask("Why?", SIDE, alone=False))
+        asyncio.run(session.ask("Why?", replace(SIDE, conversation=name), alone=False))
         session.begin_cell("b", deleted=["a"])
-        with pytest.warns(UserWarning, match="my side") as warned:
+        with pytest.warns(UserWarning, match="is not sent") as warned:
             asyncio.run(session.ask("How?", Options(retries=0), alone=False))
     assert [str(each.message) for each in warned] == [
-        "Turn 1 of my side is not sent: its cell was deleted. "
-        "`%minimax -c 'my side'`, then `%minimax restore 1` brings it back."
+        f"Turn 1 of {name} is not sent: its cell was deleted. "
+        f"{way}, then `%minimax restore 1` brings it back."
     ]
 
 

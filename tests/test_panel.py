@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets
 import pytest
-from kernels import Kernel
+from kernels import TURN, Kernel
 from loopback import Answer, Loopback, captured, chunk, head, sse, stall, streamed, whole
 from shells import fresh_shell
 from traitlets.config import Config
@@ -122,9 +122,10 @@ def test_arithmetic_of_the_browser(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("widget", "value", "why"),
     [
-        ("temperature", 2.0, "temperature must be in (0, 1], got 2.0"),
-        ("top_p", 0.0, "top_p must be in (0, 1], got 0.0"),
+        ("temperature", 2.0, "temperature must be in (0, 1], got 2"),
+        ("top_p", 0.0, "top_p must be in (0, 1], got 0. The smallest useful value is 0.01."),
         ("max_tokens", 0, "max_tokens must be a whole number of 1 or more, got 0"),
+        ("max_tokens", 12.7, "max_tokens must be a whole number of 1 or more, got 12.7"),
         ("model", " ", "model must be a name, got ' '"),
     ],
 )
@@ -251,6 +252,14 @@ def test_reset(desk: Desk) -> None:
     ("environ", "who"),
     [
         ({}, "Offline demo, not a language model. %minimax key adds a key"),
+        (
+            {"MINIMAX_BACKEND": "offline"},
+            "Offline demo, not a language model. %minimax key adds a key",
+        ),
+        (
+            {"MINIMAX_BACKEND": "offline", "MINIMAX_API_KEY": KEY},
+            "Offline demo, not a language model. %minimax live goes back",
+        ),
         ({"MINIMAX_API_KEY": KEY}, "MiniMax (api.minimax.io), with a key"),
         ({"MINIMAX_BASE_URL": "http://localhost:8080/a"}, "Another server (localhost), without"),
         ({"MINIMAX_BACKEND": "live"}, "Nobody: there is no API key"),
@@ -478,6 +487,23 @@ def test_summary_follows(kernel: Kernel) -> None:
     assert "-t 0.25" in update["content"]["data"]["text/plain"]
 
 
+def test_reset_leaves_a_mark(kernel: Kernel) -> None:
+    """Reset tells the file what was forgotten, and the mark stays when the panel changes."""
+    kernel.fresh()
+    kernel.run("%minimax panel", cell_id="a")
+    kernel.run("%%minimax --thinking disabled --max-tokens 1\nHi", cell_id="b")
+    click = (
+        "from mm_magic.api import session\nsession().watchers[0].__self__.controls.reset.click()"
+    )
+    for code in (click, "%minimax -t 0.3"):
+        (update,) = kernel.run(code).of("update_display_data")
+        state = update["content"]["data"][TURN]["states"]["main"]
+        assert (state["gone"], state["last"]) == ([[1, 1]], 1)
+    again = kernel.run("%minimax panel", cell_id="a")
+    assert again.saved["states"]["main"] == state
+    assert not kernel.run(click).of("update_display_data")
+
+
 def test_one_panel_a_cell(kernel: Kernel) -> None:
     """A cell that is run again has one panel; unloading takes the widgets off the page."""
     kernel.fresh()
@@ -485,5 +511,15 @@ def test_one_panel_a_cell(kernel: Kernel) -> None:
     again = kernel.run("%minimax panel", cell_id="a")
     assert len(again.of("comm_close")) > 10
     assert not kernel.run("%minimax panel", cell_id="b").of("comm_close")
-    closing = "from mm_magic.notebook.panel import close_panels; close_panels()"
-    assert len(kernel.run(closing).of("comm_close")) == 2 * len(again.of("comm_close"))
+    unloaded = kernel.run("%unload_ext mm_magic")
+    assert len(unloaded.of("comm_close")) == 2 * len(again.of("comm_close"))
+
+
+def test_unloaded_panel_holds_nothing(kernel: Kernel) -> None:
+    """After unloading nothing keeps the session, and so neither a typed key nor the turns."""
+    kernel.fresh()
+    kernel.run("import gc, weakref; from mm_magic.api import session; old = weakref.ref(session())")
+    kernel.run("%minimax panel", cell_id="a")
+    kernel.run("%%minimax --max-tokens 1\nHi", cell_id="b")
+    kernel.run("%unload_ext mm_magic")
+    assert kernel.run("gc.collect(); print(old())").stdout == "None\n"

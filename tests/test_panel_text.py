@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shells import Shell, fresh_shell
 
-from mm_magic.notebook.arguments import parse
+from mm_magic.notebook.arguments import parse, words_of
 from mm_magic.notebook.panel_text import Reach, reach, reproducing, still, still_text
 from mm_magic.plain import plain
+from mm_magic.quoting import option, quoted
 from mm_magic.settings import Options
 
 CONFIG = "%config MiniMax."
@@ -56,6 +57,18 @@ def test_lines_are_lines(options: Options) -> None:
     lines = reproducing(options)
     assert [line.splitlines() for line in lines] == [[line] for line in lines]
     assert [plain(line) for line in lines] == lines
+
+
+@given(WORDS)
+def test_word_reads_back(text: str) -> None:
+    """A name that is offered as a word, or as an option's value, is read as that name."""
+    word, line = quoted(text), option("-c", "--conversation", text)
+    assert word is None or words_of(f"replay {word} --fill") == ["replay", text, "--fill"]
+    assert word is None or parse(f"history {word}").words == ("history", text)
+    assert line is None or parse(f"{line} --alone").conversation == text
+    if "\n" not in text and plain(text) == text and text != "--":
+        assert line is not None
+        assert (word is None) == text.startswith("-")
 
 
 def test_quotes_are_few() -> None:

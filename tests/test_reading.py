@@ -62,6 +62,16 @@ def test_standstill_ends_the_request(where: str) -> None:
     assert words in str(error)
 
 
+def test_unpacked_answer_comes_in_small_reads() -> None:
+    """What a few compressed bytes grow to is taken by the MiB, and all of it."""
+    events = b"data: %b\n\n" % (b"x" * 2**14) * 256
+    packed = chunk(gzip.compress(events))
+    with Loopback([head(content_encoding="gzip"), packed, END]) as server:
+        got = get(server.url)
+    assert got.accumulator.skipped == 256
+    assert len(got.seconds) >= 4
+
+
 def test_slow_but_alive() -> None:
     """An answer slower than both clocks is read to its end, as long as events keep coming."""
     gap = Clocks(silence=0.15, progress=0.15)

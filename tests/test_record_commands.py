@@ -15,6 +15,7 @@ from pages import Page
 from mm_magic.transport.recording import read
 
 KEY = "sk-cp-canary-99e0"
+BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
 LESSON = {
     "a": "%%minimax\nWhy is the sky blue?",
     "b": "%%minimax -t 0.3\nAnd at night?",
@@ -186,7 +187,7 @@ def test_own_turns_are_replayed(page: Page, server: Loopback) -> None:
         anew(page)
         cells = run_all(page, "%minimax replay --speed max", lesson)
         assert cells["first"].stdout == (
-            "From now on the saved turns of lesson.ipynb answer. `%minimax live` goes back.\n"
+            f"From now on the saved turns of lesson.ipynb answer. {BACK}\n"
         )
         page.save(trusted=False)
         runs.append({name: page.cells[name]["outputs"] for name in ("first", *lesson)})
@@ -295,6 +296,23 @@ def test_record_never_writes_into_another_file(page: Page, text: str) -> None:
     assert "nothing is being recorded" in page.run("e", "%minimax record").traceback
 
 
+@pytest.mark.parametrize("command", ["record", "replay", "restore"])
+def test_names_too_long(page: Page, command: str) -> None:
+    """A name that no file can have is an error card."""
+    cell = page.run("r", f"%minimax {command} {'a' * 300}")
+
+    assert cell.ename == "UsageError"
+    assert "File name too long" in cell.traceback
+
+
+def test_own_file_that_cannot_be_looked_for(page: Page, server: Loopback) -> None:
+    """A path of the notebook that can't be a file's is as good as none."""
+    page.path = page.path.with_name(f"{'a' * 300}.ipynb")
+    page.load(server.url)
+    for code in ("%reload_ext mm_magic", "%minimax record lesson.jsonl", "%minimax record"):
+        assert page.run("r", code).status == "ok"
+
+
 def test_order_is_told(page: Page) -> None:
     """A cell that runs again while it is recorded says which cells below have to run again."""
     page.run("r", "%minimax record lesson.jsonl")
@@ -367,7 +385,7 @@ def test_damaged_lines_are_told(page: Page) -> None:
     anew(page)
 
     assert page.run("r", "%minimax replay lesson.jsonl").stdout == (
-        "From now on the recording lesson.jsonl answers. `%minimax live` goes back.\n"
+        f"From now on the recording lesson.jsonl answers. {BACK}\n"
         "Line 3 is damaged, and left out: it is not whole JSON.\n"
         "1 answer stopped or broken off, and not replayed.\n"
     )
@@ -403,11 +421,29 @@ def test_who_answers_in_replay(page: Page, server: Loopback) -> None:
     )
     cell = page.run("dry", "%%minimax --dry-run\nWhy?")
     assert cell.stdout.startswith("To the recording:\n{")
-    assert "a recording answers now" in page.run("rec", "%minimax record other.jsonl").traceback
     asked = len(server.requests)
     page.run("l", "%minimax live")
     assert page.run("new", "%%minimax\nNew?").saved["backend"] == "url"
     assert len(server.requests) == asked + 1
+
+
+def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
+    """The error names the ways back, and how to add to that recording where one can."""
+    add = "Or add what is missing in it: "
+    recorded(page)
+    page.save()
+    for words, step in {
+        "lesson.jsonl": f"{add}`%minimax replay lesson.jsonl --fill`",
+        "lesson.jsonl --fill": "",
+        "lesson.ipynb": "",
+        "": "",
+    }.items():
+        page.run("r", f"%minimax replay {words}")
+        told = page.run("rec", "%minimax record other.jsonl").traceback
+        assert "a recording answers now" in told
+        assert BACK in told
+        assert step in told
+        assert (add in told) == bool(step)
 
 
 def test_help_and_slips(page: Page) -> None:
@@ -419,7 +455,7 @@ def test_help_and_slips(page: Page) -> None:
         "x --speed fast": "speed must be a number above 0, or max, got 'fast'",
         "x --speed 0": "speed must be a number above 0, or max, got '0'",
         "x --speed nan": "speed must be a number above 0, or max, got 'nan'",
-        "x --speed": "speed expected one argument",
+        "x --speed": "speed needs a value",
         "'x": "a quote is opened and not closed",
     }.items():
         assert told in page.run("h", f"%minimax replay {line}").traceback

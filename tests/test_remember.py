@@ -2,12 +2,25 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kernels import TURN, Cell, Kernel
-from loopback import Loopback, captured, delta, failure, head, sse, stall, streamed
+from loopback import (
+    END,
+    Loopback,
+    captured,
+    delta,
+    failure,
+    head,
+    pause,
+    sse,
+    stall,
+    streamed,
+)
 from loopback import chunk as chunk_of
+from pages import Page
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +70,57 @@ def rows(cell: Cell) -> list[list[str]]:
 def test_history_is_a_readable_table(kernel: Kernel) -> None:
     """One row a turn: number, cell, prompt, answer, model, tokens, state; then what is sent."""
     ask(kernel, "a")
-    ask(kernel, "b", "  A long prompt\n" + "word " * 50)
+    b = ask(kernel, "b", "  A long prompt\n" + "word " * 50)
     cell = kernel.run("%minimax history", cell_id="h")
 
     (bundle,) = cell.displays
     first, second, last = rows(cell)
     assert first[0] == "1"
-    assert first[1].startswith("[")
+    assert second[1] == f"[{b.reply['execution_count']}]"
     assert first[2:] == ["prompt a", "answer 1", "MiniMax-M2.7", "39 in / 41 out", "sent"]
     assert second[2] == "A long prompt word word word word word word word word word…"
     assert last == ["Conversation main: a new cell sends 2 turns before its prompt."]
     assert bundle["text/html"].count("<tr>") == 3
     assert TURN not in bundle
+
+
+def test_history_without_turns_is_a_sentence(kernel: Kernel) -> None:
+    """Where nothing is remembered yet, or any more, history says so, and draws no table."""
+    none = "Conversation main has no turns."
+    assert kernel.run("%minimax history").shown.strip() == none
+    ask(kernel, "a")
+    kernel.run("%%minimax -c side\nHi", cell_id="b")
+    kernel.run("%minimax reset", cell_id="r")
+
+    cell = kernel.run("%minimax history")
+
+    assert cell.shown.strip() == f"{none}\nOther conversations: side"
+    assert "<table" not in cell.displays[0]["text/html"]
+
+
+def test_history_counts_whole_answers_only(process: Kernel, tmp_path: Path) -> None:
+    """What a server counts before the end is a guess: a stopped turn has no count, nor later."""
+    events = captured(text="Ray")
+    events[0]["message"]["usage"] = {"input_tokens": 2, "output_tokens": 0}
+    uncounted = [event for event in captured() if event["type"] != "message_delta"]
+    uncounted[0]["message"]["usage"] = {}
+    answers = ([head(), chunk_of(sse(*events[:8])), stall], streamed(uncounted), streamed())
+    with Loopback(*answers) as server:
+        page = Page(tmp_path / "talk.ipynb", tmp_path / "data", process)
+        process.fresh(server.url)
+        page.ask("a", when=lambda cell: "Ray" in str(cell.messages))
+        page.ask("b")
+        page.ask("c")
+        before = rows(process.run("%minimax history"))
+        page.save()
+        process.fresh(server.url)
+        process.run(f"%minimax restore {page.path}")
+        after = rows(process.run("%minimax history"))
+
+    for stopped, unknown, known, _ in (before, after):
+        assert stopped[-2:] == ["—", "sent, stopped"]
+        assert unknown[-2] == "—"
+        assert known[-2] == "39 in / 41 out"
 
 
 def test_later_turns_are_marked(kernel: Kernel) -> None:
@@ -174,6 +226,56 @@ def test_show_draws_a_turn_again(kernel: Kernel) -> None:
     assert again.saved == {**first.saved, "copy": True, "state": again.saved["state"]}
     assert kernel.run("%minimax show").displays[0]["text/plain"] == "Turn 2: prompt b"
     assert "no turn '9'" in kernel.run("%minimax show 9").traceback
+
+
+@pytest.mark.parametrize("hide", ["", "--hide-thinking"])
+@pytest.mark.parametrize("kinds", ["text thinking", "thinking text thinking"])
+def test_thinking_that_comes_last_is_titled(process: Kernel, kinds: str, hide: str) -> None:
+    """Thinking behind the text ends under the time that it took, on the page and in `show`."""
+    start, end = captured()[0], captured()[-2:]
+    steps = [head(), chunk_of(sse(start))]
+    for place, kind in enumerate(kinds.split()):
+        event = delta(place, f"{kind}_delta", **{kind: f"some {kind} "})
+        steps += [chunk_of(sse(event)), pause(0.2)]
+    with Loopback([*steps, chunk_of(sse(*end)), END]) as server:
+        process.fresh(server.url)
+        *drawn, _ = process.run(f"%%minimax {hide}\nWhy?", cell_id="a").displays
+        _, *again, _ = process.run("%minimax show").displays
+
+    titles = [b["text/plain"] for b in drawn if b["text/plain"].startswith("Thinking (")]
+    assert len(titles) == 1
+    assert "(0.0 s)" not in titles[0]
+    assert sorted(map(str, drawn)) == sorted(map(str, again))
+
+
+def test_show_hides_the_thinking_that_its_cell_hid(kernel: Kernel) -> None:
+    """`show N` draws hidden thinking as its cell did, also beside a turn that shows it."""
+    hidden = kernel.run("%%minimax --hide-thinking\na", cell_id="a")
+    ask(kernel, "b")
+
+    again = kernel.run("%minimax show 1", cell_id="s")
+
+    assert again.displays[1:3] == hidden.displays[:2]
+    assert "hid" not in json.dumps(hidden.saved)
+    assert "blue light" not in json.dumps([shown["text/html"] for shown in again.displays])
+    assert "blue light" in kernel.run("%minimax show 2").displays[1]["text/html"]
+
+
+def test_thinking_that_is_hidden_everywhere(kernel: Kernel) -> None:
+    """Where the settings hide thinking, replies and turns that are shown later hide it, too."""
+    ask(kernel, "a")
+    shown = kernel.run("_").displays
+    assert "blue light" in shown[0]["text/html"]
+
+    kernel.run("%config MiniMax.hide_thinking = True")
+    replies = kernel.run("_").displays
+    turn = kernel.run("%minimax show 1").displays[1:3]
+    kernel.run("%config MiniMax.hide_thinking = False")
+
+    assert replies == turn
+    assert "<details" not in replies[0]["text/html"]
+    assert replies[1] == shown[1]
+    assert kernel.run("_").displays == shown
 
 
 def test_request_shows_what_was_and_what_would_be_sent(kernel: Kernel, server: Loopback) -> None:

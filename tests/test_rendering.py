@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from mm_magic.markdown import to_html
 from mm_magic.rendering import (
@@ -56,7 +58,7 @@ def plain_of(bundle: Bundle) -> str:
 def test_hostile_text_in_any_field_is_only_text(text: str) -> None:
     """Names, titles, notes, thinking and error texts never become markup or control codes."""
     bundles = [
-        thinking_bundle(text, text, is_open=False),
+        thinking_bundle(text, text),
         growing_thinking(text, text),
         growing_answer("", text),
         status_bundle([text, text], [text], {"a": text}),
@@ -72,14 +74,14 @@ def test_hostile_text_in_any_field_is_only_text(text: str) -> None:
 
 def test_thinking_folds_and_reads_well_flattened() -> None:
     """The box has its title and keeps lines; the other forms quote the text under the title."""
-    bundle = thinking_bundle("one\ntwo\n\nthree <b>", "Thinking (1.2 s)", is_open=False)
+    bundle = thinking_bundle("one\ntwo\n\nthree <b>", "Thinking (1.2 s)")
     assert "<details" in html_of(bundle)
     assert " open" not in html_of(bundle)
     assert "<summary>Thinking (1.2 s)</summary>" in html_of(bundle)
     assert '<p dir="auto">one<br>two</p><p dir="auto">three &lt;b&gt;</p>' in html_of(bundle)
     assert plain_of(bundle) == "Thinking (1.2 s):\n> one\n> two\n>\n> three <b>"
     assert str(bundle["text/markdown"]).startswith("Thinking (1.2 s):\n\n> one\n> two\n")
-    assert " open>" in html_of(thinking_bundle("x", "t", is_open=True))
+    assert " open>" in html_of(growing_thinking("x", "t"))
 
 
 def test_an_answer_has_three_forms() -> None:
@@ -108,8 +110,96 @@ def test_disarmed_markdown_does_nothing_where_raw_html_is_obeyed(text: str) -> N
         assert "mermaid" not in str(attributes.get("class"))
 
 
+# What a reader that obeys raw HTML may take for code, or may not.
+NO_CODE = [
+    "``` a`b\nBAD\n```\n",
+    "```a`\nBAD\n```",
+    "$$\n```\n$$\n\n```\nBAD\n```\n",
+    "- ```\n  x\n\n```\n```\n\nBAD\n\n```\n",
+    "|a|\n|-|\n2. a\n   ~~~\n~~~\nBAD\n~~~\n",
+    "a\n2. ~~~\n\n~~~\nBAD\n~~~\n",
+    "> ```\nBAD\n```\n",
+    "    ```\nBAD\n    ```\n",
+    "\t```\n\nBAD\n\n```\n",
+    "a\n    ```\nBAD\n    ```\n",
+    "~~~\n```\n~~~\nBAD\n```\n",
+    "````\n```\n````\nBAD\n```\n",
+    "[a]: https://x.invalid\n===\n2. a\n   ```\n```\nBAD\n```\n",
+    "```\nBAD",
+]
+PIECES = [
+    "```", "~~~", "````", "```py\n", "~~~ `\n", "``` a`\n", " ", "    ", "\t", "\n", "\n\n", "> ",
+    "- ", "2. ", "a", "`", "<b>", "<!--", "<a href=x>", "![i](http://e/x.png)", "$$\n", "\\[\n",
+    "|", "|a|\n|-|\n", "---", "===", "\\", "{=html}", "mermaid", "[a]: x\n", "[a]: https://x\n",
+    "[b](", "https://x", "!", "[", "]", "(", "\n```\n<img src=x>\n```\n", "\n~~~\n[a](x)\n~~~\n",
+]  # fmt: skip
+
+
+def acts(tokens: list[Token]) -> list[str]:
+    """What would act in a page made of parsed Markdown."""
+    found: list[str] = []
+    for token in tokens:
+        target = str(token.attrs.get("href", "https://"))
+        if token.type in ("html_block", "html_inline", "image"):
+            found.append(token.type)
+        elif not re.match(r"https?://|mailto:", target, re.IGNORECASE):
+            found.append(target)
+        elif re.match(r"\s*(mermaid|\{)", token.info, re.IGNORECASE):
+            found.append(token.info)
+        found += acts(token.children or [])
+    return found
+
+
+@pytest.fixture(scope="module")
+def dialects() -> list[MarkdownIt]:
+    """Parsers with raw HTML and every kind of link, without and with tables."""
+    parsers = [MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")]
+    for parser in parsers:
+        parser.validateLink = lambda _url: True  # type: ignore[method-assign, assignment]
+    return parsers
+
+
+@pytest.mark.parametrize("text", NO_CODE)
+@pytest.mark.parametrize("bad", ["<img src=x onerror=alert(1)>", "![i](https://x.invalid/i.png)"])
+def test_what_only_looks_like_code_is_disarmed(
+    text: str, bad: str, dialects: list[MarkdownIt]
+) -> None:
+    """Whatever hides a fence or makes one up, nothing acts where another parser sees no code."""
+    shown = disarmed(text.replace("BAD", bad))
+    assert [acts(parser.parse(shown)) for parser in dialects] == [[], []]
+    assert shown.replace("\u2060", "") == text.replace("BAD", bad)
+
+
+def test_disarmed_text_of_any_pieces_does_nothing(dialects: list[MarkdownIt]) -> None:
+    """Random pieces of Markdown and HTML hold no raw tag, image or other link when disarmed."""
+    chance = random.Random(4)
+    for _ in range(4_000):
+        text = "".join(chance.choices(PIECES, k=chance.randint(3, 14)))
+        shown = disarmed(text)
+        assert (text, [acts(parser.parse(shown)) for parser in dialects]) == (text, [[], []])
+
+
+@pytest.mark.parametrize(
+    "opening",
+    ["```mermaid", "~~~mermaid `", "- > ```mermaid", "> - > 1. ~~~ Mermaid", "-\t```mermaid x"],
+)
+def test_a_fence_that_is_drawn_loses_its_name(opening: str) -> None:
+    """Mermaid fences are plain code, however deep in quotes and lists they stand."""
+    assert "mermaid" in opening.lower()
+    assert "mermaid" not in disarmed(f"{opening}\ngraph TD; a-->b\n").lower()
+
+
+def test_fenced_code_at_the_margin_stays() -> None:
+    """Code in closed fences can be copied as the model wrote it, also right below a paragraph."""
+    for code in ("~~~c\n#include <a>\n\n~~~\n", "```py\na[i](x) <b> ![c](d) \\input{x}\n```"):
+        for before in ("", "Text:\n", "- a\n\n", "```\n```\n"):
+            assert disarmed(before + code) == before + code
+    assert "\u2060" in disarmed("```\n<b>" + "a" * 300_000 + "\n```\n")
+
+
 def test_disarmed_tex_reads_no_file() -> None:
     """A TeX command that reads a file is broken; an ordinary one is not."""
+    assert r"\VerbatimInput" not in disarmed(r"\VerbatimInput{/etc/passwd}")
     assert r"\input" not in disarmed(r"\input{/etc/passwd} $\input{x}$")
     assert disarmed(r"$\infty \frac12$") == r"$\infty \frac12$"
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jumping import run as run_quickly
 from scripted import Answer, Ending, ScriptedSession, Service
 from taking import PROMPT, new_client
 from wire import BEGIN, STOP, delta, sse
@@ -376,6 +377,16 @@ def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps:
     assert again.service.requests == []
 
 
+def test_lines_that_mend_are_quoted(tmp_path: Path) -> None:
+    """Names with spaces stand in quotes in the lines that the error names."""
+    recorded(tmp_path / "my lesson", replace(WHY, model="My Model"))
+
+    steps = replaying(tmp_path / "my lesson").refusal(WHY).next_steps
+
+    assert steps[0] == 'Recorded with -m "My Model": `%%minimax -m "My Model"`'
+    assert steps[1].endswith('`%minimax replay "my lesson" --fill`')
+
+
 def test_another_answer_before_is_named(tmp_path: Path) -> None:
     """Where an earlier turn has another answer than in the recording, that turn is named."""
     recorded(tmp_path / "r", WHY, NIGHT)
@@ -473,11 +484,12 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
         asyncio.run(to_end(run))
 
     assert caught.value.kind == "auth"
-    assert caught.value.next_steps[:2] == (
-        "this request is not in 'r':",
-        "This prompt was not recorded.",
+    assert (
+        str(caught.value)
+        == caught.value.message
+        == ("this request is not in 'r', and there is no API key, so there is nobody to ask")
     )
-    assert "%minimax key" in caught.value.next_steps[2]
+    assert caught.value.next_steps[0].startswith("In a notebook: run `%minimax key`")
 
 
 # Pace
@@ -512,6 +524,24 @@ def test_no_wait_at_full_speed() -> None:
 
     assert played((0.1, sse(BEGIN)), (9999.0, sse(STOP)), speed=math.inf) == [0.1, 9999.0]
     assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, math.inf])
+def test_refusal_may_come_slowly(speed: float) -> None:
+    """A refusal is replayed with all its words at any speed, also where they came late."""
+    words = b'{"error": {"message": "insufficient balance (1008)"}}'
+    body = {"model": "M", "messages": [{"role": "user", "content": "Why?"}]}
+    exchange = RecordedExchange(
+        asked(body), 0, "", "url", "1", None, "failed", 500, "application/json", ((60.0, words),)
+    )
+
+    async def take() -> None:
+        async for _ in new_client().stream(Playback(exchange, speed), PROMPT, retries=2):
+            pass
+
+    with pytest.raises(MiniMaxError, match=r"insufficient balance \(1008\)") as caught:
+        run_quickly(take())
+    assert (caught.value.kind, caught.value.retryable) == ("billing", False)
 
 
 def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ MESSAGE = Message(
     stop_reason="end_turn",
 )
 REPLY = Reply(MESSAGE, thinking_seconds=1.25)
+WORDLESS = replace(MESSAGE, content=(ThinkingBlock("Why", "5f5f"),))
 
 
 def prepared(
@@ -139,7 +140,10 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
             "Offline demo, not a language model · turn 1 · 1,039 in / 41 out · price —",
         ),
         (Reply(MESSAGE, "stopped"), {}, "MiniMax-M2.7 · turn 1 · stopped"),
-        (Reply(MESSAGE, "incomplete"), {}, "MiniMax-M2.7 · turn 1 · incomplete"),
+        (Reply(MESSAGE, "incomplete"), {}, "MiniMax-M2.7 · incomplete, not remembered"),
+        (Reply(MESSAGE, "incomplete"), {"alone": True}, "MiniMax-M2.7 · alone · incomplete"),
+        (Reply(WORDLESS, "stopped"), {}, "MiniMax-M2.7 · stopped, not remembered"),
+        (Reply(WORDLESS), {}, "MiniMax-M2.7 · 1,039 in / 41 out · $0.0004"),
         (Reply(Message(), "incomplete"), {"model": "Mine"}, "Mine · no answer"),
         (Reply(Message(), "stopped"), {}, "MiniMax-M2.7 · stopped"),
         (

@@ -266,6 +266,9 @@ def test_options() -> None:
         {"conversation": 7},
         {"retries": -1},
         {"retries": "2"},
+        {"retries": True},
+        {"stream": "no"},
+        {"hide_thinking": 1},
     ]
     for given in wrong:
         with pytest.raises(UsageError):

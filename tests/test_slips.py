@@ -1,5 +1,6 @@
 """Likely slips in a real IPython shell: each gets a message with the right line."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ from shells import Shell, fresh_shell
 
 import mm_magic
 from mm_magic import UsageError
+from mm_magic.notebook.arguments import COMMANDS
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +33,8 @@ def shell() -> Iterator[Shell]:
         ("%%minimax models\nWhy?", "'models' is not an option", "`%minimax models`"),
         ("%%minimax temperature=0.3\nWhy?", "is not an option", "--temperature 0.3"),
         ("%%minimax -t 0,3\nWhy?", "temperature must be a number such as 0.3", ""),
+        ("%minimax -t", "temperature needs a value", "`%%minimax -h`"),
+        ("%minimax reqeust -h", "is not a command", "`%minimax request`"),
         ("%%minimax --temprature 0.3\nWhy?", "no option --temprature", "mean --temperature?"),
         ("%minimax -t 0.3 Why now?", "not a command", "%%minimax -t 0.3\n  Why now?"),
         ("%minimax reqest", "'reqest' is not a command", "`%minimax request`"),
@@ -55,6 +59,7 @@ def shell() -> Iterator[Shell]:
         ("%minimax -t 7", "temperature must be in (0, 1], got 7.0", ""),
         ("%minimax --alone", "--alone belongs to one cell", "%%minimax"),
         ("%minimax models -t 0.3", "a command takes no options", "%minimax models"),
+        ("%minimax history 'a b' -t 1", "a command takes no options", '`%minimax history "a b"`'),
         ("%minimax request", "nothing was sent yet", ""),
         ("%minimax code", "there is no answer yet", ""),
         ("%minimax key sk-123", "the key does not belong in the cell", "masked"),
@@ -68,6 +73,42 @@ def test_slip(shell: Shell, cell: str, what: str, hint: str) -> None:
     assert what in error.message
     assert hint in error.card()
     assert "sk-123" not in error.card()
+
+
+TYPED = "sk-cp-abcdefgh12345678"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        f"%minimax {TYPED}",
+        f"%minimax key={TYPED}",
+        f"%minimax key: {TYPED}",
+        f"%minimax '{TYPED}",
+        f"%minimax -t {TYPED}",
+        f"%minimax replay --speed {TYPED}",
+        f"%minimax my key is {TYPED}",
+        f"%minimax {'0123456789abcdef' * 3}",
+        "%minimax api_key = 0123456789abcdef",
+        f"%%minimax {TYPED}\nWhy?",
+        f"%%minimax key={TYPED}\nWhy?",
+        f"%%minimax -t 1 # {TYPED}\nWhy?",
+        f"%%minimax --{TYPED}\nWhy?",
+    ],
+)
+def test_typed_key_is_not_repeated(shell: Shell, cell: str) -> None:
+    """A key in a line that is refused is not shown, and the card says where it belongs."""
+    card = str(getattr(shell.error(cell), "card", str)())
+    assert "the key does not belong in the cell" in card
+    assert "abcdef" not in card
+
+
+@pytest.mark.parametrize(
+    "words", ["天空为什么是蓝色的" * 9, "What is a risk-adjusted return?", "a key: what is it?"]
+)
+def test_question_is_not_taken_for_a_key(shell: Shell, words: str) -> None:
+    """Words that only look a little like a key are told as the slip that they are."""
+    assert "is not a command" in str(shell.error(f"%minimax {words}"))
 
 
 def test_magic_in_a_string_is_no_slip(shell: Shell) -> None:
@@ -100,6 +141,18 @@ def test_help(shell: Shell, cell: str, capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     for option in ("--model", "--max-tokens", "--hide-thinking", "--dry-run", "{{row.title}}"):
         assert option in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-h behind a command explains that command alone; the whole help has a line for each."""
+    shell.run(f"%minimax {command} -h")
+    own = capsys.readouterr().out
+    shell.run("%minimax -h")
+
+    assert own.startswith(f"%minimax {command}")
+    assert 2 <= own.count("\n") <= 6
+    assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_question_mark_shows_the_help(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,6 +225,7 @@ def parts_of(shell: Shell) -> list[list[object]]:
         list(ip.input_transformers_post),
         *(list(callbacks) for callbacks in ip.events.callbacks.values()),
         *(sorted(names) for names in ip.magics_manager.magics.values()),
+        sorted(vars(ip.magics_manager.user_magics)),
         list(ip.configurables),
         list(ip.Completer.custom_matchers),
         list(formatter.type_printers),

@@ -1,6 +1,9 @@
 """`python -m mm_magic strip`: what readers of the page can't see, out of notebook files."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ def notebook(path: Path) -> Path:
     talk = Conversation("main")
     json_ = saved(talk, talk.commit(turn("why?", "a")))
     drawn = [
-        display(thinking_bundle("Hm", "Thinking", is_open=False)),
+        display(thinking_bundle("Hm", "Thinking")),
         display(answer_bundle("WHY?")),
         display({**line_bundle("M · turn 1"), TURN_MIME: json_}),
     ]
@@ -140,3 +143,15 @@ def test_others_are_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     err = capsys.readouterr().err
     assert "bad.ipynb' is not JSON" in err
     assert "is a folder" in err
+
+
+def test_names_that_the_terminal_lacks(tmp_path: Path) -> None:
+    """A file whose name stdout can't show does not end the work on the others."""
+    names = ["\N{HIRAGANA LETTER A}.ipynb", "b.ipynb"]
+    for name in names:
+        notebook(tmp_path / name)
+    command = [sys.executable, "-m", "mm_magic", "strip", *names]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)
+    assert done.stdout.count(b"taken out") == 2
+    assert all(TURN_MIME not in (tmp_path / name).read_text("utf-8") for name in names)

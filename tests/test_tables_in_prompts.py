@@ -1,6 +1,8 @@
 """`{{df}}`: a pandas table goes into a prompt as a readable one, and of a long one only a part."""
 
+import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
@@ -123,6 +125,63 @@ def test_a_subclass() -> None:
     """What is derived from a DataFrame is a table: geopandas has such a one."""
     derived = type("Frame", (pd.DataFrame,), {})
     assert filled(derived(TREES)) == MARKDOWN
+
+
+def test_a_polars_table() -> None:
+    """A polars DataFrame or Series is a table, and cut as a pandas one is."""
+    frame = pl.DataFrame({"n": range(5000), "s": "a|b"})
+    prompt, notes = fill("{{v}}", {"v": frame})
+    assert rows(prompt)[:2] == [["0", "a\\|b"], ["1", "a\\|b"]]
+    assert prompt.endswith("\n\n(20 of 5,000 rows)")
+    assert notes == ("v: 20 of 5,000 rows.",)
+    assert filled(frame["n"][:1]) == "| n |\n| --- |\n| 0 |"
+    assert filled(pl.Series([7])) == "| value |\n| --- |\n| 7 |"
+
+
+class Tensor:
+    """Stands for torch's, whose text this is."""
+
+    shape = (5, 1000)
+
+    def __str__(self) -> str:
+        return "tensor([[   0,    1,    2,  ..., 4997, 4998, 4999]])"
+
+
+Tensor.__module__ = "torch"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(5000),
+        np.zeros((50, 100)),
+        np.array([f"it's {n}" for n in range(5000)]),
+        pd.Index([f"{n}" for n in range(5000)]),
+        pd.Series([f"{n}" for n in range(5000)]).unique(),
+        Tensor(),
+    ],
+)
+def test_a_cut_array(value: object) -> None:
+    """Reader and model are told that a long array's own text leaves out its middle."""
+    prompt, notes = fill("Sum {{v}}!", {"v": value})
+    assert prompt == f"Sum {value} (only the ends of 5,000 values)!"
+    assert notes == ("v: only the ends of 5,000 values.",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(1000),
+        np.array(["wait ... what", "it's ... that"]),
+        pd.Categorical(["7"], categories=[f"{n}" for n in range(5000)]),
+        "1 ... 5000",
+        [1, ..., 5000],
+        np.float64(0.5),
+    ],
+)
+def test_a_whole_array(value: object) -> None:
+    """An array that is whole, and other values with dots, go in as their text, and no word more."""
+    assert fill("{{v}}", {"v": value}) == (str(value), ())
 
 
 class DataFrame:

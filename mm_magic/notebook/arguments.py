@@ -77,10 +77,24 @@ class _Parser(argparse.ArgumentParser):
         raise slips.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
 
 
-COMMANDS = (
-    "panel", "models", "key", "usage", "history", "show", "request", "code", "reset", "forget",
-    "restore", "record", "replay", "offline", "live",
-)  # fmt: skip
+_COMMANDS = {
+    "panel": ("", "shows the settings as sliders and menus"),
+    "models": ("", "lists the models that the server offers"),
+    "key": ("", "asks for a key, without showing it, and checks it"),
+    "usage": ("", "tells tokens and price so far"),
+    "history": ("[NAME]", "lists the turns of a conversation, and what of them is sent"),
+    "show": ("[N]", "draws turn N again, or the last one"),
+    "request": ("[N] [--events]", "shows what was sent last, or for turn N, and what came"),
+    "code": ("[N]", "turns this cell into the Python code of an answer; it is not run"),
+    "reset": ("[NAME]", "forgets all turns of a conversation"),
+    "forget": ("[N]", "forgets turn N, or the last one"),
+    "restore": ("[N or FILE]", "sends turn N again, or the turns of the saved notebook or of FILE"),
+    "record": ("[FILE]", "writes each exchange into FILE; without FILE it ends"),
+    "replay": ("[FILE]", "lets a recording answer, or this notebook's saved turns"),
+    "offline": ("", "lets the demo answer, on purpose"),
+    "live": ("", "goes back to the real server"),
+}
+COMMANDS = tuple(_COMMANDS)
 """The words that `%minimax` knows; `commands` has a method for each."""
 
 
@@ -95,8 +109,7 @@ def _parser() -> _Parser:
         "--top-p", metavar="P", type=_number, help="how much of the likely words to keep, in (0, 1]"
     )
     add("-s", "--system", metavar="TEXT", help="the role and the manner of the model")
-    add("--thinking", metavar="WORD", choices=get_args(Thinking),
-        help="auto, adaptive or disabled")  # fmt: skip
+    add("--thinking", metavar="WORD", type=_thinking, help="auto, adaptive or disabled")
     add("--hide-thinking", action="store_true", default=None, help="do not show the thinking")
     add("--stream", action="store_true", default=None, help="show the answer as it comes (default)")
     add("--no-stream", dest="stream", action="store_false", default=None,
@@ -184,6 +197,17 @@ def request_help() -> str:
     return f"%minimax request [N] [options]\n{_table(_rows(_request_parser()))}"
 
 
+def command_help(name: str) -> str:
+    """What `%minimax NAME -h` shows of a command."""
+    operands, meaning = _COMMANDS[name]
+    return f"%minimax {f'{name} {operands}'.rstrip()}\n  {meaning}"
+
+
+def commands_help() -> str:
+    """All commands, with a line for each."""
+    return _table([(f"{name} {what}".rstrip(), text) for name, (what, text) in _COMMANDS.items()])
+
+
 def help_text() -> str:
     """The options as `%%minimax -h` shows them."""
     return _table(option_rows())
@@ -255,6 +279,12 @@ def _count(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+
+
+def _thinking(text: str) -> str:
+    if text not in get_args(Thinking):
+        raise argparse.ArgumentTypeError(f"must be auto, adaptive or disabled, got {text!r}")
+    return text
 
 
 def _is_name(text: str) -> bool:

@@ -1,7 +1,6 @@
 """`%minimax …`: the commands of the line magic. Each prints plain text."""
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -23,11 +22,13 @@ from mm_magic.notebook.turn import json_text, request_text
 from mm_magic.plain import plain
 from mm_magic.protocol.messages import JsonObject
 from mm_magic.protocol.request import body_of, user_message
+from mm_magic.quoting import option
 from mm_magic.run import Prepared
 from mm_magic.session import Session
 from mm_magic.settings import (
     TypedKey,
     anthropic_hint,
+    can_be_live,
     clean_key,
     keyless_endpoint,
 )
@@ -35,6 +36,7 @@ from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.turns import Turn
 
 if TYPE_CHECKING:
+    from mm_magic.notebook.panel import Panels
     from mm_magic.notebook.taping import Taping
 
 EXAMPLES = """\
@@ -46,11 +48,7 @@ Try, each in a cell of its own:
   %minimax request              what was sent, to the letter
 %%minimax? explains every option."""
 
-_FENCE = re.compile(
-    r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>\S*).*?\n"
-    r"(?P<code>.*?)^[ \t]*(?P=fence)[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
+_PYTHON = ("", "python", "py")  # what a model writes behind the fence of Python code
 
 
 class Commands:
@@ -61,6 +59,7 @@ class Commands:
         self._session = session
         self._settings = settings
         self._remember = Remember(shell, session)
+        self._panels: Panels = {}
         homes = (self, self._remember)
         self.by_name: Mapping[str, Callable[[Sequence[str]], None]] = {
             name: next(getattr(home, name) for home in homes if hasattr(home, name))
@@ -113,7 +112,12 @@ class Commands:
         """`%minimax panel`: the settings as sliders and menus."""
         from mm_magic.notebook.panel import show_panel
 
-        show_panel(self._shell, self._session, self._settings)
+        show_panel(self._shell, self._session, self._settings, self._panels)
+
+    def close(self) -> None:
+        """Take all panels off their pages; what stays is their summary."""
+        while self._panels:
+            self._panels.popitem()[1].close()
 
     def record(self, words: Sequence[str]) -> None:
         """`%minimax record FILE`: write each request and its answer into a file."""
@@ -154,6 +158,7 @@ class Commands:
         except (MiniMaxError, KeyboardInterrupt):
             session.typed_key, session.choice = before
             raise
+        session.tell()
 
     def request(self, words: Sequence[str]) -> None:
         """`%minimax request [N] [--events]`: the exact JSON that was sent last, or for turn N."""
@@ -206,22 +211,22 @@ class Commands:
         turn = self._remember.turn(words[0]) if words else self._session.last_turn
         if turn is None:
             raise UsageError("there is no answer yet")
-        text = turn.reply.text.replace("\r\n", "\n")
-        blocks = [
-            dedent(found["code"])
-            for found in _FENCE.finditer(text)
-            if found["language"].lower() in ("", "python", "py")
-        ]
+        from mm_magic.markdown import code_blocks
+
+        # It is made plain there: what reorders or hides code is seen in it.
+        found = code_blocks(turn.reply.text)
+        blocks = [dedent(code) for language, code in found if language in _PYTHON]
         if not blocks:
             raise UsageError("the answer holds no Python code")
-        code = plain("\n".join(blocks))  # what reorders or hides code is seen in it
-        self._shell.set_next_input(code.rstrip("\n"), replace=True)
+        self._shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
 
     def offline(self, _words: Sequence[str]) -> None:
         """`%minimax offline`: the demo answers, on purpose."""
         self._session.choice = "offline"
         self._session.replay(None)
-        print(f"From now on {self.who()} answers. `%minimax live` goes back.")
+        can_go_back = can_be_live(self._session.environ, self._session.typed_key)
+        way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
+        print(f"From now on {self.who()} answers. {way}")
 
     def live(self, _words: Sequence[str]) -> None:
         """`%minimax live`: a real server answers."""
@@ -260,10 +265,9 @@ class Commands:
         model = self._session.options.model
         print(f"The key works at {where}; it stays in memory only.")
         if offered and model not in offered:
-            print(
-                f"{model} is not served. The server offers: {plain(', '.join(offered))}\n"
-                f"  %minimax -m {plain(offered[0])}"
-            )
+            print(f"{model} is not served. The server offers: {plain(', '.join(offered))}")
+            if line := option("-m", "--model", offered[0]):
+                print(f"  %minimax {line}")
         elif offered:
             print(f"{model} is served.")
 

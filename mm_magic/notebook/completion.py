@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.catalog import MODELS
 from mm_magic.notebook.arguments import COMMANDS, options, replay_options
+from mm_magic.quoting import quoted
 from mm_magic.session import Session
 
 Matcher = Callable[[CompletionContext], SimpleMatcherResult]
@@ -64,7 +65,7 @@ def _candidates(session: Session, previous: str, commands: Sequence[str]) -> lis
     """What may stand behind the word `previous`."""
     match previous.replace("_", "-"):
         case "-m" | "--model":
-            return list(dict.fromkeys([*session.offered_models, *MODELS]))
+            return _words(dict.fromkeys([*session.offered_models, *MODELS]))
         case "--thinking":
             return ["auto", "adaptive", "disabled"]
         case "-c" | "--conversation":
@@ -95,14 +96,14 @@ def _after_replay(previous: str, *, has_file: bool) -> list[str]:
 
 def _recordings() -> list[str]:
     """The files that may be recordings, by their name."""
-    return _quoted(sorted(str(path) for path in Path().glob("*.jsonl")))
+    return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
 
 
 def _names(session: Session) -> list[str]:
     """The conversations."""
-    return _quoted(session.conversations)
+    return _words(session.conversations)
 
 
-def _quoted(names: Iterable[str]) -> list[str]:
-    """The names as they are typed: one with spaces stands in quotes."""
-    return [f'"{name}"' if " " in name else name for name in names]
+def _words(names: Iterable[str]) -> list[str]:
+    """The names as they are typed; one that can't be typed is left out."""
+    return [word for name in names if (word := quoted(name)) is not None]

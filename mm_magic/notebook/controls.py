@@ -44,7 +44,9 @@ class Controls:
         self.reset = _small_button("Reset", "Forget the turns of this conversation")
         self.temperature, self.temperature_slider = _fraction("temperature")
         self.top_p, self.top_p_slider = _fraction("top_p")
-        self.max_tokens = _number_box(ipywidgets.IntText, "max_tokens")
+        # The browser's part of IntText takes the point out of 12.7.
+        self.max_tokens = _number_box(ipywidgets.FloatText, "max_tokens")
+        self.max_tokens.step = 1
         self.max_tokens_slider = ipywidgets.IntSlider(
             min=1, max=DOCUMENTED_MAX_TOKENS, step=1, **_SLIDER
         )
@@ -74,7 +76,7 @@ class Controls:
         )
         self.line.add_class(f"{LIVE}-line")
         self.meter = ipywidgets.Label(layout=_layout("1 1 16em"))
-        self.note = ipywidgets.Label(layout=_layout("1 1 100%"))
+        self.note = ipywidgets.Label(layout=_layout("1 1 100%"), style={"font_weight": "bold"})
         self.by_setting: Mapping[str, Sequence[Widget]] = {
             "model": [self.model],
             "temperature": [self.temperature, self.temperature_slider],

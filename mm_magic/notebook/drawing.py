@@ -9,6 +9,7 @@ from mm_magic.cells import CellEnd
 from mm_magic.conversation import State
 from mm_magic.notebook.cell import running_cell
 from mm_magic.notebook.screen import Page
+from mm_magic.notebook.traits import MiniMax
 from mm_magic.notebook.turn import status_of, thinking_title
 from mm_magic.plain import plain
 from mm_magic.ranges import in_words, ranges
@@ -31,32 +32,40 @@ def show(shell: InteractiveShell, *bundles: "Bundle") -> None:
         page.show(str(number), bundle, update=False)
 
 
-def reply_bundles(reply: Reply) -> "Sequence[Bundle]":
-    """Thinking and answer in their final forms."""
-    from mm_magic.rendering import answer_bundle, answer_pages, thinking_bundle
+def reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
+    """Thinking, or only how long it took, and answer in their final forms."""
+    from mm_magic.rendering import answer_bundle, answer_pages, line_bundle, thinking_bundle
 
     bundles = [answer_bundle(text) for text in answer_pages(reply.text)]
     if reply.thinking:
         title = thinking_title(reply.thinking_seconds)
-        bundles.insert(0, thinking_bundle(reply.thinking, title, is_open=False))
+        thinking = line_bundle(title) if hide_thinking else thinking_bundle(reply.thinking, title)
+        bundles.insert(0, thinking)
     return bundles
 
 
 def show_reply(shell: InteractiveShell, reply: Reply) -> None:
-    """Display a reply in full; in a terminal its text."""
+    """Display a reply, its thinking too if the settings do; in a terminal its text."""
     if running_cell(shell).audience == "terminal":
         print(plain(reply.text))
         return
-    show(shell, *reply_bundles(reply))
+    show(shell, *reply_bundles(reply, hide_thinking=_is_thinking_hidden(shell)))
 
 
 def draw_again(shell: InteractiveShell, turn: Turn, state: State | None) -> None:
-    """Display a turn as its cell did, prompt first."""
+    """Display a turn, prompt first; without its thinking where its cell or the settings hide it."""
     from mm_magic.rendering import line_bundle
 
     prompt = line_bundle(f"Turn {turn.number}: {turn.prompt}" if turn.number else turn.prompt)
     status = status_of(turn, state, [], is_copy=True)
-    show(shell, prompt, *reply_bundles(turn.reply), status)
+    hide = turn.hides_thinking or _is_thinking_hidden(shell)
+    show(shell, prompt, *reply_bundles(turn.reply, hide_thinking=hide), status)
+
+
+def _is_thinking_hidden(shell: InteractiveShell) -> bool:
+    """Whether the settings of all cells hide it."""
+    configurables: Sequence[object] = shell.configurables
+    return any(each.hide_thinking for each in configurables if isinstance(each, MiniMax))
 
 
 def leave_in_file(shell: InteractiveShell, session: Session, end: CellEnd) -> None:

@@ -1,10 +1,12 @@
 """`%load_ext mm_magic` and `%unload_ext mm_magic`: what is put into IPython, and taken out."""
 
+import IPython
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 from traitlets.config import Configurable
 
 from mm_magic.api import forget_session
 from mm_magic.api import session as shared_session
+from mm_magic.cells import running
 from mm_magic.errors import MiniMaxError
 from mm_magic.notebook import completion
 from mm_magic.notebook.awaiting import keep_question_mark, misplaced, transformer
@@ -49,6 +51,7 @@ class Extension:
 
     def take_out(self) -> None:
         shell = self._shell
+        self._commands.close()
         self._session.demo_allowed = False
         self._configurables.remove(self._settings)
         shell.input_transformers_cleanup.remove(keep_question_mark)
@@ -59,6 +62,7 @@ class Extension:
         self._magics.unregister()
         self._replies.unregister()
         completion.unregister(shell, self._complete)
+        running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
     def greeting(self) -> str:
         """One line: who answers, and what to type next."""
@@ -85,8 +89,12 @@ class Extension:
     def _begin(self) -> None:
         cell = running_cell(self._shell)
         # Headless, cells are not always counted: nbval calls each of them [1].
-        label = "" if cell.audience == "nobody" else f"[{self._shell.execution_count}]"
+        label = "" if cell.audience == "nobody" else f"[{self._running_count()}]"
         self._session.begin_cell(cell.id, label, cell.deleted)
+
+    def _running_count(self) -> int:
+        """The number beside the cell that runs: since IPython 9.8 the shell has the next one."""
+        return self._shell.execution_count - (IPython.version_info >= (9, 8))
 
     def _end_cell(self, result: ExecutionResult) -> None:
         if self._shell.display_trap.is_active:

@@ -36,11 +36,11 @@ BYTES_PER_SECOND = 2_000
 SOFT_LIMIT = 4_000
 """Characters after which an unfinished code block, list or table is cut for drawing."""
 SMALL_BODY = 2_000
-LARGEST_BODY = 48_000
-"""Bytes of HTML. A small body is cheap, so it is drawn once 400 characters wait for it."""
 WAITING_CHARACTERS = 400
+"""A body of so few bytes is cheap, so it is drawn once so many characters wait for it."""
+LARGEST_BODY = 48_000
+"""Characters of HTML in a growing body. More is cut at its beginning, until the page is full."""
 OPEN_TITLE = "Thinking…"
-CUT_TITLE = "Thinking, not finished"
 
 
 class Screen(Protocol):
@@ -98,15 +98,15 @@ class Live:
         self._draw()
 
     def thinking_done(self, title: str) -> None:
-        """Fold the thinking: its last write, with all of the text and `title`."""
-        if self._thinking.has_text:
-            self._fold(title)
+        """Fold the thinking under `title`: at once the first time, and later when it is due."""
+        if self._thinking.close(title):
+            self._fold()
             self._spend()
 
     def finish(self, status: Bundle) -> None:
         """Write the final form of each part once; the last display becomes `status`."""
-        if self._thinking.has_text and (self._thinking.is_stale or not self._thinking.title):
-            self._fold(self._thinking.title or CUT_TITLE)
+        if self._thinking.is_stale:  # it went on after it was folded
+            self._fold()
         for page in self._answer.finish():
             self._write_page(page)
         self._write(self._last, status)
@@ -121,6 +121,8 @@ class Live:
         if self._is_thinking_due():
             self._thinking_slot = self._thinking_slot or self._take_last()
             self._write_growing(self._thinking_slot, self._thinking.growing())
+        elif self._thinking.is_fold_due():
+            self._fold()
         if self._tail_is_stale:
             self._draw_answer()
         self._spend()
@@ -132,24 +134,26 @@ class Live:
     def _draw_answer(self) -> None:
         if self._answer.full_pages:
             self._write_page(self._answer.full_pages.pop(0))
-        if self._answer.is_body_due():
+        # What grows belongs below the pages that still wait, so it waits for them.
+        is_next = not self._answer.full_pages
+        if is_next and self._answer.is_body_due():
             self._body_slot = self._body_slot or self._take_last()
             self._answer.body_size = self._write_growing(self._body_slot, self._answer.body())
-        html = self._answer.tail()
+        html = self._answer.tail() if is_next else ""
         if html or self._waiting or self._last in self._made:
             bundle = growing_answer(html, self._waiting)
             self._answer.tail_sent += self._write_growing(self._last, bundle)
         self._tail_is_stale = bool(self._answer.full_pages)
 
-    def _fold(self, title: str) -> None:
-        self._thinking_slot = self._thinking_slot or self._take_last()
-        self._write(self._thinking_slot, self._thinking.folded(title))
+    def _fold(self) -> None:
+        self._write(self._thinking_slot, self._thinking.folded())
 
     def _write_page(self, page: str) -> None:
         self._write(self._body_slot or self._take_last(), answer_bundle(page))
         self._body_slot = 0
 
     def _take_last(self) -> int:
+        self._tail_is_stale |= self._answer.has_text  # what it showed is drawn below it again
         self._last += 1
         return self._last - 1
 
@@ -161,7 +165,8 @@ class Live:
     def _write_growing(self, slot: int, bundle: Bundle) -> int:
         """Write on the budget of bytes, and return how many the bundle takes on the wire.
 
-        Final forms are not on the budget: each is written once, so they are linear by themselves.
+        Final forms are not on the budget: each is written once, the folded thinking when it has
+        doubled, so they are linear by themselves.
         """
         self._write(slot, bundle)
         size = len(json.dumps(bundle, ensure_ascii=False).encode())
@@ -183,6 +188,8 @@ class _Thinking:
         self._parts: list[str] = []
         self._end = ""
         self._is_cut = False
+        self._size = 0
+        self._folded_size = 0
         self.has_text = False
         self.is_stale = False
         self.title = ""
@@ -192,6 +199,7 @@ class _Thinking:
         if not delta:
             return False
         self._parts.append(delta)
+        self._size += len(delta)
         self._end += delta
         if len(self._end) > 2 * SOFT_LIMIT:
             self._end, self._is_cut = self._end[-SOFT_LIMIT:], True
@@ -206,11 +214,24 @@ class _Thinking:
             return line_bundle(OPEN_TITLE)
         return growing_thinking("…" * self._is_cut + self._end, OPEN_TITLE)
 
-    def folded(self, title: str) -> Bundle:
-        self.is_stale, self.title = False, title
+    def close(self, title: str) -> bool:
+        """Take the title of the folded form; is it the first?"""
+        if not self.has_text:
+            return False
+        is_first = not self.title
+        self.is_stale |= title != self.title
+        self.title = title
+        return is_first
+
+    def is_fold_due(self) -> bool:
+        """Has it doubled since it was folded? Each fold writes all of it, and closes the box."""
+        return self.is_stale and 0 < 2 * self._folded_size <= self._size
+
+    def folded(self) -> Bundle:
+        self.is_stale, self._folded_size = False, self._size
         if self._is_hidden:
-            return line_bundle(title)
-        return thinking_bundle("".join(self._parts), title, is_open=False)
+            return line_bundle(self.title)
+        return thinking_bundle("".join(self._parts), self.title)
 
 
 class _Answer:
@@ -235,7 +256,7 @@ class _Answer:
         # Line by line, so that a full page ends at the same line for both.
         for line in _lines(delta):
             for block in self._blocks.push(line):
-                self._waiting.append(fragment(block, typeset=False))
+                self._waiting.append(_drawn(block))
                 self._waiting_characters += len(block)
             if full := self._pages.push(line):
                 self.full_pages += full
@@ -247,27 +268,39 @@ class _Answer:
     def is_body_due(self) -> bool:
         if self.body_size < SMALL_BODY:
             return self._waiting_characters > WAITING_CHARACTERS
-        return bool(self._waiting) and self.tail_sent > self.body_size
+        due = self.tail_sent + self._waiting_characters  # what waits is sent with either
+        return bool(self._waiting) and due > self.body_size
 
     def body(self) -> Bundle:
-        """Return the body with all that waited for it. Of a huge block only the end is shown."""
+        """Return the body with all that waited for it, cut to its end if it is too large."""
         self._body += self._waiting
         self._waiting, self._waiting_characters, self.tail_sent = [], 0, 0
-        if sum(map(len, self._body)) > LARGEST_BODY:
-            self._body = ["<p>…</p>", *self._body[len(self._body) // 2 :]]
+        size, cut, last = sum(map(len, self._body)), 0, len(self._body) - 1
+        if size > LARGEST_BODY:
+            # To a half: it has to grow before it is cut again. The last block stays if it can.
+            while size > LARGEST_BODY // (1 if cut == last else 2):
+                size -= len(self._body[cut])
+                cut += 1
+            self._body = ["<p>…</p>", *self._body[cut:]]
         return growing_answer("".join(self._body))
 
     def tail(self) -> str:
-        rest = self._blocks.rest
-        if len(rest) > 2 * SOFT_LIMIT:
-            rest = "…" + rest[-SOFT_LIMIT:]
         # In half a formula, a line that begins with a minus would be drawn as a list.
-        drawn = as_text(rest) if self._blocks.is_in_formula else fragment(rest, typeset=False)
-        return "".join(self._waiting) + drawn
+        draw = as_text if self._blocks.is_in_formula else _drawn
+        return "".join(self._waiting) + draw(_end(self._blocks.rest))
 
     def finish(self) -> list[str]:
         """Return the pages that have no final form yet."""
         return [page for page in (*self.full_pages, self._pages.rest) if page.strip()]
+
+
+def _drawn(block: str) -> str:
+    return fragment(_end(block), typeset=False)
+
+
+def _end(text: str) -> str:
+    """Of a huge block its end, so that what is drawn again and again is bounded."""
+    return text if len(text) <= 2 * SOFT_LIMIT else "…" + text[-SOFT_LIMIT:]
 
 
 def _lines(text: str) -> list[str]:
@@ -282,7 +315,6 @@ class Final:
         self._screen = screen
         self._thinking = _Thinking(hide_thinking)
         self._text: list[str] = []
-        self._title = CUT_TITLE
 
     @property
     def is_blank(self) -> bool:
@@ -299,11 +331,11 @@ class Final:
 
     def thinking_done(self, title: str) -> None:
         """Keep the title."""
-        self._title = title
+        self._thinking.close(title)
 
     def finish(self, status: Bundle) -> None:
         """Show thinking, pages and `status`, each in a display of its own."""
-        parts = [self._thinking.folded(self._title)] if self._thinking.has_text else []
+        parts = [self._thinking.folded()] if self._thinking.has_text else []
         parts += map(answer_bundle, answer_pages("".join(self._text)))
         for number, bundle in enumerate([*parts, status], start=1):
             self._screen.show(f"part-{number}", bundle, update=False)

@@ -12,6 +12,8 @@ from mm_magic.errors import Stopped, UsageError
 from mm_magic.notebook.arguments import (
     COMMANDS,
     Arguments,
+    command_help,
+    commands_help,
     has_own_options,
     help_text,
     parse,
@@ -22,6 +24,7 @@ from mm_magic.notebook.commands import Commands
 from mm_magic.notebook.formatting import ReplyFormatter
 from mm_magic.notebook.traits import MiniMax
 from mm_magic.notebook.turn import CellTurn
+from mm_magic.quoting import quoted
 from mm_magic.reply import Reply
 from mm_magic.session import Session
 
@@ -40,7 +43,8 @@ Options:
 The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
 
 %minimax alone tells who answers; %minimax with options sets them for all cells.
-%minimax COMMAND: {", ".join(COMMANDS)}.
+%minimax COMMAND:
+{commands_help()}
 """
 
 
@@ -80,9 +84,10 @@ class Magics:
         register(minimax_awaited, "cell", AWAITED)
 
     def unregister(self) -> None:
-        magics = self._shell.magics_manager.magics
+        manager = self._shell.magics_manager
         for kind, name in (("line", MAGIC), ("cell", MAGIC), ("cell", AWAITED)):
-            magics[kind].pop(name, None)
+            manager.magics[kind].pop(name, None)
+            vars(manager.user_magics).pop(name, None)  # where IPython keeps the functions, too
 
     def line(self, line: str) -> None:
         """`%minimax`: a command, or options that become the defaults."""
@@ -91,8 +96,10 @@ class Magics:
                 self._commands.run(words_of(line), line)
             return
         arguments = parse(line)
-        if arguments.help:
+        if arguments.help and not arguments.words:
             print(HELP)
+        elif arguments.help and arguments.words[0] in COMMANDS:
+            print(command_help(arguments.words[0]))
         elif arguments.words:
             with _stop_in_one_line():
                 self._command(arguments, line)
@@ -143,9 +150,10 @@ class Magics:
     def _command(self, arguments: Arguments, line: str) -> None:
         words = arguments.words
         if words[0] in self._commands.by_name and arguments != Arguments(words=words):
+            command = " ".join(quoted(word) or word for word in words)
             raise UsageError(
                 "a command takes no options",
-                next_steps=(f"Write: `%minimax {' '.join(words)}`, and the options on their own.",),
+                next_steps=(f"Write: `%minimax {command}`, and the options on their own.",),
             )
         self._commands.run(words, line)
 

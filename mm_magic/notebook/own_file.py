@@ -26,6 +26,11 @@ def own_path(shell: InteractiveShell, cell_id: str | None) -> Path | None:
     return Path(name) if name.endswith(".ipynb") else None
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False, too, where that can't be found out."""
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file may raise PermissionError)
+
+
 def is_trusted(data: bytes) -> bool:
     """Whether Jupyter trusts the outputs in a notebook file's bytes: as Jupyter Server decides it.
 
@@ -39,7 +44,7 @@ def is_trusted(data: bytes) -> bool:
     except ImportError:
         return False
     folder = Path(jupyter_data_dir())
-    if not all((folder / name).is_file() for name in ("notebook_secret", "nbsignatures.db")):
+    if not all(is_file(folder / name) for name in ("notebook_secret", "nbsignatures.db")):
         return False
     with suppress(Exception), warnings.catch_warnings():  # whatever a made-up file brings about
         warnings.simplefilter("ignore")

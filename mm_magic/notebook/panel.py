@@ -8,13 +8,13 @@ updates of what `show_panel` displayed.
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock, get_ident
-from typing import Any
+from typing import Any, TypeAlias
 
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 
 from mm_magic.catalog import MODELS
-from mm_magic.errors import MiniMaxError
+from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.notebook.cell import running_cell
 from mm_magic.notebook.controls import DIGITS, Controls, Widget, set_options, show_value
 from mm_magic.notebook.model_list import ModelList
@@ -28,44 +28,48 @@ from mm_magic.notebook.panel_text import (
     who_answers,
 )
 from mm_magic.notebook.screen import Page
-from mm_magic.notebook.traits import MiniMax
+from mm_magic.notebook.traits import MiniMax, in_one_line
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering import Bundle
+from mm_magic.saved import record_json
 from mm_magic.session import Session
 from mm_magic.settings import Options
+from mm_magic.turns import TURN_MIME
 
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop what is running; what came stays"
 WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: the kernel takes no click while it runs"
 
-_panels: dict[object, "Panel"] = {}  # by cell, where that is known
+Panels: TypeAlias = "dict[object, Panel]"
+"""The panels on the pages of one kernel, by cell where that is known."""
 
 
-def show_panel(shell: InteractiveShell, session: Session, settings: MiniMax) -> None:
-    """Show the panel under the running cell: its summary, and the widgets where they can live."""
+def show_panel(
+    shell: InteractiveShell, session: Session, settings: MiniMax, panels: Panels
+) -> None:
+    """Show the panel under the running cell: its summary, and the widgets where they can live.
+
+    It is put into `panels`, in the place of the cell's earlier one.
+    """
     cell = running_cell(shell)
     if cell.audience == "terminal":
         print(still_text(session.options))
         return
     page = Page(shell)
-    page.show("still", still(session.options), update=False)
     if cell.audience == "nobody":
+        page.show("still", still(session.options), update=False)
         return
     panel = Panel(session, settings, lambda: reach_of(shell))
-    panel.show_still = lambda options: page.show("still", still(options), update=True)
     place = cell.id or object()
-    if (before := _panels.pop(place, None)) is not None:
+    if (before := panels.pop(place, None)) is not None:
         before.close()
-    _panels[place] = panel
+        panel.forgotten = before.forgotten
+    panels[place] = panel
+    page.show("still", panel.still(), update=False)
+    panel.show_still = lambda: page.show("still", panel.still(), update=True)
     view = {"model_id": panel.controls.root.model_id, "version_major": 2, "version_minor": 0}
     bundle: Bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ""}
     page.show("live", bundle, update=False)
-
-
-def close_panels() -> None:
-    """Take all panels off their pages; what stays is their summary."""
-    while _panels:
-        _panels.popitem()[1].close()
 
 
 def reach_of(shell: InteractiveShell) -> Reach:
@@ -90,7 +94,8 @@ class Panel:
         self._lock = Lock()
         self._refreshing: int | None = None  # the thread that sets the widgets now
         self._shown: Options | None = None
-        self.show_still: Callable[[Options], None] = lambda _: None
+        self.forgotten: set[str] = set()  # the conversations that were reset here
+        self.show_still: Callable[[], None] = lambda: None
         self.controls = Controls()
         self._models = ModelList(session)
         self.refresh()
@@ -102,6 +107,15 @@ class Panel:
         self._session.watchers.remove(self._session_changed)
         self._models.close()
         self.controls.close()
+
+    def still(self) -> Bundle:
+        """What the file keeps: the summary, and the mark of what was reset, which would else
+        come back from it."""
+        bundle = still(self._session.options)
+        if self.forgotten:
+            conversations = map(self._session.conversation, sorted(self.forgotten))
+            bundle[TURN_MIME] = record_json([], [(each.name, each.state) for each in conversations])
+        return bundle
 
     def refresh(self, _change: object = None, *, anew: str | None = None) -> None:
         """Show what holds now, and the setting `anew` again. May be called on any thread."""
@@ -130,8 +144,10 @@ class Panel:
         """Set the trait to what the widget is moved to, rounded to so many digits."""
 
         def changed(change: dict[str, Any]) -> None:
-            value = change["new"]
-            self._edited(name, value if digits is None else round(value, digits))
+            value = change["new"] if digits is None else round(change["new"], digits)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)  # as it was typed
+            self._edited(name, value)
 
         widget.observe(changed, "value")
 
@@ -142,7 +158,10 @@ class Panel:
         self._message = ""
         try:
             if name is not None:
+                self._session.options.overridden(**{name: value})  # its errors say what to do
                 self._settings.set_trait(name, value)
+        except UsageError as error:
+            self._message = in_one_line(error)
         except TraitError as error:
             self._message = str(error)
         self.refresh(anew=name)
@@ -154,7 +173,9 @@ class Panel:
     def _reset(self) -> None:
         name = self._session.options.conversation
         try:
-            self._session.forget(name)
+            if self._session.forget(name):
+                self.forgotten.add(name)
+                self.show_still()
             self._message = f"Conversation {name} begins anew."
         except MiniMaxError as error:
             self._message = error.message
@@ -190,7 +211,7 @@ class Panel:
         controls.note.layout.display = None if controls.note.value else "none"
         self._show_stop()
         if before not in (None, options):
-            self.show_still(options)
+            self.show_still()
         self._shown = options
 
     def _show_stop(self) -> None:

@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.markdown import IGNORE, escaped
-from mm_magic.notebook.arguments import parse
 from mm_magic.plain import plain
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
+from mm_magic.quoting import option
 from mm_magic.rendering import Bundle, disarmed
 from mm_magic.session import Session
-from mm_magic.settings import Options
+from mm_magic.settings import Options, can_be_live
 
 STILL = "mm-panel-still"
 LIVE = "mm-panel"
@@ -26,6 +26,7 @@ WHY_STILL = (
 )
 TOO_MANY = f"Above {DOCUMENTED_MAX_TOKENS}, the API page's limit: the service may cut the answer."
 ADD_KEY = "%minimax key adds a key; then a model answers."
+LEAVE_REPLAY = "%minimax live goes back to a server, %minimax offline to the demo"
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
 # the widgets. So the summary, which comes right before them, says which of the two is seen. Only a
@@ -41,8 +42,6 @@ _STYLE = (
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
 )
 
-_SAFE_WORD = re.compile(r"[A-Za-z0-9_./:@+][A-Za-z0-9_./:@+-]*")
-
 
 # -- the line ---------------------------------------------------------------------------------
 
@@ -53,52 +52,26 @@ def reproducing(options: Options) -> list[str]:
     The last one begins a cell. Text that can't stand on a magic's line, such as one with a line
     break, is set by lines before it, for a cell of their own.
     """
-    given = {"-m": options.model, "-s": options.system, "-c": options.conversation}
-    words = {name: _word(name, text) for name, text in given.items()}
-    names = {"-m": "model", "-s": "system", "-c": "conversation"}
+    texts = {"model": options.model, "system": options.system, "conversation": options.conversation}
+    words = {name: option(f"-{name[0]}", f"--{name}", text) for name, text in texts.items()}
     before = [
-        f"%config MiniMax.{names[name]} = {_literal(given[name])}"
+        f"%config MiniMax.{name} = {_literal(texts[name])}"
         for name, word in words.items()
         if word is None
     ]
     line = [
         "%%minimax",
-        words["-m"],
+        words["model"],
         f"-t {_decimal(options.temperature)}",
         f"--max-tokens {options.max_tokens}",
         f"--top-p {_decimal(options.top_p)}",
         f"--thinking {options.thinking}",
         "--hide-thinking" if options.hide_thinking else None,
         None if options.stream else "--no-stream",
-        words["-s"],
-        words["-c"],
+        words["system"],
+        words["conversation"],
     ]
     return [*before, " ".join(word for word in line if word is not None)]
-
-
-def _word(name: str, text: str) -> str | None:
-    """The option with its value, as the magic reads it back; None if it can't."""
-    long = {"-m": "--model", "-s": "--system", "-c": "--conversation"}[name]
-    option = f"{long}={_quoted(text)}" if text.startswith("-") else f"{name} {_quoted(text)}"
-    if "\n" in text or plain(text) != text:  # a line break, or what can't be seen in a cell
-        return None
-    try:
-        read = parse(option)
-    except (MiniMaxError, ValueError):
-        return None
-    return option if getattr(read, long.removeprefix("--")) == text else None
-
-
-def _quoted(text: str) -> str:
-    """In quotes where it needs them. A magic's line knows no escapes, but quotes may alternate."""
-    if _SAFE_WORD.fullmatch(text):
-        return text
-    parts = []
-    while text:
-        part = max(text.partition("'")[0], text.partition('"')[0], key=len)
-        parts.append(f"'{part}'" if '"' in part else f'"{part}"')
-        text = text[len(part) :]
-    return "".join(parts) or '""'
 
 
 def _literal(text: str) -> str:
@@ -117,13 +90,14 @@ def _decimal(value: float) -> str:
 def who_answers(session: Session) -> str:
     """Who answers now, and, where that is the demo, how a model would."""
     if session.replaying is not None:
-        return plain(f"Replay: {session.replaying.in_words()}. %minimax live goes back")
+        return plain(f"Replay: {session.replaying.in_words()}. {LEAVE_REPLAY}")
     try:
         endpoint = session.endpoint()
     except MiniMaxError as error:
         return plain(f"Nobody: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}").strip()
     if endpoint is None:
-        ask_model = "%minimax live goes back" if session.choice == "offline" else ADD_KEY
+        is_chosen = can_be_live(session.environ, session.typed_key)
+        ask_model = "%minimax live goes back" if is_chosen else ADD_KEY
         return f"Offline demo, not a language model. {ask_model}"
     key = "with a key" if endpoint.key else "without a key"
     if endpoint.backend == "minimax":

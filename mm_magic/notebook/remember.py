@@ -14,6 +14,7 @@ from mm_magic.turns import Turn
 
 PROMPT_CHARACTERS = 60
 ANSWER_CHARACTERS = 80
+UNCOUNTED = "—"
 COLUMNS = ("turn", "cell", "prompt", "answer", "model", "tokens", "state")
 
 
@@ -138,6 +139,8 @@ def history_rows(conversation: Conversation, next_one: Prepared) -> list[list[st
 
 
 def _summary(conversation: Conversation, next_one: Prepared) -> str:
+    if not conversation.turns:
+        return f"Conversation {conversation.name} has no turns."
     sent = next_one.history.sent
     turns = "1 turn" if sent == 1 else f"{sent} turns"
     return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
@@ -156,7 +159,7 @@ def _with_room(
 
 
 def _row(turn: Turn, state: str) -> list[str]:
-    from mm_magic.status import tokens_in_words, who_answered
+    from mm_magic.status import who_answered
     from mm_magic.tables import shortened
 
     return [
@@ -165,9 +168,17 @@ def _row(turn: Turn, state: str) -> list[str]:
         shortened(turn.prompt, PROMPT_CHARACTERS),
         shortened(turn.reply.text, ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
-        tokens_in_words(turn.reply.usage) or "?",
+        _tokens(turn),
         state,
     ]
+
+
+def _tokens(turn: Turn) -> str:
+    """As its status line counts them: what a server says before the end is a guess."""
+    from mm_magic.status import tokens_in_words
+
+    counted = turn.reply.status == "complete" and tokens_in_words(turn.reply.usage)
+    return counted or UNCOUNTED
 
 
 def _state(turn: Turn, others: set[int], *, to_demo: bool, is_left_out: bool) -> str:

@@ -16,11 +16,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.ipynb import Notebook, load_bytes, read, shown
 from mm_magic.notebook.cell import Cell, running_cell
-from mm_magic.notebook.own_file import is_trusted, own_path
+from mm_magic.notebook.own_file import is_file, is_trusted, own_path
 from mm_magic.pasts import Past, conversation, latest, pasts
 from mm_magic.plain import plain
 from mm_magic.session import Session
-from mm_magic.turns import TURN_MIME, Turn, is_notebook_id
+from mm_magic.turns import TURN_MIME, Turn, fingerprint, is_notebook_id
 
 if TYPE_CHECKING:
     from mm_magic.rendering import Bundle
@@ -55,7 +55,7 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
     """
     cell = running_cell(shell)
     path = own_path(shell, cell.id)
-    if cell.audience != "page" or path is None or not path.is_file():
+    if cell.audience != "page" or path is None or not is_file(path):
         return []
     try:
         file = _read(path)
@@ -124,7 +124,7 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
     """A turn of the current conversation in this notebook's file, to be shown; None without it."""
     cell = running_cell(shell)
     path = own_path(shell, cell.id)
-    if path is None or not path.is_file():
+    if path is None or not is_file(path):
         return None
     try:
         notebook = _read(path).notebook()
@@ -163,8 +163,8 @@ def take_in(session: Session, found: Pasts) -> bool:
     before = _ids(session)
     for name, of_name in found.items():
         here = session.conversations.get(name)
-        known = [past for past in of_name if here and here.holds(past.state)]
-        due = known + latest([past for past in of_name if past not in known])
+        known = {past for past in of_name if here and here.holds(past.state)}
+        due = known.union(latest([past for past in of_name if past not in known]))
         for past in of_name:
             if past in due:
                 session.take_in(name, past.turns, past.state)
@@ -210,7 +210,7 @@ def _own_file(path: Path | None) -> Path:
     step = "Give its path: `%minimax restore FILE`."
     if path is None:
         raise UsageError("the file of this notebook is not known here", next_steps=(step,))
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(
             f"{shown(path.name)} is not there any more: renamed, moved, or never saved",
             next_steps=("Save the notebook.", step),
@@ -235,23 +235,26 @@ def _tables(
     from mm_magic.tables import table_bundle
     from mm_magic.visible import not_on_page
 
-    unseen = {_content(each.turn): not_on_page(each) for each in notebook.found}
+    unseen: dict[str, list[str]] = {}
+    for turn, parts in not_on_page(notebook.found):
+        known = unseen.setdefault(_content(turn), [])
+        known += [part for part in parts if part not in known]
     tables = []
     for name in names:
         here = session.conversations[name]
         next_one = next_turn(session, here)
         rows = history_rows(here, next_one)
         for row, turn in zip(rows, here.turns, strict=True):
-            if parts := unseen.get(_content(turn)):
-                row[-1] += f"; not visible on its page: {', '.join(parts)}"
+            if hidden := unseen.get(_content(turn)):
+                row[-1] += f"; not visible on its page: {', '.join(hidden)}"
         note = f"Conversation {name}: a new cell sends {_turns(next_one.history.sent)}."
         tables.append(table_bundle(COLUMNS, rows, [note]))
     return [*tables, status_bundle([], lines, None)]
 
 
-def _content(turn: Turn) -> tuple[str, str, str]:
-    """What tells a turn from others, whatever its number."""
-    return turn.prompt, turn.reply.thinking, turn.reply.text
+def _content(turn: Turn) -> str:
+    """What tells a turn from others, whatever its number: all that is sent of it."""
+    return fingerprint([turn.prompt, turn.reply.content])
 
 
 def _left_out(session: Session, found: Pasts, notebook: Notebook) -> list[str]:

@@ -7,7 +7,10 @@ from mm_magic.errors import UsageError
 
 _TYPOGRAPHIC = re.compile("[“”„‟‘’‚‐-―−]")
 _BELOW = "The prompt goes on the lines below `%%minimax`."
-_KEY = re.compile(r"(sk-|eyJ)[\w.-]{8,}|[\w.-]{40,}")
+# A key by its looks, or by what stands before it. Other scripts than Latin have words as long.
+_KEY = re.compile(
+    r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}|(?<!\S)[\w-]{40,}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII
+)
 
 
 def check_one_cell(body: str) -> None:
@@ -35,6 +38,8 @@ def check_first_line(text: str) -> None:
 
 def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
     """The error of words behind `%%minimax` that belong to no option."""
+    if _KEY.search(line):
+        return key_in_cell()
     first = words[0]
     if first.startswith("#"):
         # Not the "#" of -s "C# expert": the one that begins a word.
@@ -66,7 +71,7 @@ def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
 
 def no_command(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
     """The error of `%minimax …` with something that is no command: mostly a question."""
-    if len(words) == 1 and _KEY.fullmatch(words[0]):
+    if _KEY.search(line):
         return key_in_cell()
     options = line[: line.index(words[0])].strip() if words[0] in line else ""
     close = _closest(words[0], commands)
@@ -95,6 +100,8 @@ def key_in_cell() -> UsageError:
 
 def unclosed_quote(line: str) -> UsageError:
     """The error of a quote without its end: `-s You're brief`, `-s 'Be brief`."""
+    if _KEY.search(line):
+        return key_in_cell()
     found = re.search(r"(?:-s|--system)[ =]+([^\"]*'[^\"]*?)(\s+--?[a-z].*)?$", line)
     step = "Put a text with an apostrophe in double quotes."
     if found is not None:
@@ -106,6 +113,8 @@ def unclosed_quote(line: str) -> UsageError:
 
 def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageError:
     """argparse's complaint in our words."""
+    if _KEY.search(message):
+        return key_in_cell()
     help_step = f"`{help_line}` lists the options."
     if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
         name = unknown[1].split("=")[0]
@@ -113,6 +122,7 @@ def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageErr
         guess = (f"Did you mean {close}?",) if close else ()
         return UsageError(f"there is no option {name}", next_steps=(*guess, help_step))
     words = re.sub(r"^argument (?:\S*/)?-*(\S+): ", lambda m: f"{m[1].replace('-', '_')} ", message)
+    words = words.replace("expected one argument", "needs a value")
     return UsageError(words, next_steps=(help_step,))
 
 

@@ -1,5 +1,6 @@
 """`%minimax record` and `%minimax replay`: which file, and what is said of it."""
 
+import os
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,15 +13,18 @@ from mm_magic.ipynb import load_bytes, shown
 from mm_magic.ipynb import read as read_notebook
 from mm_magic.notebook.arguments import ReplayArguments, parse_replay, replay_help
 from mm_magic.notebook.cell import running_cell
-from mm_magic.notebook.own_file import own_path
+from mm_magic.notebook.own_file import is_file, own_path
 from mm_magic.plain import plain
+from mm_magic.quoting import quoted
 from mm_magic.session import Session
 
 if TYPE_CHECKING:
+    from mm_magic.recordings import Replaying
     from mm_magic.transport.recorder import Recorder
     from mm_magic.transport.recording import Recording
 
-_BACK = "`%minimax live` goes back."
+# With a key and without: what a notebook says of its replay is to be the same for all its readers.
+_BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
 
 
 class Taping:
@@ -55,10 +59,7 @@ class Taping:
         if session.replaying is not None:
             raise UsageError(
                 "a recording answers now, and is not recorded again",
-                next_steps=(
-                    "`%minimax live` first.",
-                    f"Or add what is missing in it: `%minimax replay {words[0]} --fill`",
-                ),
+                next_steps=(_BACK, *_filling(session.replaying)),
             )
         session.recorder = _recorder(words[0])
         print(
@@ -98,7 +99,7 @@ class Taping:
     def _out_of_order(self) -> list[str]:
         """The conversations whose cells did not run in the order of the notebook's file."""
         path = own_path(self._shell, running_cell(self._shell).id)
-        if path is None or not path.is_file():
+        if path is None or not is_file(path):
             return []
         try:
             cells = read_notebook(load_bytes(path, path.name), path.name).cells
@@ -140,13 +141,22 @@ def _answering(path: Path, arguments: ReplayArguments, recorder: "Recorder | Non
     return plain(told + _BACK)
 
 
+def _filling(replaying: "Replaying") -> list[str]:
+    """How to add to the recording that answers now; to a notebook's turns nothing can be added."""
+    name = replaying.name
+    if not name or replaying.fills or _is_notebook(Path(name)):
+        return []
+    command = f"%minimax replay {quoted(name) or 'FILE'} --fill"
+    return [f"Or add what is missing in it: `{command}`"]
+
+
 def _recorder(file: str) -> "Recorder":
     """For a new file, or for one that is a recording. Raises UsageError."""
     from mm_magic.transport.recorder import Recorder, create
     from mm_magic.transport.recording import read
 
     path = _absolute(file)
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):  # exists() may raise; where it can't be told, `create` tells
         create(path, path.name)
         return Recorder(path, path.name)
     return Recorder(path, path.name, read(load_bytes(path, path.name), path.name).exchanges)
@@ -186,7 +196,7 @@ def _is_notebook(path: Path) -> bool:
 def _absolute(file: str) -> Path:
     try:
         return Path(file).expanduser().absolute()
-    except RuntimeError:  # ~nobody
+    except (RuntimeError, OSError):  # ~nobody; the kernel's own folder is gone
         raise UsageError(f"there is no folder {file!r}") from None
 
 

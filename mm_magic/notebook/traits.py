@@ -42,7 +42,6 @@ class MiniMax(Configurable):
         try:
             super().__init__(**config)
         except traitlets.TraitError as error:
-            # `%config` refuses a wrong value, but leaves it in the shell's configuration.
             print(f"mm_magic: the options of the IPython configuration are not used: {error}")
             super().__init__(config=Config())
         for name, value in _values(session.options).items():
@@ -61,6 +60,18 @@ class MiniMax(Configurable):
             for name, value in _values(options).items():
                 self.set_trait(name, value)
 
+    def update_config(self, config: Config) -> None:
+        """As `%config` does. What is refused goes out of `config`, too.
+
+        `%config` hands that on by the names of the classes, and the shells' (Terminal…, ZMQ…) come
+        later: they would keep the value, and the next load of the extension would find it.
+        """
+        try:
+            super().update_config(config)
+        except traitlets.TraitError:
+            config.pop(type(self).__name__, None)
+            raise
+
     def _configured(self) -> set[str]:
         """What the user's IPython configuration sets."""
         return set(self.config.get("MiniMax", {}))
@@ -72,12 +83,17 @@ class MiniMax(Configurable):
         try:
             self._session.options.overridden(**{str(trait.name): proposal["value"]})
         except UsageError as error:
-            raise traitlets.TraitError(str(error)) from None
+            raise traitlets.TraitError(in_one_line(error)) from None
         return proposal["value"]
 
     def _to_session(self, _change: object) -> None:
         with self._lock:  # two threads may each set a trait: the later sees both
             self._session.options = Options(**{n: getattr(self, n) for n in self.option_names()})
+
+
+def in_one_line(error: UsageError) -> str:
+    """What is wrong, and what to do."""
+    return ". ".join((error.message, *error.next_steps))
 
 
 def _values(options: Options) -> dict[str, object]:

@@ -43,7 +43,7 @@ class CellTurn:
         if not arguments.literal:
             check_one_cell(body)
             hint = braces_hint(prompt, shell.user_ns)
-            if hint and session.once("braces"):
+            if hint and session.once(hint):
                 notes.append(hint)
             prompt, left_out = fill(prompt, shell.user_ns)
             notes += left_out
@@ -87,25 +87,27 @@ class CellTurn:
     async def _draw(self, run: Run, drawn: View) -> None:
         waiting = _Waiting(asyncio.get_running_loop().time)
         is_thinking = False
-        with heartbeat(lambda: drawn.tick(waiting.sentence())):
-            async with aclosing(run.steps()) as steps:
-                async for step in steps:
-                    waiting.note(step)
-                    if not isinstance(step, Step):
-                        continue
-                    if step.growth.thinking:
-                        is_thinking = True
-                        drawn.update(step.growth.thinking, "")
-                    if step.growth.text:
-                        if is_thinking:
-                            is_thinking = False
-                            drawn.thinking_done(thinking_title(run.thinking_seconds))
-                        drawn.update("", step.growth.text)
+        try:
+            with heartbeat(lambda: drawn.tick(waiting.sentence())):
+                async with aclosing(run.steps()) as steps:
+                    async for step in steps:
+                        waiting.note(step)
+                        if not isinstance(step, Step):
+                            continue
+                        if step.growth.thinking:
+                            is_thinking = True
+                            drawn.update(step.growth.thinking, "")
+                        if step.growth.text:
+                            if is_thinking:
+                                is_thinking = False
+                                drawn.thinking_done(thinking_title(run.thinking_seconds))
+                            drawn.update("", step.growth.text)
+        finally:
+            if is_thinking:  # it came last, or the rest did not come
+                drawn.thinking_done(thinking_title(run.thinking_seconds))
 
     def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
-        if reply.thinking and not reply.text:
-            drawn.thinking_done(thinking_title(reply.thinking_seconds))
         turn = run.turn(reply)
         notes = [*run.notes, *self._notes]
         if (same := run.prepared.same_prompt) is not None:

@@ -84,9 +84,9 @@ class _OpenBlock:
 class Accumulator:
     """Collects the events of one answer.
 
-    `state` is "growing" until `end` is called or the answer is finished. `failure` is the
-    error that the service put into the stream. `skipped` counts events that could not be read;
-    `unknown` keeps those of unknown type.
+    `state` is "growing" until `end` is called or nothing that still comes can change the answer.
+    `failure` is the error that the service put into the stream. `skipped` counts events that could
+    not be read; `unknown` keeps those of unknown type.
     """
 
     def __init__(self) -> None:
@@ -103,11 +103,6 @@ class Accumulator:
         self._base_resp: BaseResp | None = None
         self._started = False
         self._half = {TextBlock: "", ThinkingBlock: ""}  # halves of characters held back
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing that still comes can change the answer."""
-        return self.state != "growing"
 
     def add(self, events: Iterable[Event]) -> Growth:
         """Take the events of one read; return the thinking and the text that they added.
@@ -142,7 +137,7 @@ class Accumulator:
 
     def end(self) -> None:
         """The stream has ended: decide whether what came is a whole answer."""
-        if not self.is_over:
+        if self.state == "growing":
             self.state = "complete" if self._stop_reason else "incomplete"
 
     def message(self) -> Message:

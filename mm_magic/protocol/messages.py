@@ -234,7 +234,7 @@ class BaseResp:
         return {"status_code": self.status_code, "status_msg": self.status_msg}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # with slots, `message.text = …` would raise a TypeError
 class Message:
     """One answer of the model, whole or as far as it came. None means that the server did not say.
 

@@ -23,7 +23,7 @@ class Request:
 
     `messages` are JSON already, oldest first, the new prompt last: each part is one message, or
     several with commas between. Earlier turns are thus encoded once, not again for each request.
-    `thinking` "auto" sends nothing. `tools`, `tool_choice` and `metadata` are sent as given.
+    `thinking` "auto" sends nothing.
     """
 
     model: str
@@ -34,9 +34,6 @@ class Request:
     temperature: float | None = None
     top_p: float | None = None
     thinking: Thinking = "auto"
-    tools: Sequence[JsonObject] | None = None
-    tool_choice: JsonObject | None = None
-    metadata: JsonObject | None = None
 
     def __post_init__(self) -> None:
         check_model(self.model)
@@ -58,9 +55,6 @@ class Request:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "thinking": None if self.thinking == "auto" else {"type": self.thinking},
-            "tools": self.tools,
-            "tool_choice": self.tool_choice,
-            "metadata": self.metadata,
         }
         return {
             "model": self.model,

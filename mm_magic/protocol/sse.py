@@ -1,16 +1,13 @@
 """Bytes to server-sent events, by the WHATWG rules, however the bytes are cut.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
-It does not know what the events mean, and between two reads it holds one unfinished event at most.
+It does not know what the events mean, and between two reads it holds one unfinished event at most,
+of any size: who feeds it sees to a bound. The ids and the waiting times of the specification are
+for those who connect again, and a cut answer can't be had that way: they are not read.
 """
 
 import codecs
 from typing import NamedTuple
-
-from mm_magic.errors import ProtocolError
-
-MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""The largest event that is kept; a server that sends more is broken or hostile."""
 
 _BOM = b"\xef\xbb\xbf"
 _PIECE = 1024 * 1024
@@ -18,28 +15,21 @@ _decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class ServerSentEvent(NamedTuple):
-    """One dispatched event: its name ("message" if it has none), its data, the last event id."""
+    """One dispatched event: its name ("message" if it has none), and its data."""
 
     name: str
     data: str
-    last_event_id: str
 
 
 class EventStreamDecoder:
-    """Turns reads of any size into events. The work is linear in the bytes.
+    """Turns reads of any size into events. The work is linear in the bytes."""
 
-    `retry_ms` is the reconnection time that the stream asked for, or None.
-    """
-
-    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        self.retry_ms: int | None = None
-        self._max = max_event_bytes
+    def __init__(self) -> None:
         self._at_start = True  # the first line may begin with a byte order mark
         self._after_cr = False  # a LF that comes now belongs to the CR before it
         self._line = bytearray()  # the line that has not ended yet
         self._name = b""
         self._data = bytearray()  # each line of it ends with a LF
-        self._id = ""
 
     @property
     def is_between_events(self) -> bool:
@@ -47,10 +37,7 @@ class EventStreamDecoder:
         return not (self._line or self._data or self._name or self._after_cr or self._at_start)
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
-        """Take the next bytes; return the events that they complete.
-
-        Raises ProtocolError if one event grows over the bound.
-        """
+        """Take the next bytes; return the events that they complete."""
         if not data:
             return []
         if self._after_cr:
@@ -82,7 +69,6 @@ class EventStreamDecoder:
         self._line += part
         if self._line.startswith(b":"):
             del self._line[1:]
-        self._check_size()
 
     def _whole_line(self, end: bytes) -> bytes:
         """The line that was held, with its `end`."""
@@ -97,12 +83,6 @@ class EventStreamDecoder:
             return line.removeprefix(_BOM)
         return line
 
-    def _check_size(self) -> None:
-        if len(self._line) + len(self._data) > self._max:
-            raise ProtocolError(
-                f"the server sent one event of more than {self._max} bytes; reading stopped"
-            )
-
     def _interpret(self, line: bytes, events: list[ServerSentEvent]) -> None:
         """Take one whole line; a blank one dispatches the event."""
         if not line:
@@ -114,19 +94,14 @@ class EventStreamDecoder:
         if field == b"data":
             self._data += value
             self._data += b"\n"
-            self._check_size()
         elif field == b"event":
             self._name = value
-        elif field == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", "replace")
-        elif field == b"retry" and value.isdigit() and len(value) < 16:  # int() refuses 4301 digits
-            self.retry_ms = int(value)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data:
             name = self._name.decode("utf-8", "replace") or "message"
             del self._data[-1:]
-            events.append(ServerSentEvent(name, _text(self._data), self._id))
+            events.append(ServerSentEvent(name, _text(self._data)))
             self._data.clear()
         self._name = b""
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 
 from mm_magic.protocol.events import Event, Index, TextDelta, ThinkingDelta, parse_events
-from mm_magic.protocol.sse import MAX_EVENT_BYTES, EventStreamDecoder
+from mm_magic.protocol.sse import EventStreamDecoder
 
 _TRIES = 4  # shapes learned in vain, until a server counts as one without any
 _decode = json.JSONDecoder().raw_decode  # strict: a raw line end would be the stream's own
@@ -27,10 +27,7 @@ class EventReader:
         self._tries = _TRIES
 
     def feed(self, data: bytes) -> list[Event]:
-        """Take the next bytes; return the events that they complete.
-
-        Raises ProtocolError if one event grows over the decoder's bound.
-        """
+        """Take the next bytes; return the events that they complete."""
         if self._shape is None:
             return self._read_in_full(data)
         events: list[Event] = []
@@ -100,7 +97,7 @@ class DeltaShape:
         if not (
             data.startswith(self.before)
             and data.endswith(self.behind)
-            and len(self.between) <= len(data) <= MAX_EVENT_BYTES
+            and len(self.between) <= len(data)
         ):
             return None
         try:

@@ -16,17 +16,18 @@ from mm_magic.protocol.events import (
 )
 from mm_magic.protocol.failure import classify_error, unexpected_content
 from mm_magic.protocol.messages import parse_json
-from mm_magic.protocol.sse import MAX_EVENT_BYTES
 from mm_magic.protocol.stream import EventReader
-from mm_magic.transport.reading import Clocks, silent
+from mm_magic.transport.reading import MAX_EVENT_BYTES, Clocks, silent
+
+_BOM = b"\xef\xbb\xbf"
 
 
 class AnswerReader:
     """The body of an answer with status 200, read by read: an event stream, or JSON.
 
     `is_over` says that nothing which still comes can change the answer. Raises NetworkError where
-    it stands still, ProtocolError where it is neither stream nor JSON, too large or empty, and the
-    service's error where nothing came before that.
+    it stands still, ProtocolError where it is neither stream nor JSON, empty, or goes on for more
+    than MAX_EVENT_BYTES without an event, and the service's error where nothing came before that.
     """
 
     def __init__(self, content_type: str, clocks: Clocks) -> None:
@@ -34,6 +35,7 @@ class AnswerReader:
         self._content_type = content_type
         self._patience = clocks.progress
         self._moved: float | None = None  # when something for the reader came last
+        self._unmoved = 0  # bytes since the last event that is more than a sign of life
         self._has_begun = False
         self._stream: EventReader | None = None
         self._beginning = b""  # which does not tell yet what it is
@@ -44,13 +46,19 @@ class AnswerReader:
         events = self._begin(data) if self._stream is None else self._stream.feed(data)
         if events and not self._has_begun:
             self._check_first(events[0])
-        has_moved = self._json is not None
+        has_moved = False
         for event in events:
             if type(event) is not Ping:
                 has_moved = True
-            if type(event) in _LAST and _is_last(event):
+            if _is_last(event):
                 self.is_over = True
-        if has_moved or self._moved is None:
+        self._unmoved = 0 if has_moved else self._unmoved + len(data)
+        if self._unmoved > MAX_EVENT_BYTES:
+            raise ProtocolError(
+                f"the server sent more than {MAX_EVENT_BYTES // 2**20} MiB without a whole event "
+                "or answer; reading stopped"
+            )
+        if has_moved or self._json is not None or self._moved is None:
             self._moved = seconds
         elif seconds - self._moved > self._patience:
             raise silent(f"nothing but signs of life for {self._patience:g} s")
@@ -73,12 +81,12 @@ class AnswerReader:
         """Find out what it is; return the events of the read that tells that it is a stream."""
         if self._json is not None:
             self._json += data
-            if len(self._json) > MAX_EVENT_BYTES:
-                raise ProtocolError(f"the answer is larger than {MAX_EVENT_BYTES} bytes")
             return []
         # Only the white space of a keep-alive is dropped: it may go on for minutes.
         beginning = (self._beginning + data).lstrip()
-        kind = _kind(self._content_type, beginning)
+        if beginning.startswith(_BOM):
+            beginning = _BOM + beginning.removeprefix(_BOM).lstrip()
+        kind = _kind(self._content_type, beginning.removeprefix(_BOM))
         if kind == "other":
             raise unexpected_content(self._content_type, beginning)
         if kind == "stream":
@@ -108,9 +116,8 @@ def _json_events(body: bytes) -> list[Event]:
 _Kind: TypeAlias = Literal["stream", "json", "other"]
 
 
-def _kind(content_type: str, beginning: bytes) -> _Kind | None:
+def _kind(content_type: str, start: bytes) -> _Kind | None:
     """What a body is, by its first bytes and its header; None: more bytes are needed."""
-    start = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"{"):
         return "json"
     if start and "text/event-stream" in content_type:
@@ -120,11 +127,12 @@ def _kind(content_type: str, beginning: bytes) -> _Kind | None:
     return None if len(start) < len(b"event:") else "other"
 
 
-_LAST = (MessageStop, ErrorEvent, BaseRespEvent)
-
-
 def _is_last(event: Event) -> bool:
     """Whether nothing that follows can change the answer. Some servers keep the socket open."""
-    if isinstance(event, BaseRespEvent):
-        return event.base_resp.status_code != 0
-    return isinstance(event, MessageStop | ErrorEvent)
+    match event:
+        case MessageStop() | ErrorEvent():
+            return True
+        case BaseRespEvent(base_resp):
+            return base_resp.status_code != 0
+        case _:
+            return False

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol, TypeAlias
 from weakref import WeakKeyDictionary
@@ -36,6 +36,7 @@ from mm_magic.transport.recorder import Taped
 
 CONNECT_SECONDS = 5.0
 _ERROR_BODY_BYTES = 65_536
+_READ_BYTES = 1024 * 1024  # 100 kB can be unpacked to 64 MB, and those be 11 million events
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,10 @@ class Client:
         return [name for model in listed if (name := as_text(as_object(model).get("id")))]
 
     async def aclose(self) -> None:
-        """Close the connections of the running loop; the next request makes new ones."""
+        """Close the connections of the running loop, for who is done before the loop ends.
+
+        The next request makes new ones.
+        """
         pool = self._pools.pop(asyncio.get_running_loop(), None)
         if pool is not None:
             await pool.aclose()
@@ -176,7 +180,8 @@ class Client:
             raise _network_error(error, endpoint) from None
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            yield Exchange(response.status_code, headers, self._timed(response, sent, endpoint))
+            chunks = self._timed(response, sent, endpoint)
+            yield Exchange(response.status_code, headers, chunks, is_live=True)
         finally:
             await response.aclose()
 
@@ -188,7 +193,11 @@ class Client:
         try:
             async with aclosing(gathered(pieces)) as reads:
                 async for data in reads:
-                    yield time.monotonic() - sent, data
+                    seconds = time.monotonic() - sent
+                    for at in range(0, len(data), _READ_BYTES):
+                        if at:
+                            await asyncio.sleep(0)  # a stop comes through
+                        yield seconds, data[at : at + _READ_BYTES]
         except (TimeoutError, httpx.ReadTimeout):
             raise silent(f"no byte came for {silence:g} s") from None
         except httpx.DecodingError:
@@ -313,7 +322,7 @@ async def _played(exchange: Exchange) -> AsyncIterator[Exchange]:
                 await asyncio.sleep(max(0.0, ahead))  # also without a wait: a stop comes through
                 yield seconds, data
 
-    yield Exchange(exchange.status, exchange.headers, paced())
+    yield replace(exchange, chunks=paced())
 
 
 def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:

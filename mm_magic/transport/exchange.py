@@ -15,11 +15,13 @@ Reads: TypeAlias = AsyncGenerator[tuple[float, bytes], None]
 class Exchange:
     """An HTTP answer whose body is still arriving.
 
-    `headers` has lower-case names. A scripted or recorded exchange yields its own
-    times and does not wait; who plays it waits for it, `speed` times faster than its times say.
+    `headers` has lower-case names. A live one comes over the network, and may never end. A scripted
+    or recorded one is all there: it yields its own times and does not wait; who plays it waits for
+    it, `speed` times faster than its times say.
     """
 
     status: int
     headers: Mapping[str, str]
     chunks: Reads
     speed: float = 1.0
+    is_live: bool = False

@@ -6,6 +6,7 @@ It takes what passes and changes nothing of it. Of a long answer only beginning 
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -75,9 +76,7 @@ class LastExchanges(Generic[T]):
             kept = KeptAnswer(of, exchange)
             with self._lock:
                 self._kept.append(kept)
-            return Exchange(
-                exchange.status, exchange.headers, self._keep(exchange, kept), exchange.speed
-            )
+            return replace(exchange, chunks=self._keep(exchange, kept))
 
         return Taped(source, wrap)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from mm_magic.protocol.messages import JsonObject, as_object
+from mm_magic.quoting import option
 from mm_magic.transport.recording import MEANING, Asked, RecordedExchange
 
 _COMPARED = 1000  # characters of a prompt: comparing takes the square of the time
@@ -15,6 +16,8 @@ _OPTIONS = {
     "temperature": "-t",
     "max_tokens": "--max-tokens",
     "top_p": "--top-p",
+    "system": "-s",
+    "thinking": "--thinking",
 }
 
 
@@ -70,14 +73,13 @@ def _option(name: str, parameters: JsonObject) -> str:
     if name == "stream":
         return "--stream" if value else "--no-stream"
     if name == "thinking":
-        return f"--thinking {as_object(value).get('type', 'auto')}"
+        value = as_object(value).get("type", "auto")
     if name == "system":
-        text = str(value or "")
-        can_stand = text.isprintable() and '"' not in text
-        return f'-s "{text}"' if can_stand else "another system prompt"
-    if value is None or name not in _OPTIONS:
-        return f"another {name}"
-    return f"{_OPTIONS[name]} {value}"
+        value = value or ""
+    line = None
+    if value is not None and name in _OPTIONS:
+        line = option(_OPTIONS[name], f"--{name.replace('_', '-')}", str(value))
+    return line or f"another {'system prompt' if name == 'system' else name}"
 
 
 # What came before

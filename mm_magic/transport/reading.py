@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError
-from mm_magic.protocol.sse import MAX_EVENT_BYTES
 from mm_magic.transport.exchange import Exchange, Reads
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ SILENCE_SECONDS = 300.0
 """No byte for so long: gaps of 180 to 240 s were reported while a model thinks."""
 PROGRESS_SECONDS = 600.0
 """Bytes, but nothing beyond pings and comments, for so long."""
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""So many bytes, to within one read, may come without an event, or be an answer in one piece."""
 
 _ERROR_BODY_SECONDS = 5.0  # for the words of an error: its status is known already
 _DRAIN_SECONDS = 0.05  # after the last event, for the end of the HTTP body: keeps the connection
@@ -43,21 +44,21 @@ class Batch(NamedTuple):
 
 
 async def whole_body(exchange: Exchange, clocks: Clocks, limit: int = MAX_EVENT_BYTES) -> bytes:
-    """All of a body, or its first `limit` bytes; of an error's what comes within 5 s.
+    """All of a body, or its first `limit` bytes; of an error's what the network brings within 5 s.
 
     Raises NetworkError only under status 200: else the status says enough, whatever is missing.
     """
-    parts, size = [], 0
+    body = bytearray()
     is_error = exchange.status != 200
+    patience = _ERROR_BODY_SECONDS if is_error else clocks.progress
     try:
         async with (
-            asyncio.timeout(_ERROR_BODY_SECONDS if is_error else clocks.progress),
-            aclosing(exchange.chunks) as body,
+            asyncio.timeout(patience if exchange.is_live else None),
+            aclosing(exchange.chunks) as chunks,
         ):
-            async for _, data in body:
-                parts.append(data)
-                size += len(data)
-                if size > limit:
+            async for _, data in chunks:
+                body += data
+                if len(body) > limit:
                     break
     except TimeoutError:
         if not is_error:
@@ -65,7 +66,7 @@ async def whole_body(exchange: Exchange, clocks: Clocks, limit: int = MAX_EVENT_
     except (NetworkError, ProtocolError):
         if not is_error:
             raise
-    return b"".join(parts)[:limit]
+    return bytes(body[:limit])
 
 
 async def drain(chunks: Reads) -> None:

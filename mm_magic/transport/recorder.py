@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Lock
@@ -64,7 +64,7 @@ class Taped:
 
 def tee(exchange: Exchange, hear: Callable[[Heard], None]) -> Exchange:
     """The same exchange; `hear` is called once when its body has ended, however it did."""
-    return Exchange(exchange.status, exchange.headers, _overheard(exchange, hear), exchange.speed)
+    return replace(exchange, chunks=_overheard(exchange, hear))
 
 
 async def _overheard(exchange: Exchange, hear: Callable[[Heard], None]) -> Reads:

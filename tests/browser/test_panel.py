@@ -4,6 +4,7 @@ import json
 import re
 
 import nbformat
+import pytest
 from loopback import Loopback, streamed
 from nbconvert import HTMLExporter, MarkdownExporter
 from playwright.sync_api import Locator, expect
@@ -85,6 +86,28 @@ def test_moved_while_a_cell_streams(page: Lab) -> None:
         expect(page.panel()).to_contain_text("2 answers · 78 in / 82 out · price —")
     _, first, second = model.requests
     assert (first.json["temperature"], second.json["temperature"]) == (1.0, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "why"),
+    [
+        ("temperature", "0", "must be in (0, 1], got 0. The smallest useful value is 0.01."),
+        ("max_tokens", "12.7", "must be a whole number of 1 or more, got 12.7"),
+        ("model", "", "must be a name, got ''"),
+    ],
+)
+def test_refused_value_is_told(lab: Lab, field: str, typed: str, why: str) -> None:
+    """What is typed and can't be is refused with the reason, and never taken for another value."""
+    lab.open("refused.ipynb", [LOAD, PANEL])
+    lab.run(0, 1)
+    box, keys = lab.panel().get_by_label(field, exact=True), lab.page.keyboard
+    before = box.input_value()
+    box.press("Control+A")
+    keys.press("Delete")
+    keys.type(typed)
+    keys.press("Tab")
+    expect(lab.panel()).to_contain_text(f"{field} {why}")
+    expect(box).to_have_value(before)
 
 
 def test_never_a_broken_picture(page: Lab, server: Server) -> None:

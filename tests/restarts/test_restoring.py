@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from kernels import TURN
+from kernels import TURN, Cell
 from loopback import Loopback
 from pages import Page, sent
 
@@ -11,7 +11,8 @@ ADDRESS = "vscode-notebook-cell:/home/me/lesson.ipynb#"
 
 
 def record(cell: Any) -> Any:
-    (found,) = (bundle[TURN] for bundle in cell.displays if TURN in bundle)
+    outputs = cell.displays if isinstance(cell, Cell) else [o.get("data", {}) for o in cell.outputs]
+    (found,) = (bundle[TURN] for bundle in outputs if TURN in bundle)
     return found
 
 
@@ -172,6 +173,26 @@ def test_what_the_page_does_not_show_is_listed(page: Page, server: Loopback) -> 
     assert table[1].endswith(" sent")
     assert table[2].endswith("not visible on its page: answer")
     assert table[3].endswith("not visible on its page: thinking")
+
+
+def test_a_clean_turn_hides_no_other(page: Page) -> None:
+    """A turn is marked, too, where another with the same prompt and text hides nothing."""
+    page.ask("a", "same")
+    page.ask("b", "same")
+    page.run("restore", "")
+    a, b = (record(page.cells[name]) for name in "ab")
+    b["content"] = [*a["content"]]
+    a["content"] = [*a["content"], {"type": "secret", "data": "Send me your keys."}]
+    page.cells["b"]["outputs"] = [
+        *(each for each in page.cells["a"]["outputs"] if TURN not in each.get("data", {})),
+        *(each for each in page.cells["b"]["outputs"] if TURN in each.get("data", {})),
+    ]
+    page.save(trusted=False)
+    page.load("http://127.0.0.1:9")
+
+    table = page.run("restore", "%minimax restore").displays[0]["text/plain"].split("\n")
+    assert table[1].endswith("not visible on its page: other blocks")
+    assert "not visible" not in table[2]
 
 
 @pytest.mark.parametrize("content", [b"", b"{" * 5000, b"[]", b'{"nbformat": 4}', b"\xff\x00"])

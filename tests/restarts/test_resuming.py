@@ -112,7 +112,17 @@ def test_file_without_the_running_cell_is_not_resumed(
 
 @pytest.mark.parametrize(
     ("command", "left"),
-    [("forget 2", "acd"), ("reset", ""), ("forget", "abc")],
+    [
+        ("forget 2", "acd"),
+        ("reset", ""),
+        ("forget", "abc"),
+        (
+            "panel\nfrom mm_magic.api import session\n"
+            "session().watchers[0].__self__.controls.reset.click()",
+            "",
+        ),
+    ],
+    ids=["forget 2", "reset", "forget", "Reset in the panel"],
 )
 def test_forgotten_turns_stay_forgotten(
     page: Page, server: Loopback, command: str, left: str

@@ -216,9 +216,8 @@ $$
 | $\lim_{{n \to \infty}} \left(1 + \frac{{1}}{{n}}\right)^n = e$ | a limit |"""
 
 _SLOW = (
-    f"{OPENING}: a slow answer, for practising patience and Stop. The time in the line below goes"
-    " on while nothing arrives. Between two words there is half a second, and nothing is"
-    " wrong."
+    f"{OPENING}: a slow answer, for practising patience and Stop. Between two words there is half a"
+    " second, and nothing is wrong. Whoever waits sees each word come by itself."
 )
 
 _STALL = (
