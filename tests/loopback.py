@@ -113,8 +113,11 @@ class Connection:
             if not data:
                 return None
             head += data
-            if not head[:1].isalpha():  # a TLS handshake: answer as a plain HTTP server does
+            if not head[:1].isalpha():
+                # A TLS handshake, or a stranger on this machine who looks for another server at
+                # this port: it is answered as a plain HTTP server does, and nobody waits for it.
                 self.send(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+                self.closed.set()
                 self.close()
                 return None
         head, _, body = head.partition(b"\r\n\r\n")
