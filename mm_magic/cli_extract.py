@@ -17,7 +17,7 @@ from mm_magic.files import write_whole
 from mm_magic.ipynb import Found, Notebook, load, shown
 from mm_magic.pasts import latest, pasts
 from mm_magic.plain import plain
-from mm_magic.protocol.messages import Usage
+from mm_magic.reply import counted
 
 Row: TypeAlias = dict[str, str | int | None]
 
@@ -91,7 +91,7 @@ def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
 
 def _row(file: str, found: Found, *, is_standing: bool) -> Row:
     turn, reply = found.turn, found.turn.reply
-    usage = reply.usage if reply.status == "complete" else Usage()  # servers count at the end
+    usage = counted(reply)
     if turn.conversation is None:
         state = "alone"
     elif turn.is_hidden:

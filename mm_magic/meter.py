@@ -10,7 +10,7 @@ from threading import Lock
 
 from mm_magic.catalog import PRICES_DATE, cost, dollars
 from mm_magic.plain import plain
-from mm_magic.reply import Reply
+from mm_magic.reply import Reply, counted
 from mm_magic.transport.endpoint import Backend
 
 NOTHING = "no answer yet"
@@ -105,9 +105,8 @@ def price_of(reply: Reply, asked: str) -> float | None:
 
 
 def _count(reply: Reply, asked: str) -> Count:
-    usage = reply.usage
-    is_counted = reply.status == "complete"  # before its end a server's counts are a guess
-    if not is_counted or usage.input_tokens is None or usage.output_tokens is None:
+    usage = counted(reply)
+    if usage.input_tokens is None or usage.output_tokens is None:
         return Count(answers=1, uncounted=1)
     price = price_of(reply, asked)
     return Count(

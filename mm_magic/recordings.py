@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from mm_magic.conversation import Conversation
     from mm_magic.transport.client import Source
 
-_NO_STEP = "This prompt was not recorded."  # the message says it
-
 Build = Callable[[Endpoint | None, str], Prepared]
 """Prepares a turn for who answers and for the name that its history knows that one by."""
 
@@ -204,10 +202,12 @@ def _fill_step(command: str) -> str:
 
 def _with_more_steps(error: MiniMaxError, why: Callable[[], MiniMaxError]) -> MiniMaxError:
     """There is nobody to ask for what is missing: why it is missing may mend it, too."""
+    from mm_magic.transport.nearest import NOT_RECORDED
+
     missing = why()
     error.message = f"{missing.message}, and {error.message}"
     error.args = (plain(error.message),)
-    steps = (step for step in missing.next_steps if step != _NO_STEP)
+    steps = (step for step in missing.next_steps if step != NOT_RECORDED)  # the message says it
     error.next_steps = (*steps, *error.next_steps)
     return error
 

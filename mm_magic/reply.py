@@ -92,3 +92,8 @@ class Reply:
     def may_enter(self) -> bool:
         """Whether it becomes part of its conversation: it is not broken, and it has text."""
         return self.status != "incomplete" and bool(self.text.strip())
+
+
+def counted(reply: Reply) -> Usage:
+    """The tokens of a whole answer. Servers count at the end: before that it is a guess."""
+    return reply.usage if reply.status == "complete" else Usage()

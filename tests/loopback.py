@@ -339,6 +339,11 @@ def streamed(events: Iterable[Event] | None = None) -> list[Step]:
     return [head(), *(chunk(sse(event)) for event in events or captured()), END]
 
 
+def numbered(count: int = 8) -> list[list[Step]]:
+    """Whole streams whose texts are "answer 1", "answer 2" and so on."""
+    return [streamed(captured(text=f"answer {n}")) for n in range(1, count + 1)]
+
+
 def whole(status: int, body: object, content_type: str = "application/json", **more: str) -> Step:
     """A whole answer in one: bytes, or a value for JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -14,6 +14,7 @@ from loopback import (
     delta,
     failure,
     head,
+    numbered,
     pause,
     sse,
     stall,
@@ -32,8 +33,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 @pytest.fixture
 def server() -> Iterator[Loopback]:
     """Its answers are "answer 1", "answer 2" and so on."""
-    answers = [streamed(captured(text=f"answer {n}")) for n in range(1, 9)]
-    with Loopback(*answers) as server:
+    with Loopback(*numbered()) as server:
         yield server
 
 

@@ -9,7 +9,6 @@ from mm_magic.cells import CellEnd
 from mm_magic.conversation import State
 from mm_magic.notebook.cell import running_cell
 from mm_magic.notebook.screen import Page
-from mm_magic.notebook.traits import MiniMax
 from mm_magic.notebook.turn import status_of, thinking_title
 from mm_magic.plain import plain
 from mm_magic.ranges import in_words, ranges
@@ -44,28 +43,24 @@ def reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
     return bundles
 
 
-def show_reply(shell: InteractiveShell, reply: Reply) -> None:
-    """Display a reply, its thinking too if the settings do; in a terminal its text."""
+def show_reply(shell: InteractiveShell, reply: Reply, *, hide_thinking: bool) -> None:
+    """Display a reply in full, or without its thinking; in a terminal its text."""
     if running_cell(shell).audience == "terminal":
         print(plain(reply.text))
         return
-    show(shell, *reply_bundles(reply, hide_thinking=_is_thinking_hidden(shell)))
+    show(shell, *reply_bundles(reply, hide_thinking=hide_thinking))
 
 
-def draw_again(shell: InteractiveShell, turn: Turn, state: State | None) -> None:
-    """Display a turn, prompt first; without its thinking where its cell or the settings hide it."""
+def draw_again(
+    shell: InteractiveShell, turn: Turn, state: State | None, *, hide_thinking: bool
+) -> None:
+    """Display a turn, prompt first; without its thinking where its cell hid it, too."""
     from mm_magic.rendering import line_bundle
 
     prompt = line_bundle(f"Turn {turn.number}: {turn.prompt}" if turn.number else turn.prompt)
     status = status_of(turn, state, [], is_copy=True)
-    hide = turn.hides_thinking or _is_thinking_hidden(shell)
+    hide = hide_thinking or turn.hides_thinking
     show(shell, prompt, *reply_bundles(turn.reply, hide_thinking=hide), status)
-
-
-def _is_thinking_hidden(shell: InteractiveShell) -> bool:
-    """Whether the settings of all cells hide it."""
-    configurables: Sequence[object] = shell.configurables
-    return any(each.hide_thinking for each in configurables if isinstance(each, MiniMax))
 
 
 def leave_in_file(shell: InteractiveShell, session: Session, end: CellEnd) -> None:

@@ -30,7 +30,7 @@ class Extension:
         self._shell = shell
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
-        self._replies = ReplyFormatter(shell)
+        self._replies = ReplyFormatter(shell, session)
         self._commands = Commands(shell, session, self._settings)
         self._magics = Magics(shell, session, self._settings, self._replies, self._commands)
         self._await = transformer(shell)

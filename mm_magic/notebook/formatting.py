@@ -8,6 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.notebook.drawing import show_reply
 from mm_magic.reply import Reply
+from mm_magic.session import Session
 
 
 class ReplyFormatter:
@@ -16,8 +17,9 @@ class ReplyFormatter:
     A method of Reply could not tell whether the cell that shows it is the one that drew it.
     """
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
         self._shell = shell
+        self._session = session
         self._just_drawn: set[int] = set()
         self._usual: Callable[[object], None] = shell.display_trap.hook
 
@@ -50,7 +52,7 @@ class ReplyFormatter:
         if id(reply) in self._just_drawn:
             self._just_drawn.discard(id(reply))
             return
-        show_reply(self._shell, reply)
+        show_reply(self._shell, reply, hide_thinking=self._session.options.hide_thinking)
 
     def _forget(self, _result: object) -> None:
         self._just_drawn.clear()

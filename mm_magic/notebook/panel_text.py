@@ -96,8 +96,8 @@ def who_answers(session: Session) -> str:
     except MiniMaxError as error:
         return plain(f"Nobody: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}").strip()
     if endpoint is None:
-        is_chosen = can_be_live(session.environ, session.typed_key)
-        ask_model = "%minimax live goes back" if is_chosen else ADD_KEY
+        can_go_back = can_be_live(session.environ, session.typed_key)
+        ask_model = "%minimax live goes back" if can_go_back else ADD_KEY
         return f"Offline demo, not a language model. {ask_model}"
     key = "with a key" if endpoint.key else "without a key"
     if endpoint.backend == "minimax":

@@ -8,6 +8,7 @@ from mm_magic.conversation import Conversation
 from mm_magic.errors import UsageError
 from mm_magic.notebook.drawing import draw_again, show
 from mm_magic.ranges import in_words, ranges
+from mm_magic.reply import counted
 from mm_magic.run import OFFLINE, Prepared
 from mm_magic.session import Session
 from mm_magic.turns import Turn
@@ -44,7 +45,8 @@ class Remember:
         turn = self._session.last_turn if word is None else self._in_file(word) or self.turn(word)
         if turn is None:
             raise UsageError("there is no turn yet")
-        draw_again(self._shell, turn, self._session.state_of(turn))
+        hide = self._session.options.hide_thinking
+        draw_again(self._shell, turn, self._session.state_of(turn), hide_thinking=hide)
 
     def reset(self, words: Sequence[str]) -> None:
         """`%minimax reset [NAME]`: forget all turns of a conversation."""
@@ -159,7 +161,7 @@ def _with_room(
 
 
 def _row(turn: Turn, state: str) -> list[str]:
-    from mm_magic.status import who_answered
+    from mm_magic.status import tokens_in_words, who_answered
     from mm_magic.tables import shortened
 
     return [
@@ -168,17 +170,9 @@ def _row(turn: Turn, state: str) -> list[str]:
         shortened(turn.prompt, PROMPT_CHARACTERS),
         shortened(turn.reply.text, ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
-        _tokens(turn),
+        tokens_in_words(counted(turn.reply)) or UNCOUNTED,
         state,
     ]
-
-
-def _tokens(turn: Turn) -> str:
-    """As its status line counts them: what a server says before the end is a guess."""
-    from mm_magic.status import tokens_in_words
-
-    counted = turn.reply.status == "complete" and tokens_in_words(turn.reply.usage)
-    return counted or UNCOUNTED
 
 
 def _state(turn: Turn, others: set[int], *, to_demo: bool, is_left_out: bool) -> str:

@@ -7,6 +7,8 @@ from mm_magic.protocol.messages import JsonObject, as_object
 from mm_magic.quoting import option
 from mm_magic.transport.recording import MEANING, Asked, RecordedExchange
 
+NOT_RECORDED = "This prompt was not recorded."
+"""The whole of a step where no recorded prompt is like it."""
 _COMPARED = 1000  # characters of a prompt: comparing takes the square of the time
 _ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
@@ -137,11 +139,12 @@ def _of_prompt(request: Asked, others: Iterable[Asked]) -> list[str]:
         for text, other in texts.items()
         if other.earlier == request.earlier and not list(_differing(request, other))
     ]
-    none = "This prompt was not recorded."
     near = max(texts, key=lambda text: _likeness(request.text, text), default="")
     if _likeness(request.text, near) >= _ALIKE:
-        return [f"{none} The nearest recorded prompt: {shortened(near)}"]
-    return [f"{none} Recorded in this place: {shortened(edited[0])}"] if edited else [none]
+        return [f"{NOT_RECORDED} The nearest recorded prompt: {shortened(near)}"]
+    if edited:
+        return [f"{NOT_RECORDED} Recorded in this place: {shortened(edited[0])}"]
+    return [NOT_RECORDED]
 
 
 def _likeness(first: str, second: str) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from kernels import Kernel
-from loopback import Loopback, captured, streamed
+from loopback import Loopback, numbered
 from pages import Page
 
 
@@ -25,8 +25,7 @@ def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Ke
 @pytest.fixture
 def server() -> Iterator[Loopback]:
     """Its answers are "answer 1", "answer 2" and so on."""
-    answers = [streamed(captured(text=f"answer {n}")) for n in range(1, 9)]
-    with Loopback(*answers) as server:
+    with Loopback(*numbered()) as server:
         yield server
 
 

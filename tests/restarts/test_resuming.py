@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from kernels import Kernel
-from loopback import Loopback, captured, failure, streamed
+from loopback import Loopback, failure, numbered, streamed
 from pages import Page, sent
 
 
@@ -158,8 +158,7 @@ def test_hidden_turn_stays_hidden(page: Page, server: Loopback) -> None:
 
 def test_failed_rerun_keeps_its_turn(process: Kernel, data: Path, tmp_path: Path) -> None:
     """The turn that a failed re-run leaves in place is in the file, too."""
-    good = [streamed(captured(text=f"answer {n}")) for n in (1, 2)]
-    with Loopback(*good, [failure(400, "no (2013)")], streamed()) as server:
+    with Loopback(*numbered(2), [failure(400, "no (2013)")], streamed()) as server:
         page = Page(tmp_path / "a.ipynb", data, process)
         page.load(server.url)
         page.ask("a")
