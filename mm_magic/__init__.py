@@ -10,7 +10,7 @@ From Python: `import mm_magic as mm; reply = mm.ask("Why is the sky blue?"); pri
 
 from typing import TYPE_CHECKING
 
-from mm_magic.api import ask, ask_async, read_notebook
+from mm_magic.conversation.reply import Reply
 from mm_magic.errors import (
     MiniMaxError,
     NetworkError,
@@ -19,7 +19,7 @@ from mm_magic.errors import (
     Stopped,
     UsageError,
 )
-from mm_magic.reply import Reply
+from mm_magic.session.api import ask, ask_async, read_notebook
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -41,13 +41,13 @@ __version__ = "0.1.0"
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """`%load_ext mm_magic`."""
-    from mm_magic.notebook.extension import load
+    from mm_magic.jupyter.extension import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """`%unload_ext mm_magic`."""
-    from mm_magic.notebook.extension import unload
+    from mm_magic.jupyter.extension import unload
 
     unload(shell)

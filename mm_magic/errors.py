@@ -15,10 +15,10 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from mm_magic.plain import plain
+from mm_magic.wording import plain
 
 if TYPE_CHECKING:
-    from mm_magic.reply import Reply
+    from mm_magic.conversation.reply import Reply
 
 Kind = Literal[
     "usage",

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+collect_ignore = ["data"]  # the notebooks there are samples: nbval would run them
+
 _OURS = re.compile(r"(MINIMAX|ANTHROPIC)_.*|.*_PROXY", re.IGNORECASE)
 _found: dict[str, str] = {}
 

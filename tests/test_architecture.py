@@ -1,49 +1,35 @@
-"""The shape of the package: who imports whom, how large files are, and what is imported late."""
+"""The shape of the package: who imports whom, what lies at its root, and what is imported late."""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "mm_magic"
-MAX_LINES = 400
+PACKAGE = Path(__file__).parents[1] / "mm_magic"
 
-# Imports go down this list only. A name stands for a module or for a whole folder.
-LAYERS = (
-    ("notebook", "__main__"),
-    ("cli_strip",),
-    ("api", "cli_extract"),
-    ("recorded_turns",),
-    ("pasts", "visible"),
-    ("ipynb",),
-    ("saved", "status", "tables", "wire"),
-    ("session",),
-    ("notes", "preparing", "recordings"),
-    ("run", "meter"),
-    ("advice", "rendering", "driving", "window"),
-    ("conversation",),
-    ("chain", "cells"),
-    ("turns",),
-    ("reply", "heartbeat", "blocks", "markdown", "template"),
-    ("dataframes", "formulas", "settings"),
-    ("catalog", "transport", "ranges", "turnstile"),
-    ("protocol",),
-    ("errors",),
-    ("quoting",),
-    ("files", "plain"),
-)
-ONLY_IN = {
-    "httpx": "transport/client.py",
-    "IPython": "notebook/",
-    "traitlets": "notebook/",
-    "ipywidgets": "notebook/",
-    "nest_asyncio2": "driving.py",
-    "markdown_it": "markdown.py",
-    "nh3": "markdown.py",
-    "pygments": "markdown.py",
+ROOMS = (
+    "__main__", "jupyter", "cli", "session", "rendering", "conversation", "transport", "prompt",
+    "protocol", "errors", "wording",
+)  # fmt: skip
+"""Imports go down this list only, those for types and those inside functions included."""
+STRANGERS = {"session", "rendering"}
+"""Two rooms that do not know each other."""
+EXEMPT = {("errors", "conversation.reply")}
+"""For types alone: an error carries the reply that had arrived, and a reply can't import less."""
+MOST_AT_ROOT = 13
+ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
+    "httpx": "transport/network.py",
+    "IPython": ("jupyter/", "__init__.py"),
+    "traitlets": "jupyter/",
+    "ipywidgets": "jupyter/",
+    "nest_asyncio2": "session/sync.py",
+    "markdown_it": "rendering/markdown.py",
+    "nh3": "rendering/markdown.py",
+    "pygments": "rendering/markdown.py",
 }
 IMPURE = {
     "asyncio", "io", "logging", "os", "pathlib", "random", "select", "shutil", "signal", "socket",
@@ -51,27 +37,18 @@ IMPURE = {
 }  # fmt: skip
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+def modules(package: Path) -> dict[str, Path]:
+    """The modules of a package by their dotted names below it; folders bear their own name."""
+    found = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).as_posix()
-
-
-def imports(path: Path) -> Iterator[str]:
-    """The dotted names that a module imports at run time; type-only imports don't count."""
-    tree = ast.parse(path.read_text("utf-8"))
-    type_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    for node in ast.walk(tree):
-        if id(node) in type_only:
-            continue
+def dotted_imports(path: Path) -> Iterator[str]:
+    """All that a module imports, wherever in it that stands."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -79,50 +56,103 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def layer_of(dotted: str) -> int:
-    """The layer of `mm_magic.conversation.Turn`, counted from the top."""
-    part = dotted.split(".")[1]
-    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+def arrows(package: Path) -> dict[str, set[str]]:
+    """For each module of a package, the modules of that package that it imports."""
+    known = modules(package)
+    found: dict[str, set[str]] = {}
+    for name, path in known.items():
+        inner = [
+            dotted.removeprefix("mm_magic.")
+            for dotted in dotted_imports(path)
+            if dotted.startswith("mm_magic.")
+        ]
+        targets = {dotted if dotted in known else dotted.rpartition(".")[0] for dotted in inner}
+        found[name] = {target for target in targets if (name, target) not in EXEMPT} - {""}
+    return found
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_imports_go_down(path: Path) -> None:
-    """A module imports from its own folder, or from a layer below its own."""
-    own = ".".join(("mm_magic", *path.relative_to(PACKAGE).with_suffix("").parts))
-    if own == "mm_magic.__init__":
-        return
-    folder = own.split(".")[1]
-    upward = [
-        name
-        for name in imports(path)
-        if name.startswith("mm_magic.")
-        and name.split(".")[1] != folder
-        and layer_of(name) <= layer_of(own)
-    ]
-    assert upward == []
+def upward(found: Mapping[str, set[str]]) -> list[str]:
+    """The imports that go up the list of rooms, or between two rooms that are strangers."""
+    wrong = []
+    for name, targets in found.items():
+        room = name.partition(".")[0]
+        for target in targets if room else ():
+            other = target.partition(".")[0]
+            if ROOMS.index(other) < ROOMS.index(room) or {room, other} == STRANGERS:
+                wrong.append(f"{name} imports {target}")
+    return wrong
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_a_library_has_one_place(path: Path) -> None:
-    """Each outside library is imported in its one module or folder."""
-    name = name_of(path)
-    roots = {dotted.split(".")[0] for dotted in imports(path)}
-    misplaced = {r for r in roots if r in ONLY_IN and not name.startswith(ONLY_IN[r])}
-    assert misplaced == set()
+def circle(found: Mapping[str, set[str]]) -> list[str]:
+    """The modules of one circle of imports, in order; none where there is no circle."""
+    try:
+        TopologicalSorter(found).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "protocol").glob("*.py")), ids=name_of)
-def test_the_protocol_is_pure(path: Path) -> None:
-    """`protocol/` imports the standard library's pure parts, itself and the errors."""
-    roots = {dotted.split(".")[0] for dotted in imports(path)}
-    assert roots <= sys.stdlib_module_names | {"mm_magic"}
-    assert roots & IMPURE == set()
+def test_imports_go_down() -> None:
+    """A room imports from itself and from the rooms below it, for types as well."""
+    assert upward(arrows(PACKAGE)) == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_files_are_small(path: Path) -> None:
-    """No file has more than 400 lines."""
-    assert len(path.read_text("utf-8").splitlines()) <= MAX_LINES
+def test_there_is_no_circle() -> None:
+    """No module imports itself by way of others, in its own folder or outside it."""
+    assert circle(arrows(PACKAGE)) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "text", "check"),
+    [
+        ("protocol/sse.py", "from mm_magic.session.options import Options", upward),
+        ("rendering/tables.py", "def f():\n    import mm_magic.session.usage", upward),
+        (
+            "transport/exchange.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+            "    from mm_magic.conversation.turn import Turn",
+            upward,
+        ),
+        (
+            "conversation/turn.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+            "    from mm_magic.conversation.history import History",
+            circle,
+        ),
+    ],
+    ids=["upward", "between strangers", "type-only", "circle"],
+)
+def test_a_planted_import_is_found(planted: str, text: str, check: object, tmp_path: Path) -> None:
+    """These tests can fail: an import that breaks a rule is found in a copy of the package."""
+    copy = tmp_path / "mm_magic"
+    for path in PACKAGE.rglob("*.py"):
+        target = copy / path.relative_to(PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        more = f"\n{text}\n" if path == PACKAGE / planted else ""
+        target.write_text(path.read_text("utf-8") + more, "utf-8")
+    assert callable(check)
+    assert check(arrows(copy)) != []
+
+
+def test_the_root_is_small() -> None:
+    """The package's root has few entries, and its folders' `__init__` files are empty."""
+    entries = [p for p in PACKAGE.iterdir() if p.name not in ("py.typed", "__pycache__")]
+    assert len(entries) <= MOST_AT_ROOT
+    inner = [path for path in PACKAGE.rglob("*/__init__.py") if path.parent != PACKAGE]
+    assert [path for path in inner if path.read_text("utf-8").strip()] == []
+
+
+def test_a_library_has_one_place() -> None:
+    """Each outside library is imported in its one module or folder, and `protocol/` is pure."""
+    misplaced = []
+    for path in modules(PACKAGE).values():
+        name = path.relative_to(PACKAGE).as_posix()
+        roots = {dotted.split(".")[0] for dotted in dotted_imports(path)}
+        misplaced += [(name, r) for r in roots & ONLY_IN.keys() if not name.startswith(ONLY_IN[r])]
+        if name.startswith("protocol/"):
+            strange = (roots - sys.stdlib_module_names - {"mm_magic"}) | roots & IMPURE
+            misplaced += [(name, root) for root in strange]
+    assert misplaced == []
 
 
 def loaded_by(code: str) -> set[str]:

@@ -9,7 +9,7 @@ from bench.peers import Bare, Floor, Ours, model, server
 from bench.server import prose
 from bench.table import Row, markdown
 
-from mm_magic.formulas import find_formulas
+from mm_magic.rendering.formulas import find_formulas
 
 SHAPES = [
     {"deltas": 50},

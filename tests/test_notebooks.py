@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shells import fresh_shell
+from support.shells import fresh_shell
 from traitlets.config import Config
 
-from mm_magic.ipynb import joined
+from mm_magic.conversation.notebook_file import joined
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

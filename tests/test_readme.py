@@ -5,8 +5,8 @@ import tomllib
 from pathlib import Path
 
 from mm_magic.errors import Kind
-from mm_magic.notebook.arguments import option_rows
-from mm_magic.transport.offline import DEMOS
+from mm_magic.jupyter.arguments import option_rows
+from mm_magic.transport.demo.offline import DEMOS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -43,9 +43,9 @@ def test_commands() -> None:
     """The README lists exactly the commands of `%minimax`."""
     from IPython.core.interactiveshell import InteractiveShell
 
-    from mm_magic.notebook.commands import Commands
-    from mm_magic.notebook.traits import MiniMax
-    from mm_magic.session import Session
+    from mm_magic.jupyter.commands.table import Commands
+    from mm_magic.jupyter.config import MiniMax
+    from mm_magic.session.session import Session
 
     commands = Commands(
         InteractiveShell.instance(), session := Session({}), MiniMax(session)

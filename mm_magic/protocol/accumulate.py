@@ -28,21 +28,23 @@ from mm_magic.protocol.events import (
     Unreadable,
 )
 from mm_magic.protocol.failure import classify_base_resp, classify_error
+from mm_magic.protocol.json_values import (
+    JsonObject,
+    as_object,
+    as_optional_text,
+    as_text,
+    join_surrogates,
+    parse_json,
+)
 from mm_magic.protocol.messages import (
     BaseResp,
     Block,
-    JsonObject,
     Message,
     TextBlock,
     ThinkingBlock,
     ToolUseBlock,
     Usage,
-    as_object,
-    as_optional_text,
-    as_text,
     block_from_wire,
-    join_surrogates,
-    parse_json,
 )
 
 State: TypeAlias = Literal["growing", "complete", "incomplete", "failed"]

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mm_magic.protocol.messages import (
-    BaseResp,
+from mm_magic.protocol.json_values import (
     JsonObject,
     as_count,
     as_object,
@@ -17,6 +16,7 @@ from mm_magic.protocol.messages import (
     join_surrogates,
     parse_json,
 )
+from mm_magic.protocol.messages import BaseResp
 from mm_magic.protocol.sse import ServerSentEvent
 
 Index: TypeAlias = int | None

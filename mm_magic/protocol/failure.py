@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mm_magic.errors import Kind, MiniMaxError, NetworkError, ProtocolError, ServiceError
-from mm_magic.protocol.messages import (
-    BaseResp,
+from mm_magic.protocol.json_values import (
     JsonObject,
     as_object,
     as_optional_text,
@@ -18,6 +17,7 @@ from mm_magic.protocol.messages import (
     join_surrogates,
     parse_json,
 )
+from mm_magic.protocol.messages import BaseResp
 
 MAX_RETRY_AFTER = 60.0
 """Seconds. A server that asks for longer gets our own, shorter pause, and then gives its error."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.messages import JsonObject, join_surrogates
+from mm_magic.protocol.json_values import JsonObject, join_surrogates
 
 Thinking: TypeAlias = Literal["auto", "adaptive", "disabled"]
 

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 Backend: TypeAlias = Literal["minimax", "url", "offline", "recorded"]
 """Who answered: MiniMax's own hosts, another server, the offline demo, a recording."""
 
+OFFLINE: Backend = "offline"
+
 REGIONS: Mapping[str, str] = {
     "api.minimax.io": "global",
     "api.minimaxi.com": "China",

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from kernels import Cell, Kernel
+from support.kernels import Cell, Kernel
 
 from bench.peers import model, server
 from bench.table import Row

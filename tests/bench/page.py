@@ -7,14 +7,14 @@ import tracemalloc
 from collections import Counter
 
 from bench.table import Row
-from mm_magic.notebook.live import Live
-from mm_magic.notebook.turn import status_of
+from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import Turn
+from mm_magic.jupyter.views.finished import status_of
+from mm_magic.jupyter.views.page import Live
 from mm_magic.protocol.messages import Message, TextBlock, Usage
-from mm_magic.rendering import Bundle
-from mm_magic.reply import Reply
-from mm_magic.session import Session
-from mm_magic.settings import Options
-from mm_magic.turns import Turn
+from mm_magic.rendering.bundles import Bundle
+from mm_magic.session.options import Options
+from mm_magic.session.session import Session
 
 TOKENS = 20_000
 TOKENS_A_SECOND = 100

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import httpx
 
-from mm_magic.run import Prepared, Step
-from mm_magic.session import Session
-from mm_magic.settings import Options
+from mm_magic.session.options import Options
+from mm_magic.session.run import Step
+from mm_magic.session.session import Session
+from mm_magic.session.turn_request import Prepared
 
 _STAMP = re.compile(rb"(\d{20}) (\d{20}) ")
 _SERVER = Path(__file__).with_name("server.py")

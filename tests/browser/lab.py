@@ -29,7 +29,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from mm_magic.__main__ import write_page_config
+from mm_magic.cli.demo import write_page_config
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (

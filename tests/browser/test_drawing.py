@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from loopback import END, Loopback, Step, captured, chunk, delta, head, sse, streamed, until
 from playwright.sync_api import Browser, expect
+from support.loopback import END, Loopback, Step, captured, chunk, delta, head, sse, streamed, until
 
 from browser.lab import Lab, Server, new_lab
 

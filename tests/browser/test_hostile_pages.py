@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hostile
 import nbformat
 import pytest
-from hostile import answering
-from loopback import Loopback
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Dialog, Route, expect
+from support import hostile
+from support.hostile import answering
+from support.loopback import Loopback
 
 from browser.lab import MILLISECONDS, Lab
 from browser.test_safety import ACTIVE, HANDLERS, payloads
-from mm_magic.notebook.panel_text import _STYLE
+from mm_magic.jupyter.panel.text import _STYLE
 
 TEXTS = [*payloads(), *(e["payload"] for e in hostile.load("xss_payloads.json")["payloads"])]
 TEXT = "\n\n".join(TEXTS)

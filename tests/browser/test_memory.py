@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from loopback import Loopback, captured, streamed
 from playwright.sync_api import expect
+from support.loopback import Loopback, captured, streamed
 
 from browser.lab import Lab
 

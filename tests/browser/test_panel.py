@@ -5,9 +5,9 @@ import re
 
 import nbformat
 import pytest
-from loopback import Loopback, streamed
 from nbconvert import HTMLExporter, MarkdownExporter
 from playwright.sync_api import Locator, expect
+from support.loopback import Loopback, streamed
 
 from browser.lab import Lab, Server
 from browser.test_drawing import gated

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import hostile
-from loopback import Loopback, captured, chunk, delta, head, sse
 from playwright.sync_api import expect
+from support import hostile
+from support.loopback import Loopback, captured, chunk, delta, head, sse
 
 from browser.lab import Lab
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from loopback import Loopback, Step, captured, chunk, head, sse, stall, streamed, whole
 from playwright.sync_api import expect
+from support.loopback import Loopback, Step, captured, chunk, head, sse, stall, streamed, whole
 
 from browser.lab import Lab
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kernels import Kernel
-from loopback import Loopback, numbered
-from pages import Page
+from support.kernels import Kernel
+from support.loopback import Loopback, numbered
+from support.pages import Page
 
 
 @pytest.fixture(scope="module")

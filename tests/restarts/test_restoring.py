@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from kernels import TURN, Cell
-from loopback import Loopback
-from pages import Page, sent
+from support.kernels import TURN, Cell
+from support.loopback import Loopback
+from support.pages import Page, sent
 
 ADDRESS = "vscode-notebook-cell:/home/me/lesson.ipynb#"
 

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-from kernels import Kernel
-from loopback import Loopback, failure, numbered, streamed
-from pages import Page, sent
+from support.kernels import Kernel
+from support.loopback import Loopback, failure, numbered, streamed
+from support.pages import Page, sent
 
 
 def test_request_after_a_restart_is_the_same_to_the_byte(
@@ -117,7 +117,7 @@ def test_file_without_the_running_cell_is_not_resumed(
         ("reset", ""),
         ("forget", "abc"),
         (
-            "panel\nfrom mm_magic.api import session\n"
+            "panel\nfrom mm_magic.session.api import session\n"
             "session().watchers[0].__self__.controls.reset.click()",
             "",
         ),

@@ -1,0 +1,213 @@
+"""`python -m mm_magic extract`: the turns of notebook files as JSON lines, CSV or Markdown."""
+
+import csv
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import TypeAlias
+
+from mm_magic.cli.files import write_whole
+from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
+from mm_magic.conversation.reply import counted
+from mm_magic.conversation.stored import latest, pasts
+from mm_magic.errors import UsageError
+from mm_magic.wording import plain
+
+Row: TypeAlias = dict[str, str | int | None]
+
+COLUMNS = (
+    *("file", "turn_id", "conversation", "number", "prompt", "thinking", "answer"),
+    *("model", "backend", "input_tokens", "output_tokens", "status", "state"),
+)
+# What acts in a terminal or reorders its text, and halves of characters, as the name of a file may
+# hold them, which UTF-8 can't write; JSON itself escapes only the first 32.
+_ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
+    """Write the turns of notebooks, and of the notebooks in folders, to `target` or to stdout.
+
+    Returns 0, or 1 if something could not be read or written: stderr tells what, and the rest is
+    done.
+    """
+    rows: list[Row] = []
+    failed = False
+    for path in paths:
+        try:
+            files = notebooks_of(path)
+        except OSError as error:
+            failed = True
+            say(f"{shown(str(path))} can't be read: {error.strerror or error}")
+            continue
+        for file in files:
+            try:
+                notebook = load(file)
+            except UsageError as error:
+                failed = True
+                say(error.card())
+                continue
+            rows += rows_of(notebook, str(file))
+            for reason, count in notebook.unreadable.items():
+                say(f"{shown(str(file))}: {count} saved turn(s) can't be read: {reason}")
+    try:
+        _write(FORMATS[form](rows), target, "utf-8-sig" if form == "csv" else "utf-8")
+    except OSError as error:
+        say(f"{shown(str(target))} can't be written: {error.strerror or error}")
+        return 1
+    return int(failed)
+
+
+def notebooks_of(path: Path) -> list[Path]:
+    """The notebooks in a folder, but not in the folders below it; else the path itself.
+
+    Raises OSError where it can't be told what the path leads to, or what the folder holds.
+    """
+    try:
+        return sorted(each for each in path.iterdir() if each.name.endswith(".ipynb"))
+    except (FileNotFoundError, NotADirectoryError):
+        return [path]
+
+
+def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
+    """A row for each turn: by conversation and number, then those that stand alone."""
+    standing = {
+        (each.id, each.state.begins): each
+        for of_name in pasts(notebook).values()
+        for past in latest(of_name)
+        for each in past.found
+    }
+    found = [(standing.get((each.id, each.state.begins)), each) for each in notebook.found]
+    rows = [_row(file, now or each, is_standing=now is not None) for now, each in found]
+    names = {name: place for place, name in enumerate(notebook.states)}
+    return iter(sorted(rows, key=lambda row: (_place(row, names), row["number"])))
+
+
+def _row(file: str, found: Found, *, is_standing: bool) -> Row:
+    turn, reply = found.turn, found.turn.reply
+    usage = counted(reply)
+    if turn.conversation is None:
+        state = "alone"
+    elif turn.is_hidden:
+        state = "hidden"
+    else:
+        state = "remembered" if is_standing else "not remembered"
+    return {
+        "file": file,
+        "turn_id": found.id,
+        "conversation": turn.conversation,
+        "number": turn.number,
+        "prompt": turn.prompt,
+        "thinking": reply.thinking,
+        "answer": reply.text,
+        "model": reply.model or turn.model,
+        "backend": reply.backend,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "status": reply.status,
+        "state": state,
+    }
+
+
+def _place(row: Row, names: Mapping[str, int]) -> int:
+    return names.get(str(row["conversation"]), len(names))
+
+
+# The formats
+
+
+def as_jsonl(rows: Iterable[Row]) -> str:
+    """One JSON object a line; what would act in a terminal is escaped."""
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return "".join(_ACTS.sub(lambda found: json.dumps(found[0])[1:-1], line) for line in lines)
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """A table with a heading.
+
+    A spreadsheet runs a text that begins like a formula: an apostrophe before it takes that away.
+    """
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
+    return file.getvalue()
+
+
+def _inert(value: str | int | None) -> str | int | None:
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def as_markdown(rows: Iterable[Row]) -> str:
+    """A text to read: all that was written by others is quoted, so that it can't end its part."""
+    parts = []
+    for file, of_file in groupby(rows, key=lambda row: row["file"]):
+        parts.append(f"# {_line(file)}\n")
+        for name, turns in groupby(of_file, key=lambda row: row["conversation"]):
+            parts.append("## Alone\n" if name is None else f"## Conversation {_line(name)}\n")
+            parts += map(_turn_as_markdown, turns)
+    return "\n".join(parts)
+
+
+def _turn_as_markdown(row: Row) -> str:
+    tokens = f"{row['input_tokens']} in / {row['output_tokens']} out".replace("None", "?")
+    told = [row["model"], row["backend"], tokens, row["status"], row["state"], row["turn_id"]]
+    parts = [f"### Turn {row['number']}" if row["number"] else "### Turn"]
+    for name in ("prompt", "thinking", "answer"):
+        if row[name]:
+            parts += [f"**{name.capitalize()}**", _quoted(str(row[name]))]
+    return "\n\n".join([*parts, " · ".join(map(_line, told))]) + "\n"
+
+
+def _line(value: object) -> str:
+    """One line of Markdown in which nothing is markup."""
+    line = " ".join(plain(str(value)).split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|&-])", r"\\\1", line)
+
+
+def _quoted(text: str) -> str:
+    from mm_magic.rendering.bundles import (
+        disarmed,  # with the Markdown parser, which only this needs
+    )
+
+    return "\n".join(f"> {line}".rstrip() for line in disarmed(text).strip("\n").split("\n"))
+
+
+FORMATS: Mapping[str, Callable[[Iterable[Row]], str]] = {
+    "jsonl": as_jsonl,
+    "csv": as_csv,
+    "md": as_markdown,
+}
+
+
+# Out
+
+
+def say(text: str) -> None:
+    """Tell the user, on stderr."""
+    print(f"mm_magic: {plain(text)}", file=sys.stderr)
+
+
+def _write(text: str, target: Path | None, encoding: str) -> None:
+    """Raises OSError. A spreadsheet takes a file for UTF-8 only if it begins with a mark."""
+    if target is not None:
+        write_whole(target, text.encode(encoding))
+        return
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="replace", newline="\n")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, as `head`, has enough
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,70 @@
+"""`python -m mm_magic`: `demo`, `extract` and `strip`.
+
+`demo` opens JupyterLab on the quickstart, ready to run, without a key. What JupyterLab needs to
+know for this one run goes into a temporary folder and its command line. The user's own Jupyter
+settings are read as ever, and never written.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mm_magic.cli.demo import FOLDER, demo
+from mm_magic.cli.extract import COLUMNS, FORMATS, extract
+from mm_magic.cli.strip import strip
+
+OR_FOLDER = "a notebook, or a folder of notebooks"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status of the process."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "demo":
+        return demo(chosen.dir, port=chosen.port, browser=not chosen.no_browser)
+    if chosen.command == "strip":
+        return strip(chosen.notebooks, thinking=chosen.thinking)
+    if chosen.output is not None and chosen.output.suffix == ".ipynb":
+        parser.error(f"-o would overwrite a notebook: {str(chosen.output)!r}")
+    return extract(chosen.notebooks, chosen.format, chosen.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mm_magic",
+        description="Try mm_magic, and work with the notebooks that it wrote.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="open JupyterLab on the quickstart; no key is needed")
+    demo.add_argument("--no-browser", action="store_true", help="only print the address to open")
+    demo.add_argument("--port", type=int, metavar="N", help="the server's port (default: 8888)")
+    demo.add_argument(
+        "--dir",
+        type=Path,
+        default=FOLDER,
+        metavar="FOLDER",
+        help="where the notebooks are copied to (default: %(default)s)",
+    )
+    extract = commands.add_parser(
+        "extract",
+        help="the conversations in notebooks as JSON lines, CSV or Markdown",
+        description="Write the turns that notebooks hold: "
+        f"{', '.join(COLUMNS)}. Each turn of a file comes once. The exit status is 1 if a file "
+        "could not be read; the others are done.",
+        epilog="In CSV a text that begins with = + - @ or a tab gets an apostrophe before it, as a "
+        "spreadsheet would run it. CSV and Markdown show control characters as pictures (␛); JSON "
+        "lines hold all texts as they are.",
+    )
+    extract.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
+    extract.add_argument("--format", choices=list(FORMATS), default="jsonl", help="default: jsonl")
+    extract.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: stdout")
+    strip = commands.add_parser(
+        "strip",
+        help="take what readers of the page can't see out of notebooks",
+        description="Take the saved turns out of notebook files: prompts as they were sent, "
+        "thinking with its signature, answers and options as JSON. What the page shows stays. The "
+        "exit status is 1 if a file could not be read or written; the others are done.",
+    )
+    strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    strip.add_argument("--thinking", action="store_true", help="the shown thinking, too")
+    return parser

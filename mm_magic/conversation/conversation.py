@@ -1,0 +1,246 @@
+"""Turns and their order: one turn a cell, in order of first run.
+
+Pure values and one list. It sends nothing and draws nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from mm_magic.conversation.history import History, chained, first_link
+from mm_magic.conversation.number_ranges import Ranges, missing, ranges
+from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey, fingerprint
+
+_MAX_REPLACED = 50  # ids of older turns that a turn remembers
+_MAX_CHAINS = 8  # of other models, servers and system prompts, that may come back
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a file must know of a conversation beside its turns.
+
+    `begins` tells this conversation from others of the same name in the file. `changes` grows with
+    each turn that is hidden, forgotten or brought back, and when a kernel takes turns of a file in:
+    the state with the most is the last one. `gone` and `hidden` are numbers, `last` is the highest
+    that was given. `also` are other beginnings whose turns belong here, each with what is added to
+    their numbers.
+    """
+
+    begins: str
+    changes: int = 0
+    gone: Ranges = ()
+    hidden: Ranges = ()
+    also: tuple[tuple[str, int], ...] = ()
+    last: int = 0
+
+
+class Conversation:
+    """The turns of one conversation, in order of first run.
+
+    `changes` begins above what a file holds of an earlier one of the same name.
+    """
+
+    def __init__(self, name: str, *, changes: int = 0) -> None:
+        self.name = name
+        self.turns: list[Turn] = []
+        self.last_number = 0
+        self._begins = ""
+        self._changes = changes
+        self._also: tuple[tuple[str, int], ...] = ()
+        self._as_taken_in: list[Turn] = []
+        self._chains: dict[str, list[Link]] = {}  # as they were sent last, or further
+
+    @property
+    def visible(self) -> list[Turn]:
+        """The turns that are sent."""
+        return [turn for turn in self.turns if not turn.is_hidden]
+
+    @property
+    def state(self) -> State:
+        """What a file must know beside the turns.
+
+        `last` is left out where the turns themselves tell it: else the first turn of an unchanged
+        conversation would be saved otherwise when its cell runs again.
+        """
+        is_told = bool(self.turns) and self.turns[-1].number == self.last_number
+        return State(
+            begins=self._begins,
+            changes=self._changes,
+            gone=missing((turn.number for turn in self.turns), self.last_number),
+            hidden=ranges(turn.number for turn in self.turns if turn.is_hidden),
+            also=self._also,
+            last=0 if is_told and not self._changes else self.last_number,
+        )
+
+    def place(self, key: TurnKey | None, prompt: str | None = None) -> int | None:
+        """Where the turn with this key stands in `turns`.
+
+        A turn of a file whose cells have other names here is known by its prompt.
+        """
+        if key is None:
+            return None
+        for place, turn in enumerate(self.turns):
+            if turn.key == key:
+                return place
+        for place, turn in enumerate(self.turns):
+            if turn.prompt == prompt and turn.is_strange_to(key):
+                return place
+        return None
+
+    def number_of(self, key: TurnKey | None, prompt: str | None = None) -> int:
+        """The number that a turn with this key has, or will get."""
+        place = self.place(key, prompt)
+        return self.last_number + 1 if place is None else self.turns[place].number
+
+    def is_unrecognised(self, key: TurnKey | None, prompt: str) -> bool:
+        """Whether a turn becomes a new one, while its cell may have one here under another name."""
+        if key is None or self.place(key, prompt) is not None:
+            return False
+        return any(turn.is_strange_to(key) for turn in self.turns)
+
+    def numbered(self, number: int) -> Turn | None:
+        """The turn of this number, if it is here."""
+        return next((turn for turn in self.turns if turn.number == number), None)
+
+    def history(
+        self,
+        place: int | None = None,
+        *,
+        model: str,
+        server: str,
+        system: str,
+        room: int | None = None,
+    ) -> History:
+        """What a turn in this place would send before its prompt; None is the end.
+
+        `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
+        that there is for it, None for any. A demo turn goes to nobody but the demo.
+        """
+        before = [turn for turn in self.turns[:place] if not turn.is_hidden]
+        turns = before if server == "offline" else [turn for turn in before if not turn.is_demo]
+        first = first_link(model, server, system)
+        links = self._chained(turns, first)
+        skipped = 0
+        if room is not None and links[-1].size > room:
+            limit = links[-1].size - room
+            skipped = next(i for i, link in enumerate(links) if link.size >= limit)
+        last = chained(turns[skipped:], first)[-1] if skipped else links[-1]
+        return History(
+            link=last,
+            sent=len(turns) - skipped,
+            knew=links[-1].knew,
+            demo_left_out=len(before) - len(turns),
+            too_long=skipped,
+        )
+
+    def commit(self, turn: Turn) -> Turn:
+        """Put a turn in the place of the one with its key, or at the end; return it so placed."""
+        place = self.place(turn.key, turn.prompt)
+        if place is None:
+            self.last_number += 1
+            turn = replace(turn, number=self.last_number)
+            self._begins = self._begins or fingerprint([turn.id, self._changes])
+            self.turns.append(turn)
+            return turn
+        old = self.turns[place]
+        turn = replace(turn, number=old.number)
+        if turn.id != old.id:
+            turn = replace(turn, replaces=(*old.replaces, old.id)[-_MAX_REPLACED:])
+        self._changes += old.is_hidden
+        self.turns[place] = turn
+        return turn
+
+    def remove_key(self, key: TurnKey) -> None:
+        """Take out the turn with this key, if there is one. Its number is not used again."""
+        self._take_out(lambda turn: turn.key == key)
+
+    def remove_beyond(self, cell_id: str, nth: int) -> None:
+        """Take out the turns of a cell, from its turn `nth` on."""
+        self._take_out(
+            lambda turn: (
+                turn.key is not None and turn.key.cell_id == cell_id and turn.key.nth >= nth
+            )
+        )
+
+    def forget(self, number: int | None = None) -> list[Turn]:
+        """Drop a turn, or all of them; return what was dropped."""
+        gone = self._take_out(lambda turn: number in (None, turn.number))
+        self._changes += bool(gone)
+        return gone
+
+    def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
+        """Keep the turns of these cells in their places, unsent; return those that were sent."""
+        wanted = set(cell_ids)
+        return self._set_hidden(True, lambda turn: bool(turn.key and turn.key.cell_id in wanted))
+
+    def bring_back(self, number: int) -> list[Turn]:
+        """Send a hidden turn again; return it, or nothing where no hidden turn has this number."""
+        return self._set_hidden(False, lambda turn: turn.number == number)
+
+    def take_in(self, turns: Iterable[Turn], state: State) -> None:
+        """Put the turns of an earlier conversation, as a file holds it, before these ones.
+
+        The turns that are here move to higher numbers. Where a cell has a turn here, the file's is
+        older, and stays out. What was taken in before, of this very conversation, is taken anew
+        from a later file; once this kernel went on, nothing of it is.
+        """
+        used = 0  # no number is used twice
+        if self.holds(state):
+            if self.turns != self._as_taken_in:
+                self._changes += 1  # so that a mark of now tells the last number: see `state`
+                return
+            used, self.last_number = self.last_number, 0
+            self.turns, self._begins, self._also = [], "", ()
+        here = {turn.key for turn in self.turns if turn.key}
+        taken = [turn for turn in turns if turn.key not in here]
+        offset = max([state.last, *(turn.number for turn in taken)])
+        self._also = state.also + tuple(
+            (begins, number + offset)
+            for begins, number in ((self._begins, 0), *self._also)
+            if begins
+        )
+        moved = [replace(turn, number=turn.number + offset) for turn in self.turns]
+        self._changes = max(self._changes, state.changes) + 1
+        self._begins = state.begins
+        self.turns = taken + moved
+        self._as_taken_in = list(self.turns)
+        self.last_number = max(used, self.last_number + offset)
+
+    def holds(self, state: State) -> bool:
+        """Whether this is the conversation of a state, or has taken it in."""
+        return state.begins in (self._begins, *(begins for begins, _ in self._also))
+
+    def made_with_others(self) -> set[int]:
+        """The numbers of the turns that were made with other turns above than stand there now."""
+        found = set()
+        with_demo = without_demo = NOTHING
+        for turn in self.visible:
+            if turn.knew != (with_demo if turn.is_demo else without_demo):
+                found.add(turn.number)
+            with_demo = fingerprint([with_demo, turn.id])
+            if not turn.is_demo:
+                without_demo = fingerprint([without_demo, turn.id])
+        return found
+
+    def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
+        """The chain of these turns; what is known of it is used again, and kept."""
+        known = self._chains.pop(first.context, [])
+        links = chained(turns, first, known)
+        goes_on = known[len(links) - 1 : len(links)] == links[-1:]
+        self._chains[first.context] = known if goes_on else links  # the latest is the last
+        while len(self._chains) > _MAX_CHAINS:
+            del self._chains[next(iter(self._chains))]
+        return links
+
+    def _take_out(self, is_meant: Callable[[Turn], bool]) -> list[Turn]:
+        out = [turn for turn in self.turns if is_meant(turn)]
+        if out:
+            self.turns = [turn for turn in self.turns if not is_meant(turn)]
+        return out
+
+    def _set_hidden(self, hidden: bool, is_meant: Callable[[Turn], bool]) -> list[Turn]:
+        changed = [t for t in self.turns if t.is_hidden is not hidden and is_meant(t)]
+        if changed:
+            ids = set(map(id, changed))
+            self.turns = [replace(t, is_hidden=hidden) if id(t) in ids else t for t in self.turns]
+            self._changes += 1
+        return changed

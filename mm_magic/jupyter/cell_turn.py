@@ -1,0 +1,138 @@
+"""One `%%minimax` cell: from its prompt to the reply under it."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation.reply import Reply
+from mm_magic.errors import MiniMaxError
+from mm_magic.jupyter.arguments import Arguments, check_no_words
+from mm_magic.jupyter.mistakes import check_one_cell
+from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.jupyter.views.choose import View, view
+from mm_magic.jupyter.views.finished import status_of, thinking_title
+from mm_magic.prompt.template import braces_hint, fill
+from mm_magic.session.run import Run, Step
+from mm_magic.session.session import Session
+from mm_magic.session.sync import heartbeat
+from mm_magic.session.turn_request import request_text
+
+if TYPE_CHECKING:
+    from mm_magic.transport.client import Retrying
+
+QUIET_SECONDS = 1.0
+"""After so long without anything new, the page says how long it has been waiting."""
+
+
+class CellTurn:
+    """A turn of one cell, ready to run. `reply` is what came, also where it was stopped."""
+
+    def __init__(
+        self, shell: InteractiveShell, session: Session, arguments: Arguments, line: str, body: str
+    ) -> None:
+        """Check the cell and build its request. Raises UsageError; sends nothing."""
+        check_no_words(arguments, line)
+        prompt, notes = body.strip("\n"), []
+        if not arguments.literal:
+            check_one_cell(body)
+            hint = braces_hint(prompt, shell.user_ns)
+            if hint and session.once(hint):
+                notes.append(hint)
+            prompt, left_out = fill(prompt, shell.user_ns)
+            notes += left_out
+        self._shell = shell
+        self._session = session
+        self._to = arguments.to
+        self._notes = notes
+        self.prepared = session.prepare(
+            prompt, arguments.options(session.options), alone=arguments.alone
+        )
+        self.reply: Reply | None = None
+
+    def dry_run(self) -> str:
+        """What would be sent, as JSON text."""
+        return request_text(self.prepared)
+
+    async def run(self, *, is_awaited: bool = False) -> Reply:
+        """Send the request and draw what comes.
+
+        `is_awaited` tells that the kernel's loop is free meanwhile. Raises MiniMaxError. When
+        cancelled, what came stays under the cell, marked "stopped".
+        """
+        cell = running_cell(self._shell)
+        run = self._session.start(
+            self.prepared, is_drawn=not cell.is_captured, is_awaited=is_awaited
+        )
+        hide = self.prepared.options.hide_thinking
+        drawn = view(self._shell, cell.audience, hide_thinking=hide)
+        try:
+            await self._draw(run, drawn)
+        except asyncio.CancelledError:
+            self._keep(drawn, run, run.stop())
+            raise
+        except MiniMaxError as error:
+            # With nothing to show and nothing to note the error says it all.
+            if error.reply is not None or run.notes or not drawn.is_blank:
+                self._keep(drawn, run, run.reply("incomplete"))
+            raise error.with_traceback(None)  # noqa: B904 (it is this very error)
+        return self._keep(drawn, run, run.reply())
+
+    async def _draw(self, run: Run, drawn: View) -> None:
+        waiting = _Waiting(asyncio.get_running_loop().time)
+        is_thinking = False
+        try:
+            with heartbeat(lambda: drawn.tick(waiting.sentence())):
+                async with aclosing(run.steps()) as steps:
+                    async for step in steps:
+                        waiting.note(step)
+                        if not isinstance(step, Step):
+                            continue
+                        if step.growth.thinking:
+                            is_thinking = True
+                            drawn.update(step.growth.thinking, "")
+                        if step.growth.text:
+                            if is_thinking:
+                                is_thinking = False
+                                drawn.thinking_done(thinking_title(run.thinking_seconds))
+                            drawn.update("", step.growth.text)
+        finally:
+            if is_thinking:  # it came last, or the rest did not come
+                drawn.thinking_done(thinking_title(run.thinking_seconds))
+
+    def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
+        """Draw the last form, and put the reply where the user asked for it."""
+        turn = run.turn(reply)
+        notes = [*run.notes, *self._notes]
+        if (same := run.prepared.same_prompt) is not None:
+            notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
+        drawn.finish(status_of(turn, self._session.state_of(turn), notes))
+        self.reply = reply
+        if self._to is not None:
+            self._shell.user_ns[self._to] = reply
+        return reply
+
+
+class _Waiting:
+    """The sentence that tells what is being waited for, and for how long."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._retry: Retrying | None = None
+
+    def note(self, step: "Step | Retrying") -> None:
+        """Something came."""
+        self._since = self._clock()
+        self._retry = None if isinstance(step, Step) else step
+
+    def sentence(self) -> str:
+        seconds = self._clock() - self._since
+        retry = self._retry
+        if retry is not None and seconds < retry.delay:
+            left = math.ceil(retry.delay - seconds)
+            return f"busy, trying again in {left} s ({retry.attempt} of {retry.retries})"
+        return f"waiting, {int(seconds)} s" if seconds >= QUIET_SECONDS else ""

@@ -1,0 +1,78 @@
+"""The table of `%minimax history`: each turn of a conversation, and what becomes of it."""
+
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.reply import counted
+from mm_magic.conversation.turn import Turn
+from mm_magic.session.session import Session
+from mm_magic.session.turn_request import Prepared
+from mm_magic.transport.endpoint import OFFLINE
+
+PROMPT_CHARACTERS = 60
+
+
+ANSWER_CHARACTERS = 80
+
+
+UNCOUNTED = "—"
+
+
+COLUMNS = ("turn", "cell", "prompt", "answer", "model", "tokens", "state")
+
+
+def next_turn(session: Session, conversation: Conversation) -> Prepared:
+    """What a new cell of a conversation would send."""
+    options = session.options.overridden(conversation=conversation.name)
+    return session.prepare("?", options, is_cell=False)
+
+
+def history_rows(conversation: Conversation, next_one: Prepared) -> list[list[str]]:
+    """The turns of a conversation as rows of COLUMNS; `next_one` is what a new cell would send."""
+    to_demo = next_one.server == OFFLINE
+    others = conversation.made_with_others()
+    left_out = next_one.history.too_long
+    return [
+        _row(turn, _state(turn, others, to_demo=to_demo, is_left_out=is_left_out))
+        for turn, is_left_out in _with_room(conversation, left_out, to_demo=to_demo)
+    ]
+
+
+def _with_room(
+    conversation: Conversation, left_out: int, *, to_demo: bool
+) -> list[tuple[Turn, bool]]:
+    """Each turn, and whether it is one of the oldest for which there is no room."""
+    rows, left = [], left_out
+    for turn in conversation.turns:
+        counts = not turn.is_hidden and (to_demo or not turn.is_demo)
+        rows.append((turn, counts and left > 0))
+        left -= counts
+    return rows
+
+
+def _row(turn: Turn, state: str) -> list[str]:
+    from mm_magic.rendering.status_line import tokens_in_words, who_answered
+    from mm_magic.rendering.tables import shortened
+
+    return [
+        str(turn.number),
+        turn.label,
+        shortened(turn.prompt, PROMPT_CHARACTERS),
+        shortened(turn.reply.text, ANSWER_CHARACTERS),
+        "offline demo" if turn.is_demo else who_answered(turn),
+        tokens_in_words(counted(turn.reply)) or UNCOUNTED,
+        state,
+    ]
+
+
+def _state(turn: Turn, others: set[int], *, to_demo: bool, is_left_out: bool) -> str:
+    if turn.is_hidden:
+        return "not sent: its cell was deleted"
+    if turn.is_demo and not to_demo:
+        return "demo turn, not sent"
+    if is_left_out:
+        return "not sent: too long with it"
+    parts = ["sent"]
+    if turn.reply.status == "stopped":
+        parts.append("stopped")
+    if turn.number in others:
+        parts.append("made with other turns above")
+    return ", ".join(parts)

@@ -1,0 +1,203 @@
+"""`%minimax record` and `%minimax replay`: which file, and what is said of it."""
+
+import os
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation.notebook_file import load_bytes, shown
+from mm_magic.conversation.notebook_file import read as read_notebook
+from mm_magic.errors import UsageError
+from mm_magic.jupyter.arguments import ReplayArguments, parse_replay, replay_help
+from mm_magic.jupyter.own_notebook import is_file, own_path
+from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.session.session import Session
+from mm_magic.wording import plain, quoted
+
+if TYPE_CHECKING:
+    from mm_magic.session.replaying import Replaying
+    from mm_magic.transport.recording.file_format import Recording
+    from mm_magic.transport.recording.writer import Recorder
+
+# With a key and without: what a notebook says of its replay is to be the same for all its readers.
+_BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
+
+
+class Taping:
+    """The commands by name; `words` are what follows the name."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+
+    def record(self, words: Sequence[str]) -> None:
+        """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
+        if len(words) > 1:
+            raise UsageError(
+                f"record takes one word, got {len(words)}",
+                next_steps=("A path with spaces goes in double quotes.",),
+            )
+        session, before = self._session, self._session.recorder
+        if not words:
+            if before is None or session.replaying is not None:
+                raise UsageError(
+                    "nothing is being recorded",
+                    next_steps=("Name a file: `%minimax record lesson.jsonl`",),
+                )
+            session.recorder = None
+            print(f"Recording ended: {_answers(before.count)} more in {plain(before.name)}.")
+            for name in self._out_of_order():
+                print(
+                    f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
+                    "another order on the saved page than they ran in."
+                )
+            return
+        if session.replaying is not None:
+            raise UsageError(
+                "a recording answers now, and is not recorded again",
+                next_steps=(_BACK, *_filling(session.replaying)),
+            )
+        session.recorder = _recorder(words[0])
+        print(
+            f"From now on each exchange is recorded in {plain(words[0])}, with its prompt and "
+            "without the key. Readers run all cells from the top: do so, too. "
+            "`%minimax record` alone ends it."
+        )
+
+    def replay(self, words: Sequence[str]) -> None:
+        """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
+        from mm_magic.session.replaying import Replaying
+        from mm_magic.transport.recording.player import Replay
+
+        arguments = parse_replay(words)
+        if arguments.help:
+            print(replay_help())
+            return
+        path = self._path(arguments.file)
+        recording, lines = _loaded(path)
+        replay = Replay(recording.exchanges)
+        recorder = None
+        if arguments.fill and not _is_notebook(path):
+            from mm_magic.transport.recording.writer import Recorder
+
+            recorder = Recorder(path, path.name, recording.exchanges, order=replay.order)
+            recorder.on_recorded = replay.add
+        replaying = Replaying(
+            replay=replay,
+            name=arguments.file or "",
+            speed=arguments.speed,
+            is_loose=arguments.loose,
+            fills=arguments.fill,
+        )
+        self._session.replay(replaying, recorder)
+        print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
+
+    def _out_of_order(self) -> list[str]:
+        """The conversations whose cells did not run in the order of the notebook's file."""
+        path = own_path(self._shell, running_cell(self._shell).id)
+        if path is None or not is_file(path):
+            return []
+        try:
+            cells = read_notebook(load_bytes(path, path.name), path.name).cells
+        except UsageError:  # nothing is known of the page then
+            return []
+        place = {cell.id: number for number, cell in enumerate(cells)}
+        return [
+            name
+            for name, conversation in self._session.conversations.items()
+            if not _is_sorted(
+                place[turn.key.cell_id]
+                for turn in conversation.visible
+                if turn.key and turn.key.cell_id in place
+            )
+        ]
+
+    def _path(self, file: str | None) -> Path:
+        """The file that is meant, whole: the kernel may change its folder."""
+        if file is not None:
+            return _absolute(file)
+        path = own_path(self._shell, running_cell(self._shell).id)
+        if path is None:
+            raise UsageError(
+                "the file of this notebook is not known here",
+                next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
+            )
+        return path
+
+
+def _answering(path: Path, arguments: ReplayArguments, recorder: "Recorder | None") -> str:
+    """It says nothing of the file but its name: it may be filled from one run to the next."""
+    who = "the saved turns of" if _is_notebook(path) else "the recording"
+    told = f"From now on {who} {path.name} answer{'' if _is_notebook(path) else 's'}. "
+    if arguments.fill:
+        told += "A model is asked for what is missing"
+        told += ", and recorded there. " if recorder else ". "
+    if arguments.loose:
+        told += "The context may be another one. "
+    return plain(told + _BACK)
+
+
+def _filling(replaying: "Replaying") -> list[str]:
+    """How to add to the recording that answers now; to a notebook's turns nothing can be added."""
+    name = replaying.name
+    if not name or replaying.fills or _is_notebook(Path(name)):
+        return []
+    command = f"%minimax replay {quoted(name) or 'FILE'} --fill"
+    return [f"Or add what is missing in it: `{command}`"]
+
+
+def _recorder(file: str) -> "Recorder":
+    """For a new file, or for one that is a recording. Raises UsageError."""
+    from mm_magic.transport.recording.file_format import read
+    from mm_magic.transport.recording.writer import Recorder, create
+
+    path = _absolute(file)
+    if not os.path.lexists(path):  # exists() may raise; where it can't be told, `create` tells
+        create(path, path.name)
+        return Recorder(path, path.name)
+    return Recorder(path, path.name, read(load_bytes(path, path.name), path.name).exchanges)
+
+
+def _loaded(path: Path) -> "tuple[Recording, list[str]]":
+    """What a file holds, and what to say of it. Raises UsageError."""
+    from mm_magic.transport.recording.file_format import read
+
+    data = load_bytes(path, path.name)
+    if not _is_notebook(path):
+        recording = read(data, path.name)
+        damaged = [f"Line {n} is damaged, and left out: {why}." for n, why in recording.damaged]
+        unfinished = sum(not each.is_offered for each in recording.exchanges)
+        if unfinished:
+            damaged.append(f"{_answers(unfinished)} stopped or broken off, and not replayed.")
+        return recording, damaged
+    from mm_magic.session.notebook_as_recording import recording_of
+
+    recording = recording_of(read_notebook(data, path.name))
+    if not recording.exchanges:
+        raise UsageError(
+            f"{shown(path.name)} holds no turns that can be replayed",
+            next_steps=("Save the notebook with its answers, or name a recording.",),
+        )
+    return recording, [f"Turn {n} is not replayed: {why}." for n, why in recording.damaged]
+
+
+def _is_sorted(numbers: Iterable[int]) -> bool:
+    return all(first <= second for first, second in pairwise(numbers))
+
+
+def _is_notebook(path: Path) -> bool:
+    return path.suffix == ".ipynb"
+
+
+def _absolute(file: str) -> Path:
+    try:
+        return Path(file).expanduser().absolute()
+    except (RuntimeError, OSError):  # ~nobody; the kernel's own folder is gone
+        raise UsageError(f"there is no folder {file!r}") from None
+
+
+def _answers(count: int) -> str:
+    return "1 answer" if count == 1 else f"{count} answers"

@@ -1,0 +1,129 @@
+"""`%load_ext mm_magic` and `%unload_ext mm_magic`: what is put into IPython, and taken out."""
+
+import IPython
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from traitlets.config import Configurable
+
+from mm_magic.errors import MiniMaxError
+from mm_magic.jupyter import completion
+from mm_magic.jupyter.await_cells import keep_question_mark, misplaced, transformer
+from mm_magic.jupyter.commands.table import Commands
+from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.magics import Magics
+from mm_magic.jupyter.own_notebook import own_path
+from mm_magic.jupyter.reply_display import ReplyFormatter
+from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.jupyter.views.finished import leave_in_file
+from mm_magic.session.api import forget_session
+from mm_magic.session.api import session as shared_session
+from mm_magic.session.cell_run import running
+from mm_magic.session.session import Session
+from mm_magic.session.who_answers import anthropic_hint
+
+_loaded: dict[InteractiveShell, "Extension"] = {}
+
+
+class Extension:
+    """All that this extension adds to one shell."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+        self._settings = MiniMax(session, config=shell.config)
+        self._replies = ReplyFormatter(shell, session)
+        self._commands = Commands(shell, session, self._settings)
+        self._magics = Magics(shell, session, self._settings, self._replies, self._commands)
+        self._await = transformer(shell)
+        self._complete = completion.matcher(session)
+
+    def put_in(self) -> None:
+        shell = self._shell
+        self._session.demo_allowed = True
+        self._configurables.append(self._settings)
+        shell.input_transformers_cleanup[:0] = [keep_question_mark, misplaced]
+        shell.input_transformers_post.append(self._await)
+        shell.events.register("pre_run_cell", self._begin_cell)
+        shell.events.register("post_run_cell", self._end_cell)
+        self._magics.register()
+        self._replies.register()
+        completion.register(shell, self._complete)
+        self._begin()
+
+    def take_out(self) -> None:
+        shell = self._shell
+        self._commands.close()
+        self._session.demo_allowed = False
+        self._configurables.remove(self._settings)
+        shell.input_transformers_cleanup.remove(keep_question_mark)
+        shell.input_transformers_cleanup.remove(misplaced)
+        shell.input_transformers_post.remove(self._await)
+        shell.events.unregister("pre_run_cell", self._begin_cell)
+        shell.events.unregister("post_run_cell", self._end_cell)
+        self._magics.unregister()
+        self._replies.unregister()
+        completion.unregister(shell, self._complete)
+        running.set(None)  # the kernel keeps what a cell has set, and the session with it
+
+    def greeting(self) -> str:
+        """One line: who answers, and what to type next."""
+        try:
+            who = self._commands.who()
+        except MiniMaxError as error:
+            return f"mm_magic: {error.card()}"
+        is_demo = self._session.endpoint() is None
+        model = "" if is_demo else f"{self._session.options.model} at "
+        line = f"mm_magic: {model}{who} answers. Begin a cell with %%minimax."
+        hint = anthropic_hint(self._session.environ) if is_demo else None
+        return f"{line}\n{hint}" if hint else line
+
+    @property
+    def _configurables(self) -> list[Configurable]:
+        configurables: list[Configurable] = self._shell.configurables  # type: ignore[assignment]
+        return configurables  # what `%config` lists; IPython's annotation is too narrow
+
+    def _begin_cell(self, _info: object = None) -> None:
+        # A cell that a running cell starts, by `ip.run_cell`, is a part of that one.
+        if not self._shell.display_trap.is_active:
+            self._begin()
+
+    def _begin(self) -> None:
+        cell = running_cell(self._shell)
+        # Headless, cells are not always counted: nbval calls each of them [1].
+        label = "" if cell.audience == "nobody" else f"[{self._running_count()}]"
+        self._session.begin_cell(cell.id, label, cell.deleted)
+
+    def _running_count(self) -> int:
+        """The number beside the cell that runs: since IPython 9.8 the shell has the next one."""
+        return self._shell.execution_count - (IPython.version_info >= (9, 8))
+
+    def _end_cell(self, result: ExecutionResult) -> None:
+        if self._shell.display_trap.is_active:
+            return
+        end = self._session.end_cell(succeeded=bool(result.success))
+        if running_cell(self._shell).audience != "terminal":
+            leave_in_file(self._shell, self._session, end)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Put the extension into the shell; nothing happens if it is there."""
+    if shell in _loaded:
+        return
+    extension = _loaded[shell] = Extension(shell, shared_session())
+    extension.put_in()
+    print(extension.greeting())
+    if own_path(shell, running_cell(shell).id) is not None:
+        from mm_magic.jupyter.resume import at_load  # only where there is a file to look into
+
+        for line in at_load(shell, shared_session()):
+            print(line)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take it out again, key, settings and turns included.
+
+    Only the nesting of event loops, if it was needed, stays.
+    """
+    extension = _loaded.pop(shell, None)
+    if extension is not None:
+        extension.take_out()
+        forget_session()

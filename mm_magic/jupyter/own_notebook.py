@@ -1,0 +1,57 @@
+"""The file of the notebook that is running, and whether Jupyter trusts it."""
+
+import os
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation.turn import is_notebook_id
+
+
+def own_path(shell: InteractiveShell, cell_id: str | None) -> Path | None:
+    """The notebook's file as it was named when the kernel started; None where nothing tells.
+
+    Jupyter Server tells it in JPY_SESSION_NAME, which a process started by a kernel inherits: it
+    is this notebook's only if it holds the running cell. VS Code puts it into the namespace.
+    """
+    if cell_id is None:
+        return None
+    if not is_notebook_id(cell_id):
+        told = shell.user_ns.get("__vsc_ipynb_file__")
+        return Path(told) if isinstance(told, str) and told else None
+    name = os.environ.get("JPY_SESSION_NAME", "")
+    return Path(name) if name.endswith(".ipynb") else None
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False, too, where that can't be found out."""
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file may raise PermissionError)
+
+
+def is_trusted(data: bytes) -> bool:
+    """Whether Jupyter trusts the outputs in a notebook file's bytes: as Jupyter Server decides it.
+
+    False where nbformat, which it takes, is missing or fails. It leaves no file behind: without
+    Jupyter's secret nothing is signed.
+    """
+    try:
+        import nbformat
+        from jupyter_core.paths import jupyter_data_dir
+        from nbformat.sign import NotebookNotary
+    except ImportError:
+        return False
+    folder = Path(jupyter_data_dir())
+    if not all(is_file(folder / name) for name in ("notebook_secret", "nbsignatures.db")):
+        return False
+    with suppress(Exception), warnings.catch_warnings():  # whatever a made-up file brings about
+        warnings.simplefilter("ignore")
+        notary: Any = NotebookNotary(data_dir=str(folder))  # type: ignore[no-untyped-call]
+        try:
+            notebook = nbformat.reads(data.decode(), as_version=4)  # type: ignore[no-untyped-call]
+            return bool(notary.check_signature(notebook))
+        finally:
+            notary.store.close()
+    return False

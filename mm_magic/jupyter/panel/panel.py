@@ -1,0 +1,225 @@
+"""`%minimax panel`: the settings as widgets, in step with `%config` and Python.
+
+The traits are the only truth: a widget sets a trait, and every panel shows what the traits then
+are. Callbacks may come on any thread, also while a cell runs. Nothing is displayed from them but
+updates of what `show_panel` displayed.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock, get_ident
+from typing import Any, TypeAlias
+
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import TraitError
+
+from mm_magic.conversation.model_facts import MODELS
+from mm_magic.conversation.saved_turn import record_json
+from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.jupyter.config import MiniMax, in_one_line
+from mm_magic.jupyter.panel.model_list import ModelList
+from mm_magic.jupyter.panel.text import (
+    TOO_MANY,
+    Reach,
+    reach,
+    reproducing,
+    still,
+    still_text,
+    who_answers,
+)
+from mm_magic.jupyter.panel.widgets import DIGITS, Controls, Widget, set_options, show_value
+from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.jupyter.views.finished import Page
+from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
+from mm_magic.rendering.bundles import Bundle
+from mm_magic.session.options import Options
+from mm_magic.session.session import Session
+
+USE_TOOLBAR = "use ■"
+STOP_MEANING = "Stop what is running; what came stays"
+WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: the kernel takes no click while it runs"
+
+Panels: TypeAlias = "dict[object, Panel]"
+"""The panels on the pages of one kernel, by cell where that is known."""
+
+
+def show_panel(
+    shell: InteractiveShell, session: Session, settings: MiniMax, panels: Panels
+) -> None:
+    """Show the panel under the running cell: its summary, and the widgets where they can live.
+
+    It is put into `panels`, in the place of the cell's earlier one.
+    """
+    cell = running_cell(shell)
+    if cell.audience == "terminal":
+        print(still_text(session.options))
+        return
+    page = Page(shell)
+    if cell.audience == "nobody":
+        page.show("still", still(session.options), update=False)
+        return
+    panel = Panel(session, settings, lambda: reach_of(shell))
+    place = cell.id or object()
+    if (before := panels.pop(place, None)) is not None:
+        before.close()
+        panel.forgotten = before.forgotten
+    panels[place] = panel
+    page.show("still", panel.still(), update=False)
+    panel.show_still = lambda: page.show("still", panel.still(), update=True)
+    view = {"model_id": panel.controls.root.model_id, "version_major": 2, "version_minor": 0}
+    bundle: Bundle = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ""}
+    page.show("live", bundle, update=False)
+
+
+def reach_of(shell: InteractiveShell) -> Reach:
+    """Which running cells a click can reach in this kernel now."""
+    try:
+        number = version("ipykernel")
+    except PackageNotFoundError:  # another kernel
+        return "none"
+    kernel = getattr(shell, "kernel", None)
+    subshells = getattr(getattr(kernel, "shell_channel_thread", None), "manager", None)
+    return reach(number, has_subshells=bool(subshells and subshells.list_subshell()))
+
+
+class Panel:
+    """One panel. It follows the settings and the session until it is closed."""
+
+    def __init__(self, session: Session, settings: MiniMax, reach: Callable[[], Reach]) -> None:
+        self._session = session
+        self._settings = settings
+        self._reach = reach
+        self._message = ""
+        self._lock = Lock()
+        self._refreshing: int | None = None  # the thread that sets the widgets now
+        self._shown: Options | None = None
+        self.forgotten: set[str] = set()  # the conversations that were reset here
+        self.show_still: Callable[[], None] = lambda: None
+        self.controls = Controls()
+        self._models = ModelList(session)
+        self.refresh()
+        self._observe()
+
+    def close(self) -> None:
+        """Stop following, and take the widgets off the page."""
+        self._settings.unobserve(self.refresh, MiniMax.option_names())
+        self._session.watchers.remove(self._session_changed)
+        self._models.close()
+        self.controls.close()
+
+    def still(self) -> Bundle:
+        """What the file keeps: the summary, and the mark of what was reset, which would else
+        come back from it."""
+        bundle = still(self._session.options)
+        if self.forgotten:
+            conversations = map(self._session.conversation, sorted(self.forgotten))
+            bundle[TURN_MIME] = record_json([], [(each.name, each.state) for each in conversations])
+        return bundle
+
+    def refresh(self, _change: object = None, *, anew: str | None = None) -> None:
+        """Show what holds now, and the setting `anew` again. May be called on any thread."""
+        with self._lock:
+            self._refreshing = get_ident()
+            try:
+                self._show(self._session.options, anew)
+            finally:
+                self._refreshing = None
+
+    def _observe(self) -> None:
+        controls = self.controls
+        for name, (widget, *sliders) in controls.by_setting.items():
+            self._follow(name, widget)
+            for slider in sliders:
+                self._follow(name, slider, DIGITS)
+        controls.line.observe(lambda _: self._edited(), "value")  # it is there to be copied
+        controls.new.on_click(lambda _: self._edited("conversation", self._new_name()))
+        controls.reset.on_click(lambda _: self._reset())
+        controls.stop.on_click(lambda _: self._stop())
+        self._settings.observe(self.refresh, MiniMax.option_names())
+        self._session.watchers.append(self._session_changed)
+        self._models.look()
+
+    def _follow(self, name: str, widget: Widget, digits: int | None = None) -> None:
+        """Set the trait to what the widget is moved to, rounded to so many digits."""
+
+        def changed(change: dict[str, Any]) -> None:
+            value = change["new"] if digits is None else round(change["new"], digits)
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)  # as it was typed
+            self._edited(name, value)
+
+        widget.observe(changed, "value")
+
+    def _edited(self, name: str | None = None, value: object = None) -> None:
+        """The user moved something: set the trait, or say why not."""
+        if self._refreshing == get_ident():
+            return
+        self._message = ""
+        try:
+            if name is not None:
+                self._session.options.overridden(**{name: value})  # its errors say what to do
+                self._settings.set_trait(name, value)
+        except UsageError as error:
+            self._message = in_one_line(error)
+        except TraitError as error:
+            self._message = str(error)
+        self.refresh(anew=name)
+
+    def _stop(self) -> None:
+        for run in tuple(self._session.running):
+            run.cancel()
+
+    def _reset(self) -> None:
+        name = self._session.options.conversation
+        try:
+            if self._session.forget(name):
+                self.forgotten.add(name)
+                self.show_still()
+            self._message = f"Conversation {name} begins anew."
+        except MiniMaxError as error:
+            self._message = error.message
+        self.refresh()
+
+    def _new_name(self) -> str:
+        taken = self._conversations()
+        return next(name for n in range(2, len(taken) + 3) if (name := f"chat-{n}") not in taken)
+
+    def _conversations(self) -> list[str]:
+        names = ("main", *self._session.conversations, self._session.options.conversation)
+        return list(dict.fromkeys(names))
+
+    def _session_changed(self) -> None:
+        self.refresh()
+        self._models.look()
+
+    def _show(self, options: Options, anew: str | None) -> None:
+        controls, before = self.controls, self._shown
+        for name, widgets in controls.by_setting.items():
+            value = getattr(options, name)
+            # Only what changed: another thread may be taking in what the reader moved just now.
+            if before is None or name == anew or value != getattr(before, name):
+                for widget in widgets:
+                    show_value(widget, value)
+        set_options(controls.conversation, self._conversations(), options.conversation)
+        controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
+        controls.line.value = "\n".join(reproducing(options))
+        controls.who.value = who_answers(self._session)
+        controls.meter.value = f"Used: {self._session.meter.summary()}"
+        too_many = options.max_tokens > DOCUMENTED_MAX_TOKENS
+        controls.note.value = self._message or (TOO_MANY if too_many else "")
+        controls.note.layout.display = None if controls.note.value else "none"
+        self._show_stop()
+        if before not in (None, options):
+            self.show_still()
+        self._shown = options
+
+    def _show_stop(self) -> None:
+        runs, stop = tuple(self._session.running), self.controls.stop
+        can = self._reach()
+        is_reached = can == "all" or (can == "awaited" and all(run.is_awaited for run in runs))
+        is_of_use = is_reached or not runs
+        stop.disabled = not runs
+        stop.description, stop.icon = ("Stop", "stop") if is_of_use else (USE_TOOLBAR, "")
+        stop.button_style = "danger" if runs and is_of_use else ""
+        stop.tooltip = STOP_MEANING if is_of_use else WHY_TOOLBAR

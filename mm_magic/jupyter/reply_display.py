@@ -1,0 +1,64 @@
+"""How a Reply is shown: not again by the cell that drew it, and in full by any other."""
+
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.formatters import IPythonDisplayFormatter
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation.reply import Reply
+from mm_magic.jupyter.views.finished import show_reply
+from mm_magic.session.session import Session
+
+
+class ReplyFormatter:
+    """The display of replies in one shell, as a formatter for the type.
+
+    A method of Reply could not tell whether the cell that shows it is the one that drew it.
+    """
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self._shell = shell
+        self._session = session
+        self._just_drawn: set[int] = set()
+        self._usual: Callable[[object], None] = shell.display_trap.hook
+
+    def register(self) -> None:
+        self._shell.display_trap.hook = self._result
+        self._formatter.for_type(Reply, self._show)  # type: ignore[no-untyped-call]
+        self._shell.events.register("post_run_cell", self._forget)
+
+    def unregister(self) -> None:
+        self._shell.display_trap.hook = self._usual
+        self._formatter.pop(Reply, None)  # type: ignore[no-untyped-call]
+        self._shell.events.unregister("post_run_cell", self._forget)
+
+    def was_drawn(self, reply: Reply) -> None:
+        """The running cell has just drawn this reply, as its value."""
+        self._just_drawn.add(id(reply))
+
+    def _result(self, value: object) -> None:
+        """Take the value of a cell: for a reply just drawn, without an empty `Out[3]: ` line."""
+        hook: Any = self._shell.displayhook  # its methods have no annotations
+        if id(value) not in self._just_drawn or hook.quiet():
+            self._usual(value)
+            return
+        self._just_drawn.discard(id(value))
+        hook.check_for_underscore()
+        hook.update_user_ns(value)
+        hook.fill_exec_result(value)
+
+    def _show(self, reply: Reply) -> None:
+        if id(reply) in self._just_drawn:
+            self._just_drawn.discard(id(reply))
+            return
+        show_reply(self._shell, reply, hide_thinking=self._session.options.hide_thinking)
+
+    def _forget(self, _result: object) -> None:
+        self._just_drawn.clear()
+
+    @property
+    def _formatter(self) -> IPythonDisplayFormatter:
+        assert self._shell.display_formatter is not None
+        formatter: IPythonDisplayFormatter = self._shell.display_formatter.ipython_display_formatter
+        return formatter

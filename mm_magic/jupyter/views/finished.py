@@ -1,0 +1,135 @@
+"""Draws what is finished: a bundle, a reply, a turn that was drawn before."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from mm_magic.conversation.conversation import State
+from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import Turn
+from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.session.session import Session
+from mm_magic.wording import plain
+
+if TYPE_CHECKING:
+    pass
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mm_magic.rendering.bundles import Bundle
+
+from typing import TYPE_CHECKING
+
+from mm_magic.conversation.number_ranges import in_words, ranges
+from mm_magic.session.cell_run import CellEnd
+
+if TYPE_CHECKING:
+    from mm_magic.rendering.bundles import Bundle
+
+
+def show(shell: InteractiveShell, *bundles: "Bundle") -> None:
+    """Display bundles one under the other; in a terminal their plain text."""
+    if running_cell(shell).audience == "terminal":
+        for bundle in bundles:
+            print(bundle["text/plain"])
+        return
+    page = Page(shell)
+    for number, bundle in enumerate(bundles):
+        page.show(str(number), bundle, update=False)
+
+
+def reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
+    """Thinking, or only how long it took, and answer in their final forms."""
+    from mm_magic.rendering.bundles import answer_bundle, answer_pages, line_bundle, thinking_bundle
+
+    bundles = [answer_bundle(text) for text in answer_pages(reply.text)]
+    if reply.thinking:
+        title = thinking_title(reply.thinking_seconds)
+        thinking = line_bundle(title) if hide_thinking else thinking_bundle(reply.thinking, title)
+        bundles.insert(0, thinking)
+    return bundles
+
+
+def show_reply(shell: InteractiveShell, reply: Reply, *, hide_thinking: bool) -> None:
+    """Display a reply in full, or without its thinking; in a terminal its text."""
+    if running_cell(shell).audience == "terminal":
+        print(plain(reply.text))
+        return
+    show(shell, *reply_bundles(reply, hide_thinking=hide_thinking))
+
+
+def draw_again(
+    shell: InteractiveShell, turn: Turn, state: State | None, *, hide_thinking: bool
+) -> None:
+    """Display a turn, prompt first; without its thinking where its cell hid it, too."""
+    from mm_magic.rendering.bundles import line_bundle
+
+    prompt = line_bundle(f"Turn {turn.number}: {turn.prompt}" if turn.number else turn.prompt)
+    status = status_of(turn, state, [], is_copy=True)
+    hide = hide_thinking or turn.hides_thinking
+    show(shell, prompt, *reply_bundles(turn.reply, hide_thinking=hide), status)
+
+
+def leave_in_file(shell: InteractiveShell, session: Session, end: CellEnd) -> None:
+    """When a cell has ended: put the turns that the page does not show into its outputs."""
+    turns = [*end.undrawn, *end.kept]
+    if not turns:
+        return
+    from mm_magic.conversation.saved_turn import record_json, turn_json
+    from mm_magic.rendering.bundles import TURN_MIME, status_bundle
+
+    lines = [
+        *_sentences("Remembered", end.undrawn),
+        *_sentences("Unchanged, from an earlier run of this cell", end.kept),
+    ]
+    bundle = status_bundle([], lines, None)
+    bundle[TURN_MIME] = record_json(turn_json(turn, session.state_of(turn)) for turn in turns)
+    show(shell, bundle)
+
+
+def _sentences(what: str, turns: Sequence[Turn]) -> list[str]:
+    """A sentence for each conversation that has some of these turns."""
+    by_name: dict[str, list[int]] = {}
+    for turn in turns:
+        by_name.setdefault(str(turn.conversation), []).append(turn.number)
+    return [
+        f"{what}: turn{'s' * (len(numbers) > 1)} {in_words(ranges(numbers))} of {name}."
+        for name, numbers in by_name.items()
+    ]
+
+
+class Page:
+    """The displays of one reply under a cell."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._prefix = os.urandom(16).hex()
+
+    def show(self, slot: str, bundle: "Bundle", *, update: bool) -> None:
+        self._shell.display_pub.publish(
+            dict(bundle),
+            transient={"display_id": f"{self._prefix}-{slot}"},
+            update=update,
+        )
+
+
+def thinking_title(seconds: float | None) -> str:
+    return "Thinking" if seconds is None else f"Thinking ({seconds:.1f} s)"
+
+
+def status_of(
+    turn: Turn, state: State | None, notes: Sequence[str], *, is_copy: bool = False
+) -> dict[str, object]:
+    """The last display of a turn: the status line, and the turn itself as JSON."""
+    from mm_magic.conversation.saved_turn import turn_json
+    from mm_magic.rendering.bundles import status_bundle
+    from mm_magic.rendering.status_line import status_notes, status_parts
+
+    return status_bundle(
+        status_parts(turn),
+        [*status_notes(turn), *notes],
+        turn_json(turn, state, is_copy=is_copy),
+    )

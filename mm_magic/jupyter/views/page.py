@@ -1,0 +1,341 @@
+"""Draws one growing reply in a front end: live, or all at once at the end.
+
+Sending a growing text again and again is quadratic. So the unfinished end (the tail) is drawn
+often, what is finished (the body) rarely, and a body that fills a page is never drawn again. Both
+messages and bytes are budgeted. Nothing here imports IPython.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+from mm_magic.rendering.blocks import Blocks
+from mm_magic.rendering.bundles import (
+    Bundle,
+    Pages,
+    answer_bundle,
+    answer_pages,
+    growing_answer,
+    growing_thinking,
+    line_bundle,
+    thinking_bundle,
+)
+from mm_magic.rendering.markdown import as_text, fragment
+
+INTERVAL = 1 / 6
+"""Seconds between two drawings."""
+PER_MESSAGE = 1 / 8
+"""Seconds that each message takes from the budget: JupyterLab queues updates, it drops none."""
+BURST = 20_000
+BYTES_PER_CHARACTER = 45
+BYTES_PER_SECOND = 2_000
+"""What live drawing may send: a burst, so much a character that came, so much a second."""
+
+SOFT_LIMIT = 4_000
+"""Characters after which an unfinished code block, list or table is cut for drawing."""
+SMALL_BODY = 2_000
+WAITING_CHARACTERS = 400
+"""A body of so few bytes is cheap, so it is drawn once so many characters wait for it."""
+LARGEST_BODY = 48_000
+"""Characters of HTML in a growing body. More is cut at its beginning, until the page is full."""
+OPEN_TITLE = "Thinking…"
+
+
+class Screen(Protocol):
+    """Where bundles go. A slot is a display; slots come down the page in the order of creation."""
+
+    def show(self, slot: str, bundle: Bundle, *, update: bool) -> None:
+        """Create the display `slot`, or with `update` replace what it shows."""
+
+
+class Live:
+    """One reply in a front end, drawn as it grows.
+
+    Displays can't be inserted, only added below, so each part takes over the last display, which
+    until then showed the line or the tail that waited there, and a new last one comes below it:
+    thinking, pages of the answer, and in the end the status.
+    """
+
+    def __init__(
+        self, screen: Screen, *, clock: Callable[[], float], hide_thinking: bool = False
+    ) -> None:
+        self._screen = screen
+        self._clock = clock
+        self._thinking = _Thinking(hide_thinking)
+        self._answer = _Answer()
+        self._last = 1  # the slot below all others
+        self._made: set[int] = set()
+        self._thinking_slot = 0  # 0 is none
+        self._body_slot = 0
+        self._waiting = ""
+        self._waiting_since = float("-inf")
+        self._tail_is_stale = False
+        self._due = float("-inf")
+        self._messages = 0
+        self._credit = float(BURST)
+        self._credit_time = clock()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was drawn yet."""
+        return not self._made
+
+    def update(self, thinking: str, text: str) -> None:
+        """Take what just came, and draw it now if the budget allows; the first of each does."""
+        is_first = self._thinking.push(thinking) | self._answer.push(text)
+        self._credit += (len(thinking) + len(text)) * BYTES_PER_CHARACTER
+        self._tail_is_stale |= bool(text)
+        self._draw(at_once=is_first)
+
+    def tick(self, waiting: str) -> None:
+        """Draw what waits if it is due. `waiting` is a sentence for the status place, or empty."""
+        now = self._clock()
+        if waiting != self._waiting and (not waiting or now - self._waiting_since >= 1):
+            self._waiting, self._waiting_since = waiting, now
+            self._tail_is_stale = True
+        self._draw()
+
+    def thinking_done(self, title: str) -> None:
+        """Fold the thinking under `title`: at once the first time, and later when it is due."""
+        if self._thinking.close(title):
+            self._fold()
+            self._spend()
+
+    def finish(self, status: Bundle) -> None:
+        """Write the final form of each part once; the last display becomes `status`."""
+        if self._thinking.is_stale:  # it went on after it was folded
+            self._fold()
+        for page in self._answer.finish():
+            self._write_page(page)
+        self._write(self._last, status)
+
+    def _draw(self, *, at_once: bool = False) -> None:
+        now = self._clock()
+        self._credit += (now - self._credit_time) * BYTES_PER_SECOND
+        self._credit = min(self._credit, BURST * 10)
+        self._credit_time = now
+        if not at_once and (now < self._due or self._credit < 0):
+            return
+        if self._is_thinking_due():
+            self._thinking_slot = self._thinking_slot or self._take_last()
+            self._write_growing(self._thinking_slot, self._thinking.growing())
+        elif self._thinking.is_fold_due():
+            self._fold()
+        if self._tail_is_stale:
+            self._draw_answer()
+        self._spend()
+
+    def _is_thinking_due(self) -> bool:
+        is_open = not self._thinking.title and not (self._thinking_slot and self._answer.has_text)
+        return is_open and self._thinking.is_stale
+
+    def _draw_answer(self) -> None:
+        if self._answer.full_pages:
+            self._write_page(self._answer.full_pages.pop(0))
+        # What grows belongs below the pages that still wait, so it waits for them.
+        is_next = not self._answer.full_pages
+        if is_next and self._answer.is_body_due():
+            self._body_slot = self._body_slot or self._take_last()
+            self._answer.body_size = self._write_growing(self._body_slot, self._answer.body())
+        html = self._answer.tail() if is_next else ""
+        if html or self._waiting or self._last in self._made:
+            bundle = growing_answer(html, self._waiting)
+            self._answer.tail_sent += self._write_growing(self._last, bundle)
+        self._tail_is_stale = bool(self._answer.full_pages)
+
+    def _fold(self) -> None:
+        self._write(self._thinking_slot, self._thinking.folded())
+
+    def _write_page(self, page: str) -> None:
+        self._write(self._body_slot or self._take_last(), answer_bundle(page))
+        self._body_slot = 0
+
+    def _take_last(self) -> int:
+        self._tail_is_stale |= self._answer.has_text  # what it showed is drawn below it again
+        self._last += 1
+        return self._last - 1
+
+    def _write(self, slot: int, bundle: Bundle) -> None:
+        self._screen.show(f"part-{slot}", bundle, update=slot in self._made)
+        self._made.add(slot)
+        self._messages += 1
+
+    def _write_growing(self, slot: int, bundle: Bundle) -> int:
+        """Write on the budget of bytes, and return how many the bundle takes on the wire.
+
+        Final forms are not on the budget: each is written once, the folded thinking when it has
+        doubled, so they are linear by themselves.
+        """
+        self._write(slot, bundle)
+        size = len(json.dumps(bundle, ensure_ascii=False).encode())
+        self._credit -= size
+        return size
+
+    def _spend(self) -> None:
+        if self._messages:
+            spent = max(INTERVAL, self._messages * PER_MESSAGE)
+            self._due = max(self._due, self._clock()) + spent
+            self._messages = 0
+
+
+class _Thinking:
+    """What the model thought: all of it, and the end of it for drawing."""
+
+    def __init__(self, is_hidden: bool) -> None:
+        self._is_hidden = is_hidden
+        self._parts: list[str] = []
+        self._end = ""
+        self._is_cut = False
+        self._size = 0
+        self._folded_size = 0
+        self.has_text = False
+        self.is_stale = False
+        self.title = ""
+
+    def push(self, delta: str) -> bool:
+        """Take what came; is it the first that can be seen?"""
+        if not delta:
+            return False
+        self._parts.append(delta)
+        self._size += len(delta)
+        self._end += delta
+        if len(self._end) > 2 * SOFT_LIMIT:
+            self._end, self._is_cut = self._end[-SOFT_LIMIT:], True
+        is_first = not self.has_text and not delta.isspace()
+        self.is_stale |= is_first or (self.has_text and not self._is_hidden)
+        self.has_text |= is_first
+        return is_first
+
+    def growing(self) -> Bundle:
+        self.is_stale = False
+        if self._is_hidden:
+            return line_bundle(OPEN_TITLE)
+        return growing_thinking("…" * self._is_cut + self._end, OPEN_TITLE)
+
+    def close(self, title: str) -> bool:
+        """Take the title of the folded form; is it the first?"""
+        if not self.has_text:
+            return False
+        is_first = not self.title
+        self.is_stale |= title != self.title
+        self.title = title
+        return is_first
+
+    def is_fold_due(self) -> bool:
+        """Has it doubled since it was folded? Each fold writes all of it, and closes the box."""
+        return self.is_stale and 0 < 2 * self._folded_size <= self._size
+
+    def folded(self) -> Bundle:
+        self.is_stale, self._folded_size = False, self._size
+        if self._is_hidden:
+            return line_bundle(self.title)
+        return thinking_bundle("".join(self._parts), self.title)
+
+
+class _Answer:
+    """The answer so far: full pages, and for the page that grows its body and its tail."""
+
+    def __init__(self) -> None:
+        self._pages = Pages()
+        self._blocks = Blocks(limit=SOFT_LIMIT)
+        self.full_pages: list[str] = []
+        self.has_text = False
+        self._start_page()
+
+    def _start_page(self) -> None:
+        self._body: list[str] = []
+        self._waiting: list[str] = []
+        self._waiting_characters = 0
+        self.body_size = 0
+        self.tail_sent = 0
+
+    def push(self, delta: str) -> bool:
+        """Take what came; is it the first that can be seen?"""
+        # Line by line, so that a full page ends at the same line for both.
+        for line in _lines(delta):
+            for block in self._blocks.push(line):
+                self._waiting.append(_drawn(block))
+                self._waiting_characters += len(block)
+            if full := self._pages.push(line):
+                self.full_pages += full
+                self._start_page()
+        is_first = not self.has_text and bool(delta.strip())
+        self.has_text |= is_first
+        return is_first
+
+    def is_body_due(self) -> bool:
+        if self.body_size < SMALL_BODY:
+            return self._waiting_characters > WAITING_CHARACTERS
+        due = self.tail_sent + self._waiting_characters  # what waits is sent with either
+        return bool(self._waiting) and due > self.body_size
+
+    def body(self) -> Bundle:
+        """Return the body with all that waited for it, cut to its end if it is too large."""
+        self._body += self._waiting
+        self._waiting, self._waiting_characters, self.tail_sent = [], 0, 0
+        size, cut, last = sum(map(len, self._body)), 0, len(self._body) - 1
+        if size > LARGEST_BODY:
+            # To a half: it has to grow before it is cut again. The last block stays if it can.
+            while size > LARGEST_BODY // (1 if cut == last else 2):
+                size -= len(self._body[cut])
+                cut += 1
+            self._body = ["<p>…</p>", *self._body[cut:]]
+        return growing_answer("".join(self._body))
+
+    def tail(self) -> str:
+        # In half a formula, a line that begins with a minus would be drawn as a list.
+        draw = as_text if self._blocks.is_in_formula else _drawn
+        return "".join(self._waiting) + draw(_end(self._blocks.rest))
+
+    def finish(self) -> list[str]:
+        """Return the pages that have no final form yet."""
+        return [page for page in (*self.full_pages, self._pages.rest) if page.strip()]
+
+
+def _drawn(block: str) -> str:
+    return fragment(_end(block), typeset=False)
+
+
+def _end(text: str) -> str:
+    """Of a huge block its end, so that what is drawn again and again is bounded."""
+    return text if len(text) <= 2 * SOFT_LIMIT else "…" + text[-SOFT_LIMIT:]
+
+
+def _lines(text: str) -> list[str]:
+    *lines, last = text.split("\n")
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
+
+
+class Final:
+    """One reply that is drawn once, at its end: for headless runs, which compare first displays."""
+
+    def __init__(self, screen: Screen, *, hide_thinking: bool = False) -> None:
+        self._screen = screen
+        self._thinking = _Thinking(hide_thinking)
+        self._text: list[str] = []
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing would be drawn but the status."""
+        return not self._thinking.has_text and not any(map(str.strip, self._text))
+
+    def update(self, thinking: str, text: str) -> None:
+        """Keep what came."""
+        self._thinking.push(thinking)
+        self._text.append(text)
+
+    def tick(self, waiting: str) -> None:
+        """Draw nothing: nobody watches."""
+
+    def thinking_done(self, title: str) -> None:
+        """Keep the title."""
+        self._thinking.close(title)
+
+    def finish(self, status: Bundle) -> None:
+        """Show thinking, pages and `status`, each in a display of its own."""
+        parts = [self._thinking.folded()] if self._thinking.has_text else []
+        parts += map(answer_bundle, answer_pages("".join(self._text)))
+        for number, bundle in enumerate([*parts, status], start=1):
+            self._screen.show(f"part-{number}", bundle, update=False)

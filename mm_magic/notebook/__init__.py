@@ -1,1 +1,0 @@
-"""The notebook: the only code that imports IPython, traitlets and ipywidgets."""

@@ -1,0 +1,161 @@
+"""`{{name}}` in a prompt: a variable's value, and nothing else. No expression, no call.
+
+Values are not scanned again, so that text in a variable can't ask for another variable. A table
+goes in as a Markdown table, and not the whole of a long one.
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from mm_magic.errors import UsageError
+from mm_magic.prompt.dataframes import is_picture, left_out_of, table_of, without_text
+
+_STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]"""
+_INSERT = re.compile(rf"\{{\{{[ \t]*([A-Za-z_]\w*)((?:{_STEP})*)[ \t]*\}}\}}")
+_DOUBLE = re.compile(r"\{\{[^{}\n]{1,200}\}\}")
+_SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
+_LONGEST = 40
+"""So many characters of the user's own text are shown in a sentence."""
+_KEYS = 5
+_LITERAL = "Add --literal to send double braces as they stand."
+
+
+class Filled(NamedTuple):
+    """A prompt with its values in; `notes` say of which only a part is, as "df: 20 of 80 rows"."""
+
+    prompt: str
+    notes: tuple[str, ...] = ()
+
+
+def fill(prompt: str, variables: Mapping[str, object]) -> Filled:
+    """The prompt with each `{{name}}`, `{{name.attribute}}` and `{{name[0]}}` filled in.
+
+    Raises UsageError that names a variable, attribute or item which does not exist, and one for a
+    picture, a function or another value that has no text.
+    """
+    notes: dict[str, None] = {}
+
+    def text(found: re.Match[str]) -> str:
+        text, left_out = _text(found, variables)
+        if left_out:
+            notes[f"{found[1]}{found[2]}: {left_out}."] = None
+        return text
+
+    return Filled(_INSERT.sub(text, prompt), tuple(notes))
+
+
+def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
+    """A sentence if something in braces is sent as it stands that may be meant to be filled in.
+
+    That is `{{…}}` that is more than a name, and `{name}` of a variable. Mark-up and templates
+    hold such braces on purpose: it is no more than a hint.
+    """
+    unfilled = dict.fromkeys(found[0] for found in _DOUBLE.finditer(prompt) if _is_code(found[0]))
+    if unfilled:
+        first, *others = unfilled
+        more = f" and {len(others)} more were sent as they stand" if others else ""
+        return (
+            f"{_short(first)}{more or ' was sent as it stands'}: only a name, an attribute or an "
+            "index is filled in, as {{name}}, {{row.title}} or {{xs[0]}}. "
+            "Compute it in a cell above and use its name; --literal if it is meant so."
+        )
+    for found in _SINGLE.finditer(prompt):
+        name = found[1]
+        if name in variables and not name.startswith("_"):
+            return f"{{{name}}} was sent as it stands; write {{{{{name}}}}} to put in its value."
+    return None
+
+
+def _is_code(double: str) -> bool:
+    """Whether these braces hold something, and no name that is filled in."""
+    return _INSERT.fullmatch(double) is None and re.search(r"\w", double) is not None
+
+
+def _value(found: re.Match[str], variables: Mapping[str, object]) -> object:
+    name, path = found[1], found[2]
+    if name not in variables:
+        why = f"there is no variable {name!r}"
+        raise _unfilled(found[0], why, "Run the cell that defines it first, or correct the name.")
+    value = variables[name]
+    for step in re.findall(_STEP, path):
+        try:
+            value = getattr(value, step[1:]) if step.startswith(".") else _item(value, step[1:-1])
+        except Exception as error:  # a property or __getitem__ of the user's may raise anything
+            why = f"{step} of {name!r}: {type(error).__name__}"
+            raise _unfilled(found[0], why, _what_is_there(name, value, error)) from None
+        name += step
+    return value
+
+
+def _what_is_there(name: str, value: Any, error: Exception) -> str:
+    """What to write instead of a step that `value` does not have."""
+    try:
+        if isinstance(error, KeyError):
+            keys = [_short(repr(key)) for key in islice(value.keys(), _KEYS + 1)]
+            more = " and more" if len(keys) > _KEYS else ""
+            return f"The keys of {name}: {', '.join(keys[:_KEYS]) or 'none'}{more}."
+        if isinstance(error, IndexError):
+            count = len(value)
+            last = f": [0] to [{count - 1}]" if count else ""
+            return f"{name} has {count:,} item{'' if count == 1 else 's'}{last}."
+    except Exception:  # its own methods may raise anything, too
+        pass
+    return f"Look at {name} in a cell of its own, and correct what stands behind it."
+
+
+def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, str]:
+    """The text of a value, and what of it is left out."""
+    value = _value(found, variables)
+    if is_picture(value):
+        raise UsageError(
+            f"{found[0]} is a picture ({type(value).__name__}), and only text can be sent",
+            next_steps=("Send the numbers behind it: a table, or a list of values.",),
+        )
+    try:
+        if (table := table_of(value)) is not None:
+            return _apart(found, table.text), table.left_out
+        text = str(value)
+        what, left_out = without_text(value, text), left_out_of(value, text)
+    except Exception as error:  # __str__ may be the user's own, too
+        step = "Make a text of it in a cell above, and use its name."
+        raise _unfilled(found[0], f"its text: {type(error).__name__}", step) from None
+    if what:
+        raise UsageError(
+            f"{found[0]} is {what}, and only text can be sent",
+            next_steps=(_way_out(what, found[1] + found[2]), _LITERAL),
+        )
+    return (f"{text} ({left_out})" if left_out else text), left_out
+
+
+def _way_out(what: str, code: str) -> str:
+    """How to get a text from `code`, whose value has none."""
+    if what == "a method":
+        return f"Call it in a cell above, as `value = {code}()`, and write {{{{value}}}}."
+    if what == "a function":
+        source = f"`import inspect; source = inspect.getsource({code})`"
+        return f"Call it in a cell above, and use the result's name. For its source: {source}."
+    return "Make a text of it in a cell above, and use its name."
+
+
+def _apart(found: re.Match[str], table: str) -> str:
+    """A table between blank lines: without them the words beside it would be part of it."""
+    before, after = found.string[: found.start()], found.string[found.end() :]
+    above = len(before) - len(before.rstrip("\n")) if before else 2
+    below = len(after) - len(after.lstrip("\n")) if after else 2
+    return "\n" * (2 - above) + table + "\n" * (2 - below)
+
+
+def _item(value: object, key: str) -> object:
+    index: object = key[1:-1] if key[0] in "'\"" else int(key)
+    item: object = value[index]  # type: ignore[index]
+    return item
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _unfilled(insert: str, why: str, step: str) -> UsageError:
+    return UsageError(f"{insert} can't be filled in: {why}", next_steps=(step, _LITERAL))

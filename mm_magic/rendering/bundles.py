@@ -1,0 +1,179 @@
+"""A reply's parts as MIME bundles: safe HTML, Markdown, plain text.
+
+Pure: values in, bundles out; nothing is displayed here. The look comes from the notebook's own
+styles: the markup is plain enough to read well where a saved file is shown without any style, and
+the few inline styles only dim and indent. `opacity: .75` on text gives a contrast of 7.0:1 in
+JupyterLab's light theme and 8.3:1 in the dark one, wherever the page takes its colours from.
+
+No part is a live region: a screen reader would read every delta.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
+from mm_magic.rendering.blocks import Blocks
+from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
+from mm_magic.rendering.markdown import IGNORE, code_lines, escaped, to_html, wrap
+from mm_magic.wording import plain
+
+Bundle = dict[str, object]
+"""MIME type to data, as a kernel publishes it."""
+
+PAGE = 8_000
+"""Characters after which an answer goes on in a new display, at the next finished block."""
+
+_DIM = "opacity:.75"
+
+# -- thinking ---------------------------------------------------------------------------------
+
+
+def thinking_bundle(text: str, title: str) -> Bundle:
+    """Return a folded box. In Markdown and plain text: the title, then quoted lines."""
+    text = text.strip("\n")
+    quoted = "\n".join(f"> {line}".rstrip() for line in disarmed(text).split("\n"))
+    lines = "\n".join(f"> {line}".rstrip() for line in plain(text).split("\n"))
+    return {
+        "text/html": _thinking_html(text, title, is_open=False),
+        "text/markdown": f"{disarmed(title)}:\n\n{quoted}\n",
+        "text/plain": f"{plain(title)}:\n{lines}",
+    }
+
+
+def growing_thinking(text: str, title: str) -> Bundle:
+    """Return the open box while the model thinks; `text` may be only the end of it."""
+    return {"text/html": _thinking_html(text, title, is_open=True), "text/plain": plain(title)}
+
+
+def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
+    paragraphs = re.split(r"\n[ \t]*\n\s*", plain(text).strip("\n"))
+    body = "".join(f'<p dir="auto">{escaped(part)}</p>' for part in paragraphs)
+    state = " open" if is_open else ""
+    return (
+        f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
+        f'<div style="{_DIM};margin-left:1em;white-space:pre-wrap">{body}</div>'
+        "</details>"
+    )
+
+
+# -- answer -----------------------------------------------------------------------------------
+
+
+class Pages:
+    """Cuts a growing answer into pages of `PAGE` characters or a little more.
+
+    A page ends only where a block is finished; a longer block stays whole.
+    """
+
+    def __init__(self) -> None:
+        self._blocks = Blocks()
+        self._page: list[str] = []
+        self._size = 0
+
+    def push(self, delta: str) -> list[str]:
+        """Take the next piece of the text and return the pages that it filled."""
+        full: list[str] = []
+        for block in self._blocks.push(delta):
+            self._page.append(block)
+            self._size += len(block)
+            if self._size >= PAGE:
+                full.append("".join(self._page))
+                self._page, self._size = [], 0
+        return full
+
+    @property
+    def rest(self) -> str:
+        """The text of the page that isn't full."""
+        return "".join(self._page) + self._blocks.rest
+
+
+def answer_pages(text: str) -> list[str]:
+    """Return the pages of a finished answer; joined, they are the text but for blank ends."""
+    pages = Pages()
+    return [page for page in (*pages.push(text), pages.rest) if page.strip()]
+
+
+def answer_bundle(page: str) -> Bundle:
+    """Return one page of an answer in its final form.
+
+    Front ends prefer the HTML. The Markdown is what other tools take (nbconvert to LaTeX), and it
+    is the model's own but for what could act there: see `disarmed`. The plain text is Markdown
+    too, without control characters.
+    """
+    return {
+        "text/html": to_html(page),
+        "text/markdown": disarmed(page),
+        "text/plain": plain(page.strip("\n")),
+    }
+
+
+def growing_answer(html: str, waiting: str = "") -> Bundle:
+    """Return a part of an answer that still grows, from safe HTML and a line on what it awaits."""
+    line = f'<p style="{_DIM}"><small>{escaped(waiting)}</small></p>' if waiting else ""
+    return {"text/html": wrap(html + line), "text/plain": plain(waiting) or "…"}
+
+
+# U+2060 WORD JOINER: it shows as nothing, and breaks a construct wherever it stands.
+_JOINER = "\u2060"
+_OPENS_TAG = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]+>)")
+_OPENS_IMAGE = re.compile(r"!(?=\[)")
+_OPENS_LINK = re.compile(r"\](?=[(:](?![ \t\n]*<?(?:https?://|mailto:)))", re.IGNORECASE)
+_OPENS_RAW = re.compile(r"\{(?=\s*=)")
+_FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))(.*)$", re.MULTILINE)
+_LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNORECASE)
+
+
+def disarmed(text: str) -> str:
+    """Return untrusted Markdown that stays harmless in tools that obey raw HTML and TeX.
+
+    Tags, images, links to anything but the web, fences that are drawn (Mermaid) and TeX that
+    reads files are broken by an invisible character. What is in fenced code at the margin stays
+    as it is, in a text of up to 300,000 characters.
+    """
+    text = _FENCE_LINE.sub(_safe_fence, plain(text))
+    lines = _broken(text).split("\n")
+    # The parsers read the broken text, which holds nothing that could hide a fence from them; and
+    # what is put back stands within their fences, so they read the result just as they read this.
+    code = code_lines("\n".join(lines))
+    return "\n".join(
+        own if number in code else line
+        for number, (own, line) in enumerate(zip(text.split("\n"), lines, strict=True))
+    )
+
+
+def _safe_fence(line: re.Match[str]) -> str:
+    return line[0] if _LANGUAGE.fullmatch(line[2]) else line[1]
+
+
+def _broken(text: str) -> str:
+    text = _OPENS_TAG.sub(f"<{_JOINER}", text)
+    text = _OPENS_IMAGE.sub(f"!{_JOINER}", text)
+    text = _OPENS_LINK.sub(f"]{_JOINER}", text)
+    text = _OPENS_RAW.sub(f"{{{_JOINER}", text)
+    return UNSAFE_TEX.sub(lambda command: f"\\{_JOINER}{command[0][1:]}", text)
+
+
+# -- status -------------------------------------------------------------------------------------
+
+
+def status_bundle(
+    parts: Sequence[str], notes: Sequence[str], saved: Mapping[str, object] | None
+) -> Bundle:
+    """Return the quiet line under an answer, its notes below it, and the turn as JSON if given."""
+    lines = [line for line in (" · ".join(parts), *notes) if line]
+    shown = "<br>".join(escaped(line) for line in lines)
+    bundle: Bundle = {
+        "text/html": f'<div class="mm-status {IGNORE}" style="{_DIM}" dir="auto">'
+        f"<small>{shown}</small></div>",
+        "text/plain": "\n".join(map(plain, lines)),
+    }
+    if saved is not None:
+        bundle[TURN_MIME] = dict(saved)
+    return bundle
+
+
+def line_bundle(text: str) -> Bundle:
+    """Return one quiet line by itself."""
+    return status_bundle([text], [], None)

@@ -1,0 +1,153 @@
+"""What was sent and what came back, side by side: a request, and the events of its answer.
+
+Pure: reads in, a bundle out. It shows what a server sent, and trusts none of it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple, TypeVar
+
+from mm_magic.protocol.json_values import as_object, as_text, parse_json
+from mm_magic.protocol.sse import EventStreamDecoder
+from mm_magic.rendering.bundles import Bundle
+from mm_magic.rendering.markdown import IGNORE, escaped
+from mm_magic.transport.recording.file_format import Read
+from mm_magic.transport.recording.recent import KeptAnswer
+from mm_magic.transport.recording.writer import key_forms
+from mm_magic.wording import plain
+
+MAX_LINE = 400  # characters
+MAX_LINES = 150
+MAX_ROWS = 100
+"""More of them are left out in the middle."""
+_RUN = 3  # events of one sort in a row that are shown of many
+
+_PRE = (
+    "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;background:none;line-height:1.4;"
+    "font-family:var(--jp-code-font-family,monospace);font-size:.85em"
+)
+_CELL = "text-align:left;vertical-align:top;padding:.1em .5em"
+_HEAD = "".join(
+    f'<th scope="col" style="{_CELL}">{name}</th>' for name in ("time", "event", "data")
+)
+
+T = TypeVar("T")
+
+
+class Came(NamedTuple):
+    """One event: seconds since the request was sent, its name, its data. A gap has no seconds."""
+
+    seconds: float | None
+    name: str
+    data: str
+
+
+def wire_bundle(request: str, kept: KeptAnswer[T], key: str) -> Bundle:
+    """The text of a request beside what came for it. `key` is hidden, should a server repeat it."""
+    sent = shortened(_without(key, request))
+    kind = _without(key, kept.content_type.partition(";")[0].strip())
+    title = f"Came, with HTTP status {kept.status}{f' and {kind}' if kind else ''}:"
+    rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept, key)]
+    return {"text/html": _html(sent, title, rows), "text/plain": _plain(sent, title, rows)}
+
+
+def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
+    """What came for one request: the events of a stream, or the one document that it was.
+
+    Of many events of one sort in a row the first two and the last are there.
+    """
+    reads = kept.beginning if kept.left_out else [*kept.beginning, *kept.end]
+    body = b"".join(data for _, data in reads)
+    gap = Came(None, "…", f"{kept.left_out:,} bytes are not kept")
+    if not body:
+        return [gap] if kept.left_out else []
+    if kept.status != 200 or body.lstrip().startswith(b"{"):
+        text = _indented(body[:-1000] if kept.left_out else body)  # no half of a key at the gap
+        return [Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
+    events = _events(reads)
+    if kept.left_out:
+        events = [*events[:-1], gap, *_events(kept.end)[1:]]  # those at the gap may be halves
+    events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
+    runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
+    return [
+        came._replace(data=shortened(came.data))
+        for came in _ends(runs, MAX_ROWS, lambda n: Came(None, "…", f"{n:,} more"))
+    ]
+
+
+def shortened(text: str) -> str:
+    """A text with at most so many lines of at most so many characters, cut in the middle."""
+    lines = _ends(text.split("\n"), MAX_LINES, lambda n: f"… {n:,} lines …")
+    return "\n".join(
+        "".join(_ends(line, MAX_LINE, lambda n: f" … {n:,} characters … ")) for line in lines
+    )
+
+
+def _ends(items: Sequence[T], limit: int, gap: Callable[[int], T]) -> Sequence[T]:
+    """All of a sequence, or its first two thirds and the last one, with `gap` between them."""
+    out = len(items) - limit
+    if out <= 0:
+        return items
+    last = limit // 3
+    return [*items[: limit - last], gap(out), *items[-last:]]
+
+
+def _ends_of(run: Sequence[Came]) -> Sequence[Came]:
+    """The first two and the last of a run of events of one sort."""
+    return _ends(run, _RUN, lambda n: Came(None, "…", f"{n:,} more of this sort"))
+
+
+def _events(reads: Iterable[Read]) -> list[Came]:
+    decoder, events, seconds = EventStreamDecoder(), [], 0.0
+    for seconds, data in reads:
+        events += [Came(seconds, event.name, event.data) for event in decoder.feed(data)]
+    return [*events, *(Came(seconds, event.name, event.data) for event in decoder.close())]
+
+
+def _sort(came: Came) -> tuple[str, str]:
+    """Its name, and what grows by it."""
+    return came.name, as_text(as_object(as_object(parse_json(came.data)).get("delta")).get("type"))
+
+
+def _indented(body: bytes) -> str:
+    value = parse_json(body)
+    return (
+        json.dumps(value, indent=2, ensure_ascii=False)
+        if value
+        else body.decode("utf-8", "replace")
+    )
+
+
+def _without(key: str, text: str) -> str:
+    for form in key_forms(key):
+        text = text.replace(form.decode(), "…")
+    return text
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.3f} s"
+
+
+def _html(sent: str, title: str, rows: Sequence[tuple[str, str, str]]) -> str:
+    body = "".join(
+        f'<tr><td style="{_CELL};white-space:nowrap">{escaped(time)}</td>'
+        f'<td style="{_CELL}">{escaped(name)}</td>'
+        f'<td style="{_CELL}"><pre style="{_PRE}">{escaped(data)}</pre></td></tr>'
+        for time, name, data in rows
+    )
+    return (
+        f'<div class="mm-wire {IGNORE}" style="display:flex;flex-wrap:wrap;gap:1em">'
+        f'<div style="flex:1 1 18em;min-width:0"><p>Sent:</p><pre style="{_PRE}">{escaped(sent)}'
+        f'</pre></div><div style="flex:2 1 30em;min-width:0"><p>{escaped(title)}</p><table>'
+        f"<thead><tr>{_HEAD}</tr></thead><tbody>{body}</tbody></table></div></div>"
+    )
+
+
+def _plain(sent: str, title: str, rows: Sequence[tuple[str, str, str]]) -> str:
+    width = max((len(plain(name)) for _, name, _ in rows), default=0)
+    below = "\n" + " " * (13 + width)
+    lines = [
+        f"{time:>9}  {name:<{width}}  {data.replace(chr(10), below)}" for time, name, data in rows
+    ]
+    return plain("\n".join(["Sent:", sent, "", title, *lines]))

@@ -1,0 +1,339 @@
+"""Model text, which is untrusted Markdown, as safe HTML.
+
+Three guards stand one behind the other: a Markdown parser without raw HTML and images, a link
+check, and an nh3 allowlist over all that comes out. Nothing here knows of a notebook.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from html import escape
+from itertools import pairwise
+from unicodedata import bidirectional
+from urllib.parse import quote
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Comment, Error, Keyword, Number, Operator, String
+from pygments.token import _TokenType as TokenType
+from pygments.util import ClassNotFound
+
+from mm_magic.rendering.formulas import find_formulas
+from mm_magic.wording import plain
+
+# Beyond this many characters a fragment is shown as plain text: the parser needs up to 30 µs a
+# character, for a row of "![", so this bounds one call to about three seconds.
+MAX_MARKDOWN = 100_000
+# Beyond this many no code is looked for in Markdown that is kept as such: the two parsers of
+# `code_lines` need up to 15 µs a character, for a row of lists in lists.
+MAX_DISARMED = 300_000
+# Some lexers backtrack; a longer listing stays without colours.
+MAX_HIGHLIGHT = 50_000
+MAX_NESTING = 40
+
+# A formula is taken out before Markdown sees it, and stands as U+FDD0 number U+FDD1 meanwhile.
+# Both are noncharacters, which no text may hold; those that come in become U+FFFD.
+_HOLE = re.compile("\ufdd0([0-9]{1,6})\ufdd1")
+_ENCODED_HOLE = re.compile("%EF%B7%90([0-9]{1,6})%EF%B7%91")
+_RESERVED = str.maketrans({"\ufdd0": "\ufffd", "\ufdd1": "\ufffd"})
+
+_QUOTE_MARKS = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
+_LINK = re.compile(r"https?://|mailto:", re.IGNORECASE)
+# Zero-width and reordering characters, as they look in an encoded address.
+_HIDDEN_IN_LINK = re.compile(r"%E2%80%(?:8[B-F]|A[A-E])|%E2%81%A|%EF%BB%BF|%F3%A0", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
+# Models begin at "##", and JupyterLab draws h5 and h6 smaller than the text and hardly bolder.
+_HEADINGS = {"h1": "h4", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
+_STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
+_CODE_OPEN = '<div class="highlight" dir="ltr" style="margin:0 0 1em 1em">'
+# What JupyterLab's editor colours, each family in one colour; neither names nor punctuation. A
+# span around every token, as Pygments writes them, would make code many times its size.
+_COLOURS = {
+    Comment: "c",
+    Error: "err",
+    Keyword: "k",
+    Number: "m",
+    Operator: "o",
+    String: "s",
+}
+
+# MathJax 3 (JupyterLab) and MathJax 2 (nbconvert) go by different class names.
+IGNORE = "mathjax_ignore tex2jax_ignore"
+_PROCESS = "mathjax_process tex2jax_process"
+_TEXT_BLOCKS = {"p", "ul", "ol", "li", "blockquote", "th", "td", "h4", "h5", "h6"}
+_TAGS = _TEXT_BLOCKS | {
+    "a", "br", "code", "del", "div", "em", "hr", "pre", "s", "span", "strong",
+    "table", "tbody", "thead", "tr",
+}  # fmt: skip
+_ALIGNED = {"paragraph_open", "th_open", "td_open"}
+_STYLED = ("p", "th", "td", "div")  # by this module alone: no style of the model's gets here
+_CLEANER = nh3.Cleaner(
+    tags=_TAGS,
+    clean_content_tags={"script", "style"},
+    attributes={"a": {"href", "title"}, "ol": {"start"}} | {tag: {"style"} for tag in _STYLED},
+    tag_attribute_values={tag: {"dir": {"auto", "ltr"}} for tag in _TEXT_BLOCKS | {"div"}},
+    set_tag_attribute_values={"a": {"target": "_blank"}},
+    filter_style_properties={"text-align", "margin"},
+    allowed_classes={
+        "span": {*_COLOURS.values(), *_PROCESS.split()},
+        "div": {"highlight"},
+        "h4": {"jp-toc-ignore"},
+        "h5": {"jp-toc-ignore"},
+        "h6": {"jp-toc-ignore"},
+    },
+    url_schemes={"http", "https", "mailto"},
+    link_rel="noopener noreferrer nofollow",
+    url_relative="deny",
+)
+
+
+def to_html(text: str) -> str:
+    """Return untrusted Markdown as one safe HTML element.
+
+    JupyterLab's MathJax sets the recognised formulas and nothing else.
+    """
+    return wrap(fragment(text))
+
+
+def wrap(html: str) -> str:
+    """Put safe fragments into the element that keeps MathJax away from all but the formulas."""
+    return f'<div class="mm-answer {IGNORE}" dir="auto">{html}</div>'
+
+
+def fragment(text: str, *, typeset: bool = True) -> str:
+    """Return untrusted Markdown as safe HTML without the wrapper, to be joined and wrapped.
+
+    With `typeset` false, as while an answer grows, MathJax sets no formula.
+    """
+    text = plain(text).translate(_RESERVED)
+    if len(text) > MAX_MARKDOWN:
+        return f"<pre>{escape(text)}</pre>\n"
+    holed, formulas = _take_math(text)
+    html: str = _parser().render(holed, {"formulas": formulas})
+    attribute = f' class="{_PROCESS}"' if typeset else ""
+    html = _HOLE.sub(lambda hole: _formula_html(formulas[int(hole[1])], attribute), html)
+    return _CLEANER.clean(html)
+
+
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """Return language and code of each fenced block, with the fences that `fragment` sees.
+
+    The language is in lower case, "" where none is given.
+    """
+    holed, formulas = _take_math(plain(text).translate(_RESERVED))
+    fences = (token for token in _block_parser().parse(holed) if token.type == "fence")
+    return [
+        (next(iter(token.info.lower().split()), ""), _filled(token.content, formulas))
+        for token in fences
+    ]
+
+
+def code_lines(text: str) -> set[int]:
+    """Return the numbers of the lines that are in closed fenced code, at the margin, whichever
+    dialect reads the text: it has raw HTML, and tables or not. None beyond `MAX_DISARMED`.
+    """
+    if len(text) > MAX_DISARMED:
+        return set()
+    return set.intersection(*(_fenced(parser, text) for parser in _dialects()))
+
+
+def _fenced(parser: MarkdownIt, text: str) -> set[int]:
+    found: set[int] = set()
+    # A fence that isn't closed takes in the line that is added.
+    added = text.count("\n") + 1
+    for token in parser.parse(f"{text}\n."):
+        if token.type == "fence" and token.level == 0 and token.map and token.map[1] <= added:
+            found.update(range(token.map[0] + 1, token.map[1] - 1))
+    return found
+
+
+@cache
+def _dialects() -> tuple[MarkdownIt, MarkdownIt]:
+    """CommonMark without and with tables: a list can interrupt a table that is no paragraph."""
+    parsers = MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")
+    for parser in parsers:
+        parser.core.ruler.enableOnly(["normalize", "block"])
+    return parsers
+
+
+def as_text(text: str) -> str:
+    """Return untrusted text as a safe paragraph in which nothing is Markdown."""
+    return f'<p dir="auto">{escaped(text.strip(chr(10)))}</p>\n'
+
+
+def escaped(text: str) -> str:
+    """Return untrusted text as safe HTML on the lines that it has."""
+    return escape(plain(text), quote=False).replace("\n", "<br>")
+
+
+def _take_math(text: str) -> tuple[str, list[str]]:
+    """Return `text` with a hole for each formula, and the formulas as they were written."""
+    parts: list[str] = []
+    formulas: list[str] = []
+    position = 0
+    for start, end in find_formulas(text):
+        parts += [text[position:start], f"\ufdd0{len(formulas)}\ufdd1"]
+        formulas.append(text[start:end])
+        position = end
+    return "".join(parts) + text[position:], formulas
+
+
+def _formula_html(formula: str, attribute: str) -> str:
+    return f"<span{attribute}>{escape(_QUOTE_MARKS.sub(chr(10), formula))}</span>"
+
+
+class _Parser(MarkdownIt):
+    """CommonMark with tables and strikethrough, no raw HTML, and links to the web only."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark", {"html": False, "maxNesting": MAX_NESTING})
+        self.enable(["table", "strikethrough"])
+        self.core.ruler.push("mm_finish", _finish)
+        self.add_render_rule("fence", _code_html)
+        self.add_render_rule("code_block", _code_html)
+
+    def validateLink(self, url: str) -> bool:  # noqa: N802
+        return _LINK.match(url) is not None and _HIDDEN_IN_LINK.search(url) is None
+
+    def normalizeLinkText(self, link: str) -> str:  # noqa: N802
+        """Show an address encoded: decoded it can look like somebody else's host."""
+        return self.normalizeLink(link)
+
+
+@cache
+def _parser() -> MarkdownIt:
+    return _Parser()
+
+
+@cache
+def _block_parser() -> MarkdownIt:
+    """A parser that sees the same blocks, and does not look into their lines."""
+    parser = _Parser()
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def _finish(state: StateCore) -> None:
+    """Turn the parsed tokens into what is shown: headings, images, formulas put back."""
+    formulas: list[str] = state.env["formulas"]
+    previous: Token | None = None
+    for token in state.tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = _HEADINGS[token.tag]
+        if token.type == "heading_open":
+            # JupyterLab's table of contents lists the headings of outputs too, down to h4.
+            token.attrSet("class", "jp-toc-ignore")
+        if token.nesting == 1 and token.tag in _TEXT_BLOCKS:
+            token.attrSet("dir", "auto")
+        token.children = _without_images(token.children or [])
+        if previous is not None and previous.type == "heading_open":
+            token.children = [_STRONG, *token.children, _STRONG_END]
+        if previous is not None and previous.type in _ALIGNED and not previous.attrGet("style"):
+            # JupyterLab aligns every paragraph to the left and every cell of a table to the right,
+            # and lets no "start" through.
+            if _is_rtl(token.content):
+                previous.attrSet("style", "text-align:right")
+            elif previous.type != "paragraph_open":
+                previous.attrSet("style", "text-align:left")
+        previous = token
+        for part in (token, *token.children):
+            _fill_holes(part, formulas)
+        for link, shown in pairwise(token.children):
+            if link.markup == "autolink" and shown.type == "text":
+                shown.content = _filled_address(shown.content, formulas)
+
+
+def _is_rtl(text: str) -> bool:
+    """Is the first letter with a direction a Hebrew or Arabic one? (What dir="auto" goes by.)"""
+    directions = map(bidirectional, text)
+    return next((found for found in directions if found in ("L", "R", "AL")), "L") != "L"
+
+
+def _without_images(children: Sequence[Token]) -> list[Token]:
+    """An image becomes a link to it, or its text where it already stands in a link."""
+    shown: list[Token] = []
+    links = 0
+    for token in children:
+        links += token.nesting if token.type in ("link_open", "link_close") else 0
+        if token.type != "image":
+            shown.append(token)
+            continue
+        source = str(token.attrGet("src") or "")
+        text = Token("text", "", 0, content=token.content or (source if not links else "image"))
+        anchor = Token("link_open", "a", 1, attrs={"href": source})
+        shown += [text] if links else [anchor, text, Token("link_close", "a", -1)]
+    return shown
+
+
+def _fill_holes(token: Token, formulas: Sequence[str]) -> None:
+    """Put formulas back where they turned out to be no math: in code, addresses and titles."""
+    if token.type in ("code_inline", "code_block", "fence"):
+        token.content = _filled(token.content, formulas)
+        token.info = _filled(token.info, formulas)
+    for name, value in token.attrs.items():
+        token.attrs[name] = _filled_address(_filled(str(value), formulas), formulas)
+
+
+def _filled(text: str, formulas: Sequence[str]) -> str:
+    return _HOLE.sub(lambda hole: formulas[int(hole[1])], text)
+
+
+def _filled_address(text: str, formulas: Sequence[str]) -> str:
+    def encoded(hole: re.Match[str]) -> str:
+        # What looks like an encoded hole may also be the model's own text.
+        number = int(hole[1])
+        return quote(formulas[number], safe="$()=+,;:@!*'/") if number < len(formulas) else hole[0]
+
+    return _ENCODED_HOLE.sub(encoded, text)
+
+
+def _code_html(
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: OptionsDict,
+    _env: EnvType,
+) -> str:
+    token = tokens[index]
+    lexer = _lexer(token.info.split(maxsplit=1)[0]) if token.info.strip() else None
+    if lexer is None or len(token.content) > MAX_HIGHLIGHT:
+        code = escape(token.content)
+    else:
+        code = _coloured(lexer.get_tokens(token.content))
+    return f"{_CODE_OPEN}<pre><code>{code}</code></pre></div>\n"
+
+
+def _coloured(tokens: Iterable[tuple[TokenType, str]]) -> str:
+    """Code with a span around each run of what has one colour; white space joins any run."""
+    runs: list[tuple[str, list[str]]] = [("", [])]
+    for kind, text in tokens:
+        name = runs[-1][0] if text.isspace() else _colour(kind)
+        if name != runs[-1][0]:
+            runs.append((name, []))
+        runs[-1][1].append(escape(text, quote=False))
+    return "".join(
+        f'<span class="{name}">{"".join(parts)}</span>' if name else "".join(parts)
+        for name, parts in runs
+    )
+
+
+@cache
+def _colour(kind: TokenType) -> str:
+    """The class of a kind of token, "" if a notebook does not colour it."""
+    return next((name for family, name in _COLOURS.items() if kind in family), "")
+
+
+@lru_cache(maxsize=100)
+def _lexer(name: str) -> Lexer | None:
+    try:
+        return get_lexer_by_name(name, stripnl=False) if _LANGUAGE.fullmatch(name) else None
+    except ClassNotFound:
+        return None

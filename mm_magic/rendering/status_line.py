@@ -1,0 +1,76 @@
+"""The quiet line under an answer: who answered, which turn, how many tokens, what it cost."""
+
+from mm_magic.conversation.model_facts import dollars, price_of
+from mm_magic.conversation.turn import Turn
+from mm_magic.protocol.messages import Usage
+
+
+def status_parts(turn: Turn) -> list[str]:
+    """The parts of the line, in order; each is short, and may hold text of the server's."""
+    who, reply = who_answered(turn), turn.reply
+    if not reply.message.content and reply.status != "complete":
+        return [who, "no answer" if reply.status == "incomplete" else "stopped"]
+    is_lost = turn.conversation is not None and not reply.may_enter()
+    parts = [who, *filter(None, [_place(turn, is_lost=is_lost)])]
+    if reply.status != "complete":  # the service counts at the end: what it said before is a guess
+        return [*parts, reply.status + (", not remembered" if is_lost else "")]
+    parts += filter(None, [tokens_in_words(reply.usage), _price(turn)])
+    if reply.stop_reason not in ("end_turn", None):
+        parts.append(f"stop reason: {reply.stop_reason}")
+    return parts
+
+
+def status_notes(turn: Turn) -> list[str]:
+    """Sentences below the line."""
+    notes, reply = [], turn.reply
+    if reply.origin is not None and reply.origin.is_loose:
+        notes.append("Recorded in another context: what came before it was not the same.")
+    if reply.model and reply.model != turn.model and not turn.is_demo:
+        notes.append(f"{turn.model} was asked, {reply.model} answered.")
+    if reply.status != "complete":
+        return notes
+    if reply.stop_reason == "max_tokens":
+        limit = turn.asked.get("max_tokens")
+        notes.append(f"The answer was cut at max_tokens {limit}; --max-tokens sets another limit.")
+    if not reply.text.strip() and turn.conversation is not None:
+        notes.append("The reply has no text, so it is not remembered.")
+    return notes
+
+
+def who_answered(turn: Turn) -> str:
+    """The model, or that it was none; and when that was, where it was recorded."""
+    model = "Offline demo, not a language model" if turn.is_demo else turn.reply.model or turn.model
+    if turn.reply.backend != "recorded":
+        return model
+    day = turn.reply.origin.day if turn.reply.origin else ""
+    return f"{f'recorded {day}'.strip()}, {model[0].lower() + model[1:] if turn.is_demo else model}"
+
+
+def _place(turn: Turn, *, is_lost: bool) -> str:
+    """The number of the turn; none where it is lost: the next one gets that number."""
+    if turn.conversation is None:
+        return "alone"
+    name = "" if turn.conversation == "main" else f"{turn.conversation}: "
+    number = "" if is_lost else f"{name}turn {turn.number}"
+    return ", ".join(filter(None, [number, f"{turn.sent} earlier sent" if turn.sent else ""]))
+
+
+def tokens_in_words(usage: Usage) -> str:
+    """As "39 in / 41 out"; "" where the server did not count."""
+    if usage.input_tokens is None and usage.output_tokens is None:
+        return ""
+    text = f"{_count(usage.input_tokens)} in / {_count(usage.output_tokens)} out"
+    cached = usage.cache_read_input_tokens
+    return f"{text} · {cached:,} cached" if cached else text
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else f"{tokens:,}"
+
+
+def _price(turn: Turn) -> str:
+    """What it cost; "" for a recorded answer, which costs nothing now."""
+    if turn.reply.backend == "recorded":
+        return ""
+    price = price_of(turn.reply, turn.model)
+    return f"price {dollars(None)}" if price is None else dollars(price)

@@ -1,0 +1,123 @@
+"""What of a turn is not on its page, though it would be sent.
+
+A notebook file shows a turn as HTML, and keeps it as JSON that no reader sees: in a file that
+somebody made up the two can differ, and Markdown itself leaves text out of the HTML.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from html import unescape
+from urllib.parse import unquote
+
+from mm_magic.conversation.notebook_file import Found, NotebookCell, joined
+from mm_magic.conversation.turn import TURN_MIME, Turn
+from mm_magic.protocol.json_values import JsonObject, as_object, as_text
+from mm_magic.protocol.messages import TextBlock, ThinkingBlock
+from mm_magic.rendering.bundles import answer_pages, growing_thinking, line_bundle
+from mm_magic.rendering.markdown import to_html
+from mm_magic.wording import plain
+
+# A cell's source is searched for the prompt of each of its turns: a second or so in all.
+_MAX_SEARCH = 10**9  # characters of the source times turns
+_DRAWN = {"display_data", "execute_result"}
+# Where there is another form beside these, a front end may prefer it to the HTML.
+_OURS = {"text/html", "text/markdown", "text/plain", TURN_MIME}
+# Colours in code differ from one release of Pygments to the next; the title tells seconds.
+_VARYING = re.compile(
+    r'<span class="[a-z][a-z0-9]{0,2}">|</span>|(?<=") open(?=><summary>)|(?<=<summary>)[^<]*'
+)
+
+# What fonts show nothing of, with blanks between. Scripts and emoji need one at a time, or two:
+# joiners, soft hyphens, a variation selector before a joiner. Three in a row can only be a code.
+_NOTHING = (
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff"
+)
+# Tag characters are ASCII that nobody sees; the controls after them reorder what is seen. The
+# supplementary variation selectors, which stand for bytes as well, belong behind ideographs.
+_HIDDEN = re.compile(
+    "[\U000e0000-\U000e007f\u202a-\u202e\u2066-\u2069]"
+    "|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]"
+    rf"|(?:[{_NOTHING}]\s*){{3}}"
+)
+
+# Drawn in other ways than by its letters: list markers, and the language of a block of code.
+_MARKUP = re.compile(
+    r"^(?:[ \t>*+-]|\d{1,9}[.)](?!\S))*(?:(?:`{3,}|~{3,})[ \t]*[A-Za-z0-9+#]{1,20})?", re.MULTILINE
+)
+_TAG = re.compile(r'<(?:[^>"]|"[^"]*")*>')
+_ADDRESS = re.compile(r'<a href="([^"]*)"')
+_ENTITY = re.compile(r"&[#\w]{2,32};")
+_WORD = re.compile(r"[^\W_]+")
+
+
+def not_on_page(found: Iterable[Found]) -> Iterator[tuple[Turn, list[str]]]:
+    """Each turn with the parts that its cell does not show: prompt, thinking, answer, other blocks.
+
+    A part is shown where the cell holds the very HTML that is drawn of it, and that has all the
+    words of the part; a prompt also where it stands in the cell's source. The address of a link
+    counts as shown. Characters that nobody can see do not.
+    """
+    by_cell: dict[NotebookCell, list[Turn]] = {}
+    for each in found:
+        by_cell.setdefault(each.cell, []).append(each.turn)
+    for cell, turns in by_cell.items():
+        page = {_settled(joined(html)) for html in _drawn(cell.outputs)}
+        is_searched = len(cell.source) * len(turns) <= _MAX_SEARCH
+        source = _one_line(cell.source) if is_searched else ""
+        yield from ((turn, _missing(turn, source, page)) for turn in turns)
+
+
+def _drawn(outputs: Sequence[JsonObject]) -> Iterator[object]:
+    """The HTML of the outputs that a page shows as HTML."""
+    for output in outputs:
+        data = as_object(output.get("data"))
+        if as_text(output.get("output_type")) in _DRAWN and data.keys() <= _OURS:
+            yield data.get("text/html")
+
+
+def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
+    again = line_bundle(f"Turn {turn.number}: {turn.prompt}")  # as `%minimax show` draws it
+    thinking, answer = turn.reply.thinking, turn.reply.text
+    box = growing_thinking(thinking, "")
+    is_in_source = _one_line(turn.prompt) in source
+    parts = {
+        "prompt": (is_in_source or _settled(str(again["text/html"])) in page)
+        and not _HIDDEN.search(turn.prompt),
+        "thinking": (not thinking or _settled(str(box["text/html"])) in page)
+        and not _HIDDEN.search(thinking),
+        "answer": all(_is_shown(each, page) for each in answer_pages(answer))
+        and not _HIDDEN.search(answer),
+        "other blocks": all(
+            isinstance(block, TextBlock | ThinkingBlock) and not block.extra
+            for block in turn.reply.message.content
+        ),
+    }
+    return [name for name, is_shown in parts.items() if not is_shown]
+
+
+def _is_shown(text: str, page: set[str]) -> bool:
+    """Whether one page of an answer is in the cell, and has all its words in what is seen of it.
+
+    Markdown leaves out what links are named and titled, cells beyond a table's width, quotes that
+    are too deep, and what stands behind the language of a block of code.
+    """
+    html = to_html(text)
+    if _settled(html) not in page or _HIDDEN.search(html):  # "&#917569;" is a tag character there
+        return False
+    seen = " ".join([_TAG.sub(" ", _settled(html)), *_ADDRESS.findall(html)])
+    return _words(_MARKUP.sub("", plain(text))) <= _words(seen)
+
+
+def _words(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(unquote(_ENTITY.sub(lambda found: unescape(found[0]), text))))
+
+
+def _settled(html: str) -> str:
+    return _VARYING.sub("", html)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,71 @@
+"""Which cell makes a turn: one run of a cell, and what it has made so far."""
+
+from collections import Counter
+from collections.abc import Hashable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import Lock
+
+from mm_magic.conversation.turn import Turn, TurnKey
+
+
+@dataclass(slots=True, eq=False)
+class CellRun:
+    """One run of a cell, in the session `owner`.
+
+    `cell_id` is None where the front end does not tell which. `label` names it for the reader, as
+    "[3]". `made` are the turns that came of it, `undrawn` those of them that nobody sees on the
+    page: asked from Python. `only_shows`: it was asked to show something, and keeps its turns.
+    """
+
+    owner: object = None
+    cell_id: str | None = None
+    label: str = ""
+    made: list[Turn] = field(default_factory=list)
+    undrawn: list[Turn] = field(default_factory=list)
+    only_shows: bool = False
+    _begun: int = 0
+    _asked: Counter[str] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def begun(self) -> int:
+        """How many turns have begun."""
+        return self._begun
+
+    def key(self) -> TurnKey | None:
+        """The key of the next turn."""
+        return TurnKey(self.cell_id, self._begun) if self.cell_id else None
+
+    def take_key(self) -> TurnKey | None:
+        """The key of a turn that begins: no other gets it, also where threads begin turns."""
+        with self._lock:
+            key = self.key()
+            self._begun += 1
+        return key
+
+    def asker(self, request: str, *, takes: bool) -> Hashable:
+        """Who asks the request with this hash: the cell, and the how-manieth time in this run.
+
+        The same again when the cell runs again; a cell without an id is a new one each time. With
+        `takes` the next call gets another name.
+        """
+        with self._lock:
+            nth = self._asked[request]
+            self._asked[request] += takes
+        return self.cell_id or self, nth
+
+
+@dataclass(frozen=True, slots=True)
+class CellEnd:
+    """What the page does not show when a cell has ended, so that its file would not hold it.
+
+    `undrawn` are turns that its code asked; `kept` those that it had before and still has.
+    """
+
+    undrawn: list[Turn]
+    kept: list[Turn]
+
+
+running: ContextVar[CellRun | None] = ContextVar("mm_magic_cell", default=None)
+"""The cell whose code runs here: a task that outlives its cell still makes turns of that cell."""

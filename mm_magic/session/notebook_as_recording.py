@@ -1,0 +1,175 @@
+"""The turns in a notebook file as a recording: what they asked is built anew, as a kernel would.
+
+A file keeps of each turn what was asked and answered, and not when each word came: the answer
+begins after the time that the model thought, and goes on at an even pace.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.model_facts import room
+from mm_magic.conversation.notebook_file import Notebook
+from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.stored import conversation, pasts
+from mm_magic.conversation.turn import Turn
+from mm_magic.errors import UsageError
+from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.request import body_of, user_message
+from mm_magic.session.options import Options
+from mm_magic.transport.demo.send import words_of
+from mm_magic.transport.endpoint import OFFLINE, Backend
+from mm_magic.transport.recording.file_format import (
+    DamagedLine,
+    Read,
+    RecordedExchange,
+    Recording,
+    asked,
+)
+
+SERVER = "notebook"
+"""In place of all servers that answered: with whom thinking goes back is decided anew."""
+
+_BEGIN = 0.3  # seconds until the first word
+_WORD = 0.02  # seconds from one word of the answer to the next
+_TEXT = 2.8  # seconds for the words of an answer at most
+
+
+def recording_of(notebook: Notebook) -> Recording:
+    """The turns of a notebook. `damaged` has the numbers of those that can't be replayed, and why.
+
+    Turns of several conversations may have one number. One that was made with other turns above
+    than stand there now is not replayed: its request can't come again.
+    """
+    exchanges: list[RecordedExchange] = []
+    damaged: list[tuple[int, str]] = []
+    for name, found in pasts(notebook).items():
+        for number, exchange in _exchanges(conversation(name, found)):
+            if isinstance(exchange, str):
+                damaged.append((number, exchange))
+            else:
+                exchanges.append(exchange)
+    for turn in (each.turn for each in notebook.found if each.turn.conversation is None):
+        if turn.reply.status == "complete":
+            exchanges += _exchange(turn, [])
+    return Recording(tuple(_numbered(exchanges)), tuple(damaged))
+
+
+def _exchanges(there: Conversation) -> Iterator[tuple[int, RecordedExchange | str]]:
+    """The turns of a conversation, each with what it would send in a run from top to bottom."""
+    others = there.made_with_others()
+    again = Conversation(there.name)
+    for turn in there.visible:
+        server = OFFLINE if turn.is_demo else SERVER
+        history = again.history(
+            model=turn.model,
+            server=server,
+            system=str(turn.asked.get("system") or ""),
+            room=_room(turn),
+        )
+        again.commit(replace(turn, context=history.context, knew=history.knew))
+        if turn.number in others:
+            yield turn.number, "it was made with other turns above than stand there now"
+        elif turn.reply.status != "complete":
+            yield turn.number, "its answer was stopped"
+        else:
+            yield from ((turn.number, each) for each in _exchange(turn, history.messages))
+
+
+def _room(turn: Turn) -> int | None:
+    """The room that there was for earlier turns; None where the file's options can't be."""
+    limit, system = turn.asked.get("max_tokens"), turn.asked.get("system")
+    try:
+        given = Options().overridden(model=turn.model, max_tokens=limit, system=system)
+    except UsageError:
+        return None
+    return room(given.model, given.max_tokens, given.system, user_message(turn.prompt))
+
+
+def _exchange(turn: Turn, earlier: Sequence[bytes]) -> Iterator[RecordedExchange]:
+    """The turn's exchange; nothing where the file's words make no request."""
+    reply, origin = turn.reply, turn.reply.origin
+    backend: Backend = origin.backend if origin else reply.backend
+    try:
+        request = asked(body_of(turn.asked, [*earlier, user_message(turn.prompt)]))
+    except DamagedLine:
+        return
+    yield RecordedExchange(
+        asked=request,
+        nth=0,
+        day=origin.day if origin else "",
+        backend=backend,
+        server=OFFLINE if turn.is_demo else SERVER,
+        model=reply.model,
+        ending="complete",
+        status=200,
+        content_type="text/event-stream",
+        reads=tuple(reads_of(reply)),
+    )
+
+
+def _numbered(exchanges: Iterable[RecordedExchange]) -> Iterator[RecordedExchange]:
+    """Of those that ask the same, each is of a cell of its own."""
+    counts: dict[str, int] = {}
+    for exchange in exchanges:
+        nth = counts.get(exchange.asked.hash, 0)
+        counts[exchange.asked.hash] = nth + 1
+        yield replace(exchange, nth=nth)
+
+
+def reads_of(reply: Reply) -> list[Read]:
+    """A stream that makes this reply again, its time of thinking included."""
+    events = [
+        (_is_thinking(block), event)
+        for index, block in enumerate(reply.content)
+        for event in _block_events(index, block)
+    ]
+    thought = 1 + max((place for place, (thinks, _) in enumerate(events) if thinks), default=-1)
+    thinking = [event for _, event in events[:thought]]
+    text = [event for _, event in events[thought:]]
+    if thinking and reply.thinking_seconds is None:  # they came in one: nobody could tell
+        thinking, text = [], [b"".join([*thinking, *text])]
+    end = reply.thinking_seconds if thinking and reply.thinking_seconds is not None else _BEGIN
+    steps = len(thinking) + bool(text)  # the first text ends the thinking, to the millisecond
+    pace = min(_WORD, _TEXT / max(1, len(text)))
+    opening = _event("message_start", message=_opening(reply))
+    reads = [
+        (0.0, opening),
+        *((round(end * place / steps, 3), event) for place, event in enumerate(thinking, start=1)),
+        *((round(end + place * pace, 3), event) for place, event in enumerate(text)),
+    ]
+    closing = _event(
+        "message_delta", delta={"stop_reason": reply.stop_reason}, usage=reply.usage.to_wire()
+    )
+    return [*reads, (reads[-1][0], closing + _event("message_stop"))]
+
+
+def _block_events(index: int, block: JsonObject) -> Iterator[bytes]:
+    """A block as a stream brings it: the start, and its words one by one."""
+    kind = str(block.get("type"))
+    name = {"text": "text", "thinking": "thinking"}.get(kind)
+    text = block.get(name) if name else None
+    if name is None or not isinstance(text, str):
+        yield _event("content_block_start", index=index, content_block=block)
+        return
+    start = _event("content_block_start", index=index, content_block={**block, name: ""})
+    for word in words_of(text):
+        delta = {"type": f"{kind}_delta", name: word}
+        yield start + _event("content_block_delta", index=index, delta=delta)
+        start = b""
+    if start:
+        yield start
+
+
+def _is_thinking(block: JsonObject) -> bool:
+    return block.get("type") == "thinking" and bool(block.get("thinking"))
+
+
+def _opening(reply: Reply) -> JsonObject:
+    return {"id": reply.id, "type": "message", "role": "assistant", "model": reply.model}
+
+
+def _event(kind: str, **fields: object) -> bytes:
+    data = json.dumps({"type": kind, **fields}, ensure_ascii=False, separators=(",", ":"))
+    return f"event: {kind}\ndata: {data}\n\n".encode()

@@ -1,0 +1,72 @@
+"""Sentences under an answer: what its reader should know of the request."""
+
+from collections.abc import Callable, Mapping, Set
+
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.model_facts import WINDOWS
+from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.protocol.request import max_tokens_warning
+from mm_magic.session.options import Options
+from mm_magic.session.turn_request import Prepared
+from mm_magic.wording import option
+
+
+def notes(
+    prepared: Prepared,
+    conversations: Mapping[str, Conversation],
+    hidden: Set[TurnKey | None],
+    defaults: Options,
+    once: Callable[[str], bool],
+) -> list[str]:
+    """What the reader of this turn should know.
+
+    `hidden` are the keys of the turns that were hidden since the last turn; `once` says whether a
+    thing is told for the first time.
+    """
+    options, history, is_sent = prepared.options, prepared.history, prepared.script is None
+    found = [
+        hidden_note(turn, defaults.conversation)
+        for conversation in conversations.values()
+        for turn in conversation.turns
+        if turn.is_hidden and turn.key in hidden
+    ]
+    warning = max_tokens_warning(options.max_tokens)
+    if is_sent and warning and once("max_tokens"):
+        found.append(warning)
+    left_out = is_sent and history.demo_left_out
+    if left_out and once(f"demo turns of {options.conversation}"):
+        found.append(
+            "Turns of the offline demo are never sent to a model: "
+            f"{history.demo_left_out} left out."
+        )
+    if history.too_long:
+        found.append(too_long_note(options.model, history.too_long))
+    conversation = conversations.get(prepared.conversation or "")
+    if conversation and conversation.is_unrecognised(prepared.key, prepared.prompt):
+        found.append(
+            "New turn: here a cell is known to the file's turns by its prompt, and no turn "
+            "has this one."
+        )
+    return found
+
+
+def hidden_note(turn: Turn, current: str) -> str:
+    """The sentence on a turn that is not sent; `current` is the conversation of the commands."""
+    where = first = ""
+    if (name := str(turn.conversation)) != current:
+        line = option("-c", "--conversation", name)
+        chosen = f"`%minimax {line}`" if line else "choose it in `%minimax panel`"
+        where, first = f" of {name}", f"{chosen}, then "
+    return (
+        f"Turn {turn.number}{where} is not sent: its cell was deleted. "
+        f"{first}`%minimax restore {turn.number}` brings it back."
+    )
+
+
+def too_long_note(model: str, left_out: int) -> str:
+    """The sentence that tells how many turns were left out."""
+    turns = "The oldest turn was" if left_out == 1 else f"The {left_out} oldest turns were"
+    return (
+        f"{turns} left out: all together may not fit into {model}'s window of "
+        f"{WINDOWS[model]:,} tokens."
+    )

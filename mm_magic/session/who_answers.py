@@ -1,0 +1,218 @@
+"""Who answers: where the key and the address come from.
+
+Keys and addresses come from the environment, or a key from the masked prompt of `%minimax key`;
+never from a notebook, a file beside it or a recording. They are looked up at each request.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.transport.endpoint import REGIONS, Endpoint, Secret
+
+DEFAULT_BASE_URL = "https://api.minimax.io/anthropic"
+
+
+Choice: TypeAlias = Literal["auto", "live", "offline"]
+
+
+class Environment(Mapping[str, str]):
+    """The environment's variables, looked up when asked for. Its repr shows none of them.
+
+    Tracebacks with local variables print reprs, and that of `os.environ` holds the key.
+    """
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+    def __repr__(self) -> str:
+        return "Environment(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedKey:
+    """A key from the prompt of `%minimax key`: for the host it was given for, and no other."""
+
+    key: Secret
+    host: str
+
+
+def choose_endpoint(
+    environ: Mapping[str, str], choice: Choice, typed: TypedKey | None, *, demo_allowed: bool
+) -> Endpoint | None:
+    """The server that answers now, or None for the offline demo.
+
+    `choice` is what `%minimax offline` or `live` said; "auto" leaves it to MINIMAX_BACKEND, then
+    to whether a key or an address is there. Raises MiniMaxError of kind "auth" where only a live
+    answer may come and there is no key, and UsageError for settings that can't be.
+    """
+    wanted = _choice_of(environ) if choice == "auto" else choice
+    if wanted == "offline":
+        return None
+    keyless = keyless_endpoint(environ)
+    key = _key_for(keyless.host, environ, typed)
+    if key is None:
+        if _given_url(environ):
+            return keyless
+        if wanted == "auto" and demo_allowed:
+            return None
+        raise no_key_error(has_magics=demo_allowed)
+    endpoint = Endpoint(keyless.base_url, key)
+    _check_key_may_go(endpoint, environ)
+    return endpoint
+
+
+def can_be_live(environ: Mapping[str, str], typed: TypedKey | None) -> bool:
+    """Whether a key or an address is set, so that there is a server to go back to."""
+    try:
+        choose_endpoint(environ, "live", typed, demo_allowed=True)
+    except MiniMaxError as error:
+        return error.kind != "auth"  # a setting that can't be is told when it is used
+    return True
+
+
+def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
+    """The server that the environment names, or MiniMax's; without a key."""
+    return Endpoint(normalise_base_url(_given_url(environ) or DEFAULT_BASE_URL))
+
+
+def server_name(environ: Mapping[str, str]) -> str:
+    """The address that would be asked, "" where the environment names none that is one."""
+    try:
+        return keyless_endpoint(environ).base_url
+    except UsageError:
+        return ""
+
+
+def no_key_error(*, has_magics: bool) -> MiniMaxError:
+    """There is no key: the ways out, for a notebook and for a script."""
+    in_notebook = (
+        "run `%minimax key` and paste the key, or `%minimax offline` to go on without one."
+        if has_magics
+        else "run `%load_ext mm_magic`; then `%minimax key` takes a key, and a demo needs none."
+    )
+    return MiniMaxError(
+        "there is no API key, so there is nobody to ask",
+        kind="auth",
+        next_steps=(
+            f"In a notebook: {in_notebook}",
+            "In a script: set the environment variable MINIMAX_API_KEY, or MINIMAX_API_KEY_FILE, "
+            "or MINIMAX_BACKEND=offline for the demo.",
+            "For a server of your own: set MINIMAX_BASE_URL; it needs no key.",
+        ),
+    )
+
+
+def normalise_base_url(url: str) -> str:
+    """The address without a final slash, `/v1` or `/v1/messages`: people paste all four forms.
+
+    Raises UsageError unless it is an http or https address without user name or password.
+    """
+    try:
+        parts = urlsplit(url.strip().strip("'\""))
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise UsageError("MINIMAX_BASE_URL is not an address") from None
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("MINIMAX_BASE_URL must not hold a user name or a password")
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(  # not showing it: a key or a password may have been pasted there
+            "MINIMAX_BASE_URL must begin with https:// or http://",
+            next_steps=(f"MiniMax's own address is {DEFAULT_BASE_URL}",),
+        )
+    path = parts.path.rstrip("/").removesuffix("/messages").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def clean_key(text: str) -> Secret | None:
+    """A pasted key without quotes, "Bearer" and white space; None if nothing is left.
+
+    Raises UsageError, which does not show it, if it can't be a key.
+    """
+    text = text.strip().strip("'\"").strip()
+    if text[:7].rstrip().lower() == "bearer":
+        text = text[7:].strip().strip("'\"").strip()
+    if not text:
+        return None
+    is_possible = all("!" <= char <= "~" for char in text)
+    secret = Secret(text)
+    del text  # a traceback may show the local variables
+    if not is_possible:
+        raise UsageError("the key holds a space or a character that no key has: copy it again")
+    return secret
+
+
+def anthropic_hint(environ: Mapping[str, str]) -> str | None:
+    """A sentence if the variables of Anthropic's tools point at MiniMax: told, never used."""
+    try:
+        host = urlsplit(environ.get("ANTHROPIC_BASE_URL", "")).hostname
+    except ValueError:  # no address: another tool's affair
+        return None
+    if host not in REGIONS:
+        return None
+    return (
+        f"ANTHROPIC_BASE_URL points at {host}. mm_magic does not use it: "
+        "set MINIMAX_API_KEY, and MINIMAX_BASE_URL if it is not the global address."
+    )
+
+
+def _choice_of(environ: Mapping[str, str]) -> Choice:
+    value = environ.get("MINIMAX_BACKEND", "").strip().lower()
+    if value == "live":
+        return "live"
+    if value == "offline":
+        return "offline"
+    if value:
+        raise UsageError(f"MINIMAX_BACKEND must be live or offline, got {value!r}")
+    return "auto"
+
+
+def _given_url(environ: Mapping[str, str]) -> str:
+    return environ.get("MINIMAX_BASE_URL", "").strip()
+
+
+def _key_for(host: str, environ: Mapping[str, str], typed: TypedKey | None) -> Secret | None:
+    """The key that was typed for this host, else the environment's."""
+    if typed is not None and typed.host == host:
+        return typed.key
+    if key := clean_key(environ.get("MINIMAX_API_KEY", "")):
+        return key
+    path = environ.get("MINIMAX_API_KEY_FILE", "").strip()
+    if not path:
+        return None
+    try:
+        # utf-8-sig: Windows editors put a byte order mark in front
+        return clean_key(Path(path).expanduser().read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
+        raise UsageError(
+            f"MINIMAX_API_KEY_FILE can't be read: {type(error).__name__}",
+            next_steps=("It must name a text file that holds the key and nothing else.",),
+        ) from None
+
+
+def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
+    """A key goes over https or to this machine, or to a host that the environment trusts."""
+    trusted = environ.get("MINIMAX_TRUSTED_HTTP", "").replace(",", " ").split()
+    if endpoint.is_https or endpoint.is_loopback or endpoint.host in trusted:
+        return
+    raise UsageError(
+        f"the key is not sent to {endpoint.host} over plain http, where others can read it",
+        next_steps=(
+            "Use https:// in MINIMAX_BASE_URL.",
+            f"If you trust the network to that host: MINIMAX_TRUSTED_HTTP={endpoint.host}",
+        ),
+    )

@@ -1,0 +1,240 @@
+"""The embedded backend's practice answers: fixed texts for exact prompts, and scripted errors.
+
+They let a class practise drawing, Stop and error cards without a network.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mm_magic.transport.demo.report import OPENING
+
+DEMOS: dict[str, str] = {
+    "demo long": "a long answer: scroll while it comes, or press Stop",
+    "demo code": "Python code that runs; `%minimax code` puts it into the cell",
+    "demo maths": "formulas inside lines and on lines of their own",
+    "demo slow": "a word now and then, for about 25 seconds",
+    "demo stall": "some text, then ten minutes of silence: press Stop",
+    "demo cut": "a stream that breaks off in the middle of a sentence",
+    "demo error 1008": "the error card for an account without balance",
+    "demo error 429": "the error card for too many requests, after the retries",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A fixed text, the seconds from word to word, and how it ends (see `wire.Reply`)."""
+
+    text: str
+    word_seconds: float
+    ending: Literal["whole", "stall", "cut"] = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedError:
+    """An HTTP error of the service: status, the error's type, message with the code in it."""
+
+    status: int
+    kind: str
+    message: str
+
+
+def demo(prompt: str) -> Demo | None:
+    """The practice answer for exactly this prompt, or None."""
+    return _ANSWERS.get(prompt.strip())
+
+
+def scripted_error(prompt: str) -> ScriptedError | None:
+    """The error that `demo error NNNN` asks for, or None for another prompt.
+
+    NNNN is a code of the service or an HTTP status. An unknown one gives the error for a wrong
+    parameter, with a message that lists the known ones.
+    """
+    asked = re.fullmatch(r"demo error(?:\s+(\w{1,9}))?", prompt.strip())
+    if asked is None:
+        return None
+    number = asked[1]
+    if number in _STATUSES:
+        return _STATUSES[number]
+    if number in _CODES:
+        return _error(number, *_CODES[number])
+    known = ", ".join((*_CODES, *_STATUSES))
+    what = f"no scripted error {number!r}" if number else "which error?"
+    return _error("2013", 400, "invalid_request_error", f"{what}; known: {known}")
+
+
+def thinking(prompt: str, words: int) -> str:
+    """The steps behind a practice answer of so many words."""
+    return (
+        f"Step 1: the prompt is exactly `{prompt.strip()}`: a practice answer.\n\n"
+        f"Step 2: send its fixed text, {words} words, with its fixed times."
+    )
+
+
+def _error(code: str, status: int, kind: str, message: str) -> ScriptedError:
+    return ScriptedError(status, kind, f"offline demo: {message} ({code})")
+
+
+# Codes with the HTTP status that they arrive with. 1008 and 2061 do come as 500: the code tells
+# what is wrong, the status doesn't.
+_CODES: dict[str, tuple[int, str, str]] = {
+    "1000": (500, "api_error", "unknown error"),
+    "1001": (504, "timeout_error", "request timed out"),
+    "1002": (429, "rate_limit_error", "rate limit reached"),
+    "1004": (401, "authentication_error", "not authorized"),
+    "1008": (500, "api_error", "insufficient balance"),
+    "1013": (500, "api_error", "internal service error"),
+    "1024": (500, "api_error", "internal error"),
+    "1026": (400, "invalid_request_error", "input is sensitive"),
+    "1027": (400, "invalid_request_error", "output is sensitive"),
+    "1033": (500, "api_error", "downstream service error"),
+    "1039": (400, "invalid_request_error", "token limit exceeded"),
+    "1041": (429, "rate_limit_error", "too many connections"),
+    "1042": (400, "invalid_request_error", "too many invisible characters"),
+    "2013": (400, "invalid_request_error", "invalid params"),
+    "2045": (429, "rate_limit_error", "the rate of requests grew too fast"),
+    "2049": (401, "authentication_error", "invalid api key"),
+    "2056": (429, "rate_limit_error", "plan quota used up, resets at 18:00 UTC"),
+    "2061": (500, "api_error", "your plan does not include this model"),
+    "2062": (429, "rate_limit_error", "rate limit of the plan reached"),
+    "2064": (529, "overloaded_error", "high load, try again later"),
+}
+
+# For an HTTP status: the code that most often comes with it; two come without any.
+_STATUSES: dict[str, ScriptedError] = {
+    "400": _error("2013", *_CODES["2013"]),
+    "401": _error("2049", *_CODES["2049"]),
+    "402": _error("1008", 402, "billing_error", "insufficient balance"),
+    "404": ScriptedError(404, "not_found_error", "offline demo: page not found"),
+    "429": _error("1002", *_CODES["1002"]),
+    "500": _error("1000", *_CODES["1000"]),
+    "502": ScriptedError(502, "api_error", "offline demo: bad gateway"),
+    "504": _error("1001", *_CODES["1001"]),
+    "529": _error("2064", *_CODES["2064"]),
+}
+
+_FILLER = (
+    "An answer comes in many small pieces, and each piece is drawn as soon as it is here.",
+    "Scroll up while the text grows: the place where you read should stay where it is.",
+    "Press Stop at any time; what has come stays under the cell, marked as stopped.",
+    "A stopped cell also halts Run All, so that no later cell runs without its answer.",
+    "These sentences come from a fixed list, in an order that depends on the section alone.",
+    "The same prompt gives the same bytes at the same times, on every machine.",
+    "No model chose these words, and nothing in them answers a question.",
+    "Long answers are drawn in pages, so that the last line costs no more than the first.",
+    "A heading, a list or a block of code may be half there for a moment while it arrives.",
+    "The line under the answer counts the words: here, one word stands for one token.",
+    "A smaller `--max-tokens` cuts this text short, and the line under it says so.",
+    "Save the notebook, close it and open it again: the finished answer is in the file.",
+    "Run the cell again and the text is the same, because there is no chance in it.",
+)
+
+_SECTIONS = 10
+
+
+def _long() -> str:
+    title = (
+        f"{OPENING}: filler text for practising scrolling and Stop.\n\n"
+        f"It has {_SECTIONS} sections and takes about eleven seconds."
+    )
+    return "\n\n".join((title, *(_section(number) for number in range(1, _SECTIONS + 1))))
+
+
+def _section(number: int) -> str:
+    lines = [_FILLER[(number * 4 + step) % len(_FILLER)] for step in range(10)]
+    parts = [f"### Section {number} of {_SECTIONS}", " ".join(lines[:4])]
+    parts.append("\n".join(f"- {line}" for line in lines[4:7]))
+    # Long names make many bytes of few words: all of it fits into the default max_tokens, 2048.
+    name = f"filler_numbers_of_section_{number}"
+    parts.append(
+        "```python\n"
+        f"{name} = [{number} * place for place in range(10)]\n"
+        f"print(min({name}), max({name}))\n"
+        f"print(sum({name}) / len({name}))\n"
+        f"print(sorted({name}, reverse=True)[:3])\n"
+        f"print(set({name}).issuperset({name}))\n"
+        "```"
+    )
+    return "\n\n".join((*parts, " ".join(lines[7:])))
+
+
+_CODE = f"""{OPENING}: fixed code, for practising.
+
+The program turns scores into probabilities at three temperatures. A low temperature favours the \
+likeliest word, a high one spreads the chances.
+
+```python
+import math
+
+scores = {{"oak": 3.0, "elm": 2.2, "ash": 1.6, "fir": 1.1}}
+
+
+def probabilities(temperature):
+    weights = {{word: math.exp(score / temperature) for word, score in scores.items()}}
+    total = sum(weights.values())
+    return {{word: weight / total for word, weight in weights.items()}}
+
+
+for temperature in (0.2, 0.6, 1.0):
+    print(f"temperature {{temperature}}")
+    for word, share in probabilities(temperature).items():
+        print(f"  {{word:6}} {{share:6.1%}} {{'#' * round(40 * share)}}")
+```
+
+- `probabilities` divides each score by the temperature before `exp`.
+- Add a word or change a score, and look at the bars again.
+
+`%minimax code` puts this program into the cell. It runs only when you run it."""
+
+_MATHS = rf"""{OPENING}: fixed formulas, for practising.
+
+**Inside a line:** the weights \(w_1, w_2, \dots, w_n\) are never negative, and
+$e^{{i\pi}} + 1 = 0$. A price such as $5 or $10 is no formula.
+
+**On a line of its own**, the probability of word $i$ with score $z_i$ at temperature $T$:
+
+$$
+p_i = \frac{{e^{{z_i / T}}}}{{\sum_{{j=1}}^{{n}} e^{{z_j / T}}}}
+$$
+
+**A matrix** turns a point by the angle $\theta$:
+
+\[
+R(\theta) = \begin{{pmatrix}} \cos\theta & -\sin\theta \\ \sin\theta & \cos\theta \end{{pmatrix}}
+\]
+
+**Over two lines**, the second of which begins with a minus sign:
+
+$$
+(a - b)^3 = a^3 - 3a^2 b
+- b^3 + 3ab^2
+$$
+
+| formula | name |
+| --- | --- |
+| $\int_0^1 x^2 \, dx = \frac{{1}}{{3}}$ | an area |
+| $\lim_{{n \to \infty}} \left(1 + \frac{{1}}{{n}}\right)^n = e$ | a limit |"""
+
+_SLOW = (
+    f"{OPENING}: a slow answer, for practising patience and Stop. Between two words there is half a"
+    " second, and nothing is wrong. Whoever waits sees each word come by itself."
+)
+
+_STALL = (
+    f"{OPENING}: after this sentence nothing comes for ten minutes, so press Stop and see that"
+    " what has come stays …"
+)
+
+_CUT = (
+    f"{OPENING}: this stream breaks off in the middle of a sentence. What has come is kept and"
+    " marked as incomplete, and it is not sent along with the next prompt, because the rest of"
+)
+
+_ANSWERS: dict[str, Demo] = {
+    "demo long": Demo(_long(), 0.0053),
+    "demo code": Demo(_CODE, 0.022),
+    "demo maths": Demo(_MATHS, 0.02),
+    "demo slow": Demo(_SLOW, 0.5),
+    "demo stall": Demo(_STALL, 0.05, "stall"),
+    "demo cut": Demo(_CUT, 0.05, "cut"),
+}

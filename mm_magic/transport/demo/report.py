@@ -1,0 +1,241 @@
+"""What the embedded backend says to an ordinary prompt: what arrived, and what changed.
+
+The same words for every prompt, filled with what was measured in it. Text that was sent is quoted
+so that no Markdown in it can act.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import takewhile
+
+from mm_magic.transport.demo.read_request import EarlierTurn, Request, count_words
+from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling
+
+OPENING = "Offline demo, not a language model"
+THE_WAY = (
+    "A real model's answer needs a key: `%minimax key`, or the environment variable"
+    " `MINIMAX_API_KEY`."
+)
+
+_PROMPT_SHOWN = 200
+_LINES_SHOWN = 8
+_TURNS_SHOWN = 10
+_NOT_SENT = "not sent"
+_COLUMNS = ("model", "stream", "max_tokens", "temperature", "top_p", "thinking")
+
+
+def text(request: Request, before: Request | None, sampling: Sampling) -> str:
+    """The answer to `request` as Markdown; `before` is the request before it."""
+    sections = (
+        f"{OPENING}: it only tells what arrived and what changed.",
+        _prompt(request.prompt),
+        _earlier(request.earlier),
+        _system(request.system),
+        _changes(changes(request, before)),
+        _parameters(request.parameters),
+        _sampling(request, sampling),
+    )
+    return "\n\n".join(sections)
+
+
+def thinking(request: Request, before: Request | None, sampling: Sampling, answer: str) -> str:
+    """The steps that led to `answer`, one a paragraph."""
+    messages = 1 + sum(1 + bool(turn.answer or turn.thinking) for turn in request.earlier)
+    found = changes(request, before)
+    compared = "there is none" if found is None else f"{_count(len(found), 'difference')} found"
+    kept = sum(row.kept is not None for row in sampling.rows)
+    limit = "no max_tokens" if request.max_tokens is None else f"max_tokens {request.max_tokens}"
+    steps = (
+        f"read the request: {_count(messages, 'message')}, {_count(request.words, 'word')}"
+        f" {'with the' if request.system else 'and no'} system prompt.",
+        f"compare it with the request before: {compared}.",
+        f"divide the scores of {len(SCORES)} words by temperature {_plain(request.temperature)}"
+        " and turn them into probabilities.",
+        f"keep the likeliest words up to top_p {_plain(request.top_p)}: {kept} of {len(SCORES)}.",
+        f"draw {DRAWS} words; the seed comes from the prompt and the number of earlier turns,"
+        f" {len(request.earlier)}.",
+        f"write the answer: {_count(count_words(answer), 'word')}; {limit}.",
+    )
+    return "\n\n".join(f"Step {number}: {step}" for number, step in enumerate(steps, 1))
+
+
+def changes(request: Request, before: Request | None) -> list[str] | None:
+    """What differs from the request before, one phrase each; None if there was none."""
+    if before is None:
+        return None
+    found = []
+    if request.prompt != before.prompt:
+        found.append(f"prompt: another one; it was {_code(_short(before.prompt))}")
+    turns = _turn_changes(before.earlier, request.earlier)
+    if turns:
+        found.append(f"earlier turns: {', '.join(turns)}")
+    if request.system != before.system:
+        found.append(_system_change(before.system, request.system))
+    for name in dict.fromkeys((*_COLUMNS, *before.parameters, *request.parameters)):
+        if before.parameters.get(name) != request.parameters.get(name):
+            was, now = _value(before.parameters, name), _value(request.parameters, name)
+            found.append(f"{_name(name)}: {was} → {now}")
+    return found
+
+
+def _fenced(quoted: str) -> str:
+    """`quoted` as a code block that nothing in it can close."""
+    fence = "`" * max(3, _longest_run(quoted) + 1)
+    return f"{fence}text\n{quoted}\n{fence}"
+
+
+def _prompt(prompt: str) -> str:
+    lines = re.split(r"\r\n|\r|\n", prompt[:_PROMPT_SHOWN].rstrip())
+    shown = "\n".join(lines[:_LINES_SHOWN])
+    size = _count(count_words(prompt), "word")
+    if len(lines) > _LINES_SHOWN or len(prompt.rstrip()) > _PROMPT_SHOWN:
+        size += f", the first {len(shown)} of {len(prompt):,} characters"
+    return (
+        f"**Prompt, as it arrived** ({size}; values put in by `{{{{name}}}}` show up here):"
+        f"\n\n{_fenced(shown)}"
+    )
+
+
+def _earlier(turns: Sequence[EarlierTurn]) -> str:
+    if not turns:
+        return "**Earlier prompts:** none, no earlier turn was sent."
+    start = max(0, len(turns) - _TURNS_SHOWN)
+    title = f"**Earlier prompts** ({_count(len(turns), 'turn')} sent along"
+    title += f", the last {_TURNS_SHOWN} shown):" if start else "):"
+    lines = [
+        f"{n}. {_literal(_short(turn.prompt))}" for n, turn in enumerate(turns[start:], start + 1)
+    ]
+    return "\n".join((title, "", *lines))
+
+
+def _system(system: str) -> str:
+    if not system:
+        return "**System prompt:** none was sent."
+    shown = _code(_short(system, words=20, characters=120))
+    return f"**System prompt** ({_count(count_words(system), 'word')}): {shown}"
+
+
+def _changes(found: Sequence[str] | None) -> str:
+    title = "**Changed since the request before:**"
+    if found is None:
+        return f"{title} this is the first request."
+    if not found:
+        return f"{title} nothing: the same request again."
+    return "\n".join((title, "", *(f"- {change}" for change in found)))
+
+
+def _turn_changes(before: Sequence[EarlierTurn], now: Sequence[EarlierTurn]) -> list[str]:
+    """What differs between two histories, after their common beginning and their common end."""
+    head = _common(before, now)
+    tail = _common(before[head:][::-1], now[head:][::-1])
+    old, new = before[head : len(before) - tail], now[head : len(now) - tail]
+    found = []
+    for number, (was, turn) in enumerate(zip(old, new, strict=False), head + 1):
+        parts = ("prompt", "thinking", "answer")
+        edited = [part for part in parts if getattr(was, part) != getattr(turn, part)]
+        found.append(f"turn {number} edited ({', '.join(edited)})")
+    if len(found) > _TURNS_SHOWN:
+        found = [f"{len(found)} edited"]
+    if len(new) > len(old):
+        found.append(f"{len(new) - len(old)} added")
+    if len(old) > len(new):
+        found.append(f"{len(old) - len(new)} removed")
+    return found
+
+
+def _common(one: Sequence[EarlierTurn], other: Sequence[EarlierTurn]) -> int:
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _system_change(was: str, now: str) -> str:
+    if not was:
+        return "system prompt: added"
+    return "system prompt: another one" if now else "system prompt: removed"
+
+
+def _parameters(parameters: Mapping[str, object]) -> str:
+    names = list(dict.fromkeys((*_COLUMNS, *parameters)))
+    return "**Parameters**\n\n" + _table(
+        [[_name(name) for name in names], [_value(parameters, name) for name in names]], "---"
+    )
+
+
+def _sampling(request: Request, sampling: Sampling) -> str:
+    temperature, top_p = _plain(request.temperature), _plain(request.top_p)
+    heads = ["word", "score", "temperature 1", f"now {temperature}", f"then top_p {top_p}", "drawn"]
+    rows = [heads]
+    for row in sampling.rows:
+        kept = "cut" if row.kept is None else _percent(row.kept)
+        shares = [_percent(row.at_one), _percent(row.at_temperature), kept]
+        rows.append([row.word, str(row.score), *shares, str(row.drawn or "·")])
+    return (
+        "**temperature and top_p, at work.** Arithmetic on a table, not a model's choice: each"
+        " probability is exp(score ÷ temperature), divided by the sum of its column; top_p keeps"
+        " the likeliest words.\n\n"
+        + _table(rows, "--:")
+        + f"\n\n**{DRAWS} draws**, seeded by the prompt: {' '.join(sampling.draws)}"
+    )
+
+
+def _table(rows: Sequence[Sequence[str]], rule: str) -> str:
+    """A Markdown table; the first row is the head. A pipe in a cell is escaped."""
+    rules = ["---", *[rule] * (len(rows[0]) - 1)]
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rules, *cells[1:]))
+
+
+def _value(parameters: Mapping[str, object], name: str) -> str:
+    value = parameters.get(name)
+    if value is None:
+        return _NOT_SENT
+    if isinstance(value, float):
+        return _plain(value)
+    if not isinstance(value, str):
+        value = json.dumps(value, ensure_ascii=False)
+    return value if re.fullmatch(r"[A-Za-z0-9.:-]{1,60}", value) else _code(value[:60])
+
+
+def _name(name: str) -> str:
+    return name if re.fullmatch(r"[a-z][a-z_]*[a-z]", name) else _code(name[:60])
+
+
+def _plain(value: float) -> str:
+    """A number in its shortest form: 1 for 1.0."""
+    return f"{value:.12g}"
+
+
+def _percent(share: Decimal) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _short(quoted: str, words: int = 6, characters: int = 40) -> str:
+    """The first words on one line, with an ellipsis where something is left out."""
+    first = quoted.split(None, words)
+    line = " ".join(first[:words])
+    whole = len(first) <= words and len(line) <= characters
+    return line if whole else line[:characters].rstrip() + " …"
+
+
+def _literal(line: str) -> str:
+    """One line that is drawn as it is: bare if no sign in it can be Markdown, else as code."""
+    is_plain = re.fullmatch(r"[^\W\d_][\w ,.;:?!'’…-]*", line) and "_" not in line
+    return line if is_plain else _code(line)
+
+
+def _code(line: str) -> str:
+    one_line = " ".join(line.split()) or "(empty)"
+    ticks = "`" * (_longest_run(one_line) + 1)
+    pad = " " if "`" in (one_line[0], one_line[-1]) else ""
+    return f"{ticks}{pad}{one_line}{pad}{ticks}"
+
+
+def _longest_run(quoted: str) -> int:
+    """The length of the longest run of backticks."""
+    return max((len(run) for run in re.findall(r"`+", quoted)), default=0)

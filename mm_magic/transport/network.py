@@ -1,0 +1,253 @@
+"""HTTP over the network. The only module that imports httpx.
+
+One SSL context a process and one httpx client an event loop, made at the first request; both live
+until their loop ends. Redirects are not followed.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import cache
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError, UsageError
+from mm_magic.transport.body import silent
+from mm_magic.transport.coalesce import gathered
+from mm_magic.transport.endpoint import Endpoint, is_loopback
+from mm_magic.transport.exchange import Exchange, Reads
+
+CONNECT_SECONDS = 5.0
+_READ_BYTES = 1024 * 1024  # 100 kB can be unpacked to 64 MB, and those be 11 million events
+
+
+class Network:
+    """Sends HTTP requests. One serves any number of event loops and threads.
+
+    `silence` is how many seconds may pass without a byte.
+    """
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop; the next request makes new ones."""
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.aclose()
+
+    @asynccontextmanager
+    async def exchange(
+        self, endpoint: Endpoint, method: str, path: str, body: bytes | None
+    ) -> AsyncIterator[Exchange]:
+        """One HTTP exchange. Raises NetworkError, ProtocolError, and UsageError for a bad proxy."""
+        loop = asyncio.get_running_loop()
+        if (pool := self._pools.get(loop)) is None:
+            pool = self._pools[loop] = _Pool(self._silence)
+        sent = time.monotonic()
+        try:
+            http = await pool.client(endpoint)
+            request = http.build_request(
+                method, endpoint.base_url + path, content=body, headers=_headers(endpoint, body)
+            )
+            async with asyncio.timeout(self._silence):
+                response = await http.send(request, stream=True)
+        except (TimeoutError, httpx.ReadTimeout):
+            raise silent(f"no answer began within {self._silence:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            # UnicodeError: a host name that the name service's encoding can't hold
+            raise _network_error(error, endpoint) from None
+        try:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            chunks = self._timed(response, sent, endpoint)
+            yield Exchange(response.status_code, headers, chunks, is_live=True)
+        finally:
+            await response.aclose()
+
+    async def _timed(self, response: httpx.Response, sent: float, endpoint: Endpoint) -> Reads:
+        """The reads of a body, and httpx's errors in our words."""
+        is_compressed = "content-encoding" in response.headers
+        pieces = _decompressed(response, self._silence) if is_compressed else _raw(response)
+        try:
+            async with aclosing(gathered(pieces)) as reads:
+                async for data in reads:
+                    seconds = time.monotonic() - sent
+                    for at in range(0, len(data), _READ_BYTES):
+                        if at:
+                            await asyncio.sleep(0)  # a stop comes through
+                        yield seconds, data[at : at + _READ_BYTES]
+        except (TimeoutError, httpx.ReadTimeout):
+            raise silent(f"no byte came for {self._silence:g} s") from None
+        except httpx.DecodingError:
+            raise ProtocolError("the answer's compression is broken") from None
+        except httpx.HTTPError as error:
+            raise _network_error(error, endpoint) from None
+
+
+class _Pool:
+    """The httpx clients of one event loop, by scheme, and by whether the server is this machine:
+    loopback is never proxied.
+
+    They are held by an asynchronous generator, since a loop closes those when it ends: after
+    `asyncio.run` no connection is left open, and nobody has to call anything.
+    """
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._holder: AsyncGenerator[None, None] | None = None
+
+    async def client(self, endpoint: Endpoint) -> httpx.AsyncClient:
+        sort = endpoint.is_https, endpoint.is_loopback
+        if sort not in self._clients:
+            self._clients[sort] = _new_client(endpoint, self._silence)
+        client = self._clients[sort]
+        if self._holder is None:
+            self._holder = self._hold()
+            await anext(self._holder)
+        return client
+
+    async def aclose(self) -> None:
+        if self._holder is not None:
+            await self._holder.aclose()
+
+    async def _hold(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self._holder = None  # it refers to its loop, and would keep that in memory
+            while self._clients:
+                await self._clients.popitem()[1].aclose()
+
+
+def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(
+            verify=_ssl_context() if endpoint.is_https else _no_certificates(),
+            trust_env=not endpoint.is_loopback,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS, read=silence),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
+        )
+    except OSError:
+        raise UsageError(
+            "the file of certificates can't be read",
+            next_steps=("Check the environment's SSL_CERT_FILE and SSL_CERT_DIR.",),
+        ) from None
+    except ImportError:
+        raise UsageError(
+            "a SOCKS proxy is set, and the package for it is missing",
+            next_steps=('Install it: pip install "httpx[socks]"', "Or unset ALL_PROXY."),
+        ) from None
+    except (ValueError, httpx.InvalidURL):  # its text holds the address, with its password
+        raise UsageError(
+            "a proxy's address in the environment is not one",
+            next_steps=("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",),
+        ) from None
+
+
+@cache
+def _ssl_context() -> ssl.SSLContext:
+    return httpx.create_ssl_context()  # 20 ms: it reads all certificates
+
+
+@cache
+def _no_certificates() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for http://: trusts nobody, costs nothing
+
+
+def _headers(endpoint: Endpoint, body: bytes | None) -> dict[str, str]:
+    """Bearer only: httpx forwards `x-api-key` to other hosts on a redirect, and prints it."""
+    headers = {
+        "accept": "text/event-stream, application/json",
+        "accept-encoding": "identity",  # a compressing proxy holds deltas back
+        "anthropic-version": "2023-06-01",  # the later version has no temperature and top_p
+        "user-agent": "mm_magic",
+    }
+    if body is not None:
+        headers["content-type"] = "application/json"
+    if endpoint.key is not None:
+        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+    return headers
+
+
+def _raw(response: httpx.Response) -> AsyncIterable[bytes]:
+    """The reads as they come: httpx's own iterators are two more steps for each, 0.6 µs."""
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    return stream
+
+
+async def _decompressed(response: httpx.Response, silence: float) -> AsyncGenerator[bytes, None]:
+    """What compressed reads hold. Bytes can come for ever that hold nothing: TimeoutError."""
+    reads = response.aiter_bytes()
+    with suppress(StopAsyncIteration):
+        while True:
+            async with asyncio.timeout(silence):
+                data = await anext(reads)
+            yield data
+
+
+def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
+    """httpx's error in our words. Its own text can hold an address with a proxy's password."""
+    where = endpoint.host
+    if isinstance(error, httpx.TimeoutException):
+        return NetworkError(
+            f"no connection to {where} within {CONNECT_SECONDS:g} s",
+            kind="timeout",
+            retryable=True,
+            next_steps=("Check the network, a VPN, or the proxy settings.",),
+        )
+    if isinstance(error, httpx.ProxyError):
+        return NetworkError(
+            "the proxy did not let the request through",
+            kind="connection",
+            next_steps=("Check the environment's HTTPS_PROXY and NO_PROXY.",),
+        )
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
+        return NetworkError("MINIMAX_BASE_URL is not an address", kind="connection")
+    if isinstance(error, httpx.ConnectError):
+        return _connect_error(error, where)
+    return NetworkError(f"the connection to {where} broke", kind="connection", retryable=True)
+
+
+def _connect_error(error: httpx.ConnectError, where: str) -> NetworkError:
+    text = str(error)
+    if "CERTIFICATE" in text.upper():
+        return NetworkError(
+            f"the connection to {where} is not secure: its certificate was not accepted",
+            kind="connection",
+            next_steps=(
+                "A company's proxy may stand between: set SSL_CERT_FILE to its certificate.",
+                "Check this machine's date.",
+            ),
+        )
+    if "SSL" in text:
+        return NetworkError(
+            f"{where} does not answer with TLS, as https:// needs",
+            kind="connection",
+            next_steps=("Check MINIMAX_BASE_URL: a server of your own may want http://.",),
+        )
+    refused = _was_refused(error)
+    return NetworkError(
+        f"{where} refused the connection" if refused else f"{where} was not found or not reached",
+        kind="connection",
+        retryable=True,
+        next_steps=(
+            "Check MINIMAX_BASE_URL and that the server runs."
+            if is_loopback(where)
+            else "Check the network, MINIMAX_BASE_URL and the proxy settings.",
+        ),
+    )
+
+
+def _was_refused(error: BaseException | None) -> bool:
+    """Whether a refusal is behind the error: its own text says "attempts failed" for all causes."""
+    if isinstance(error, BaseExceptionGroup):  # one for each address of the name
+        return any(_was_refused(each) for each in error.exceptions)
+    if error is None or isinstance(error, ConnectionRefusedError):
+        return error is not None
+    return _was_refused(error.__cause__ or error.__context__)  # httpcore drops the cause

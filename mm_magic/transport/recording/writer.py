@@ -1,0 +1,246 @@
+"""Writes exchanges into a recording as they happen: one line at the end of each, in one write.
+
+It takes what passes and changes nothing of it. Where writing fails, the answer goes on, and the
+reader is told.
+"""
+
+import asyncio
+import json
+import math
+import os
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import Lock
+from typing import Literal, NamedTuple, TypeAlias
+
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.protocol.accumulate import Accumulator
+from mm_magic.transport.body import AnswerReader, Clocks
+from mm_magic.transport.endpoint import Endpoint
+from mm_magic.transport.exchange import Exchange, Reads
+from mm_magic.transport.recording.file_format import (
+    Asked,
+    Ending,
+    Read,
+    RecordedExchange,
+    check_header,
+    header,
+)
+
+Asker: TypeAlias = Hashable
+"""Who asks: a cell, and the how-manieth time that one run of it asks this request."""
+
+How: TypeAlias = Literal["ended", "stopped", "broken"]
+"""How the reads of a body came to their end: by themselves, by the reader, by an error."""
+
+_HIDDEN = "…".encode()  # in place of a key that a server repeats
+_HEADER_BYTES = 1000
+_BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends
+
+
+class Heard(NamedTuple):
+    """An answer as it was taken in, and how that came to its end."""
+
+    status: int
+    content_type: str
+    reads: list[Read]
+    how: How
+
+
+def tee(exchange: Exchange, hear: Callable[[Heard], None]) -> Exchange:
+    """The same exchange; `hear` is called once when its body has ended, however it did."""
+    return replace(exchange, chunks=_overheard(exchange, hear))
+
+
+async def _overheard(exchange: Exchange, hear: Callable[[Heard], None]) -> Reads:
+    reads: list[Read] = []
+    how: How = "broken"
+    try:
+        async with aclosing(exchange.chunks) as chunks:
+            async for seconds, data in chunks:
+                reads.append((seconds, data))
+                yield seconds, data
+        how = "ended"
+    except (asyncio.CancelledError, GeneratorExit):
+        how = "stopped"
+        raise
+    finally:
+        hear(Heard(exchange.status, exchange.headers.get("content-type", ""), reads, how))
+
+
+class Order:
+    """Which cell is the how-manieth to ask a request. A cell that asks again keeps its place."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, dict[Asker, int]] = {}
+        self._lock = Lock()
+
+    def peek(self, request: str, asker: Asker) -> int:
+        """The place of this cell, from 0, or the one that it would get."""
+        places = self._places.get(request, {})
+        return places.get(asker, len(places))
+
+    def take(self, request: str, asker: Asker) -> int:
+        """The place of this cell, which is its own from now on."""
+        with self._lock:
+            places = self._places.setdefault(request, {})
+            return places.setdefault(asker, len(places))
+
+
+def create(path: Path, name: str) -> None:
+    """Make a new recording that only its owner may read. Raises UsageError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+    try:
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            file.write(header() + b"\n")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{name!r} can't be written: {reason}") from None
+
+
+def append(path: Path, line: bytes) -> None:
+    """Put a line at the end of a recording. Raises OSError, or UsageError if it is none any more.
+
+    Half a line at the end, of a process that died, becomes a line of its own.
+    """
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | _BINARY), "r+b", buffering=0) as file:
+        if not check_header(file.readline(_HEADER_BYTES), path.name):
+            raise UsageError(f"{path.name!r} is not a recording any more")
+        file.seek(-1, os.SEEK_END)
+        data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", line)
+        if file.write(data) != len(data):
+            raise OSError("the line did not fit: is the disk full?")
+
+
+class Recorder:
+    """Appends to one file. `name` is the file's as the user gave it; `known` is what it holds.
+
+    `count` counts the answers that came into it since. `problem` says why the last exchange is not
+    in it, "" if it is. `on_recorded` is given each new exchange.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        known: Iterable[RecordedExchange] = (),
+        *,
+        order: Order | None = None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
+        self.name = name
+        self.count = 0
+        self.problem = ""
+        self.on_recorded: Callable[[RecordedExchange], None] = lambda _: None
+        self._path = path
+        self._order = order or Order()
+        self._today = today
+        self._lock = Lock()
+        self._servers: dict[str, str] = {"offline": "offline"}
+        self._prompts: set[str] = set()
+        self._labels = 0
+        for exchange in known:
+            self._prompts |= {exchange.asked.prompt_print} if exchange.is_offered else set()
+            if exchange.server.isdecimal():
+                self._labels = max(self._labels, int(exchange.server))
+
+    def tap(
+        self, request: Asked, asker: Asker, *, endpoint: Endpoint | None, server: str
+    ) -> Callable[[Exchange], Exchange]:
+        """Record the answers to this request that pass from now on.
+
+        `endpoint` is None for the demo. `server` is the name by which the history knows it; of
+        neither more comes into the file than which sort it is, and that it is not another one.
+        """
+        nth = self._order.take(request.hash, asker)
+
+        def hear(heard: Heard) -> None:
+            key = endpoint.key.reveal() if endpoint and endpoint.key else ""
+            ending, model = outcome(heard)
+            exchange = RecordedExchange(
+                asked=request,
+                nth=nth,
+                day=self._today().isoformat(),
+                backend=endpoint.backend if endpoint else "offline",
+                server=self._label(server),
+                model=model,
+                ending=ending,
+                status=heard.status,
+                content_type=heard.content_type,
+                reads=tuple(_without(key, heard.reads)),
+            )
+            self._write(exchange, key)
+
+        return lambda exchange: tee(exchange, hear)
+
+    def unrecorded(self, request: Asked) -> list[int]:
+        """The places, from 1, of those of its earlier prompts that the file does not hold."""
+        prompts = enumerate(request.earlier[::2], start=1)
+        return [place for place, each in prompts if each not in self._prompts]
+
+    def _label(self, server: str) -> str:
+        """A number that tells this server from the others in the file; the demo's name stays."""
+        with self._lock:
+            if server not in self._servers:
+                self._labels += 1
+                self._servers[server] = str(self._labels)
+            return self._servers[server]
+
+    def _write(self, exchange: RecordedExchange, key: str) -> None:
+        line = exchange.to_line()
+        if any(form in line for form in key_forms(key)):
+            self.problem = "the request holds the key"
+            return
+        try:
+            with self._lock:
+                append(self._path, line)
+        except (OSError, UsageError) as error:
+            self.problem = str(getattr(error, "strerror", None) or error)
+            return
+        self.problem = ""
+        if exchange.is_offered:
+            self.count += 1
+            self._prompts.add(exchange.asked.prompt_print)
+        self.on_recorded(exchange)
+
+
+def outcome(heard: Heard) -> tuple[Ending, str | None]:
+    """What came of an answer, and the model that gave it, if it said so.
+
+    An answer is complete with its last event, whatever became of the connection after that.
+    """
+    if not 200 <= heard.status < 300:
+        return "failed", None  # the status says enough, whatever is missing of the words
+    patient = Clocks(silence=math.inf, progress=math.inf)
+    reader, accumulator = AnswerReader(heard.content_type, patient), Accumulator()
+    unfinished: Ending = "failed" if heard.how == "ended" else heard.how
+    try:
+        for seconds, data in heard.reads:
+            accumulator.add(reader.feed(seconds, data))
+        if heard.how == "ended" and not reader.is_over:
+            accumulator.add(reader.close())
+            accumulator.end()
+    except MiniMaxError:  # the client read no further, either
+        return "failed", None
+    model = accumulator.message().model
+    if accumulator.state == "complete":
+        return "complete", model
+    return "failed" if reader.is_over else unfinished, model
+
+
+def _without(key: str, reads: list[Read]) -> list[Read]:
+    """The reads without a key that the server repeats; it may stand across two of them."""
+    whole = b"".join(data for _, data in reads)
+    if not any(form in whole for form in key_forms(key)):
+        return reads
+    for form in key_forms(key):
+        whole = whole.replace(form, _HIDDEN)
+    return [(reads[-1][0], whole)]
+
+
+def key_forms(key: str) -> set[bytes]:
+    """A key as it stands by itself, and in a JSON string."""
+    return {key.encode(), json.dumps(key)[1:-1].encode()} if key else set()

@@ -1,0 +1,173 @@
+"""`python -m mm_magic demo`, as a process of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from mm_magic.cli.demo import has_display
+from mm_magic.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)(/\S*)\?token=(\w+)")
+SECONDS = 60
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends the demo with POSIX signals")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A user's home with a "python3" kernel that belongs to some other environment."""
+    kernel = tmp_path / "home" / "data" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["/nowhere/python"], "display_name": "Another", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec), "utf-8")
+    return tmp_path / "home"
+
+
+def environment(home: Path) -> dict[str, str]:
+    folders = {
+        f"JUPYTER_{name.upper()}_DIR": str(home / name) for name in ("config", "data", "runtime")
+    }
+    hidden = ("JUPYTER_", "DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    # The wrong kernel first: outside of a virtual environment that is Jupyter's own order.
+    return {**kept, **folders, "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "0"}
+
+
+@contextmanager
+def demo(home: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", Path]]:
+    """The running command and the file that it prints to; it is ended if it still runs."""
+    printed = home / "printed"
+    command = [sys.executable, "-m", "mm_magic", "demo", *options]
+    with (
+        printed.open("w") as out,
+        subprocess.Popen(
+            command, cwd=home, env=environment(home), stdout=out, stderr=out, text=True
+        ) as process,
+    ):
+        try:
+            yield process, printed
+        finally:
+            process.send_signal(signal.SIGINT)  # does nothing when it has ended
+            process.wait(SECONDS)
+
+
+def get(port: int, path: str, token: str) -> tuple[int, bytes]:
+    """One GET; raises OSError while nobody listens."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"token {token}"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def wait_for_address(process: "subprocess.Popen[str]", printed: Path) -> tuple[int, str, str]:
+    """Port, path and token as printed, once the server's API answers."""
+    limit = time.monotonic() + SECONDS
+    while time.monotonic() < limit and process.poll() is None:
+        if found := ADDRESS.search(printed.read_text()):
+            port, path, token = int(found[1]), found[2], found[3]
+            with suppress(OSError):
+                if get(port, "/api/status", token)[0] == 200:
+                    return port, path, token
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+    raise AssertionError(f"no server: {printed.read_text()}")
+
+
+def test_demo_serves_the_quickstart(home: Path) -> None:
+    """The demo serves the quickstart on the printed address, with its own Python as the kernel."""
+    with demo(home, "--no-browser", "--port", str(free_port())) as (process, printed):
+        port, path, token = wait_for_address(process, printed)
+        assert path == "/lab/tree/01-quickstart.ipynb"
+        status, page = get(port, path, token)
+        assert status == 200
+        assert b'"disabledExtensions": ["@jupyterlab/apputils-extension:announcements"]' in page
+        status, kernels = get(port, "/api/kernelspecs", token)
+        argv = json.loads(kernels)["kernelspecs"]["python3"]["spec"]["argv"]
+        assert argv[:3] == [sys.executable, "-m", "ipykernel_launcher"]
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(SECONDS) == 0
+        with pytest.raises(OSError, match="refused"):
+            get(port, "/api/status", token)
+    assert "Traceback" not in printed.read_text()
+    original = (ROOT / "notebooks" / "01-quickstart.ipynb").read_bytes()
+    assert (home / "mm_magic_demo" / "01-quickstart.ipynb").read_bytes() == original
+
+
+def test_demo_overwrites_nothing(home: Path) -> None:
+    """A notebook that is there already stays as it is, and the demo says so; SIGTERM ends it."""
+    mine = home / "mine" / "01-quickstart.ipynb"
+    mine.parent.mkdir()
+    mine.write_text("my work")
+    with demo(home, "--port", str(free_port()), "--dir", "mine") as (process, printed):
+        port, _, token = wait_for_address(process, printed)
+        process.terminate()
+        assert process.wait(SECONDS) == 0
+        with pytest.raises(OSError, match="refused"):
+            get(port, "/api/status", token)
+    assert mine.read_text() == "my work"
+    assert (
+        "mine/01-quickstart.ipynb is there already, and stays as it is; --dir makes a new folder."
+        in printed.read_text()
+    )
+    assert "There is no display here" in printed.read_text()
+
+
+def test_demo_without_jupyterlab(home: Path) -> None:
+    """Where JupyterLab is missing, one line gives the command that installs it."""
+    bare = {**environment(home), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-S", "-m", "mm_magic", "demo"]  # -S: no installed packages
+    ended = subprocess.run(command, cwd=home, env=bare, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "mm_magic demo: jupyterlab and ipykernel not found; to install: "
+        f"{sys.executable} -m pip install jupyterlab ipykernel\n"
+    )
+    assert not (home / "mm_magic_demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "expected"),
+    [
+        ("darwin", {}, True),
+        ("win32", {}, True),
+        ("linux", {}, False),
+        ("linux", {"DISPLAY": ""}, False),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("linux", {"BROWSER": "/opt/remote/browser"}, True),
+    ],
+)
+def test_has_display(platform: str, environ: dict[str, str], expected: bool) -> None:
+    """On Linux a browser is started only where there is a display, or one was named."""
+    assert has_display(platform, environ) == expected
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """`-h` says in plain text what the command is for."""
+    with pytest.raises(SystemExit):
+        main(["-h"])
+    told = capsys.readouterr().out
+    assert "Try mm_magic, and work with the notebooks that it wrote." in told
+    assert "`" not in told

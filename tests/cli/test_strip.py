@@ -1,0 +1,157 @@
+"""`python -m mm_magic strip`: what readers of the page can't see, out of notebook files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from support.files import cell, file, saved, turn
+
+import mm_magic as mm
+from mm_magic.cli.main import main
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.rendering.bundles import answer_bundle, line_bundle, thinking_bundle
+
+
+def display(bundle: Any) -> dict[str, Any]:
+    return {"output_type": "display_data", "metadata": {}, "data": bundle}
+
+
+def notebook(path: Path) -> Path:
+    """A turn as it is drawn, and outputs of others; one text holds half a character."""
+    talk = Conversation("main")
+    json_ = saved(talk, talk.commit(turn("why?", "a")))
+    drawn = [
+        display(thinking_bundle("Hm", "Thinking")),
+        display(answer_bundle("WHY?")),
+        display({**line_bundle("M · turn 1"), TURN_MIME: json_}),
+    ]
+    made = cell("a") | {"outputs": drawn}
+    other = cell("b") | {"outputs": [{"output_type": "stream", "name": "stdout", "text": "\ud83d"}]}
+    content = json.loads(file(made, other, {"cell_type": "markdown", "source": "Grüße", "id": "m"}))
+    content["metadata"] = {"x": 1.0, "big": 10**30}
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode(errors="backslashreplace"))
+    return path
+
+
+def outputs(path: Path) -> list[Any]:
+    found: list[Any] = json.loads(path.read_text())["cells"][0]["outputs"]
+    return found
+
+
+def test_saved_turns_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The saved turns go, all that the page shows stays, and it is said what that means."""
+    path = notebook(tmp_path / "a.ipynb")
+    before = path.read_text().split("\n")
+
+    assert main(["strip", str(path)]) == 0
+    after = path.read_text().split("\n")
+    assert TURN_MIME not in path.read_text()
+    assert mm.read_notebook(path) == {}
+    assert len(outputs(path)) == 3
+    assert set(after) <= set(before) | {line.rstrip(",") for line in before}
+    out = capsys.readouterr().out
+    assert "a.ipynb: 1 saved turn taken out. The conversation can't be restored from it" in out
+    assert "Jupyter does not trust the file any more" in out
+
+
+def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --thinking the outputs that show thinking go, too; the answer stays."""
+    path = notebook(tmp_path / "a.ipynb")
+
+    assert main(["strip", str(path), "--thinking"]) == 0
+    answer, status = outputs(path)
+    assert "WHY?" in answer["data"]["text/plain"]
+    assert "turn 1" in status["data"]["text/plain"]
+    assert "Hm" not in path.read_text()
+    assert "1 saved turn and 1 output with thinking taken out" in capsys.readouterr().out
+
+
+def test_file_is_as_jupyter_writes_it(tmp_path: Path) -> None:
+    """The stripped file is what Jupyter itself would write, to the byte."""
+    path, again = tmp_path / "a.ipynb", tmp_path / "again.ipynb"
+    shown: Any = {"text/plain": "Grüße\nund mehr", TURN_MIME: {"b": 1, "a": [2.5]}}
+    new: Any = nbformat.v4
+    outputs = [new.new_output("display_data", shown), new.new_output("stream", text="x\ny\n")]
+    made = new.new_notebook(cells=[new.new_code_cell("1 + 1\n2", outputs=outputs)])
+    nbformat.write(made, path)  # type: ignore[no-untyped-call]
+    main(["strip", str(path)])
+
+    del made.cells[0].outputs[0].data[TURN_MIME]
+    nbformat.write(made, again)  # type: ignore[no-untyped-call]
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_half_characters_stay(tmp_path: Path) -> None:
+    """What is not taken out is not changed: half a character, large numbers, permissions."""
+    path = notebook(tmp_path / "a.ipynb")
+    path.chmod(0o640)
+    main(["strip", str(path)])
+
+    content = json.loads(path.read_text())
+    assert content["cells"][1]["outputs"][0]["text"] == "\ud83d"
+    assert content["metadata"] == {"x": 1.0, "big": 10**30}
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [each.name for each in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+def test_nothing_to_take_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file without saved turns stays as it is, to the byte and the second."""
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(b'{"nbformat":4,   "cells": [3, {"cell_type": "code", "outputs": null}]}')
+    before = path.read_bytes(), path.stat()
+
+    assert main(["strip", "--thinking", str(path)]) == 0
+    assert (path.read_bytes(), path.stat()) == before
+    assert "a.ipynb: nothing to take out" in capsys.readouterr().out
+
+
+def test_output_of_the_turn_alone_goes_whole(tmp_path: Path) -> None:
+    """An output that held nothing but the turn does not stay behind empty."""
+    talk = Conversation("main")
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("a", saved(talk, talk.commit(turn("why?"))))))
+    main(["strip", str(path)])
+
+    assert outputs(path) == []
+
+
+def test_link_stays_a_link(tmp_path: Path) -> None:
+    """A link to a notebook stays one, and the notebook behind it is stripped."""
+    path, link = notebook(tmp_path / "a.ipynb"), tmp_path / "link.ipynb"
+    link.symlink_to(path)
+    main(["strip", str(link)])
+
+    assert link.is_symlink()
+    assert TURN_MIME not in path.read_text()
+
+
+def test_others_are_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that can't be read is told, the others are done, and the exit status is 1."""
+    good, bad = notebook(tmp_path / "good.ipynb"), tmp_path / "bad.ipynb"
+    bad.write_bytes(b"[" * 100_000)
+
+    assert main(["strip", str(bad), str(tmp_path), str(good)]) == 1
+    assert TURN_MIME not in good.read_text()
+    assert bad.read_bytes() == b"[" * 100_000
+    err = capsys.readouterr().err
+    assert "bad.ipynb' is not JSON" in err
+    assert "is a folder" in err
+
+
+def test_names_that_the_terminal_lacks(tmp_path: Path) -> None:
+    """A file whose name stdout can't show does not end the work on the others."""
+    names = ["\N{HIRAGANA LETTER A}.ipynb", "b.ipynb"]
+    for name in names:
+        notebook(tmp_path / name)
+    command = [sys.executable, "-m", "mm_magic", "strip", *names]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)
+    assert done.stdout.count(b"taken out") == 2
+    assert all(TURN_MIME not in (tmp_path / name).read_text("utf-8") for name in names)

@@ -1,0 +1,205 @@
+"""Turns: their order, running one again, and what of them is sent."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.history import History, sendable_content
+from mm_magic.conversation.reply import Reply, Status
+from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.protocol.messages import (
+    Block,
+    Message,
+    TextBlock,
+    ThinkingBlock,
+    ToolUseBlock,
+    UnknownBlock,
+)
+from mm_magic.transport.endpoint import Backend
+
+SERVER: dict[str, Any] = {
+    "model": "MiniMax-M2.7",
+    "server": "https://api.minimax.io/anthropic",
+    "system": "",
+}
+THOUGHT: dict[str, object] = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
+
+
+def reply(
+    text: str = "Blue.",
+    status: Status = "complete",
+    backend: Backend = "minimax",
+    thought: bool = True,
+) -> Reply:
+    blocks: list[Block] = [ThinkingBlock("Hm.", "5f")] if thought else []
+    return Reply(Message(content=(*blocks, TextBlock(text))), status, backend)
+
+
+def run(
+    conversation: Conversation, cell: str | None, prompt: str, answer: Reply, **asked: Any
+) -> list[Any]:
+    """One turn, as a session makes it; returns the messages that were sent before its prompt."""
+    key = TurnKey(cell, 0) if cell else None
+    before = conversation.history(conversation.place(key), **(SERVER | asked))
+    number = conversation.number_of(key)
+    turn = Turn("main", number, key, prompt, answer, {}, before.context, before.knew)
+    assert conversation.commit(turn).number == number
+    return messages_of(before)
+
+
+def messages_of(history: History) -> list[Any]:
+    """The messages as values."""
+    return list(json.loads(b"[%b]" % b",".join(history.messages)))
+
+
+def pair(prompt: str, text: str, *, thought: bool = True) -> list[dict[str, object]]:
+    content = [*([THOUGHT] if thought else []), {"type": "text", "text": text}]
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": content}]
+
+
+def three_turns() -> Conversation:
+    conversation = Conversation("main")
+    for cell in "abc":
+        run(conversation, cell, f"prompt {cell}", reply(f"answer {cell}"))
+    return conversation
+
+
+def test_turns_before_a_cell_are_sent_in_order() -> None:
+    """A new turn carries all earlier ones, thinking with its signature included."""
+    conversation = three_turns()
+    sent = run(conversation, "d", "prompt d", reply())
+    assert sent == [m for cell in "abc" for m in pair(f"prompt {cell}", f"answer {cell}")]
+    assert [turn.number for turn in conversation.turns] == [1, 2, 3, 4]
+
+
+def test_running_a_cell_again_replaces_its_turn_in_place() -> None:
+    """A cell that runs again carries what stands before it, never its own old turn."""
+    conversation = three_turns()
+    sent = run(conversation, "b", "changed", reply("new"))
+    assert sent == pair("prompt a", "answer a")
+    assert [(turn.number, turn.prompt) for turn in conversation.turns] == [
+        (1, "prompt a"),
+        (2, "changed"),
+        (3, "prompt c"),
+    ]
+
+
+def test_thinking_after_a_changed_turn_is_left_out() -> None:
+    """Thinking that was made with an older answer above is not sent back; the rest is."""
+    conversation = three_turns()
+    run(conversation, "b", "changed", reply("new"))
+    assert run(conversation, "d", "prompt d", reply()) == [
+        *pair("prompt a", "answer a"),
+        *pair("changed", "new"),
+        *pair("prompt c", "answer c", thought=False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model": "MiniMax-M3"}, {"server": "http://127.0.0.1"}, {"system": "Be brief."}]
+)
+def test_thinking_stays_in_its_context(changed: dict[str, str]) -> None:
+    """Another model, server or system prompt gets the turns without their thinking."""
+    conversation = three_turns()
+    sent = run(conversation, None, "next", reply(), **changed)
+    assert sent == [m for c in "abc" for m in pair(f"prompt {c}", f"answer {c}", thought=False)]
+
+
+def test_same_run_again_keeps_thinking() -> None:
+    """A turn that ran again and came out the same spoils no thinking below it."""
+    conversation = three_turns()
+    run(conversation, "b", "prompt b", reply("answer b"))
+    sent = run(conversation, "d", "prompt d", reply())
+    assert sent == [m for cell in "abc" for m in pair(f"prompt {cell}", f"answer {cell}")]
+
+
+def test_demo_turns_go_to_the_demo_only() -> None:
+    """What the offline demo wrote is never sent to a model as if a model had said it."""
+    conversation = Conversation("main")
+    run(conversation, "a", "prompt a", reply("scripted", backend="offline"), server="offline")
+    run(conversation, "b", "prompt b", reply("real"))
+    for_model = conversation.history(**SERVER)
+    for_demo = conversation.history(**(SERVER | {"server": "offline"}))
+    assert messages_of(for_model) == pair("prompt b", "real")
+    assert (for_model.sent, for_model.demo_left_out) == (1, 1)
+    assert (for_demo.sent, for_demo.demo_left_out) == (2, 0)
+
+
+def test_without_a_cell_every_run_appends() -> None:
+    """Where no cell is known, the same prompt twice makes two turns."""
+    conversation = Conversation("main")
+    for _ in range(2):
+        run(conversation, None, "Hi", reply())
+    assert [turn.number for turn in conversation.turns] == [1, 2]
+
+
+def test_numbers_are_not_used_again() -> None:
+    """The number of a turn that was taken out stays unused."""
+    conversation = three_turns()
+    conversation.remove_key(TurnKey("c", 0))
+    conversation.remove_key(TurnKey("nobody's", 0))
+    run(conversation, "d", "prompt d", reply())
+    assert [turn.number for turn in conversation.turns] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("answer", "enters"),
+    [
+        (reply(), True),
+        (reply(status="stopped"), True),
+        (reply(status="incomplete"), False),
+        (reply(""), False),
+        (reply(" \n"), False),
+        (reply(" \n", "stopped"), False),
+    ],
+)
+def test_what_enters_a_conversation(answer: Reply, enters: bool) -> None:
+    """Complete and stopped replies with text enter; broken and empty ones don't."""
+    assert answer.may_enter() is enters
+
+
+@pytest.mark.parametrize(
+    ("blocks", "kept"),
+    [
+        ([ThinkingBlock("cut off")], []),
+        ([TextBlock("a"), ThinkingBlock("cut off")], ["text"]),
+        ([ThinkingBlock("Hm.", "5f"), TextBlock("\n\n"), TextBlock("a")], ["thinking", "text"]),
+        ([ThinkingBlock("Hm."), TextBlock(" "), ThinkingBlock("Hm.")], []),
+        ([TextBlock("a"), ToolUseBlock("1", "f", {})], ["text", "tool_use"]),
+        ([UnknownBlock({"type": "redacted_thinking", "data": "x"})], ["redacted_thinking"]),
+    ],
+)
+def test_what_the_service_refuses_is_not_sent(blocks: list[Block], kept: list[str]) -> None:
+    """No white-space text and no thinking at the end; unknown blocks go back as they came."""
+    assert [block["type"] for block in sendable_content(blocks, thinking=True)] == kept
+
+
+def test_reply_shows_the_answer_and_no_more() -> None:
+    """`str` of a reply is its text; its content is the wire's blocks."""
+    answer = reply("Blue.")
+    assert (str(answer), answer.text, answer.thinking) == ("Blue.", "Blue.", "Hm.")
+    assert answer.content == [THOUGHT, {"type": "text", "text": "Blue."}]
+
+
+@pytest.mark.parametrize("systems", [("",), ("Be brief.", "Be kind.")])
+def test_memory_grows_with_the_turns_alone(systems: tuple[str, ...]) -> None:
+    """Twice the turns take twice the memory, also where two system prompts take turns."""
+
+    def size(turns: int) -> int:
+        tracemalloc.start()
+        conversation = Conversation("main")
+        for number in range(turns):
+            key, system = TurnKey(f"cell-{number}", 0), systems[number % len(systems)]
+            before = conversation.history(**(SERVER | {"system": system}))
+            answer = reply(f"{number} {'word ' * 50}")
+            turn = Turn("main", 0, key, "Why?", answer, {}, before.context, before.knew, 0)
+            conversation.commit(replace(turn, link=before.link))
+        taken = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return taken
+
+    assert size(200) < 2.5 * size(100)

@@ -1,0 +1,237 @@
+"""The turns in a notebook file, and the conversations that they make. No Jupyter is needed."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.files import cell, file, left_out, prompts, saved, turn
+
+import mm_magic as mm
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.notebook_file import read
+from mm_magic.conversation.saved_turn import record_json, turn_json
+from mm_magic.conversation.stored import OUT_OF_DATE, TWICE, UNKNOWN, conversation, latest, pasts
+from mm_magic.conversation.turn import TurnKey
+from mm_magic.errors import UsageError
+from mm_magic.transport.recording.file_format import header
+
+
+def test_turn_comes_back_whole() -> None:
+    """Key, label, prompt, content and number of a turn are read; so is its conversation."""
+    talk = Conversation("main")
+    placed = talk.commit(turn("why?", "a"))
+    found = read(file(cell("a", saved(talk, placed)))).found[0]
+
+    assert found.turn.key == TurnKey("a", 0)
+    assert found.turn.label == "[3]"
+    assert (found.turn.id, found.turn.prompt) == (placed.id, "why?")
+    assert found.turn.reply.content == placed.reply.content
+    assert found.state == talk.state
+
+
+def test_read_notebook_gives_conversations(tmp_path: Path) -> None:
+    """`mm.read_notebook` gives each conversation by name, in order of the numbers."""
+    main, side = Conversation("main"), Conversation("side")
+    one, two = main.commit(turn("one")), main.commit(turn("two"))
+    other = side.commit(turn("other", conversation="side"))
+    path = tmp_path / "a.ipynb"
+    alone = turn("alone", conversation=None, number=0)
+    path.write_bytes(
+        file(
+            cell("two", saved(main, two)),
+            cell("one", saved(main, one)),
+            cell("other", saved(side, other), turn_json(alone, None)),
+        )
+    )
+
+    found = mm.read_notebook(path)
+    assert {name: [t.prompt for t in each.turns] for name, each in found.items()} == {
+        "main": ["one", "two"],
+        "side": ["other"],
+    }
+    assert mm.read_notebook(str(path))["main"].turns[0].reply.text == "ONE"
+
+
+def test_it_needs_no_jupyter(tmp_path: Path) -> None:
+    """Reading a file imports neither IPython nor nbformat, nor any library for drawing."""
+    talk = Conversation("main")
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("a", saved(talk, talk.commit(turn("why?"))))))
+    code = (
+        "import sys, mm_magic as mm; assert mm.read_notebook(sys.argv[1])['main'].turns; "
+        "print({'IPython', 'nbformat', 'httpx', 'markdown_it', 'nh3'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+# Which of several
+
+
+def test_copy_of_a_cell() -> None:
+    """The first of two cells with the same turn keeps it; a turn drawn again counts for nothing."""
+    talk = Conversation("main")
+    json_ = saved(talk, talk.commit(turn("why?", "a")))
+    again = {**json_, "copy": True}
+    (found,) = read(file(cell("s", again), cell("a", json_), cell("b", json_))).found
+
+    assert found.turn.key == TurnKey("a", 0)
+
+
+def test_turn_that_was_only_drawn_again() -> None:
+    """If no cell made it any more, a turn that was drawn again counts, and has no cell."""
+    talk = Conversation("main")
+    again = saved(talk, talk.commit(turn("why?")), is_copy=True)
+    notebook = read(file(cell("s", again), cell("s2", again)))
+
+    assert prompts(notebook) == [["why?"]]
+    assert notebook.found[0].turn.key is None
+
+
+def test_turn_shown_after_it_was_forgotten_is_none() -> None:
+    """A turn without a state is in no conversation: it was forgotten, or never entered."""
+    shown = turn_json(turn("why?"), None, is_copy=True)
+    assert prompts(read(file(cell("s", shown)))) == []
+
+
+def test_older_answer_of_a_cell() -> None:
+    """Of two answers with one number the later one stands, wherever it is."""
+    talk = Conversation("main")
+    old = saved(talk, talk.commit(turn("old", "a")))
+    new = saved(talk, talk.commit(turn("new", "a")))
+    back = saved(talk, talk.commit(turn("old", "a")))
+
+    for cells in ([cell("b", old), cell("a", new)], [cell("a", new), cell("b", old)]):
+        assert prompts(read(file(*cells))) == [["new"]]
+        assert left_out(read(file(*cells))) == {OUT_OF_DATE: 1}
+    assert prompts(read(file(cell("b", new), cell("a", back)))) == [["old"]]
+
+
+def test_number_held_twice() -> None:
+    """Of two turns with one number that do not know of each other the first stays."""
+    one, two = Conversation("main"), Conversation("main")
+    past = turn("same")
+    for talk in (one, two):
+        talk.commit(past)
+    a, b = one.commit(turn("a")), two.commit(turn("b"))
+    notebook = read(file(cell("b", saved(two, b)), cell("a", saved(one, a))))
+
+    assert prompts(notebook) == [["b"]]
+    assert left_out(notebook) == {TWICE: 1}
+
+
+def test_turns_beyond_what_the_last_kernel_knew() -> None:
+    """Turns that were not saved when the next kernel began from the file do not come between."""
+    first = Conversation("main")
+    kept, lost, lost2 = (saved(first, first.commit(turn(p))) for p in ("kept", "lost", "lost2"))
+    second = Conversation("main")
+    (past,) = pasts(read(file(cell("kept", kept))))["main"]
+    second.take_in(past.turns, past.state)
+    new = saved(second, second.commit(turn("new")))
+    cells = [cell("kept", kept), cell("lost", lost), cell("lost2", lost2), cell("new", new)]
+
+    assert prompts(read(file(*cells))) == [["kept", "new"]]
+    assert left_out(read(file(*cells))) == {UNKNOWN: 1, TWICE: 1}
+
+
+def test_conversations_of_two_kernels() -> None:
+    """The one that changed last is the latest; equal ones are a mixture, in document order."""
+    one, two = Conversation("main"), Conversation("main", changes=1)
+    a, b = saved(one, one.commit(turn("a"))), saved(two, two.commit(turn("b")))
+    notebook = read(file(cell("b", b), cell("a", a)))
+    assert prompts(notebook) == [["b"], ["a"]]
+    assert len(latest(pasts(notebook)["main"])) == 1
+
+    one.commit(turn("x"))
+    one.hide(["x"])
+    a = saved(one, one.turns[0])
+    notebook = read(file(cell("b", b), cell("a", a)))
+    assert len(latest(pasts(notebook)["main"])) == 2
+    assert [t.prompt for t in conversation("main", pasts(notebook)["main"]).turns] == [
+        "b",
+        "a",
+    ]
+
+
+def test_conversation_that_took_in_another() -> None:
+    """Turns drawn before their kernel took in the file keep the place that they got then."""
+    one, two = Conversation("main"), Conversation("main", changes=1)
+    a, b = saved(one, one.commit(turn("a"))), saved(two, two.commit(turn("b")))
+    (past,) = pasts(read(file(cell("a", a))))["main"]
+    two.take_in(past.turns, past.state)
+    c = saved(two, two.commit(turn("c")))
+    notebook = read(file(cell("c", c), cell("b", b), cell("a", a)))
+
+    assert prompts(notebook) == [["a", "b", "c"]]
+    assert [t.id for t in pasts(notebook)["main"][0].turns] == [t.id for t in two.turns]
+    assert conversation("main", pasts(notebook)["main"]).last_number == 3
+
+
+def test_states_of_a_record() -> None:
+    """A record tells of turns that nobody sees, and that others are gone or hidden."""
+    talk = Conversation("main")
+    cells = [cell(p, saved(talk, talk.commit(turn(p)))) for p in "abc"]
+    asked = talk.commit(turn("d"))
+    talk.forget(1)
+    talk.hide(["b"])
+    record = record_json([saved(talk, asked)], [("main", talk.state)])
+    (past,) = pasts(read(file(*cells, cell("d", record))))["main"]
+
+    assert [(t.prompt, t.is_hidden) for t in past.turns] == [
+        ("b", True),
+        ("c", False),
+        ("d", False),
+    ]
+    assert past.left_out == {}
+
+
+def test_incomplete_and_alone_turns_stay_out() -> None:
+    """An incomplete turn and one that stood alone are found, and are in no conversation."""
+    talk = Conversation("main")
+    talk.commit(turn("a"))
+    broken = saved(talk, turn("b", status="incomplete", number=2))
+    alone = turn_json(turn("c", conversation=None, number=0), None)
+    notebook = read(file(cell("b", broken), cell("c", alone)))
+
+    assert [each.turn.prompt for each in notebook.found] == ["b", "c"]
+    assert prompts(notebook) == [[]]
+
+
+def test_recording_is_told_as_one() -> None:
+    """A recording that is given as a notebook is named, with the command that takes it."""
+    with pytest.raises(UsageError, match="is a recording") as caught:
+        read(header() + b"\n{}\n", "lesson.jsonl")
+
+    assert "%minimax replay" in caught.value.next_steps[0]
+
+
+def test_cells_without_ids() -> None:
+    """In a notebook of format 4.4 a cell is named by its place, which is no id that runs."""
+    talk = Conversation("main")
+    json_ = saved(talk, talk.commit(turn("why?")))
+    (found,) = read(file(cell(None), cell(None, json_))).found
+
+    assert found.turn.key == TurnKey("#2", 0)
+
+
+def test_many_conversations_take_linear_time() -> None:
+    """Twice the conversations in a file take twice as long, not four times."""
+
+    def seconds(count: int) -> float:
+        turns = []
+        for name in map(str, range(count)):
+            talk = Conversation(name)
+            turns.append(saved(talk, talk.commit(turn("a", conversation=name))))
+        notebook = read(file(cell("a", record_json(turns))))
+        best = []
+        for _ in range(3):
+            begin = time.process_time()
+            assert len(pasts(notebook)) == count
+            best.append(time.process_time() - begin)
+        return min(best)
+
+    assert seconds(4_000) < 3 * seconds(2_000)

@@ -1,0 +1,38 @@
+"""A reply and a turn are values: nothing in them can be assigned."""
+
+import copy
+import pickle
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from mm_magic import Reply
+from mm_magic.conversation.turn import Turn
+from mm_magic.protocol.messages import Message, TextBlock
+
+REPLY = Reply(Message(content=(TextBlock("Hi"),)))
+TURN = Turn("main", 1, None, "Why?", REPLY, {"model": "M"}, "", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        *((REPLY, name) for name in ("text", "thinking", "status", "usage", "message", "nothing")),
+        (REPLY.message, "text"),
+        (TURN, "model"),
+        (TURN, "number"),
+    ],
+)
+def test_no_name_can_be_assigned(value: object, name: str) -> None:
+    """Each name of a reply or a turn is read-only, and the error says so in Python's words."""
+    with pytest.raises(FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+        setattr(value, name, "x")
+    with pytest.raises(FrozenInstanceError, match=f"cannot delete field '{name}'"):
+        delattr(value, name)
+    assert (REPLY.text, TURN.number) == ("Hi", 1)
+
+
+def test_a_reply_is_copied_whole() -> None:
+    """Copies and pickles of a reply are equal to it."""
+    assert copy.deepcopy(REPLY) == REPLY
+    assert pickle.loads(pickle.dumps(REPLY)) == REPLY

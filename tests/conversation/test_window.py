@@ -1,0 +1,119 @@
+"""What is left out where a conversation does not fit into the model's window, and who is told."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.scripted import Answer, ScriptedSession, Service
+
+from mm_magic.conversation.model_facts import BYTES_PER_TOKEN, WINDOWS, room
+from mm_magic.protocol.request import user_message
+from mm_magic.session.notes import too_long_note
+from mm_magic.session.options import Options
+
+MODEL = "MiniMax-M2.7"
+OPTIONS = Options(model=MODEL, max_tokens=2000, retries=0)
+LONG = "x" * 100_000
+
+
+def answer(text: str) -> Answer:
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
+    return Answer("whole", (thought, {"type": "text", "text": text}))
+
+
+class Notebook:
+    """A session, and the requests that its service saw."""
+
+    def __init__(self) -> None:
+        self.service = Service()
+        self.session = ScriptedSession(self.service)
+        self.session.variables["MINIMAX_BASE_URL"] = "http://127.0.0.1:1"
+
+    def run(self, prompt: str, text: str = "Yes.", options: Options = OPTIONS) -> list[str]:
+        """The notes of a turn."""
+        self.service.next_answer = answer(text)
+        run = self.session.start(self.session.prepare(prompt, options))
+
+        async def drive() -> None:
+            async for _ in run.steps():
+                pass
+
+        asyncio.run(drive())
+        return run.notes
+
+    @property
+    def messages(self) -> Any:
+        """Those of the last request."""
+        return self.service.requests[-1]["messages"]
+
+
+def room_of(options: Options, question: bytes) -> int | None:
+    return room(options.model, options.max_tokens, options.system, question)
+
+
+def test_room_is_what_the_window_leaves() -> None:
+    """The prompt, the system prompt and the longest answer are taken from the model's window."""
+    question = user_message("Why?")
+    left = room_of(replace(OPTIONS, system="Be brief."), question)
+    window = WINDOWS[MODEL] - 2000
+    assert left == window * BYTES_PER_TOKEN - len(question) - len("Be brief.")
+
+
+def test_room_is_never_less_than_nothing() -> None:
+    """Where the answer alone may fill the window, no earlier turn has room."""
+    assert room_of(replace(OPTIONS, max_tokens=10**9), b"") == 0
+
+
+def test_unknown_model_has_no_limit() -> None:
+    """Of a model whose window is not known nothing is left out."""
+    assert room_of(replace(OPTIONS, model="My-Own"), b"") is None
+
+
+def test_oldest_turns_are_left_out_and_told() -> None:
+    """When all would be too long the oldest turns go, and each such reply says how many."""
+    notebook = Notebook()
+    notes = [notebook.run(f"{n} {LONG}", LONG) for n in range(5)]
+    assert notes[:3] == [[], [], []]
+    assert notes[3:] == [[too_long_note(MODEL, 1)], [too_long_note(MODEL, 2)]]
+    sent = [m["content"][0] for m in notebook.messages if m["role"] == "user"]
+    assert sent == ["2", "3", "4"]
+
+
+def test_what_is_sent_fits() -> None:
+    """As many turns as have room are sent, and not one more."""
+    notebook = Notebook()
+    for n in range(5):
+        notebook.run(f"{n} {LONG}", LONG)
+    left = room_of(OPTIONS, user_message("next"))
+    assert left is not None
+    parts = notebook.session.prepare("next", OPTIONS).history.messages
+    size = sum(len(part) + 1 for part in parts)
+    one_more = notebook.session.conversation("main").turns[-len(parts) - 1]
+    assert size <= left < size + len(one_more.prompt) + len(one_more.reply.text)
+
+
+def test_thinking_behind_left_out_turns_is_left_out() -> None:
+    """Behind turns that are missing the context is another one: their thinking does not go back."""
+    notebook = Notebook()
+    for n in range(5):
+        notebook.run(f"{n} {LONG}", LONG)
+    answers = [m["content"] for m in notebook.messages if m["role"] == "assistant"]
+    assert [[block["type"] for block in answer] for answer in answers] == [["text"], ["text"]]
+
+
+def test_turns_that_were_left_out_come_back() -> None:
+    """A model with more room gets them all again, and the reply has no note."""
+    notebook = Notebook()
+    for n in range(5):
+        notebook.run(f"{n} {LONG}", LONG)
+    assert notebook.run("next", options=replace(OPTIONS, model="My-Own")) == []
+    assert len(notebook.messages) == 11
+
+
+@pytest.mark.parametrize(("left_out", "words"), [(1, "The oldest turn was"), (2, "The 2 oldest")])
+def test_note(left_out: int, words: str) -> None:
+    """The note counts the turns, and names the model and its window."""
+    note = too_long_note(MODEL, left_out)
+    assert note.startswith(words)
+    assert f"{MODEL}'s window of {WINDOWS[MODEL]:,} tokens" in note

@@ -1,0 +1,176 @@
+"""The line behind `%%minimax`: how it is split, what it means, and what a slip is told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mm_magic.errors import UsageError
+from mm_magic.jupyter.arguments import Arguments, check_no_words, help_text, options, parse
+from mm_magic.jupyter.mistakes import check_one_cell
+from mm_magic.session.options import Options
+
+
+def told(error: UsageError) -> str:
+    return "\n".join([error.message, *error.next_steps])
+
+
+def test_empty_line_leaves_every_default() -> None:
+    """An empty line says nothing, so that all defaults hold."""
+    defaults = Options(temperature=0.7, system="Be brief", hide_thinking=True)
+
+    assert parse("") == Arguments()
+    assert parse("").options(defaults) == defaults
+
+
+def test_all_options() -> None:
+    """Each option of the line overrides its default."""
+    line = (
+        "-m MiniMax-M2.5 -t 0.3 --max-tokens 99 --top-p 0.5 -s Brief --thinking disabled "
+        "--hide-thinking --no-stream -c side --alone -o reply --literal --dry-run"
+    )
+
+    arguments = parse(line)
+
+    assert arguments.options(Options()) == Options(
+        model="MiniMax-M2.5",
+        temperature=0.3,
+        max_tokens=99,
+        top_p=0.5,
+        system="Brief",
+        thinking="disabled",
+        hide_thinking=True,
+        stream=False,
+        conversation="side",
+    )
+    assert (arguments.alone, arguments.to) == (True, "reply")
+    assert (arguments.literal, arguments.dry_run) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--max_tokens 5", Arguments(max_tokens=5)),
+        ("--max_tokens=5", Arguments(max_tokens=5)),
+        ("--top_p 0.5 --hide_thinking", Arguments(top_p=0.5, hide_thinking=True)),
+        ("--system=under_score", Arguments(system="under_score")),
+        ("--stream", Arguments(stream=True)),
+        ("-t.5", Arguments(temperature=0.5)),
+        ("-mName", Arguments(model="Name")),
+        ("models", Arguments(words=("models",))),
+        ("request 2 -t 0.5", Arguments(words=("request", "2"), temperature=0.5)),
+    ],
+)
+def test_spelling(line: str, expected: Arguments) -> None:
+    """`_` may stand for `-` inside an option's name, and `=` between name and value."""
+    assert parse(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "system"),
+    [
+        ('-s "Be brief"', "Be brief"),
+        ("-s 'Be brief'", "Be brief"),
+        ('-s "You\'re brief"', "You're brief"),
+        (r"-s C:\Users\ann\new", r"C:\Users\ann\new"),
+        (r'-s "C:\Program Files\x"', r"C:\Program Files\x"),
+        (r'-s "\\server\share\"', "\\\\server\\share\\"),
+        ("-s $HOME", "$HOME"),
+        ('-s "{1 + 1} # $x"', "{1 + 1} # $x"),
+        ('-s ""', ""),
+        ("-s «Привет»", "«Привет»"),
+    ],
+)
+def test_values_are_split_as_a_shell_does_but_for_backslashes(line: str, system: str) -> None:
+    """Quotes group and go; a backslash is a letter, so that Windows paths survive."""
+    assert parse(line).system == system
+
+
+@given(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"])))
+def test_any_text_in_double_quotes_is_one_value(text: str) -> None:
+    """Whatever stands between double quotes reaches the option unchanged."""
+    assert parse(f'--system="{text}"').system == text
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("-s You're", '`%%minimax -s "You\'re"`'),
+        ("-s You're brief", '`%%minimax -s "You\'re brief"`'),
+        ("-t 0.3 -s You're brief -o x", '`%%minimax -t 0.3 -s "You\'re brief" -o x`'),
+        ("-o it's", "Put a text with an apostrophe in double quotes."),
+    ],
+)
+def test_open_quote_is_told_with_the_right_line(line: str, hint: str) -> None:
+    """An apostrophe that opens a quote gets the line with the text in double quotes."""
+    with pytest.raises(UsageError, match="a quote is opened and not closed") as caught:
+        parse(line)
+
+    assert hint in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--tempreature 0.3", "Did you mean --temperature?"),
+        ("-T 0.3", "Did you mean -t?"),
+        ("-t warm", "temperature must be a number such as 0.3, got 'warm'"),
+        ("--max-tokens many", "max_tokens must be a whole number, got 'many'"),
+        ("--thinking maybe", "thinking must be auto, adaptive or disabled, got 'maybe'"),
+        ("-m", "model needs a value"),
+        ("--temp 0.3", "--temp"),
+        ("-o 1x", "-o needs a variable's name, got '1x'"),
+        ("-o a.b", "-o needs a variable's name, got 'a.b'"),
+        ("-o class", "-o needs a variable's name, got 'class'"),
+    ],
+)
+def test_wrong_options_are_named(line: str, words: str) -> None:
+    """A wrong option or value raises UsageError that names it, and never ends the process."""
+    with pytest.raises(UsageError) as caught:
+        parse(line)
+
+    assert words in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("# a question", "Write: `%%minimax`"),
+        ("-t 0.3 # cold", "Write: `%%minimax -t 0.3`"),
+        ("-t 0.3 #cold", "Write: `%%minimax -t 0.3`"),
+    ],
+)
+def test_comment_behind_the_magic(line: str, hint: str) -> None:
+    """A comment behind the magic is told as such, with the line that is right."""
+    with pytest.raises(UsageError, match="a comment can't stand behind") as caught:
+        check_no_words(parse(line), line)
+
+    assert hint in told(caught.value)
+
+
+def test_prompt_on_the_magic_line() -> None:
+    """A prompt on the line of the magic is told where it goes."""
+    with pytest.raises(UsageError, match=r"'Why is it\?' is not an option") as caught:
+        check_no_words(parse("Why is it?"), "Why is it?")
+
+    assert "The prompt goes on the lines below `%%minimax`." in told(caught.value)
+
+
+@pytest.mark.parametrize("body", ["a\n%%minimax\nb", "%%minimax -t 1\nb", "a\n%%minimax"])
+def test_second_magic_in_a_cell(body: str) -> None:
+    """A second `%%minimax` at the beginning of a line is taken for a second cell."""
+    with pytest.raises(UsageError, match="there is a second %%minimax in this cell") as caught:
+        check_one_cell(body)
+
+    assert "--literal" in told(caught.value)
+
+
+@pytest.mark.parametrize("body", ["what does %%minimax do?", "%%minimaxed", " `%%minimax`"])
+def test_magic_inside_a_line_is_text(body: str) -> None:
+    """The name of the magic inside a line is text like any other."""
+    check_one_cell(body)
+
+
+def test_help_has_every_option() -> None:
+    """The help lists each option with a line of its own."""
+    for option in options():
+        assert option in help_text()

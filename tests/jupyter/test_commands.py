@@ -1,0 +1,364 @@
+"""The commands of `%minimax` in a real IPython shell, and the cards of errors."""
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+from support.loopback import (
+    END,
+    Answer,
+    Loopback,
+    captured,
+    chunk,
+    close,
+    delta,
+    failure,
+    head,
+    reset,
+    sse,
+    streamed,
+    whole,
+)
+from support.shells import Shell, fresh_shell
+
+from mm_magic import MiniMaxError
+
+MODELS = whole(200, {"data": [{"id": "MiniMax-M9"}, {"id": "M\x1b[31m10"}], "has_more": False})
+CONTROLS = [chr(c) for c in (*range(32), *range(0x7F, 0xA0)) if chr(c) not in "\t\n"]
+
+
+@pytest.fixture
+def shell() -> Iterator[Shell]:
+    with fresh_shell() as shell:
+        yield shell
+
+
+@pytest.fixture
+def asks(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator["Asks"]:
+    asks = Asks(shell, monkeypatch)
+    yield asks
+    for server in asks.servers:
+        server.close()
+
+
+class Asks:
+    """A shell whose next requests get these answers."""
+
+    def __init__(self, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._shell = shell
+        self._monkeypatch = monkeypatch
+        self.servers: list[Loopback] = []
+
+    def of(self, *answers: Answer) -> Loopback:
+        server = Loopback(*answers)
+        self.servers.append(server)
+        self._monkeypatch.setenv("MINIMAX_BASE_URL", server.url)
+        return server
+
+    def error(self, *answers: Answer, options: str = "") -> MiniMaxError:
+        """The error of one cell that gets these answers, without retries."""
+        self.of(*answers)
+        self._shell.run("%config MiniMax.retries = 0")
+        error = self._shell.error(f"%%minimax {options}\nWhy?")
+        assert isinstance(error, MiniMaxError)
+        return error
+
+
+# Commands
+
+
+def test_models_lists_what_the_server_offers(
+    shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`%minimax models` lists what the server offers, and marks the one in use."""
+    asks.of(MODELS)
+
+    shell.run("%minimax -m MiniMax-M9")
+    capsys.readouterr()
+
+    shell.run("%minimax models")
+
+    assert capsys.readouterr().out == "  MiniMax-M9  (in use)\n  M␛[31m10\n"
+
+
+def test_models_without_a_server(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the demo, `%minimax models` lists the names that this package knows."""
+    shell.run("%minimax models")
+
+    assert "MiniMax-M2.7-highspeed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("prompt", ["Why?", 'é "q" \\ \x7f \x9b31m \u202e \u2028 👩‍🚀 \U000e0041'])
+def test_request_is_what_was_sent(
+    shell: Shell, asks: Asks, prompt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`%minimax request` shows the exact JSON that went out, with nothing raw for a terminal."""
+    server = asks.of(streamed())
+    shell.run("%%minimax\nFirst")
+    shell.run(f"%%minimax -t 0.3\n{prompt}")
+    capsys.readouterr()
+
+    shell.run("%minimax request")
+    _, _, last = capsys.readouterr().out.partition("\n")
+    shell.run("%minimax request 1")
+    first = capsys.readouterr().out
+
+    assert [json.loads(first), json.loads(last)] == [r.json for r in server.requests]
+    assert not [char for char in CONTROLS if char in first + last]
+
+
+def test_request_of_an_unknown_turn(shell: Shell) -> None:
+    """A turn that does not exist is named."""
+    assert "conversation main has no turn '7'" in str(shell.error("%minimax request 7"))
+
+
+def test_code_becomes_the_next_input(shell: Shell, asks: Asks) -> None:
+    """`%minimax code` puts the answer's Python into the cell, and runs nothing."""
+    text = (
+        "Say:\n```python\nboom = 1\nprint('a')\n```\nor\n```text\nno code\n```\n"
+        "~~~py\nboom = 2\n~~~\n```\nboom = 3\n```\n"
+    )
+    asks.of(streamed(captured(text=text)), streamed())
+    shell.run("%%minimax\nHow?")
+    shell.run("%minimax code")
+
+    assert shell.ip.rl_next_input == "boom = 1\nprint('a')\n\nboom = 2\n\nboom = 3"
+    assert "boom" not in shell.ip.user_ns
+    shell.run("%%minimax\nWhy?")
+    assert "holds no Python code" in str(shell.error("%minimax code"))
+    shell.run("%minimax code 1")
+
+
+LONG = "x = 1\n" * 30_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("Here:\n```python\nx = 1\ny =", "x = 1\ny ="),
+        (f"```python\n{LONG}", LONG.rstrip()),
+        ("````python\nx = 1\n`````\nEnough.", "x = 1"),
+        ("```text\n```python is how code begins\n```\n~~~PY title='a'\ny = 1\n~~~", "y = 1"),
+        ("- First:\n\n  ```python\n  if x:\n      y = '$a$'\n  ```\n", "if x:\n    y = '$a$'"),
+        ("> ```python\n> q = 1\n\nEnough.", "q = 1"),
+        ("```python\na\u202eb\n```", "a\ufffdb"),
+    ],
+    ids=["cut", "long and cut", "longer fence", "other code", "in a list", "quoted", "hidden"],
+)
+def test_code_is_what_is_drawn_as_code(shell: Shell, asks: Asks, answer: str, code: str) -> None:
+    """`%minimax code` takes what the drawing shows as code, also where the answer was cut in it."""
+    asks.of(streamed(captured(text=answer)))
+    shell.run("%%minimax\nHow?")
+    shell.run("%minimax code")
+    assert shell.ip.rl_next_input == code
+
+
+def test_offline_and_live(shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]) -> None:
+    """`%minimax offline` and `live` switch; `live` with nobody to ask changes nothing."""
+    error = shell.error("%minimax live")
+    assert isinstance(error, MiniMaxError)
+    assert (error.kind, "%minimax key" in error.card()) == ("auth", True)
+    assert shell.run("%%minimax --max-tokens 5\nWhy?").backend == "offline"
+
+    server = asks.of(streamed())
+    assert shell.run("%%minimax\nWhy?").backend == "url"
+    capsys.readouterr()
+    shell.run("%minimax offline")
+    assert capsys.readouterr().out.endswith("answers. `%minimax live` goes back.\n")
+    assert shell.run("%%minimax --max-tokens 5\nWhy?").backend == "offline"
+    shell.run("%minimax live")
+    capsys.readouterr()
+    assert shell.run("%%minimax\nWhy?").backend == "url"
+    assert len(server.requests) == 2
+
+
+def test_offline_without_a_key(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no server to go back to, `%minimax offline` tells how a key is added."""
+    capsys.readouterr()
+    shell.run("%minimax offline")
+    assert capsys.readouterr().out == (
+        "From now on the offline demo (no language model, as chosen) answers. "
+        "`%minimax key` adds a key.\n"
+    )
+
+
+def test_turns_of_the_demo_are_not_sent_on(
+    shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server never gets what the demo said, and the status line tells that."""
+    shell.run("%%minimax --max-tokens 150\nWhy?")
+    server = asks.of(streamed())
+    capsys.readouterr()
+
+    shell.run("%%minimax\nAnd?")
+
+    assert [m["content"] for m in server.json["messages"]] == ["And?"]
+    assert "never sent to a model: 1 left out" in capsys.readouterr().out
+
+
+def test_max_tokens_above_the_documented_warns_once(
+    shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """max_tokens above 2048 is sent; a warning comes the first time."""
+    server = asks.of(streamed())
+    shell.run("%%minimax --max-tokens 4096\nWhy?")
+    shell.run("%%minimax --max-tokens 4096\nWhy?")
+
+    assert [r.json["max_tokens"] for r in server.requests] == [4096, 4096]
+    assert capsys.readouterr().out.count("above the 2048") == 1
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (failure(401, "invalid api key (2049)"), "auth", "`%minimax key`"),
+        (failure(402, "insufficient balance (1008)"), "billing", "Top up"),
+        (failure(500, "insufficient balance (1008)"), "billing", "Top up"),
+        (failure(500, "plan not support model (2061)"), "permission", "-m NAME"),
+        (failure(429, "resets at 2026-12-01 00:00 (2056)"), "rate_limit", "2026-12-01 00:00"),
+        (failure(429, "rate limit (1002)"), "rate_limit", "Wait a minute"),
+        (failure(529, "high load (2064)"), "overloaded", "Wait a little"),
+        (failure(400, "context window exceeds limit (2013)"), "too_large", "--alone"),
+        (failure(400, "input sensitive (1026)"), "bad_request", "other words"),
+        (failure(400, "invalid params, x (2013)"), "bad_request", "`%minimax request`"),
+        (failure(500, "unknown error (1000)"), "server", "Try again"),
+        (failure(504, "timed out (1001)"), "timeout", "Try again"),
+        (whole(200, b"<html><h1>Log in</h1></html>", "text/html"), "protocol", "Log in"),
+        (whole(502, b"<html>Bad Gateway</html>", "text/html"), "server", "Bad Gateway"),
+        (whole(302, b"", location="https://login.test/"), "redirect", "MINIMAX_BASE_URL"),
+        ([close], "connection", "Try again"),
+        ([reset], "connection", "Try again"),
+    ],
+)
+def test_card_says_what_to_do(
+    asks: Asks, answer: Answer, kind: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each failure is raised, and shown as one card that says what to do next."""
+    error = asks.error(answer)
+
+    shown = capsys.readouterr().out
+    assert error.kind == kind
+    assert words in error.card()
+    assert shown.count(f"MiniMax ({kind}):") == 1
+    assert error.card() in shown
+    assert "Traceback" not in shown
+    assert error.reply is None
+
+
+def test_request_id_is_on_the_card(asks: Asks) -> None:
+    """What support asks for is on the card: code, HTTP status and request id."""
+    card = asks.error(failure(500, "unknown error (1000)")).card()
+
+    assert "MiniMax's code 1000 · HTTP 500 · request id req-7" in card
+
+
+def test_refused_connection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is not there is told, with what to check."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("MINIMAX_BASE_URL", f"http://127.0.0.1:{port}")
+    shell.run("%config MiniMax.retries = 0")
+
+    error = shell.error("%%minimax\nWhy?")
+
+    assert isinstance(error, MiniMaxError)
+    assert error.kind == "connection"
+    assert "127.0.0.1 refused the connection" in error.card()
+    assert "that the server runs" in error.card()
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_unknown_model_lists_those_that_exist(asks: Asks, status: int) -> None:
+    """An unknown model's card lists what the server offers, and the line that switches."""
+    unknown = failure(status, "invalid params, unknown model 'x' (2013)")
+
+    card = asks.error(unknown, MODELS, options="-m x").card()
+
+    assert "The server offers: MiniMax-M9" in card
+    assert "`%minimax -m MiniMax-M9`" in card
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("My Model", '`%minimax -m "My Model"`'), ("M\n%time", "offers: M\n%time\n")]
+)
+def test_line_that_switches_can_be_run(asks: Asks, name: str, line: str) -> None:
+    """A model's name stands in quotes where it needs them; one that can't be typed has no line."""
+    unknown = failure(400, "invalid params, unknown model 'x' (2013)")
+
+    card = asks.error(unknown, whole(200, {"data": [{"id": name}]}), options="-m x").card()
+
+    assert line in card
+    assert ("-m" in card) == (" " in name)
+
+
+def test_nobody_to_ask(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only a live answer may come and there is no key, the card names the ways out."""
+    monkeypatch.setenv("MINIMAX_BACKEND", "live")
+
+    for cell in ("%%minimax\nWhy?", "%minimax models"):
+        error = shell.error(cell)
+        assert isinstance(error, MiniMaxError)
+        assert error.kind == "auth"
+        for way in ("`%minimax key`", "`%minimax offline`", "MINIMAX_API_KEY", "MINIMAX_BASE_URL"):
+            assert way in error.card()
+
+
+@pytest.mark.parametrize("address", ["localhost", "ftp://x", "https://ann:pw@host"])
+def test_wrong_address(shell: Shell, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """An address that can't be one is told, without showing what stands there."""
+    monkeypatch.setenv("MINIMAX_BASE_URL", address)
+
+    error = shell.error("%%minimax\nWhy?")
+
+    assert isinstance(error, MiniMaxError)
+    assert "MINIMAX_BASE_URL" in error.card()
+    assert "pw" not in error.card()
+
+
+@pytest.mark.parametrize("in_stream", [True, False])
+def test_what_came_is_kept(
+    shell: Shell, asks: Asks, in_stream: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An answer that breaks off stays drawn and in `.reply`; the conversation does not get it."""
+    begun = [chunk(sse(event)) for event in captured()[:8]]
+    broken = {"type": "error", "error": {"type": "api_error", "message": "filtered (1027)"}}
+    server = asks.of([head(), *begun, *([chunk(sse(broken))] if in_stream else []), END])
+
+    error = shell.error("%%minimax -o kept\nWhy?")
+
+    assert isinstance(error, MiniMaxError)
+    assert error.kind == ("bad_request" if in_stream else "protocol")
+    assert error.reply is not None
+    assert (error.reply.text, error.reply.status) == ("\n\nRayleigh scattering.", "incomplete")
+    assert shell["kept"].text == error.reply.text
+    assert "Rayleigh scattering." in capsys.readouterr().out
+    shell.execute("%%minimax\nAnd?")
+    assert len(server.requests[1].json["messages"]) == 1
+
+
+def test_escapes_never_reach_the_terminal(
+    shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Terminal escapes in texts, model names and errors of a server are never printed raw."""
+    bad = "\x1b]0;x\x07\x9b31m\x1b[2J\r\x08"
+    events = captured(thinking=f"think {bad}", text=f"say {bad}")
+    events[0]["message"]["model"] = f"model {bad}"
+    events.insert(-2, delta(1, "text_delta", text=bad))
+    asks.of(streamed(events), MODELS, failure(400, f"wrong {bad} (2013)"))
+
+    shell.run("%%minimax\nWhy?")
+    shell.run("_")
+    shell.run("[_]")
+    shell.run("%minimax models")
+    shell.run("%minimax")
+    error = shell.error("%%minimax\nWhy?")
+
+    shown = capsys.readouterr().out
+    for word in ("think ", "say ", "model ", "M", "wrong "):
+        assert word in shown
+    shown = shown.replace("\x1b[1mMiniMax (bad_request):\x1b[0m", "")
+    assert not [char for char in CONTROLS if char in shown + str(error)]

@@ -1,0 +1,388 @@
+"""How a growing reply is drawn: what is sent, how often, and what is left in the end."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mm_magic.jupyter.views.page import (
+    BURST,
+    BYTES_PER_CHARACTER,
+    BYTES_PER_SECOND,
+    LARGEST_BODY,
+    SOFT_LIMIT,
+    Final,
+    Live,
+)
+from mm_magic.rendering.bundles import (
+    Bundle,
+    answer_bundle,
+    answer_pages,
+    status_bundle,
+    thinking_bundle,
+)
+
+STATUS = status_bundle(["MiniMax-M2.7", "39 in / 40 out"], [], {"version": 1})
+PARAGRAPH = (
+    "The sky is *blue* because `air` scatters short waves more; the sun sends $I(\\lambda)$.\n\n"
+    "- one reason\n- another\n\n"
+)
+CODE = "```python\n" + "for i in range(10):\n    print(i)\n" * 20 + "```\n\n"
+
+
+class Page:
+    """A screen that keeps what each display shows, in order, and what was sent when."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.shown: dict[str, Bundle] = {}
+        self.sent: list[tuple[float, int]] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def show(self, slot: str, bundle: Bundle, *, update: bool) -> None:
+        assert update == (slot in self.shown)
+        self.shown[slot] = bundle
+        self.sent.append((self.now, len(json.dumps(bundle, ensure_ascii=False).encode())))
+
+    @property
+    def html(self) -> str:
+        return "\n".join(str(bundle["text/html"]) for bundle in self.shown.values())
+
+
+def stream(page: Page, text: str, *, thinking: str = "", speed: float = 100, size: int = 4) -> Live:
+    """Play a reply at `speed` deltas of `size` characters a second, with ticks in between."""
+    live = Live(page, clock=page.clock)
+    next_tick = 0.0
+
+    def push(thought: str, said: str) -> None:
+        nonlocal next_tick
+        live.update(thought, said)
+        page.now += 1 / speed
+        while next_tick <= page.now:
+            live.tick("")
+            next_tick += 0.05
+
+    for at in range(0, len(thinking), size):
+        push(thinking[at : at + size], "")
+    if thinking:
+        live.thinking_done("Thinking (1.2 s)")
+    for at in range(0, len(text), size):
+        push("", text[at : at + size])
+    return live
+
+
+def document(size: int) -> str:
+    return ((PARAGRAPH * 8 + CODE) * (size // 1000))[:size]
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking"),
+    [
+        ("Short.", ""),
+        ("Short.", "Hm, let me see.\n\nYes."),
+        (document(5_000), ""),
+        (document(40_000), "thinking about it\n" * 300),
+        ("```python\n" + "x = 1\n" * 8_000 + "```\n\nDone.", ""),
+        ("one very long line, " * 2_000, ""),
+        ("", "only thinking"),
+        ("\n\n", ""),
+    ],
+)
+def test_the_final_form_is_one_fresh_render(text: str, thinking: str) -> None:
+    """However it was drawn, in the end there are thinking, pages and status, and nothing else."""
+    page = Page()
+    stream(page, text, thinking=thinking).finish(STATUS)
+    box = [thinking_bundle(thinking, "Thinking (1.2 s)")] if thinking else []
+    assert list(page.shown.values()) == [*box, *map(answer_bundle, answer_pages(text)), STATUS]
+
+
+@pytest.mark.parametrize("speed", [50, 200, 2_000])
+@pytest.mark.parametrize("kind", ["text", "thinking", "code", "line", "list"])
+def test_bytes_are_linear_and_messages_bounded(speed: float, kind: str) -> None:
+    """20,000 tokens of 4 characters take at most 260 bytes each, in 10 messages a second."""
+    totals = []
+    for tokens in (2_000, 20_000):
+        size = 4 * tokens
+        page = Page()
+        texts = {
+            "text": document(size),
+            "code": "```python\n" + ("x = 1\n" * (size // 6)),
+            "line": "word " * (size // 5),
+            "list": "- item of a list\n" * (size // 17),
+        }
+        live = stream(
+            page,
+            texts.get(kind, ""),
+            thinking="thinking on. " * (size // 13) if kind == "thinking" else "",
+            speed=speed,
+        )
+        check_rate(page)
+        live.finish(STATUS)
+        totals.append(sum(size for _, size in page.sent) / tokens)
+    assert totals[1] <= 260
+    budget = 4 * BYTES_PER_CHARACTER + BYTES_PER_SECOND / speed
+    assert totals[1] <= max(budget, totals[0] * 1.1)
+
+
+def check_rate(page: Page) -> None:
+    window: deque[float] = deque()
+    for moment, _ in page.sent:
+        window.append(moment)
+        while window[0] <= moment - 1:
+            window.popleft()
+        assert len(window) <= 10
+
+
+def test_thinking_again_and_again_is_within_the_budget() -> None:
+    """Thinking and text in turn, 2,000 times: bytes and messages stay in bounds, all is kept."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for _ in range(2_000):
+        live.update("think " * 5, "")
+        live.thinking_done(f"Thinking ({page.now:.1f} s)")
+        live.update("", "text ")
+        page.now += 1 / 40
+        live.tick("")
+    check_rate(page)
+    characters = 2_000 * 35
+    sent = sum(size for _, size in page.sent)
+    assert sent <= BURST + characters * BYTES_PER_CHARACTER + page.now * BYTES_PER_SECOND
+
+    live.finish(STATUS)
+    box = thinking_bundle("think " * 10_000, f"Thinking ({1_999 / 40:.1f} s)")
+    assert list(page.shown.values()) == [
+        box,
+        *map(answer_bundle, answer_pages("text " * 2_000)),
+        STATUS,
+    ]
+
+
+def test_the_first_fold_waits_for_nothing() -> None:
+    """Thinking folds at once; more thinking is in the box when it has doubled, or at the end."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("one ", "")
+    live.thinking_done("Thinking (1 s)")
+    assert "<summary>Thinking (1 s)</summary>" in page.html
+    live.update("", "text")
+    live.update("two", "")
+    live.thinking_done("Thinking (2 s)")
+    page.now = 9
+    live.tick("")
+    assert "two" not in page.html
+    live.update("three ", "")
+    page.now = 18
+    live.tick("")
+    assert "one twothree" in page.html
+    assert "<summary>Thinking (2 s)</summary>" in page.html
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```python\n" + "x = 1\n" * 40_000,
+        "- item of a list\n" * 15_000,
+        "- " + "word " * 50_000 + "\n- b\n",
+        "```\n" + "&" * 250_000 + "\n" + "x\n" * 5_000,
+    ],
+)
+def test_a_huge_delta_is_drawn_in_small_messages(block: str) -> None:
+    """Of a block that comes as one huge delta the end is drawn, and the drawing goes on."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("", PARAGRAPH * 30)
+    live.update("", block)
+    for _ in range(10):
+        page.now += 0.5
+        live.update("", "y = 2\n")
+    assert page.sent[-1][0] >= page.now - 1
+    assert max(size for _, size in page.sent) <= LARGEST_BODY * 1.5
+    assert len(page.html) >= SOFT_LIMIT
+
+
+WORDS = [f"w{number}" for number in range(9_000)]
+ANSWER = "".join(
+    "\n\n".join(" ".join(WORDS[at : at + 50]) for at in range(start, start + 400, 50))
+    + "\n\n"
+    + "\n".join(f"- {word} *{word}x*" for word in WORDS[start + 400 : start + 1_150])
+    + "\n\n```\n"
+    + "\n".join(WORDS[start + 1_150 : start + 1_500])
+    + "\n```\n\n"
+    for start in range(0, 9_000, 1_500)
+)
+
+
+def readable(shown: str) -> str:
+    return "".join(re.findall("[a-z0-9]", re.sub("<details.*?</details>|<[^>]*>", "", shown)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["text", "text", "text", "thinking", "done", "pause"]),
+            st.one_of(st.integers(1, 500), st.integers(1, 60_000)),
+            st.sampled_from([0, 0.01, 0.2, 3]),
+        ),
+        max_size=40,
+    )
+)
+@example([("text", 60_000, 1), ("pause", 1, 1), ("pause", 1, 1)])
+@example([("text", 300, 1), ("thinking", 9, 1)])
+def test_what_was_shown_stays(steps: list[tuple[str, int, float]]) -> None:
+    """Whatever comes, and when: the page shows the answer from its beginning, and ever more."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    whole, at, seen = readable(ANSWER), 0, 0
+    for kind, size, pause in steps:
+        if kind == "text":
+            live.update("", ANSWER[at : at + size])
+            at += size
+        elif kind == "thinking":
+            live.update("hm " * (size % 50), "")
+        elif kind == "done":
+            live.thinking_done("Thinking (1 s)")
+        else:
+            live.tick("")
+        shown = readable(page.html)
+        assert whole.startswith(shown)
+        assert len(shown) >= seen
+        seen = len(shown)
+        page.now += pause
+    for _ in range(100):
+        page.now += 10
+        live.tick("")
+    assert readable(page.html) == readable(ANSWER[:at])
+
+
+def test_the_first_text_is_drawn_at_once() -> None:
+    """The first thinking and the first text are shown without waiting, blank text is not."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("Hm", "")
+    assert "Hm" in page.html
+    live.update("", "\n\n")
+    assert len(page.shown) == 1
+    live.update("", "Blue")
+    assert "Blue" in page.html
+
+
+def test_what_waits_is_drawn_when_it_is_due() -> None:
+    """A delta that comes too early waits for a later tick."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("", "one ")
+    page.now = 0.01
+    live.update("", "two")
+    assert "two" not in page.html
+    page.now = 0.5
+    live.tick("")
+    assert "two" in page.html
+
+
+def test_growing_forms_are_not_typeset() -> None:
+    """No formula is given to MathJax while the answer grows; at the end all are."""
+    page = Page()
+    live = stream(page, PARAGRAPH * 30)
+    assert "mathjax_process" not in page.html
+    assert "text/markdown" not in next(iter(page.shown.values()))
+    live.finish(STATUS)
+    assert "mathjax_process" in page.html
+
+
+def test_the_answer_shows_everything_while_it_grows() -> None:
+    """Before the end, body and tail together hold the first and the last words, in order."""
+    page = Page()
+    live = stream(page, "first word\n\n" + document(10_000) + "\n\nlast word")
+    page.now += 5
+    live.tick("")
+    assert page.html.index("first word") < page.html.index("last word")
+    assert 2 <= len(page.shown) <= 3
+
+
+def test_thinking_is_open_while_it_grows_then_folds() -> None:
+    """The box is open with a title, and its last write closes it, with the whole text."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("step one", "")
+    assert " open><summary>Thinking…" in page.html
+    live.thinking_done("Thinking (2.0 s)")
+    assert "<summary>Thinking (2.0 s)</summary>" in page.html
+    assert " open>" not in page.html
+    live.update("", "answer")
+    page.now = 9
+    live.tick("")
+    assert [slot for slot, _ in page.shown.items()] == ["part-1", "part-2"]
+
+
+def test_hidden_thinking_is_in_no_bundle() -> None:
+    """With hide_thinking there is a line while it thinks, then its title, and never the text."""
+    page = Page()
+    live = Live(page, clock=page.clock, hide_thinking=True)
+    for _ in range(20):
+        live.update("secret ", "")
+        page.now += 0.3
+        live.tick("")
+        assert "secret" not in json.dumps(page.shown)
+    assert "Thinking…" in page.html
+    assert len(page.sent) == 1
+    live.thinking_done("Thinking (6.0 s)")
+    live.finish(STATUS)
+    assert "secret" not in json.dumps(page.shown)
+    assert "Thinking (6.0 s)" in page.html
+
+
+def test_the_waiting_line_gives_way() -> None:
+    """The line that tells the time is above nothing, changes once a second, and is replaced."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for tenth in range(50):
+        page.now = tenth / 10
+        live.tick(f"{page.now:.1f} s")
+    assert len(page.sent) == 5
+    assert "4.0 s" in page.html
+    live.update("hm", "")
+    assert "4.0 s" not in str(page.shown["part-1"])
+    live.thinking_done("Thinking (1 s)")
+    live.update("", "Blue.")
+    page.now = 9
+    live.tick("")
+    assert "4.0 s" not in page.html
+    live.finish(STATUS)
+    assert len(page.shown) == 3
+
+
+def test_one_delta_of_everything_is_drawn() -> None:
+    """A reply that comes as one delta, as from a proxy, ends in the same form."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("thought", document(60_000))
+    live.thinking_done("Thinking (0.1 s)")
+    live.finish(STATUS)
+    due = [thinking_bundle("thought", "Thinking (0.1 s)")]
+    due += map(answer_bundle, answer_pages(document(60_000)))
+    assert list(page.shown.values()) == [*due, STATUS]
+
+
+def test_a_headless_run_shows_each_part_once() -> None:
+    """Final creates thinking, pages and status in order and never updates a display."""
+    page = Page()
+    final = Final(page)
+    for word in ("Hm ", "so"):
+        final.update(word, "")
+        final.tick("1 s")
+    final.thinking_done("Thinking (0.2 s)")
+    final.update("", document(20_000))
+    assert page.sent == []
+    final.finish(STATUS)
+    due = [thinking_bundle("Hm so", "Thinking (0.2 s)")]
+    due += map(answer_bundle, answer_pages(document(20_000)))
+    assert list(page.shown.values()) == [*due, STATUS]
+    assert len(page.sent) == len(page.shown)

@@ -1,0 +1,528 @@
+"""The settings panel, without a front end: what its widgets do, and what they show."""
+
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import ipywidgets
+import pytest
+from support.kernels import TURN, Kernel
+from support.loopback import Answer, Loopback, captured, chunk, head, sse, stall, streamed, whole
+from support.shells import fresh_shell
+from traitlets.config import Config
+
+from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.panel.panel import USE_TOOLBAR, Panel
+from mm_magic.jupyter.panel.text import Reach
+from mm_magic.session.session import Session
+from mm_magic.session.sync import run_to_end
+
+KEY = "sk-cp-very-secret"
+SILENT = [head(), chunk(sse(*captured(text="The beginning")[:8])), stall]
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Desk:
+    """One kernel's session and settings, and panels for them."""
+
+    def __init__(self, **environ: str) -> None:
+        self.session = Session(environ)
+        self.session.demo_allowed = True
+        self.settings = MiniMax(self.session, config=Config())
+        self.reach: Reach = "awaited"
+        self._panels: list[Panel] = []
+
+    def panel(self) -> Panel:
+        panel = Panel(self.session, self.settings, lambda: self.reach)
+        self._panels.append(panel)
+        return panel
+
+    def close(self) -> None:
+        for panel in self._panels:
+            panel.close()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.close()
+
+
+def move(widget: Any, value: object) -> None:
+    """What the kernel does when the reader has moved something in the browser."""
+    widget.set_state({"value": value})
+
+
+def shown(panel: Panel) -> dict[str, Any]:
+    """What each widget shows."""
+    return {
+        name: widget.value
+        for name, widget in vars(panel.controls).items()
+        if hasattr(widget, "value")
+    }
+
+
+# -- one truth --------------------------------------------------------------------------------
+
+MOVES = [
+    ("model", "model", "Some-Model"),
+    ("temperature", "temperature", 0.005),
+    ("temperature_slider", "temperature", 0.3),
+    ("top_p", "top_p", 0.123456),
+    ("top_p_slider", "top_p", 0.01),
+    ("max_tokens", "max_tokens", 100_000),
+    ("max_tokens_slider", "max_tokens", 7),
+    ("thinking", "thinking", "disabled"),
+    ("hide", "hide_thinking", True),
+    ("system", "system", "Be brief.\nBe kind."),
+]
+
+
+@pytest.mark.parametrize(("widget", "name", "value"), MOVES, ids=[move[0] for move in MOVES])
+def test_panel_sets_the_traits(desk: Desk, widget: str, name: str, value: object) -> None:
+    """What is moved in one panel is what Python, `%config` and another panel see."""
+    panel, other = desk.panel(), desk.panel()
+
+    moved = getattr(panel.controls, widget)
+    if widget == "thinking":
+        moved.set_state({"index": 2})
+    else:
+        move(moved, value)
+
+    assert getattr(desk.settings, name) == value
+    assert getattr(desk.session.options, name) == value
+    assert shown(other) == shown(panel)
+    assert moved.value == value
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for _, name, value in MOVES])
+def test_panel_shows_the_traits(desk: Desk, name: str, value: object) -> None:
+    """What Python sets is shown, and a value beyond a slider's end is not cut back to it."""
+    panel = desk.panel()
+
+    setattr(desk.settings, name, value)
+
+    assert getattr(desk.session.options, name) == value
+    assert getattr(panel.controls, "hide" if name == "hide_thinking" else name).value == value
+
+
+def test_arithmetic_of_the_browser(desk: Desk) -> None:
+    """A slider's 0.30000000000000004 is 0.3, and is not sent back, where it would undo the next."""
+    panel = desk.panel()
+    move(panel.controls.temperature_slider, 0.1 + 0.2)
+    assert desk.settings.temperature == panel.controls.temperature.value == 0.3
+    assert panel.controls.temperature_slider.value == 0.1 + 0.2
+    assert "-t 0.3 " in panel.controls.line.value
+
+
+@pytest.mark.parametrize(
+    ("widget", "value", "why"),
+    [
+        ("temperature", 2.0, "temperature must be in (0, 1], got 2"),
+        ("top_p", 0.0, "top_p must be in (0, 1], got 0. The smallest useful value is 0.01."),
+        ("max_tokens", 0, "max_tokens must be a whole number of 1 or more, got 0"),
+        ("max_tokens", 12.7, "max_tokens must be a whole number of 1 or more, got 12.7"),
+        ("model", " ", "model must be a name, got ' '"),
+    ],
+)
+def test_wrong_value(desk: Desk, widget: str, value: object, why: str) -> None:
+    """A value out of range is refused with the reason, and the old one is shown again."""
+    panel = desk.panel()
+    before = shown(panel)
+
+    move(getattr(panel.controls, widget), value)
+
+    assert shown(panel) == {**before, "note": why}
+    move(panel.controls.temperature, 0.5)
+    assert panel.controls.note.value == ""
+
+
+def test_many_tokens_warn(desk: Desk) -> None:
+    """max_tokens above the documented limit is let through, with a warning beside it."""
+    panel = desk.panel()
+    move(panel.controls.max_tokens, 4096)
+    assert panel.controls.note.value.startswith("Above 2048")
+    assert panel.controls.note.layout.display is None
+    move(panel.controls.max_tokens, 2048)
+    assert panel.controls.note.layout.display == "none"
+
+
+def test_line_is_there_to_be_copied(desk: Desk) -> None:
+    """The line follows the settings, and an edit of it comes to nothing."""
+    panel = desk.panel()
+    move(panel.controls.temperature, 0.3)
+    line = panel.controls.line.value
+
+    move(panel.controls.line, "%%minimax -t 0.9")
+
+    assert panel.controls.line.value == line
+    assert desk.settings.temperature == 0.3
+    assert line == (
+        "%%minimax -m MiniMax-M2.7 -t 0.3 --max-tokens 2048 --top-p 0.95 --thinking auto "
+        '-s "" -c main'
+    )
+
+
+@pytest.fixture
+def _eager_threads() -> Iterator[None]:
+    """Threads take turns so often that what they share is torn if nothing guards it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_eager_threads")
+def test_two_threads(desk: Desk) -> None:
+    """Widgets that two threads move at once set both traits, every time."""
+    panel = desk.panel()
+    controls = panel.controls
+    meet = threading.Barrier(2)
+    values = [round(0.01 * n, 2) for n in range(1, 100)] * 2
+    seen = []
+
+    def move_top_p() -> None:
+        for value in values:
+            meet.wait()
+            move(controls.top_p, value)
+            meet.wait()
+
+    other = threading.Thread(target=move_top_p)
+    other.start()
+    for value in values:
+        meet.wait()
+        move(controls.temperature, value)
+        meet.wait()
+        options = desk.session.options
+        seen.append((options.temperature, options.top_p))
+        assert (controls.temperature.value, controls.top_p.value) == seen[-1]
+    other.join()
+    assert seen == [(value, value) for value in values]
+
+
+def test_cell_overrides_for_itself() -> None:
+    """A cell's line holds for that cell alone: trait and panel stay as they are."""
+    with fresh_shell() as shell:
+        shell.run("%minimax -t 0.4")
+        shell.run("%%minimax -t 0.9 --dry-run\nWhy?")
+        assert shell.run("%config MiniMax.temperature") == 0.4
+
+
+# -- conversations ----------------------------------------------------------------------------
+
+
+def asked(desk: Desk) -> None:
+    """One turn of the conversation that is chosen."""
+    asyncio.run(desk.session.ask("Why?", desk.session.options, alone=False))
+
+
+def test_new_conversation(desk: Desk) -> None:
+    """New chooses a name that no conversation has; the others stay in the list."""
+    panel = desk.panel()
+    asked(desk)
+    panel.controls.new.click()
+    assert desk.settings.conversation == "chat-2"
+    asked(desk)
+    panel.controls.new.click()
+    assert panel.controls.conversation.options == ("main", "chat-2", "chat-3")
+    assert panel.controls.conversation.value == "chat-3"
+
+    panel.controls.conversation.set_state({"index": 1})
+
+    assert desk.session.options.conversation == "chat-2"
+
+
+def test_reset(desk: Desk) -> None:
+    """Reset forgets the turns of the chosen conversation, and says so."""
+    panel = desk.panel()
+    asked(desk)
+    panel.controls.reset.click()
+    assert desk.session.conversations["main"].turns == []
+    assert panel.controls.note.value == "Conversation main begins anew."
+
+
+# -- who answers, and what it cost -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environ", "who"),
+    [
+        ({}, "Offline demo, not a language model. %minimax key adds a key"),
+        (
+            {"MINIMAX_BACKEND": "offline"},
+            "Offline demo, not a language model. %minimax key adds a key",
+        ),
+        (
+            {"MINIMAX_BACKEND": "offline", "MINIMAX_API_KEY": KEY},
+            "Offline demo, not a language model. %minimax live goes back",
+        ),
+        ({"MINIMAX_API_KEY": KEY}, "MiniMax (api.minimax.io), with a key"),
+        ({"MINIMAX_BASE_URL": "http://localhost:8080/a"}, "Another server (localhost), without"),
+        ({"MINIMAX_BACKEND": "live"}, "Nobody: there is no API key"),
+        ({"MINIMAX_BASE_URL": "ftp://x"}, "Nobody: MINIMAX_BASE_URL must begin with https"),
+    ],
+)
+def test_who_answers(environ: dict[str, str], who: str) -> None:
+    """The panel says who answers, and how a model would."""
+    desk = Desk(**environ)
+    assert desk.panel().controls.who.value.startswith(who)
+    desk.close()
+
+
+def test_meter() -> None:
+    """After an answer the panel tells what was used."""
+    with Loopback(streamed()) as server:
+        online = Desk(MINIMAX_BASE_URL=server.url)
+        panel = online.panel()
+        asked(online)
+        assert panel.controls.meter.value == (
+            "Used: 1 answer · 39 in / 41 out · price — (prices of November 2026)"
+        )
+        online.close()
+
+
+# -- the list of models -----------------------------------------------------------------------
+
+
+def on_a_loop(desk: Desk, check: Callable[[Panel], Coroutine[Any, Any, None]]) -> None:
+    """Run a check with a panel that has an event loop, as one in a kernel has."""
+
+    async def main() -> None:
+        panel = desk.panel()
+        async with asyncio.timeout(10):
+            await check(panel)
+
+    asyncio.run(main())
+
+
+def test_models_of_the_server() -> None:
+    """The server's models come into the list, once for each server, as text and no more."""
+    hostile = "<img src=x onerror=alert(1)>"
+    with Loopback(whole(200, {"data": [{"id": "Own-Model"}, {"id": hostile}]})) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+
+        async def check(panel: Panel) -> None:
+            came = asyncio.Event()
+            panel.controls.model.observe(lambda _: came.set(), "options")
+            await came.wait()
+            desk.session.tell()
+            desk.panel()
+            await asyncio.sleep(0)
+            assert panel.controls.model.options[:2] == ("Own-Model", hostile)
+            assert "MiniMax-M2.7" in panel.controls.model.options
+
+        on_a_loop(desk, check)
+        assert [request.path for request in server.requests] == ["/v1/models"]
+        desk.close()
+
+
+def test_no_list_of_models() -> None:
+    """Where the server gives no list the known names are offered."""
+    with Loopback(whole(404, {})) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+
+        async def check(panel: Panel) -> None:
+            while not server.requests:
+                await asyncio.sleep(0)
+            panel.close()
+            desk._panels.clear()
+            assert "MiniMax-M2.7" in panel.controls.model.options
+
+        on_a_loop(desk, check)
+
+
+# -- Stop --------------------------------------------------------------------------------------
+
+
+class Silent:
+    """An answer that begins and goes silent; `begun` is set when its request has come."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.answer: Answer = [lambda _: self.begun.set(), *SILENT]
+
+    def click_stop(self, panel: Panel, seen: list[object]) -> threading.Thread:
+        """On another thread, as soon as it has begun; note how the button was."""
+
+        def click() -> None:
+            assert self.begun.wait(20)
+            seen.extend([panel.controls.stop.description, panel.controls.stop.disabled])
+            panel.controls.stop.click()
+
+        thread = threading.Thread(target=click)
+        thread.start()
+        return thread
+
+
+def check_stopped(desk: Desk, panel: Panel, server: Loopback) -> None:
+    assert server.connections[-1].closed.wait(5)
+    assert desk.session.running == []
+    assert panel.controls.stop.disabled
+
+
+def test_stop_of_an_awaited_turn() -> None:
+    """Stop on another thread cancels the task and closes the connection."""
+    seen: list[object] = []
+    silent = Silent()
+    with Loopback(whole(200, {"data": []}), silent.answer) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+        desk.reach = "all"
+
+        async def check(panel: Panel) -> None:
+            while not server.requests:
+                await asyncio.sleep(0)
+            thread = silent.click_stop(panel, seen)
+            with pytest.raises(asyncio.CancelledError):
+                await desk.session.ask("Why?", desk.session.options, alone=False)
+            thread.join()
+            check_stopped(desk, panel, server)
+
+        on_a_loop(desk, check)
+        desk.close()
+    assert seen == ["Stop", False]
+
+
+def test_stop_of_a_synchronous_turn() -> None:
+    """Stop on another thread ends a synchronous turn as an interrupt does."""
+    seen: list[object] = []
+    silent = Silent()
+    with Loopback(silent.answer) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+        desk.reach = "all"
+        panel = desk.panel()
+        thread = silent.click_stop(panel, seen)
+        with pytest.raises(KeyboardInterrupt):
+            run_to_end(desk.session.ask("Why?", desk.session.options, alone=False))
+        thread.join()
+        check_stopped(desk, panel, server)
+        desk.close()
+    assert seen == ["Stop", False]
+
+
+@pytest.mark.parametrize("reach", ["awaited", "none"])
+def test_stop_out_of_reach(reach: Reach) -> None:
+    """Where no click arrives before the cell has ended, the button names ■, and is not off."""
+    silent = Silent()
+    with Loopback(silent.answer) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+        desk.reach = reach
+        panel, seen = desk.panel(), list[object]()
+        thread = silent.click_stop(panel, seen)
+        with pytest.raises(KeyboardInterrupt):
+            run_to_end(desk.session.ask("Why?", desk.session.options, alone=True))
+        thread.join()
+        assert seen == [USE_TOOLBAR, False]
+        assert panel.controls.stop.description == "Stop"
+        desk.close()
+
+
+# -- safe -------------------------------------------------------------------------------------
+
+
+def test_no_key_in_a_widget() -> None:
+    """No widget's state holds the key, and none of the widgets draws HTML."""
+    desk = Desk(MINIMAX_API_KEY=KEY)
+    panel = desk.panel()
+    widgets = [each for each in vars(panel.controls).values() if hasattr(each, "get_state")]
+    states = [json.dumps(each.get_state(), default=str) for each in widgets]
+    assert len(widgets) > 15
+    assert not any(KEY in state for state in states)
+    assert KEY not in str(desk.settings.trait_values())
+    drawn = (ipywidgets.HTML, ipywidgets.HTMLMath)
+    assert not any(isinstance(each, drawn) for each in widgets)
+    assert not any(getattr(each, "description_allow_html", False) for each in widgets)
+    desk.close()
+
+
+def test_closed_panel_follows_nothing(desk: Desk) -> None:
+    """A closed panel has left the page, the settings and the session."""
+    panel = Panel(desk.session, desk.settings, lambda: "awaited")
+    panel.close()
+    desk.settings.temperature = 0.2
+    assert panel.controls.temperature.value == 1.0
+    assert desk.session.watchers == []
+    assert panel.controls.root.comm is None
+
+
+# -- displays ---------------------------------------------------------------------------------
+
+
+def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A terminal gets the settings as text, the line, and why there are no sliders."""
+    with fresh_shell() as shell:
+        shell.run("%minimax -t 0.3")
+        capsys.readouterr()
+        shell.run("%minimax panel")
+        text = capsys.readouterr().out
+    assert "temperature 0.3" in text
+    assert "\n  %%minimax -m MiniMax-M2.7 -t 0.3 " in text
+    assert "Sliders need a running kernel" in text
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with Kernel(tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
+
+
+def test_page_and_headless_run(kernel: Kernel) -> None:
+    """A page gets the summary, then the widgets; where nobody watches, the summary alone."""
+    kernel.fresh()
+    still, live = kernel.run("%minimax panel", cell_id="a").displays
+    assert set(still) == {"text/html", "text/markdown", "text/plain"}
+    assert set(live) == {VIEW, "text/plain"}
+    assert kernel.run("%minimax panel", allow_stdin=False).displays == [still]
+
+
+def test_summary_follows(kernel: Kernel) -> None:
+    """The summary in the file follows the settings while the panel is there."""
+    kernel.fresh()
+    kernel.run("%minimax panel", cell_id="a")
+    cell = kernel.run("%minimax -t 0.25")
+    (update,) = cell.of("update_display_data")
+    assert "-t 0.25" in update["content"]["data"]["text/plain"]
+
+
+def test_reset_leaves_a_mark(kernel: Kernel) -> None:
+    """Reset tells the file what was forgotten, and the mark stays when the panel changes."""
+    kernel.fresh()
+    kernel.run("%minimax panel", cell_id="a")
+    kernel.run("%%minimax --thinking disabled --max-tokens 1\nHi", cell_id="b")
+    click = (
+        "from mm_magic.session.api import session\n"
+        "session().watchers[0].__self__.controls.reset.click()"
+    )
+    for code in (click, "%minimax -t 0.3"):
+        (update,) = kernel.run(code).of("update_display_data")
+        state = update["content"]["data"][TURN]["states"]["main"]
+        assert (state["gone"], state["last"]) == ([[1, 1]], 1)
+    again = kernel.run("%minimax panel", cell_id="a")
+    assert again.saved["states"]["main"] == state
+    assert not kernel.run(click).of("update_display_data")
+
+
+def test_one_panel_a_cell(kernel: Kernel) -> None:
+    """A cell that is run again has one panel; unloading takes the widgets off the page."""
+    kernel.fresh()
+    kernel.run("%minimax panel", cell_id="a")
+    again = kernel.run("%minimax panel", cell_id="a")
+    assert len(again.of("comm_close")) > 10
+    assert not kernel.run("%minimax panel", cell_id="b").of("comm_close")
+    unloaded = kernel.run("%unload_ext mm_magic")
+    assert len(unloaded.of("comm_close")) == 2 * len(again.of("comm_close"))
+
+
+def test_unloaded_panel_holds_nothing(kernel: Kernel) -> None:
+    """After unloading nothing keeps the session, and so neither a typed key nor the turns."""
+    kernel.fresh()
+    kernel.run(
+        "import gc, weakref; from mm_magic.session.api import session; old = weakref.ref(session())"
+    )
+    kernel.run("%minimax panel", cell_id="a")
+    kernel.run("%%minimax --max-tokens 1\nHi", cell_id="b")
+    kernel.run("%unload_ext mm_magic")
+    assert kernel.run("gc.collect(); print(old())").stdout == "None\n"

@@ -1,0 +1,233 @@
+"""Likely slips in a real IPython shell: each gets a message with the right line."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from support.shells import Shell, fresh_shell
+
+import mm_magic
+from mm_magic import UsageError
+from mm_magic.jupyter.arguments import COMMANDS
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Shell]:
+    """The offline demo would answer: no slip gets that far."""
+    with fresh_shell() as shell:
+        yield shell
+
+
+@pytest.mark.parametrize(
+    ("cell", "what", "hint"),
+    [
+        ("%%minimax # cold\nWhy?", "a comment can't stand behind", "Write: `%%minimax`"),
+        ("%%minimax -t 1 # x\nWhy?", "a comment", "Write: `%%minimax -t 1`"),
+        ('%%minimax -s "C# fan" # x\nWhy?', "a comment", 'Write: `%%minimax -s "C# fan"`'),
+        ("%minimax Why is it?", "'Why is it?' is not a command", "%%minimax\n  Why is it?"),
+        ("%minimax Why", "'Why' is not a command", "Commands: panel, models, key"),
+        ("%%minimax -s You're\nWhy?", "not closed", '`%%minimax -s "You\'re"`'),
+        ("%%minimax\nOne\n%%minimax\nTwo", "a second %%minimax", "a cell of its own"),
+        ("%%minimax -s 'Be brief\nWhy?", "not closed", '`%%minimax -s "Be brief"`'),
+        ("%%minimax -s Be brief -t 1\nWhy?", "'brief' is not an option", '`-s "Be brief"`'),
+        ("%%minimax models\nWhy?", "'models' is not an option", "`%minimax models`"),
+        ("%%minimax temperature=0.3\nWhy?", "is not an option", "--temperature 0.3"),
+        ("%%minimax -t 0,3\nWhy?", "temperature must be a number such as 0.3", ""),
+        ("%minimax -t", "temperature needs a value", "`%%minimax -h`"),
+        ("%minimax reqeust -h", "is not a command", "`%minimax request`"),
+        ("%%minimax --temprature 0.3\nWhy?", "no option --temprature", "mean --temperature?"),
+        ("%minimax -t 0.3 Why now?", "not a command", "%%minimax -t 0.3\n  Why now?"),
+        ("%minimax reqest", "'reqest' is not a command", "`%minimax request`"),
+        ("%minimax sk-123-456-789-0", "the key does not belong in the cell", "masked"),
+        ("%minimax request 9", "conversation main has no turn '9'", ""),
+        ("# a note\n%%minimax\nWhy?", "%%minimax must begin the cell", "a cell of its own"),
+        ("x = 1\n%%minimax -t 1\nWhy?", "%%minimax must begin the cell", ""),
+        (" %%minimax\nWhy?", "%%minimax must begin the cell", "also a space"),
+        ("%%minimax", "the prompt is empty", "lines below"),
+        ("%%minimax\n \n", "the prompt is empty", "lines below"),
+        ("%%minimax -t 0.3", "the prompt is empty", "lines below"),
+        ("%%minimax -t 0\nWhy?", "temperature must be in (0, 1], got 0.0", "0.01"),
+        ("%%minimax -t 1.5\nWhy?", "temperature must be in (0, 1], got 1.5", ""),
+        ("%%minimax -t nan\nWhy?", "temperature must be in (0, 1], got nan", ""),
+        ("%%minimax --top-p 0\nWhy?", "top_p must be in (0, 1], got 0.0", ""),
+        ("%%minimax --max-tokens 0\nWhy?", "max_tokens must be a whole number of 1", ""),
+        ("%%minimax Why is it so?\nplease", "'Why is it so?' is not an option", "lines below"),
+        ("%%minimax -s “Be brief”\nWhy?", "'brief”' is not an option", "Type quotes"),
+        ("%%minimax –t 1\nWhy?", "'–t 1' is not an option", "and hyphens anew"),
+        ("%%minimax --tempreature 1\nWhy?", "--tempreature", "`%%minimax -h`"),
+        ("%%minimax -m ''\nWhy?", "model must be a name, got ''", ""),
+        ("%minimax -t 7", "temperature must be in (0, 1], got 7.0", ""),
+        ("%minimax --alone", "--alone belongs to one cell", "%%minimax"),
+        ("%minimax models -t 0.3", "a command takes no options", "%minimax models"),
+        ("%minimax history 'a b' -t 1", "a command takes no options", '`%minimax history "a b"`'),
+        ("%minimax request", "nothing was sent yet", ""),
+        ("%minimax code", "there is no answer yet", ""),
+        ("%minimax key sk-123", "the key does not belong in the cell", "masked"),
+    ],
+)
+def test_slip(shell: Shell, cell: str, what: str, hint: str) -> None:
+    """A slip is told in words, with what to write instead, before anything is sent."""
+    error = shell.error(cell)
+
+    assert isinstance(error, UsageError)
+    assert what in error.message
+    assert hint in error.card()
+    assert "sk-123" not in error.card()
+
+
+TYPED = "sk-cp-abcdefgh12345678"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        f"%minimax {TYPED}",
+        f"%minimax key={TYPED}",
+        f"%minimax key: {TYPED}",
+        f"%minimax '{TYPED}",
+        f"%minimax -t {TYPED}",
+        f"%minimax replay --speed {TYPED}",
+        f"%minimax my key is {TYPED}",
+        f"%minimax {'0123456789abcdef' * 3}",
+        "%minimax api_key = 0123456789abcdef",
+        f"%%minimax {TYPED}\nWhy?",
+        f"%%minimax key={TYPED}\nWhy?",
+        f"%%minimax -t 1 # {TYPED}\nWhy?",
+        f"%%minimax --{TYPED}\nWhy?",
+    ],
+)
+def test_typed_key_is_not_repeated(shell: Shell, cell: str) -> None:
+    """A key in a line that is refused is not shown, and the card says where it belongs."""
+    card = str(getattr(shell.error(cell), "card", str)())
+    assert "the key does not belong in the cell" in card
+    assert "abcdef" not in card
+
+
+@pytest.mark.parametrize(
+    "words", ["天空为什么是蓝色的" * 9, "What is a risk-adjusted return?", "a key: what is it?"]
+)
+def test_question_is_not_taken_for_a_key(shell: Shell, words: str) -> None:
+    """Words that only look a little like a key are told as the slip that they are."""
+    assert "is not a command" in str(shell.error(f"%minimax {words}"))
+
+
+def test_magic_in_a_string_is_no_slip(shell: Shell) -> None:
+    """Python that holds the words in a string is left alone, and so are blank lines above."""
+    assert shell.run("text = '''\n%%minimax\nWhy?\n'''\nlen(text)") == 16
+    assert shell.run("\n\n%%minimax --dry-run\nWhy?") is None
+
+
+@pytest.mark.parametrize("mode", ["Plain", "Context", "Verbose", "Minimal", "Docs"])
+def test_error_is_a_card_without_frames(
+    shell: Shell, mode: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In every %xmode an error is the card alone."""
+    shell.run(f"%xmode {mode}")
+    capsys.readouterr()
+
+    shell.error("%%minimax -t 0\nWhy?")
+
+    shown = capsys.readouterr().out
+    assert "temperature must be in (0, 1], got 0.0" in shown
+    assert shown.count("\n") == 2
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("cell", ["%%minimax -h", "%%minimax -h\nWhy?", "%minimax --help"])
+def test_help(shell: Shell, cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-h shows the whole help, with and without a prompt, and asks nothing."""
+    assert shell.run(cell) is None
+
+    shown = capsys.readouterr().out
+    for option in ("--model", "--max-tokens", "--hide-thinking", "--dry-run", "{{row.title}}"):
+        assert option in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """-h behind a command explains that command alone; the whole help has a line for each."""
+    shell.run(f"%minimax {command} -h")
+    own = capsys.readouterr().out
+    shell.run("%minimax -h")
+
+    assert own.startswith(f"%minimax {command}")
+    assert 2 <= own.count("\n") <= 6
+    assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_question_mark_shows_the_help(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """`%%minimax?` shows every option and every command."""
+    shell.run("%%minimax?")
+
+    shown = capsys.readouterr().out
+    for word in ("--temperature T", "--literal", "%minimax COMMAND", "request", "offline"):
+        assert word in shown
+
+
+def test_defaults_are_told(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """`%minimax` with options says what it has set, and alone what holds, with five examples."""
+    shell.run('%minimax -t 0.3 -s "Be brief"')
+    assert "From now on: temperature 0.3, system 'Be brief'" in capsys.readouterr().out
+
+    shell.run("%minimax")
+
+    shown = capsys.readouterr().out
+    assert "offline demo (no language model)" in shown
+    assert "temperature 0.3" in shown
+    assert "system 'Be brief'" in shown
+    assert "demo stall" in shown
+    assert shown.count("\n  %") == 5
+
+
+def test_variables_of_other_tools_are_told_and_not_used(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ANTHROPIC_BASE_URL and its key at MiniMax are mentioned; the demo still answers."""
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://api.minimax.io/anthropic")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-not-yours")
+
+    shell.run("%minimax")
+
+    shown = capsys.readouterr().out
+    assert "ANTHROPIC_BASE_URL points at api.minimax.io" in shown
+    assert "offline demo (no language model)" in shown
+    assert "sk-not-yours" not in shown
+
+
+def test_unload_restores_the_shell() -> None:
+    """After %unload_ext the shell is as it was; %reload_ext and a second load work."""
+    with fresh_shell(loaded=False) as shell:
+        shell.run("%unload_ext mm_magic")  # IPython makes the magics behind this at first use
+        before = parts_of(shell)
+        shell.run("%load_ext mm_magic")
+        loaded = parts_of(shell)
+        assert before != loaded
+
+        shell.run("%load_ext mm_magic")
+        mm_magic.load_ipython_extension(shell.ip)
+        assert parts_of(shell) == loaded
+        shell.run("%reload_ext mm_magic")
+        assert [len(part) for part in parts_of(shell)] == [len(part) for part in loaded]
+        shell.run("%unload_ext mm_magic")
+
+        assert parts_of(shell) == before
+        shell.run("%unload_ext mm_magic")
+        assert "not found" in str(shell.ip.find_cell_magic("minimax") or "not found")
+
+
+def parts_of(shell: Shell) -> list[list[object]]:
+    """All that an extension can change in a shell."""
+    ip = shell.ip
+    assert ip.display_formatter is not None
+    formatter = ip.display_formatter.ipython_display_formatter
+    return [
+        list(ip.input_transformers_cleanup),
+        list(ip.input_transformers_post),
+        *(list(callbacks) for callbacks in ip.events.callbacks.values()),
+        *(sorted(names) for names in ip.magics_manager.magics.values()),
+        sorted(vars(ip.magics_manager.user_magics)),
+        list(ip.configurables),
+        list(ip.Completer.custom_matchers),
+        list(formatter.type_printers),
+        [ip.display_trap.hook],
+    ]

@@ -1,0 +1,179 @@
+"""`%%minimax` in terminal IPython, in a real pseudo-terminal."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.kernels import clean_environment
+from support.loopback import (
+    END,
+    Loopback,
+    captured,
+    chunk,
+    failure,
+    head,
+    sse,
+    stall,
+    streamed,
+    until,
+)
+
+PARTS = [chunk(sse(event)) for event in captured()]
+LIMIT = 30.0  # seconds
+CTRL_C = "\x03"
+# Makes the pseudo-terminal the controlling one, so that Ctrl-C becomes a signal.
+START = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "import IPython; IPython.start_ipython(['--simple-prompt', '--no-banner', '--ext=mm_magic'])"
+)
+
+
+class Terminal:
+    """IPython in a pseudo-terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._master, slave = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", START],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env=clean_environment(folder) | {"TERM": "xterm"},
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._seen = ""
+        self._cells = 1
+        self.read_to("In [1]: ")
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def read_to(self, end: str) -> str:
+        """What is printed up to and with `end`."""
+        limit = time.monotonic() + LIMIT
+        while end not in self._seen:
+            ready, _, _ = select.select([self._master], [], [], limit - time.monotonic())
+            assert ready, f"{end!r} did not come after {self._seen!r}"
+            self._seen += os.read(self._master, 65536).decode()
+        before, _, self._seen = self._seen.partition(end)
+        return before + end
+
+    def begin(self, cell: str) -> None:
+        """Type a cell; what follows is its output."""
+        if not cell.startswith("%%"):
+            self.type(f"{cell}\n")
+            self.read_to("\n")
+            return
+        self.type(f"{cell}\n\n\n")
+        for _ in range(cell.count("\n") + 2):
+            self.read_to("...: ")
+
+    def end(self) -> str:
+        """The output up to the next prompt."""
+        self._cells += 1
+        return self.read_to(f"In [{self._cells}]: ")
+
+    def run(self, cell: str) -> str:
+        self.begin(cell)
+        return self.end()
+
+    def close(self) -> None:
+        self.type("\x15exit()\n")
+        self._process.wait(LIMIT)
+        os.close(self._master)
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    terminal = Terminal(tmp_path_factory.mktemp("terminal"))
+    yield terminal
+    terminal.close()
+
+
+def test_text_streams_and_thinking_is_dimmed(terminal: Terminal) -> None:
+    """Text comes before the stream has ended, thinking dimmed, and no empty Out line follows."""
+    may_end = threading.Event()
+    with Loopback([head(), *PARTS[:8], until(may_end), *PARTS[8:], END]) as server:
+        terminal.run(f"%env MINIMAX_BASE_URL={server.url}")
+        terminal.begin("%%minimax\nWhy?")
+
+        begun = terminal.read_to("Rayleigh scattering.")
+        may_end.set()
+        rest = terminal.end()
+
+    assert "\x1b[2mThe sky scatters blue light.\x1b[0m" in begun
+    assert "39 in / 41 out" in rest
+    assert "Out[" not in begun + rest
+    assert "complete Rayleigh" in terminal.run("print(_.status, Out[max(Out)].text.strip())")
+    assert "Rayleigh scattering." in terminal.run("_")
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ([stall], None),
+        ([head(), stall], None),
+        ([head(), *PARTS[:4], stall], "blue light."),
+        ([head(), *PARTS[:8], stall], "Rayleigh scattering."),
+        (failure(429, "rate limit (1002)", retry_after="50"), "trying again in"),
+    ],
+    ids=["no-answer", "no-event", "thinking", "text", "retry"],
+)
+def test_ctrl_c(terminal: Terminal, answer: list[object], shown: str | None) -> None:
+    """Ctrl-C closes the connection within 0.5 s, keeps what came, and the next cell works."""
+    with Loopback(answer, streamed()) as server:  # type: ignore[arg-type]
+        terminal.run(f"%env MINIMAX_BASE_URL={server.url}")
+        terminal.begin("%%minimax --alone\nWhy?")
+        terminal.read_to(shown) if shown else server.arrived.wait(LIMIT)
+        start = time.monotonic()
+        terminal.type(CTRL_C)
+        output = terminal.end()
+
+        assert server.connections[0].closed.wait(LIMIT)
+        assert (server.connections[0].closed_at or 0) - start < 0.5
+        assert "Stopped." in output
+        assert "Traceback" not in output
+        assert "complete" in terminal.run("get_ipython().run_cell_magic('minimax', '', 'A').status")
+
+
+def test_file_that_holds_few_characters(tmp_path: Path) -> None:
+    """Where the output can't hold a character, as on Windows, a "?" stands for it."""
+    with Loopback(streamed(captured(text="\u00e9 \U0001f600 end"))) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "IPython", "--simple-prompt", "--ext=mm_magic", "-c",
+             "get_ipython().run_cell_magic('minimax', '', 'Why?');"],
+            env=clean_environment(tmp_path)
+            | {"MINIMAX_BASE_URL": server.url, "PYTHONIOENCODING": "cp1252"},
+            capture_output=True,
+            encoding="cp1252",
+            check=True,
+            timeout=LIMIT,
+        )  # fmt: skip
+
+    assert "\u00e9 ? end\nMiniMax-M2.7 \u00b7 turn 1" in done.stdout
+
+
+def test_not_a_terminal(tmp_path: Path) -> None:
+    """Through a pipe the text has no escapes and no line that is wiped."""
+    with Loopback(streamed()) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "IPython", "--simple-prompt", "--ext=mm_magic", "-c",
+             "get_ipython().run_cell_magic('minimax', '', 'Why?');"],
+            env=clean_environment(tmp_path) | {"MINIMAX_BASE_URL": server.url},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=LIMIT,
+        )  # fmt: skip
+
+    assert "Rayleigh scattering.\nMiniMax-M2.7 · turn 1 · 39 in / 41 out" in done.stdout
+    assert "\x1b" not in done.stdout

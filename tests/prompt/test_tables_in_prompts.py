@@ -1,0 +1,231 @@
+"""`{{df}}`: a pandas table goes into a prompt as a readable one, and of a long one only a part."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from support.shells import fresh_shell
+
+from mm_magic.errors import UsageError
+from mm_magic.prompt.template import fill
+
+TREES = pd.DataFrame({"tree": ["oak", "elm"], "height": [21.5, 18.0], "age": [140, 95]})
+MARKDOWN = """\
+| tree | height | age |
+| --- | --- | --- |
+| oak | 21.5 | 140 |
+| elm | 18 | 95 |"""
+
+
+def filled(value: object) -> str:
+    """A prompt that is this value alone."""
+    return fill("{{v}}", {"v": value}).prompt
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a table, without head and rule."""
+    return [line.strip("| ").split(" | ") for line in text.splitlines()[2:] if "|" in line]
+
+
+def test_a_table() -> None:
+    """A DataFrame goes in as a Markdown table, without the numbers of its rows."""
+    assert fill("{{v}}", {"v": TREES}) == (MARKDOWN, ())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "whole"),
+    [
+        ("Look: {{v}} Which?", f"Look: \n\n{MARKDOWN}\n\n Which?"),
+        ("Look:\n{{v}}\nWhich?", f"Look:\n\n{MARKDOWN}\n\nWhich?"),
+        ("Look:\n\n\n{{v}}\n\nWhich?", f"Look:\n\n\n{MARKDOWN}\n\nWhich?"),
+    ],
+)
+def test_blank_lines_around(prompt: str, whole: str) -> None:
+    """A table has a blank line on each side where something stands there, and no more."""
+    assert fill(prompt, {"v": TREES}).prompt == whole
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (TREES["tree"], "| tree |\n| --- |\n| oak |\n| elm |"),
+        (pd.Series([1, 2]), "| value |\n| --- |\n| 1 |\n| 2 |"),
+        (
+            TREES.set_index("tree")["age"],
+            "| tree | age |\n| --- | --- |\n| oak | 140 |\n| elm | 95 |",
+        ),
+        (
+            TREES.groupby(["tree", "age"])[["height"]].agg(["min"]),
+            "| tree | age | height / min |\n| --- | --- | --- |\n| elm | 95 | 18 |\n"
+            "| oak | 140 | 21.5 |",
+        ),
+        (TREES[1:], "|  | tree | height | age |\n| --- | --- | --- | --- |\n| 1 | elm | 18 | 95 |"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "| a | a |\n| --- | --- |\n| 1 | 2 |"),
+    ],
+)
+def test_labels(value: object, text: str) -> None:
+    """Row labels go in where they say something; several levels and equal names do, too."""
+    assert filled(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1 + 0.2, "0.3"),
+        (1 / 3, "0.333333333333333"),
+        (12345678901234.0, "12345678901234"),
+        (float("nan"), "NaN"),
+        (2**70, str(2**70)),
+        (None, "None"),
+        ("a|b\n  c", "a\\|b c"),
+        (pd.Timestamp("2026-11-20"), "2026-11-20 00:00:00"),
+        ("ü" * 60, "ü" * 60),
+    ],
+)
+def test_values(value: object, text: str) -> None:
+    """A cell is its value on one line, a number without the noise of its last binary digit."""
+    assert rows(filled(pd.Series([value], dtype=object))) == [[text]]
+
+
+def test_a_long_cell() -> None:
+    """A cell of more than 60 characters is cut there, and that is said."""
+    prompt, notes = fill("{{v}}", {"v": pd.DataFrame({"a": ["x" * 61]})})
+    assert rows(prompt) == [["x" * 59 + "…"]]
+    assert prompt.endswith("\n\n(cells cut at 60 characters)")
+    assert notes == ("v: cells cut at 60 characters.",)
+
+
+def test_a_large_table() -> None:
+    """20 rows and 20 columns go in, and reader and model are told of how many."""
+    large = pd.DataFrame({f"c{n}": range(5000) for n in range(25)})
+    prompt, notes = fill("{{d.large}} {{d.large}}", {"d": type("D", (), {"large": large})})
+    first, second = prompt.split("\n\n(20 of 5,000 rows, 20 of 25 columns)")[:2]
+    assert [len(row) for row in rows(first)] == [20] * 20
+    assert rows(first) == rows(second.lstrip())
+    assert notes == ("d.large: 20 of 5,000 rows, 20 of 25 columns.",)
+
+
+def test_20_rows_are_whole() -> None:
+    """A table of just 20 rows is whole, and nothing is said."""
+    assert fill("{{v}}", {"v": pd.DataFrame({"n": range(20)})}).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(TREES[:0], "no rows"), (pd.DataFrame(), "no rows, no columns")],
+)
+def test_an_empty_table(value: object, said: str) -> None:
+    """A table without rows says so: else the model would not know why nothing is there."""
+    assert filled(value).endswith(f"\n\n({said})")
+
+
+def test_a_subclass() -> None:
+    """What is derived from a DataFrame is a table: geopandas has such a one."""
+    derived = type("Frame", (pd.DataFrame,), {})
+    assert filled(derived(TREES)) == MARKDOWN
+
+
+def test_a_polars_table() -> None:
+    """A polars DataFrame or Series is a table, and cut as a pandas one is."""
+    frame = pl.DataFrame({"n": range(5000), "s": "a|b"})
+    prompt, notes = fill("{{v}}", {"v": frame})
+    assert rows(prompt)[:2] == [["0", "a\\|b"], ["1", "a\\|b"]]
+    assert prompt.endswith("\n\n(20 of 5,000 rows)")
+    assert notes == ("v: 20 of 5,000 rows.",)
+    assert filled(frame["n"][:1]) == "| n |\n| --- |\n| 0 |"
+    assert filled(pl.Series([7])) == "| value |\n| --- |\n| 7 |"
+
+
+class Tensor:
+    """Stands for torch's, whose text this is."""
+
+    shape = (5, 1000)
+
+    def __str__(self) -> str:
+        return "tensor([[   0,    1,    2,  ..., 4997, 4998, 4999]])"
+
+
+Tensor.__module__ = "torch"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(5000),
+        np.zeros((50, 100)),
+        np.array([f"it's {n}" for n in range(5000)]),
+        pd.Index([f"{n}" for n in range(5000)]),
+        pd.Series([f"{n}" for n in range(5000)]).unique(),
+        Tensor(),
+    ],
+)
+def test_a_cut_array(value: object) -> None:
+    """Reader and model are told that a long array's own text leaves out its middle."""
+    prompt, notes = fill("Sum {{v}}!", {"v": value})
+    assert prompt == f"Sum {value} (only the ends of 5,000 values)!"
+    assert notes == ("v: only the ends of 5,000 values.",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.arange(1000),
+        np.array(["wait ... what", "it's ... that"]),
+        pd.Categorical(["7"], categories=[f"{n}" for n in range(5000)]),
+        "1 ... 5000",
+        [1, ..., 5000],
+        np.float64(0.5),
+    ],
+)
+def test_a_whole_array(value: object) -> None:
+    """An array that is whole, and other values with dots, go in as their text, and no word more."""
+    assert fill("{{v}}", {"v": value}) == (str(value), ())
+
+
+class DataFrame:
+    """Not pandas': only its name is the same."""
+
+    def __str__(self) -> str:
+        return "mine"
+
+
+def test_another_libraries_frame() -> None:
+    """A class of the same name that is not pandas' is its text."""
+    assert filled(DataFrame()) == "mine"
+
+
+def test_a_broken_table() -> None:
+    """A table that can't be read is an error that names it."""
+
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    with pytest.raises(UsageError, match=r"\{\{v\}\} can't be filled in: its text: ValueError"):
+        filled(pd.Series([Mute()], dtype=object))
+
+
+@pytest.mark.parametrize("value", [Figure(), Figure().subplots(), Image.new("RGB", (1, 1))])
+def test_a_picture(value: object) -> None:
+    """A figure, its axes or an image is an error that says that only text can be sent."""
+    with pytest.raises(UsageError, match="only text can be sent") as caught:
+        filled(value)
+    assert caught.value.next_steps
+
+
+def test_the_line_below_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """The notes under the status line tell how many rows went in."""
+    with fresh_shell() as shell:
+        shell["df"] = pd.DataFrame({"n": range(5000)})
+        shell.run("%%minimax --thinking disabled --max-tokens 5\nSum this:\n{{df}}")
+    assert "\ndf: 20 of 5,000 rows.\n" in capsys.readouterr().out
+
+
+def test_a_picture_sends_nothing() -> None:
+    """A cell with a picture fails before anything is sent."""
+    with fresh_shell() as shell:
+        shell["figure"] = Figure()
+        assert isinstance(shell.error("%%minimax\nWhat is {{figure}}?"), UsageError)
+        assert "nothing was sent yet" in str(shell.error("%minimax request"))

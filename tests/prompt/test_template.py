@@ -1,0 +1,223 @@
+"""`{{name}}`: values go in, and nothing else happens."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from support.shells import fresh_shell
+
+from mm_magic.errors import UsageError
+from mm_magic.prompt.template import braces_hint, fill
+
+
+class Loud:
+    """Says so if it is called, and fails when it is looked at too closely."""
+
+    def __call__(self) -> str:
+        raise AssertionError("called")
+
+    @property
+    def broken(self) -> str:
+        raise ZeroDivisionError
+
+    def __repr__(self) -> str:
+        return "Loud"
+
+
+class Mute:
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+    def shout(self) -> str:
+        raise AssertionError("called")
+
+
+class Unkeyed:
+    """Has no item, and no list of them either; its text is Python's own."""
+
+    def __getitem__(self, key: str) -> str:
+        raise KeyError(key)
+
+    def keys(self) -> list[str]:
+        raise ZeroDivisionError
+
+
+NAMES: dict[str, object] = {
+    "name": "Ada",
+    "xs": [10, 20, 30],
+    "row": SimpleNamespace(title="Notes", tags=["a", "b"], by={"first name": "Ada", "1": "one"}),
+    "table": {"a": {"b": "deep"}},
+    "tricky": "{{name}} {{missing}} \\1 \\g<0>",
+    "f": Loud(),
+    "mute": Mute(),
+    "größe": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "filled"),
+    [
+        ("Hi {{name}}!", "Hi Ada!"),
+        ("{{name}}{{ name }}{{\tname}}", "AdaAdaAda"),
+        ("{{xs[0]}} {{xs[-1]}} {{xs}}", "10 30 [10, 20, 30]"),
+        ("{{row.title}} {{row.tags[1]}}", "Notes b"),
+        ("{{row.by['first name']}} {{row.by[\"1\"]}}", "Ada one"),
+        ("{{table['a']['b']}}", "deep"),
+        ("{{f}}", "Loud"),
+        ("{{größe}}", "3"),
+        ("{{{name}}}", "{Ada}"),
+    ],
+)
+def test_filled(prompt: str, filled: str) -> None:
+    """Names, attributes and items are replaced by the text of their values."""
+    assert fill(prompt, NAMES) == (filled, ())
+
+
+def test_values_are_not_scanned_again() -> None:
+    """Double braces and backslashes inside a value stay as they are."""
+    assert fill("<{{tricky}}>", NAMES).prompt == f"<{NAMES['tricky']}>"
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        r"\frac{a}{b} and \mathbf{{x}_{1}} and $\{x\}$",
+        '{"a": {"b": [1, 2]}} {"a":{"b":{}}}',
+        "{name} {} {{}} {{ }} {% if %} ${name} %name $name `name`",
+        "{{f()}} {{1 + 1}} {{name.upper()}} {{xs[0:2]}} {{xs[i]}} {{name!r}} {{name:>9}} {{*xs}}",
+        "{{name}",
+        "😀" * 1000 + "\\" * 1000 + "{" * 1000,
+    ],
+)
+def test_all_else_is_literal(prompt: str) -> None:
+    """Other braces, code and mark-up are sent as they stand; nothing is evaluated or called."""
+    assert fill(prompt, NAMES).prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "why"),
+    [
+        ("{{missing}}", "{{missing}} can't be filled in: there is no variable 'missing'"),
+        ("{{row.nope}}", "{{row.nope}} can't be filled in: .nope of 'row': AttributeError"),
+        ("{{xs[7]}}", "{{xs[7]}} can't be filled in: [7] of 'xs': IndexError"),
+        ("{{table['z']}}", "{{table['z']}} can't be filled in: ['z'] of 'table': KeyError"),
+        ("{{row.tags[2]}}", "{{row.tags[2]}} can't be filled in: [2] of 'row.tags': IndexError"),
+        ("{{f.broken}}", "{{f.broken}} can't be filled in: .broken of 'f': ZeroDivisionError"),
+        ("{{mute}}", "{{mute}} can't be filled in: its text: ValueError"),
+    ],
+)
+def test_what_is_missing_is_named(prompt: str, why: str) -> None:
+    """A value that isn't there is an error that names it and offers `--literal`."""
+    with pytest.raises(UsageError) as caught:
+        fill(f"Tell me about {prompt}.", NAMES)
+    assert str(caught.value) == why
+    assert any("--literal" in step for step in caught.value.next_steps)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "step"),
+    [
+        ("{{missing}}", "Run the cell that defines it first, or correct the name."),
+        ("{{xs[7]}}", "xs has 3 items: [0] to [2]."),
+        ("{{row.tags[-3]}}", "row.tags has 2 items: [0] to [1]."),
+        ("{{none[0]}}", "none has 0 items."),
+        ("{{table['z']}}", "The keys of table: 'a'."),
+        ("{{table['a'][0]}}", "The keys of table['a']: 'b'."),
+        ("{{many[9]}}", f"The keys of many: 1, '{'x' * 38}…, 3, 4, 5 and more."),
+        ("{{row.nope}}", "Look at row in a cell of its own, and correct what stands behind it."),
+        ("{{bad['z']}}", "Look at bad in a cell of its own, and correct what stands behind it."),
+    ],
+)
+def test_what_is_there_is_named(prompt: str, step: str) -> None:
+    """The error of an item that isn't there names a few keys, or how many items there are."""
+    many = dict.fromkeys([1, "x" * 99, 3, 4, 5, 6])
+    with pytest.raises(UsageError) as caught:
+        fill(prompt, {**NAMES, "none": [], "many": many, "bad": Unkeyed()})
+    assert caught.value.next_steps[0] == step
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "step"),
+    [
+        ("text.upper", "a method", "as `value = text.upper()`, and write {{value}}"),
+        ("mute.shout", "a method", "as `value = mute.shout()`"),
+        ("function", "a function", "source = inspect.getsource(function)"),
+        ("len", "a built-in function", "Make a text"),
+        ("Mute", "a class", "Make a text"),
+        ("re", "a module", "Make a text"),
+        ("plain", "an object that has no text (Unkeyed)", "Make a text"),
+        ("steps", "an object that has no text (list_iterator)", "Make a text"),
+    ],
+)
+def test_what_has_no_text(name: str, what: str, step: str) -> None:
+    """A method, function, class, module or bare object is an error that tells the way out."""
+    names = {
+        "text": "Ada",
+        "mute": Mute(),
+        "function": test_what_has_no_text,
+        "len": len,
+        "Mute": Mute,
+        "re": re,
+        "plain": Unkeyed(),
+        "steps": iter([step]),
+    }
+    with pytest.raises(UsageError) as caught:
+        fill(f"Tell me about {{{{{name}}}}}.", names)
+    assert caught.value.message == f"{{{{{name}}}}} is {what}, and only text can be sent"
+    assert step in caught.value.next_steps[0]
+    assert "--literal" in caught.value.next_steps[1]
+
+
+def test_text_about_an_object_is_text() -> None:
+    """A string that looks like a bare object's text goes in as it stands."""
+    assert fill("{{log}}", {"log": "<Foo object at 0x7f00>"}).prompt == "<Foo object at 0x7f00>"
+
+
+def test_single_braces_are_pointed_out() -> None:
+    """`{name}` of an existing variable gets a hint; other single braces don't."""
+    assert braces_hint("Hi {name}", NAMES) == (
+        "{name} was sent as it stands; write {{name}} to put in its value."
+    )
+    assert braces_hint(r"\mathbf{x} {{name}} {other} {} {'name'}", NAMES) is None
+
+
+@pytest.mark.parametrize(
+    "insert",
+    ["{{name.upper()}}", "{{ len(xs) }}", "{{1+1}}", "{{x[0:2]}}", "{{name [0]}}", '{{"a": 1}}'],
+)
+def test_double_braces_that_are_no_name_are_pointed_out(insert: str) -> None:
+    """`{{…}}` that is more than a name goes out with a hint at what is possible."""
+    hint = braces_hint(f"Hi {insert} {{{{name}}}}", NAMES)
+
+    assert hint == (
+        f"{insert} was sent as it stands: only a name, an attribute or an index is filled in, as "
+        "{{name}}, {{row.title}} or {{xs[0]}}. "
+        "Compute it in a cell above and use its name; --literal if it is meant so."
+    )
+
+
+def test_several_double_braces_give_one_hint() -> None:
+    """The hint shows the first of several, shortened, and counts the others."""
+    long = "+".join("1" * 50)
+    hint = braces_hint(f"{{{{{long}}}}} {{{{f()}}}} {{{{f()}}}} {{{{g()}}}}", NAMES)
+
+    assert hint is not None
+    assert hint.startswith(f"{{{{{long[:37]}… and 2 more were sent as they stand: only")
+
+
+@pytest.mark.parametrize("prompt", ["{{name}} {{ xs[0] }}", "{{}} {{ }} {{…}}", "{{{name}}}"])
+def test_no_hint_at_names_and_empty_braces(prompt: str) -> None:
+    """What is filled in, and braces that hold no word, get no hint."""
+    assert braces_hint(prompt, NAMES) is None
+
+
+def test_each_hint_comes_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A second slip in braces is told as the first was, and the same one is not told again."""
+    told = []
+    with fresh_shell() as shell:
+        for prompt in ("{{1+1}}", "{{1+1}}", "{{len(x)}}"):
+            shell.run(f"%%minimax --alone --thinking disabled --max-tokens 5\n{prompt}")
+            told.append("was sent as it stands" in capsys.readouterr().out)
+    assert told == [True, False, True]

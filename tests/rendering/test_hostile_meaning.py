@@ -1,0 +1,86 @@
+"""What is not hostile keeps its meaning: CommonMark's own examples, drawn by the safe function."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from support.hostile import commonmark_examples
+from test_markdown import LEVELS, Elements
+
+from mm_magic.rendering.markdown import fragment
+
+WEB = re.compile(r"https?://|mailto:", re.IGNORECASE)
+OURS = {tag: LEVELS.get(tag[1:], 6) for tag in ("h1", "h2", "h3", "h4", "h5", "h6")}
+
+OTHERWISE = {
+    # `\[\\\]` is a formula in brackets for us, as models write it, and stays as it was written.
+    "\\!\\\"\\#\\$\\%\\&\\'\\(\\)\\*\\+\\,\\-\\.\\/\\:\\;\\<\\=\\>\\?\\@\\[\\\\\\]\\^\\_\\`\\{\\|\\}\\~\n"
+}
+"""Examples that are drawn otherwise, each with its reason."""
+
+
+class CommonMark(MarkdownIt):
+    """The parser as it is, but that an address in the text is shown encoded, as ours is."""
+
+    def __init__(self) -> None:
+        super().__init__("commonmark")
+
+    def normalizeLinkText(self, link: str) -> str:  # noqa: N802 (the library's name)
+        return self.normalizeLink(link)
+
+
+PARSER = CommonMark()
+
+
+def flat(tokens: Sequence[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield token
+        yield from flat(token.children or [])
+
+
+def is_benign(text: str) -> bool:
+    """No raw HTML, no image, no link but to the web: what else there is must stay as it is."""
+    environment: dict[str, dict[str, dict[str, str]]] = {}
+    tokens = list(flat(PARSER.parse(text, environment)))
+    links = [str(token.attrs["href"]) for token in tokens if token.type == "link_open"]
+    links += [each["href"] for each in environment.get("references", {}).values()]
+    return all(map(WEB.match, links)) and not {token.type for token in tokens} & {
+        "html_block",
+        "html_inline",
+        "image",
+    }
+
+
+def meaning(html: str) -> list[object]:
+    """Elements in their order, the text without white space, addresses, titles, list numbers."""
+    found = Elements(html)
+    tags = [tag for tag, _ in found.tags if tag.strip("/") not in ("div", "span")]
+    text = "".join("".join(found.text).split())
+    attributes = [
+        (tag, name, value)
+        for tag, attrs in found.tags
+        for name, value in attrs.items()
+        if name in ("href", "title", "start")
+    ]
+    return [tags, text, attributes]
+
+
+def with_our_headings(html: str) -> str:
+    """The same page with the headings that an answer has: from h4 down, and bold."""
+    html = re.sub(r"(?<=<)h[1-6](?=>)|(?<=</)h[1-6](?=>)", lambda h: f"h{OURS[h[0]]}", html)
+    return re.sub(r"(<h[456]>)(.*?)(</h[456]>)", r"\1<strong>\2</strong>\3", html, flags=re.DOTALL)
+
+
+def test_benign_commonmark_means_the_same() -> None:
+    """All benign examples of the specification keep elements, text, addresses and numbers, but for
+    those that are listed with a reason: fewer than 1 %."""
+    benign = [text for text in commonmark_examples() if is_benign(text)]
+    changed = {
+        text
+        for text in benign
+        if meaning(fragment(text)) != meaning(with_our_headings(PARSER.render(text)))
+    }
+    assert len(benign) > 440
+    assert changed == OTHERWISE
+    assert len(OTHERWISE) < 0.01 * len(benign)

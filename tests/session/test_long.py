@@ -1,0 +1,91 @@
+"""What a long conversation costs: the time to build its next request, and memory.
+
+Times are compared within one run, as the best of several rounds that take turns.
+"""
+
+import gc
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from mm_magic.conversation.reply import Reply
+from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
+from mm_magic.session.options import Options
+from mm_magic.session.session import Session
+
+TURNS = 1000
+OPTIONS = Options(model="My-Own")  # its window is not known: nothing is left out
+ANSWER = "Blue light is scattered more than red light. " * 18  # with its thinking, 1 kB
+
+
+def long_session() -> Session:
+    """A session with a conversation of 1,000 cells, each of 1 kB."""
+    session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
+    for number in range(TURNS):
+        session.begin_cell(f"cell-{number}")
+        run = session.start(session.prepare(f"{number}: why is the sky blue?", OPTIONS))
+        thought = ThinkingBlock(f"{number}: they ask why. " * 5, "5f" * 32)
+        reply = Reply(Message(content=(thought, TextBlock(f"{number}: {ANSWER}"))), backend="url")
+        session.commit(run.prepared, reply, is_drawn=True)
+        session.end_cell(succeeded=True)
+    session.begin_cell("new")
+    return session
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return long_session()
+
+
+def best_of(rounds: int, *functions: Callable[[], object]) -> list[float]:
+    """The shortest time of each, in seconds; they take turns, so that noise meets all."""
+    best = [float("inf")] * len(functions)
+    for _ in range(rounds):
+        for place, function in enumerate(functions):
+            begin = time.perf_counter()
+            function()
+            best[place] = min(best[place], time.perf_counter() - begin)
+    return best
+
+
+def build(session: Session) -> bytes:
+    """The next request as bytes."""
+    return session.prepare("next", OPTIONS).request.encode()
+
+
+def test_next_request_of_a_long_conversation(session: Session) -> None:
+    """It is built in a fraction of the time that `json.dumps` of its messages takes."""
+    messages = json.loads(build(session))["messages"]
+    assert len(messages) == 2 * TURNS + 1
+    ours, dumps = best_of(20, lambda: build(session), lambda: json.dumps(messages))
+    assert ours < 0.4 * dumps  # 0.12 was measured; the limit leaves room for a busy machine
+
+
+def test_request_for_a_turn_far_above_costs_the_next_one_nothing(session: Session) -> None:
+    """What was encoded stays, also where a cell at the top was looked at in between."""
+    first = session.conversation("main").turns[0]
+    messages = json.loads(build(session))["messages"]
+
+    def look_and_build() -> None:
+        session.history_now(first)
+        build(session)
+
+    ours, dumps = best_of(10, look_and_build, lambda: json.dumps(messages))
+    assert ours < 0.6 * dumps  # 0.13 was measured; 7 where all is encoded anew
+
+
+def test_memory_of_a_long_conversation() -> None:
+    """1,000 turns of 1 kB, with the JSON that is kept of them, take less than 10 MB."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        session = long_session()
+        gc.collect()
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(session.conversation("main").turns) == TURNS
+    assert used < 10_000_000

@@ -1,0 +1,76 @@
+"""What is told once, is told: also below a request that fails, and in the right words."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from support.loopback import Loopback, failure, streamed
+from support.shells import fresh_shell
+
+import mm_magic as mm
+from mm_magic.session.options import Options
+from mm_magic.session.session import Session
+
+SIDE = Options(conversation="my side", retries=0)
+
+
+def test_note_below_a_refused_cell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell whose request is refused still shows the note that will not come again."""
+    with Loopback(failure(400, "no (2013)", "invalid_request_error"), streamed()) as server:
+        monkeypatch.setenv("MINIMAX_BASE_URL", server.url)
+        with fresh_shell() as shell:
+            shell.error("%%minimax --max-tokens 5000\nWhy?")
+            first = capsys.readouterr().out
+            shell.run("%%minimax --max-tokens 5000\nWhy?")
+            second = capsys.readouterr().out
+    assert "max_tokens 5000 is above the 2048" in first
+    assert "max_tokens 5000" not in second
+
+
+def test_note_of_a_failed_call() -> None:
+    """A call from Python that fails warns of what a cell would note."""
+    with Loopback(failure(400, "no (2013)", "invalid_request_error")) as server:
+        session = Session({"MINIMAX_BASE_URL": server.url})
+        with pytest.warns(UserWarning, match="max_tokens 5000"), pytest.raises(mm.MiniMaxError):
+            asyncio.run(session.ask("Why?", Options(max_tokens=5000, retries=0), alone=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("my side", '`%minimax -c "my side"`'),
+        ("-x", "`%minimax --conversation=-x`"),
+        ("a\nb", "choose it in `%minimax panel`"),
+    ],
+)
+def test_hidden_turn_of_another_conversation(name: str, way: str) -> None:
+    """The note tells how to come to the conversation in which `restore` finds the turn."""
+    with Loopback(streamed()) as server:
+        session = Session({"MINIMAX_BASE_URL": server.url})
+        session.begin_cell("a")
+        asyncio.run(session.ask("Why?", replace(SIDE, conversation=name), alone=False))
+        session.begin_cell("b", deleted=["a"])
+        with pytest.warns(UserWarning, match="is not sent") as warned:
+            asyncio.run(session.ask("How?", Options(retries=0), alone=False))
+    assert [str(each.message) for each in warned] == [
+        f"Turn 1 of {name} is not sent: its cell was deleted. "
+        f"{way}, then `%minimax restore 1` brings it back."
+    ]
+
+
+@pytest.mark.parametrize("way", ["runs again", "is restored"])
+def test_turn_that_is_sent_again_is_not_told_as_hidden(way: str) -> None:
+    """A turn that was hidden and came back before the next answer is not told of."""
+    with Loopback(streamed()) as server:
+        session = Session({"MINIMAX_BASE_URL": server.url})
+        session.begin_cell("a")
+        asyncio.run(session.ask("Why?", SIDE, alone=False))
+        session.begin_cell("b", deleted=["a"])
+        if way == "runs again":
+            session.begin_cell("a")
+        else:
+            session.bring_back("my side", 1)
+        asyncio.run(session.ask("Why?", SIDE, alone=False))  # a warning would be an error
+    assert not any(turn.is_hidden for turn in session.conversation("my side").turns)

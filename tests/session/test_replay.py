@@ -1,0 +1,622 @@
+"""Answers from a recording: which one a request gets, and what is said where there is none."""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.jumping import run as run_quickly
+from support.scripted import Answer, Ending, ScriptedSession, Service
+from support.taking import PROMPT, new_client
+from support.wire import BEGIN, STOP, delta, sse
+
+from mm_magic.conversation.reply import Origin, Reply
+from mm_magic.conversation.saved_turn import read_turn, turn_json
+from mm_magic.conversation.turn import Turn
+from mm_magic.errors import MiniMaxError
+from mm_magic.rendering.status_line import status_notes, status_parts
+from mm_magic.session.options import Options
+from mm_magic.session.replaying import Replaying
+from mm_magic.session.run import Run, Step
+from mm_magic.session.who_answers import Choice
+from mm_magic.transport.body import Batch
+from mm_magic.transport.recording.file_format import RecordedExchange, asked, read
+from mm_magic.transport.recording.player import Playback, Replay
+from mm_magic.transport.recording.writer import Recorder, create
+
+SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
+SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that asks: alone where it has no conversation, of the server A or B or of the demo."""
+
+    prompt: str = "Why?"
+    conversation: str | None = "main"
+    server: str = "A"
+    temperature: float = 1.0
+    system: str = ""
+    model: str = "MiniMax-M2.7"
+    id: str | None = None
+    ending: Ending = "whole"
+
+    @property
+    def options(self) -> Options:
+        return Options(
+            model=self.model,
+            temperature=self.temperature,
+            system=self.system,
+            conversation=self.conversation or "main",
+            retries=0,
+        )
+
+
+WHY, NIGHT = Cell(id="a"), Cell("And at night?", id="b")
+ALONE = Cell(conversation=None)
+
+
+class Kernel:
+    """A session whose servers answer in this process: "answer 1", "answer 2" and so on."""
+
+    def __init__(self) -> None:
+        self.service = Service()
+        self.session = ScriptedSession(self.service)
+
+    def record(self, path: Path) -> None:
+        known: Sequence[RecordedExchange] = ()
+        if path.exists():
+            known = read(path.read_bytes(), path.name).exchanges
+        else:
+            create(path, path.name)
+        self.session.recorder = Recorder(path, path.name, known)
+
+    def replay(self, path: Path, **more: Any) -> None:
+        exchanges = read(path.read_bytes(), path.name).exchanges
+        replay, recorder = Replay(exchanges), None
+        if more.get("fills"):
+            recorder = Recorder(path, path.name, exchanges, order=replay.order)
+            recorder.on_recorded = replay.add
+        self.session.replay(Replaying(replay, path.name, math.inf, **more), recorder)
+
+    def run(self, cell: Cell) -> Reply:
+        """Run one cell."""
+        self.session.variables["MINIMAX_BASE_URL"] = SERVERS[cell.server]
+        self.session.choice = "offline" if cell.server == "demo" else "auto"
+        self.session.begin_cell(cell.id)
+        answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
+        self.service.next_answer = Answer(cell.ending, (SIGNED, answer))
+        alone = cell.conversation is None
+        prepared = self.session.prepare(cell.prompt, cell.options, alone=alone)
+        self.last_run = run = self.session.start(prepared, is_drawn=True)
+        asyncio.run(to_end(run))
+        self.session.end_cell(succeeded=True)
+        return run.reply()
+
+    @property
+    def notes(self) -> list[str]:
+        """What stood below the last answer."""
+        return self.last_run.notes
+
+    @property
+    def turn(self) -> Turn:
+        """The last turn."""
+        assert self.session.last_turn is not None
+        return self.session.last_turn
+
+    @property
+    def request(self) -> Any:
+        """The request that was prepared last."""
+        assert self.session.last is not None
+        return self.session.last.request.to_body()
+
+    def refusal(self, cell: Cell) -> MiniMaxError:
+        """The error of a cell that is due to have no answer."""
+        with pytest.raises(MiniMaxError) as caught:
+            self.run(cell)
+        return caught.value
+
+
+async def to_end(run: Run) -> None:
+    async with aclosing(run.steps()) as steps:
+        async for _ in steps:
+            pass
+
+
+def recorded(path: Path, *cells: Cell) -> Kernel:
+    """A kernel that recorded these cells, in order."""
+    kernel = Kernel()
+    kernel.record(path)
+    for cell in cells:
+        kernel.run(cell)
+    return kernel
+
+
+def replaying(path: Path, **more: Any) -> Kernel:
+    kernel = Kernel()
+    kernel.replay(path, **more)
+    return kernel
+
+
+# The same requests again
+
+cells = st.builds(
+    Cell,
+    prompt=st.sampled_from(["Why?", "Go on."]),
+    conversation=st.sampled_from(["main", "main", "main", "side", None]),
+    server=st.sampled_from(["A", "A", "B", "demo"]),
+    system=st.sampled_from(["", "", "Be brief."]),
+    model=st.sampled_from(["MiniMax-M2.7", "MiniMax-M2.7", "M"]),
+)
+
+
+def numbered(lesson: Sequence[Cell], *, have_ids: bool) -> list[Cell]:
+    return [replace(cell, id=f"c{n}" if have_ids else None) for n, cell in enumerate(lesson)]
+
+
+def told(kernel: Kernel, lesson: Sequence[Cell]) -> list[Any]:
+    """What each cell asks and gets."""
+    found = []
+    for cell in lesson:
+        reply = kernel.run(cell)
+        found.append((kernel.request, reply.content, reply.is_demo, reply.usage))
+    return found
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(lesson=st.lists(cells, min_size=1, max_size=6), have_ids=st.booleans())
+def test_replay_asks_and_gets_what_was_recorded(
+    tmp_path_factory: pytest.TempPathFactory, lesson: list[Cell], have_ids: bool
+) -> None:
+    """From top to bottom each request comes out as it was, byte for byte, and so does its answer.
+
+    That holds for any mixture of servers, the demo, models, system prompts and conversations.
+    """
+    path = tmp_path_factory.mktemp("lesson") / "r"
+    lesson = numbered(lesson, have_ids=have_ids)
+    kernel = Kernel()
+    kernel.record(path)
+    before = told(kernel, lesson)
+
+    again = replaying(path)
+
+    assert told(again, lesson) == before
+    assert again.service.requests == []
+    if have_ids:  # Run All once more in the same kernel
+        again.session.replay(again.session.replaying)
+        for name in list(again.session.conversations):
+            again.session.forget(name)
+        assert [each[1:] for each in told(again, lesson)] == [each[1:] for each in before]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    lesson=st.lists(cells, min_size=1, max_size=5),
+    kept=st.lists(st.booleans(), min_size=5, max_size=5),
+)
+def test_fill_asks_only_for_what_is_missing(
+    tmp_path_factory: pytest.TempPathFactory, lesson: list[Cell], kept: list[bool]
+) -> None:
+    """What a recording lacks is asked once, and recorded: after that it is whole."""
+    path = tmp_path_factory.mktemp("lesson") / "r"
+    lesson = [
+        cell if cell.conversation is None else replace(cell, prompt=f"{n}. {cell.prompt}")
+        for n, cell in enumerate(numbered(lesson, have_ids=True))
+    ]
+    recorded(path, *lesson)
+    first, *lines = path.read_bytes().split(b"\n")
+    some = [line for line, is_kept in zip(lines, kept, strict=False) if is_kept]
+    path.write_bytes(b"\n".join([first, *some, b""]))
+
+    filled = replaying(path, fills=True)
+    answers = [each[1:] for each in told(filled, lesson)]
+    whole = replaying(path)
+
+    assert [each[1:] for each in told(whole, lesson)] == answers
+    assert whole.service.requests == []
+
+
+# Which answer
+
+
+@pytest.mark.parametrize("ids", ["abc", [None, None, None]])
+def test_kth_cell_gets_the_kth_answer(tmp_path: Path, ids: Sequence[str | None]) -> None:
+    """Cells that ask the same get the answers in order; without ids each run is a new cell."""
+    first, second, third = (replace(ALONE, id=cell_id) for cell_id in ids)
+    recorded(tmp_path / "r", first, second)
+    kernel = replaying(tmp_path / "r")
+
+    assert [kernel.run(each).text for each in (first, second)] == ["answer 1", "answer 2"]
+    error = kernel.refusal(third)
+    assert error.message == "'r': this request was recorded for 2 cells, and one more asks it"
+    assert error.next_steps[0] == "To count the cells anew: `%minimax replay r`"
+
+
+def test_cell_that_runs_again_gets_its_answer_again(tmp_path: Path) -> None:
+    """A cell gets the same answer each time that it runs."""
+    a, b = replace(ALONE, id="a"), replace(ALONE, id="b")
+    recorded(tmp_path / "r", a, b)
+    kernel = replaying(tmp_path / "r")
+
+    texts = [kernel.run(each).text for each in (a, b, b, a)]
+
+    assert texts == ["answer 1", "answer 2", "answer 2", "answer 1"]
+
+
+def test_last_answer_of_a_recorded_cell_counts(tmp_path: Path) -> None:
+    """Where a cell ran again while it was recorded, its last answer is the one, as on the page."""
+    recorded(tmp_path / "r", WHY, WHY, NIGHT)
+    recorded_again = Kernel()
+    recorded_again.record(tmp_path / "r")  # a kernel that began anew
+    kernel = replaying(tmp_path / "r")
+
+    assert [kernel.run(each).text for each in (WHY, NIGHT)] == ["answer 2", "answer 3"]
+    recorded_again.run(WHY)
+    assert replaying(tmp_path / "r").run(WHY).text == "answer 1"
+
+
+@pytest.mark.parametrize("ending", ["stopped", "refused"])
+def test_answer_is_not_replaced_by_less(tmp_path: Path, ending: Ending) -> None:
+    """What was stopped, or refused, does not stand for an answer that was whole."""
+    kernel = recorded(tmp_path / "r", WHY)
+    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    with pytest.raises((asyncio.CancelledError, MiniMaxError)):
+        kernel.run(replace(WHY, ending=ending))
+
+    assert len(read((tmp_path / "r").read_bytes(), "r").exchanges) == 2
+    assert replaying(tmp_path / "r").run(WHY).text == "answer 1"
+
+
+def test_error_is_replayed(tmp_path: Path) -> None:
+    """A request that was refused is refused again, in the service's words."""
+    kernel = Kernel()
+    kernel.record(tmp_path / "r")
+    before = kernel.refusal(replace(WHY, ending="refused"))
+
+    again = replaying(tmp_path / "r").refusal(WHY)
+
+    assert (again.message, again.kind, again.code) == (before.message, before.kind, 2013)
+
+
+@pytest.mark.parametrize(
+    ("ran", "asks", "steps"),
+    [
+        ([], NIGHT, ["Recorded after turn 1, “Why?”: run that cell first."]),
+        (
+            [],
+            Cell("How?"),
+            [
+                "Recorded after turns 1 to 2: run those cells first, from turn 1, “Why?” on.",
+            ],
+        ),
+        ([WHY], Cell("How?"), ["Recorded after turn 2, “And at night?”: run that cell first."]),
+        ([WHY], replace(NIGHT, temperature=0.5), ["Recorded with -t 1: `%%minimax -t 1`"]),
+        ([], Cell("Where?"), ["Recorded with -t 0.3: `%%minimax -t 0.3`"]),
+        (
+            [],
+            Cell("Where?", system="x", temperature=0.3),
+            ['Recorded with -s "": `%%minimax -s ""`'],
+        ),
+        (
+            [],
+            Cell("Where?", model="M"),
+            ["Recorded with -m MiniMax-M2.7, -t 0.3: `%%minimax -m MiniMax-M2.7 -t 0.3`"],
+        ),
+        ([], Cell("What?"), ["Recorded with another system prompt."]),
+        (
+            [],
+            Cell("And at nigth?"),
+            ["This prompt was not recorded. The nearest recorded prompt: “And at night?”"],
+        ),
+        (
+            [WHY],
+            Cell("Is that so?"),
+            ["This prompt was not recorded. Recorded in this place: “And at night?”"],
+        ),
+        (
+            [],
+            Cell("Tell me of it."),
+            ["This prompt was not recorded. Recorded in this place: “Why?”"],
+        ),
+        (
+            [],
+            Cell("Tell me of the sea.", temperature=0.7),
+            ["This prompt was not recorded."],
+        ),
+        (
+            [WHY, NIGHT],
+            replace(NIGHT, id="z"),
+            [
+                "Recorded right after turn 1: here more turns come before it. `%minimax forget` "
+                "drops one, or restart the kernel and run the cells from the top."
+            ],
+        ),
+        (
+            [WHY],
+            replace(ALONE, prompt="Where?", temperature=0.3, conversation="main"),
+            [
+                "Recorded as the first turn: here more turns come before it. `%minimax forget` "
+                "drops one, or restart the kernel and run the cells from the top."
+            ],
+        ),
+        ([], Cell("Stop?"), ["Its answer was stopped when it was recorded: record it again."]),
+    ],
+)
+def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps: list[str]) -> None:
+    """Without an answer the error names what is other than in the recording, and what mends it."""
+    path = tmp_path / "r"
+    kernel = recorded(
+        path,
+        WHY,
+        NIGHT,
+        Cell("How?", id="c"),
+        Cell("Where?", conversation=None, temperature=0.3),
+        Cell("What?", conversation=None, system='Say "yes"\n'),
+    )
+    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        kernel.run(Cell("Stop?", conversation=None, ending="stopped"))
+    again = replaying(path)
+    for cell in ran:
+        again.run(cell)
+
+    error = again.refusal(asks)
+
+    assert error.message == "this request is not in 'r'"
+    fill = "To ask a model for what is missing: `%minimax replay r --fill`"
+    assert [each for each in error.next_steps if "--loose" not in each] == [*steps, fill]
+    assert again.service.requests == []
+
+
+def test_lines_that_mend_are_quoted(tmp_path: Path) -> None:
+    """Names with spaces stand in quotes in the lines that the error names."""
+    recorded(tmp_path / "my lesson", replace(WHY, model="My Model"))
+
+    steps = replaying(tmp_path / "my lesson").refusal(WHY).next_steps
+
+    assert steps[0] == 'Recorded with -m "My Model": `%%minimax -m "My Model"`'
+    assert steps[1].endswith('`%minimax replay "my lesson" --fill`')
+
+
+def test_another_answer_before_is_named(tmp_path: Path) -> None:
+    """Where an earlier turn has another answer than in the recording, that turn is named."""
+    recorded(tmp_path / "r", WHY, NIGHT)
+    kernel = Kernel()
+    kernel.run(ALONE)
+    kernel.run(WHY)
+    kernel.replay(tmp_path / "r")
+
+    assert kernel.refusal(NIGHT).next_steps[0] == (
+        "Recorded after another answer to turn 1, “Why?”: run that cell again first."
+    )
+
+
+def test_loose_takes_an_answer_of_another_context(tmp_path: Path) -> None:
+    """`--loose` matches prompt and options only, and the turn says so; the exact one goes first."""
+    recorded(tmp_path / "r", WHY, NIGHT)
+    kernel = replaying(tmp_path / "r", is_loose=True)
+
+    loose = kernel.run(NIGHT)
+    assert status_notes(kernel.turn)[0] == (
+        "Recorded in another context: what came before it was not the same."
+    )
+    assert read_turn(turn_json(kernel.turn, None)).turn.reply == loose
+    exact = kernel.run(replace(WHY, conversation="other"))
+    assert loose.text == "answer 2"
+    assert loose.origin is not None
+    assert loose.origin.is_loose
+    assert exact.origin == replace(loose.origin, is_loose=False)
+    assert kernel.refusal(Cell("What?")).message == "this request is not in 'r'"
+    assert kernel.refusal(replace(NIGHT, temperature=0.5)).kind == "usage"
+    assert "--loose" in replaying(tmp_path / "r").refusal(NIGHT).next_steps[-1]
+
+
+# What a replayed turn is
+
+
+def test_replayed_reply_says_what_it_is(tmp_path: Path) -> None:
+    """The reply, its status line and its saved turn tell when and of whom it was recorded."""
+    recorded(tmp_path / "r", WHY)
+    kernel = replaying(tmp_path / "r")
+    reply = kernel.run(WHY)
+    day = datetime.now(UTC).date().isoformat()
+
+    assert reply.backend == "recorded"
+    assert reply.origin == Origin("url", day)
+    assert status_parts(kernel.turn)[0] == f"recorded {day}, M"
+    saved = turn_json(kernel.turn, None)
+    assert (saved["backend"], saved["recorded"]) == ("recorded", {"backend": "url", "day": day})
+    assert read_turn(saved).turn.reply == reply
+
+
+def test_what_the_demo_said_stays_the_demos(tmp_path: Path) -> None:
+    """A replayed answer of the demo is shown as the demo's, and goes to no model."""
+    recorded(tmp_path / "r", replace(WHY, server="demo"))
+    kernel = replaying(tmp_path / "r", fills=True)
+    kernel.run(replace(WHY, server="demo"))
+
+    assert kernel.turn.is_demo
+    assert status_parts(kernel.turn)[0].endswith(", offline demo, not a language model")
+    kernel.run(NIGHT)
+    assert [m["content"] for m in kernel.service.take_request()["messages"]] == ["And at night?"]
+
+
+def test_thinking_goes_back_to_nobody_else(tmp_path: Path) -> None:
+    """A server is sent the text of replayed turns, and not the thinking that another one signed."""
+    recorded(tmp_path / "r", WHY)
+    kernel = replaying(tmp_path / "r", fills=True)
+    kernel.run(WHY)
+    kernel.run(NIGHT)
+
+    _, answer, _ = kernel.service.take_request()["messages"]
+    assert answer["content"] == [{"type": "text", "text": "answer 1"}]
+
+
+def test_turns_of_a_live_kernel_go_on_in_replay(tmp_path: Path) -> None:
+    """Turns that the kernel has from the server that was recorded fit before a replayed one."""
+    kernel = recorded(tmp_path / "r", WHY, NIGHT)
+    kernel.replay(tmp_path / "r")
+
+    assert kernel.run(NIGHT).text == "answer 2"
+
+
+@pytest.mark.parametrize("choice", ["auto", "live"])
+def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
+    """Where nobody can be asked for what is missing, the error says what is missing and why."""
+    recorded(tmp_path / "r", WHY)
+    kernel = replaying(tmp_path / "r", fills=True)
+    kernel.run(WHY)
+    kernel.session.begin_cell("b")
+    kernel.session.variables["MINIMAX_BASE_URL"] = ""
+    kernel.session.choice = choice
+
+    run = kernel.session.start(kernel.session.prepare("And?", NIGHT.options))
+    with pytest.raises(MiniMaxError) as caught:
+        asyncio.run(to_end(run))
+
+    assert caught.value.kind == "auth"
+    assert (
+        str(caught.value)
+        == caught.value.message
+        == ("this request is not in 'r', and there is no API key, so there is nobody to ask")
+    )
+    assert caught.value.next_steps[0].startswith("In a notebook: run `%minimax key`")
+
+
+# Pace
+
+
+def played(*reads: tuple[float, bytes], speed: float) -> list[float]:
+    """The times of the batches of a playback."""
+    body = {"model": "M", "messages": [{"role": "user", "content": "Why?"}]}
+    exchange = RecordedExchange(
+        asked(body), 0, "", "url", "1", None, "complete", 200, "text/event-stream", reads
+    )
+
+    async def take() -> list[float]:
+        stream = new_client().stream(Playback(exchange, speed), PROMPT, retries=0)
+        return [arrival.seconds async for arrival in stream if isinstance(arrival, Batch)]
+
+    return asyncio.run(take())
+
+
+@pytest.mark.parametrize(("speed", "least"), [(1.0, 0.3), (3.0, 0.1), (math.inf, 0.0)])
+def test_speed_changes_the_pace_only(speed: float, least: float) -> None:
+    """At any speed the times told are the recording's."""
+    begin = time.monotonic()
+
+    assert played((0.1, sse(BEGIN)), (0.3, sse(STOP)), speed=speed) == [0.1, 0.3]
+    assert time.monotonic() - begin >= least
+
+
+def test_no_wait_at_full_speed() -> None:
+    """At full speed a silence of hours passes at once."""
+    begin = time.monotonic()
+
+    assert played((0.1, sse(BEGIN)), (9999.0, sse(STOP)), speed=math.inf) == [0.1, 9999.0]
+    assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, math.inf])
+def test_refusal_may_come_slowly(speed: float) -> None:
+    """A refusal is replayed with all its words at any speed, also where they came late."""
+    words = b'{"error": {"message": "insufficient balance (1008)"}}'
+    body = {"model": "M", "messages": [{"role": "user", "content": "Why?"}]}
+    exchange = RecordedExchange(
+        asked(body), 0, "", "url", "1", None, "failed", 500, "application/json", ((60.0, words),)
+    )
+
+    async def take() -> None:
+        async for _ in new_client().stream(Playback(exchange, speed), PROMPT, retries=2):
+            pass
+
+    with pytest.raises(MiniMaxError, match=r"insufficient balance \(1008\)") as caught:
+        run_quickly(take())
+    assert (caught.value.kind, caught.value.retryable) == ("billing", False)
+
+
+def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
+    """Also without a wait a replayed answer can be stopped before its end."""
+    recorded(tmp_path / "r", WHY)
+    (exchange,) = read((tmp_path / "r").read_bytes(), "r").exchanges
+    words = [(0.1, sse(delta(0, "text_delta", "text", "word ")))] * 500
+    long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
+    kernel = replaying(tmp_path / "r")
+    kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
+    run = kernel.session.start(kernel.session.prepare("Why?", WHY.options))
+
+    async def stop_at_the_first_word() -> None:
+        async with aclosing(run.steps()) as steps:
+            async for step in steps:
+                if isinstance(step, Step) and step.growth.text and not run.reply().text[5:]:
+                    asyncio.get_running_loop().call_soon(run.cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stop_at_the_first_word())
+    assert len(run.reply("stopped").text) < 100
+
+
+# From top to bottom
+
+
+def test_notes_while_recording(tmp_path: Path) -> None:
+    """A cell that ran again is told which turns below have to run again; after that all is well."""
+    kernel = recorded(tmp_path / "r", WHY, NIGHT, Cell("How?", id="c"))
+    assert kernel.notes == []
+    notes = []
+    for cell in (WHY, NIGHT, Cell("How?", id="c")):
+        kernel.run(cell)
+        notes.append(kernel.notes)
+
+    assert notes == [
+        [
+            "Not from top to bottom: turns 2 to 3 were made with other turns above. Readers run "
+            "all cells from the top: run those cells again, in order."
+        ],
+        [
+            "Not from top to bottom: turn 3 was made with other turns above. Readers run all cells "
+            "from the top: run that cell again, in order."
+        ],
+        [],
+    ]
+    again = replaying(tmp_path / "r")
+    texts = [again.run(cell).text for cell in (WHY, NIGHT, Cell("How?", id="c"))]
+    assert texts == ["answer 4", "answer 5", "answer 6"]
+
+
+def test_note_on_turns_before_the_recording(tmp_path: Path) -> None:
+    """A recording that begins in the middle of a conversation says which turns it lacks."""
+    kernel = Kernel()
+    kernel.run(WHY)
+    kernel.record(tmp_path / "r")
+    kernel.run(NIGHT)
+
+    assert kernel.notes == [
+        "Not from top to bottom: turn 1 above, which this request carries, is not in r. Readers "
+        "run all cells from the top: do so, too."
+    ]
+
+
+def test_note_on_a_stopped_answer(tmp_path: Path) -> None:
+    """An answer that is stopped while it is recorded is told not to be replayed."""
+    kernel = Kernel()
+    kernel.record(tmp_path / "r")
+    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        kernel.run(replace(WHY, ending="stopped"))
+    run = kernel.last_run
+    run.stop()
+
+    assert run.notes == [
+        "A stopped answer is not replayed: run the cell again to record a whole one."
+    ]

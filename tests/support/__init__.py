@@ -1,0 +1,1 @@
+"""What the tests share: servers, kernels, shells, pages and streams, all real."""

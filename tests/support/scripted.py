@@ -1,0 +1,119 @@
+"""A service that gives the answers it is told to, in this process or over loopback.
+
+It shows each request that came. The sessions that ask it are real ones; only where their requests
+go is chosen here.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from mm_magic.session.session import Session
+from mm_magic.transport.client import Source
+from mm_magic.transport.endpoint import Endpoint
+from mm_magic.transport.exchange import Exchange, Reads
+from support.loopback import END as END_OF_BODY
+from support.loopback import Connection, chunk, failure, head, stall
+from support.wire import BEGIN, END, STOP, delta, sse, start, text, thinking
+
+Block: TypeAlias = dict[str, Any]
+Ending: TypeAlias = Literal["whole", "stopped", "broken", "refused"]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What comes, and how it ends. "stopped": behind `blocks` nothing more comes, and no end."""
+
+    ending: Ending
+    blocks: tuple[Block, ...] = ()
+
+    def events(self) -> list[Block]:
+        """The stream."""
+        events = [BEGIN]
+        for index, block in enumerate(self.blocks):
+            events += block_events(index, block)
+        return [*events, END, STOP] if self.ending == "whole" else events
+
+
+def block_events(index: int, block: Block) -> list[Block]:
+    """One content block as a stream brings it."""
+    if block["type"] == "text":
+        return [start(index, {"type": "text", "text": ""}), text(index, block["text"])]
+    if block["type"] != "thinking":
+        return [start(index, block)]
+    events = [start(index, {"type": "thinking", "thinking": ""})]
+    events.append(thinking(index, block["thinking"]))
+    if "signature" in block:
+        events.append(delta(index, "signature_delta", "signature", block["signature"]))
+    return [*events, {"type": "content_block_stop", "index": index}]
+
+
+@cache
+def stream_of(answer: Answer) -> bytes:
+    return sse(*answer.events())
+
+
+class Service:
+    """Gives each request `next_answer`. `stop` is called where all of a "stopped" one was sent.
+
+    `requests` are the bodies that came.
+    """
+
+    def __init__(self) -> None:
+        self.next_answer = Answer("refused")
+        self.stop: Callable[[], None] = lambda: None
+        self.requests: list[Any] = []
+
+    def take_request(self) -> Any:
+        """The request that came since this was asked last."""
+        (request,) = self.requests
+        self.requests = []
+        return request
+
+    def answer(self, body: Mapping[str, object]) -> Exchange:
+        """In this process, without a wait."""
+        self.requests.append(body)
+        if self.next_answer.ending == "refused":
+            return Exchange(400, {}, _refusal())
+        return Exchange(200, {"content-type": "text/event-stream"}, self._reads())
+
+    async def _reads(self) -> Reads:
+        yield 0.0, stream_of(self.next_answer)
+        if self.next_answer.ending == "stopped":
+            self.stop()
+            await asyncio.Event().wait()
+
+    def over_loopback(self, connection: Connection) -> None:
+        """The same as the answer of a loopback server."""
+        self.requests.append(connection.server.requests.pop().json)
+        answer, stop = self.next_answer, self.stop
+        if answer.ending == "refused":
+            failure(400, "no (2013)", "invalid_request_error")(connection)
+            return
+        head()(connection)
+        chunk(stream_of(answer))(connection)
+        if answer.ending == "stopped":
+            stop()
+            stall(connection)
+        else:
+            END_OF_BODY(connection)
+
+
+async def _refusal() -> Reads:
+    yield 0.0, b'{"type":"error","error":{"type":"invalid_request_error","message":"no (2013)"}}'
+
+
+class ScriptedSession(Session):
+    """A session whose servers are `service` in this process; the demo is so, even if `is_wired`."""
+
+    def __init__(self, service: Service, *, is_wired: bool = False) -> None:
+        self.variables: dict[str, str] = {}
+        super().__init__(self.variables)
+        self.demo_allowed = True
+        self._service = service
+        self._is_wired = is_wired
+
+    def source(self, endpoint: Endpoint | None) -> Source:
+        return endpoint if endpoint is not None and self._is_wired else self._service

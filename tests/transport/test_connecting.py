@@ -1,0 +1,110 @@
+"""Where no connection comes about, proxies, and the list of models."""
+
+import asyncio
+import socket
+
+import pytest
+from support.loopback import Answer, Loopback, failure, streamed, whole
+from support.taking import check_captured, get, get_error, new_client
+
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.transport.endpoint import Endpoint, Secret
+
+# Where no connection comes about
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_refused_port(host: str) -> None:
+    """A port where nobody listens is called refused, and may be tried again."""
+    error = get_error(f"http://{host}:{free_port()}")
+    assert str(error) == f"{host} refused the connection"
+    assert (error.kind, error.retryable) == ("connection", True)
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 70 + ".invalid", "a..invalid"])
+def test_unresolvable_name(host: str) -> None:
+    """A host that has no address, or cannot have one, is an error of the connection."""
+    assert get_error(f"http://{host}").kind == "connection"
+
+
+def test_plain_http_behind_https() -> None:
+    """A server that speaks no TLS is told apart from a bad certificate, and is not tried again."""
+    with Loopback(streamed()) as server:
+        error = get_error(server.url.replace("http:", "https:"))
+
+    assert str(error) == "127.0.0.1 does not answer with TLS, as https:// needs"
+    assert (error.kind, error.retryable) == ("connection", False)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_serves_other_hosts(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """The environment's proxy is asked for other hosts, and its refusal is named."""
+    with Loopback(whole(407, b"", "text/plain")) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy.url.replace("//", "//me:pw@"))
+        error = get_error(f"{scheme}://api.invalid")
+        (asked,) = proxy.requests
+
+    assert (asked.method, asked.path) == (
+        ("CONNECT", "api.invalid:443")
+        if scheme == "https"
+        else ("POST", "http://api.invalid/v1/messages")
+    )
+    assert "pw" not in str(error)
+
+
+def test_proxy_never_serves_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request to this machine passes by the proxy, whatever the environment says."""
+    with Loopback(streamed()) as proxy, Loopback(streamed()) as server:
+        for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        check_captured(get(server.url).message)
+        assert not proxy.connections
+
+
+@pytest.mark.parametrize(
+    "address", ["socks9://me:pw@x.invalid", "http://me:pw@x:port", "socks5://x"]
+)
+def test_proxy_that_cannot_be(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A proxy setting that can't be used is the user's error, told without its password."""
+    monkeypatch.setenv("ALL_PROXY", address)
+    with pytest.raises(UsageError) as caught:
+        get("http://api.invalid")
+    assert "pw" not in str(caught.value)
+
+
+# The list of models
+
+
+def list_models(url: str) -> list[str]:
+    return asyncio.run(new_client().models(Endpoint(url, Secret("sk-secret"))))
+
+
+def test_models() -> None:
+    """`models` gives the names that `GET /v1/models` lists, and sends the key."""
+    listed = {"data": [{"id": "MiniMax-M3", "type": "model"}, {"id": None}, 7], "has_more": False}
+    with Loopback(whole(200, listed)) as server:
+        assert list_models(server.url) == ["MiniMax-M3"]
+        (sent,) = server.requests
+    assert (sent.method, sent.path) == ("GET", "/v1/models")
+    assert sent.headers["authorization"] == "Bearer sk-secret"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (failure(401, "invalid api key (2049)", "authentication_error"), "auth"),
+        (whole(200, {"base_resp": {"status_code": 2049, "status_msg": "invalid key"}}), "auth"),
+        (whole(200, b"<html>Log in</html>", "text/html"), "protocol"),
+        (whole(404, b"404 page not found", "text/plain"), "not_found"),
+    ],
+)
+def test_models_failing(answer: Answer, kind: str) -> None:
+    """What is no list of models is the error that it stands for."""
+    with Loopback(answer) as server, pytest.raises(MiniMaxError) as caught:
+        list_models(server.url)
+    assert caught.value.kind == kind

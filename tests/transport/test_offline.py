@@ -1,0 +1,376 @@
+"""The embedded backend, asked as a client asks it: JSON in, status and timed bytes out."""
+
+import asyncio
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mm_magic.transport.demo.offline import DEMOS, Offline
+from mm_magic.transport.exchange import Exchange
+
+OPENING = "Offline demo, not a language model"
+SCORES = {
+    "oak": 3.0,
+    "elm": 2.2,
+    "ash": 1.6,
+    "fir": 1.1,
+    "pine": 0.6,
+    "lime": 0.1,
+    "birch": -0.6,
+    "maple": -1.4,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client makes of an exchange."""
+
+    status: int
+    kind: str
+    times: list[float]
+    raw: bytes
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        frames = self.raw.decode("utf-8").split("\n\n")
+        assert frames.pop() == ""
+        pairs = [frame.split("\n") for frame in frames]
+        events = [json.loads(data.removeprefix("data: ")) for _, data in pairs]
+        assert [name for name, _ in pairs] == [f"event: {event['type']}" for event in events]
+        return events
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return dict(json.loads(self.raw))
+
+    @property
+    def text(self) -> str:
+        return self._joined("text", "text_delta")
+
+    @property
+    def thinking(self) -> str:
+        return self._joined("thinking", "thinking_delta")
+
+    def _joined(self, field: str, delta: str) -> str:
+        if self.kind == "application/json":
+            return "".join(b.get(field, "") for b in self.json["content"] if b["type"] == field)
+        deltas = [e["delta"] for e in self.events if e["type"] == "content_block_delta"]
+        return "".join(d[field] for d in deltas if d["type"] == delta)
+
+
+def read(exchange: Exchange) -> Answer:
+    async def collect() -> list[tuple[float, bytes]]:
+        return [chunk async for chunk in exchange.chunks]
+
+    chunks = asyncio.run(collect())
+    raw = b"".join(data for _, data in chunks)
+    return Answer(
+        exchange.status, exchange.headers["content-type"], [seconds for seconds, _ in chunks], raw
+    )
+
+
+def body(prompt: object, *earlier: str, **fields: object) -> dict[str, object]:
+    """A request; `earlier` holds prompts and answers in turn."""
+    roles = ("user", "assistant")
+    messages = [{"role": roles[n % 2], "content": text} for n, text in enumerate(earlier)]
+    messages.append({"role": "user", "content": prompt})  # type: ignore[dict-item]
+    base = {"model": "MiniMax-M2.7", "max_tokens": 2048, "temperature": 1.0, "top_p": 0.95}
+    return base | {"messages": messages} | fields
+
+
+def ask(offline: Offline, prompt: object, *earlier: str, **fields: object) -> Answer:
+    return read(offline.answer(body(prompt, *earlier, **fields)))
+
+
+def whats_new(answer: Answer) -> list[str]:
+    """The lines of the section on what changed."""
+    section = answer.text.split("**Changed since the request before:**")[1]
+    lines = section.split("**Parameters**")[0].strip().split("\n")
+    return [line.removeprefix("- ") for line in lines]
+
+
+def sampling_rows(answer: Answer) -> dict[str, list[str]]:
+    """The cells of the table of eight words, by word."""
+    rows = [line.strip("| ").split(" | ") for line in answer.text.split("\n") if " % |" in line]
+    return {row[0]: row[1:] for row in rows}
+
+
+def draws(answer: Answer) -> list[str]:
+    return answer.text.split("seeded by the prompt: ")[1].split("\n")[0].split()
+
+
+def test_stream_has_the_shape_of_a_captured_one() -> None:
+    """A streamed answer has the service's events in the service's order."""
+    answer = ask(Offline(), "Why is the sky blue?", stream=True)
+    assert (answer.status, answer.kind) == (200, "text/event-stream")
+    events = answer.events
+    kinds = [event["type"] for event in events]
+    no_deltas = [kind for kind in kinds if kind != "content_block_delta"]
+    block = ["content_block_start", "content_block_stop"]
+    assert no_deltas == ["message_start", "ping", *block, *block, "message_delta", "message_stop"]
+    start = events[0]["message"]
+    assert re.fullmatch(r"[0-9a-f]{32}", start["id"])
+    assert start["model"] == "offline-demo"
+    assert start["content"] == []
+    assert events[2]["content_block"] == {"type": "thinking", "thinking": ""}
+    signature = events[kinds.index("content_block_stop") - 1]
+    assert signature["index"] == 0
+    assert signature["delta"]["type"] == "signature_delta"
+    assert re.fullmatch(r"[0-9a-f]{64}", signature["delta"]["signature"])
+    assert events[-2] == {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {
+            "input_tokens": 5,
+            "output_tokens": len(answer.thinking.split()) + len(answer.text.split()),
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+        },
+    }
+
+
+def test_unstreamed_answer_is_one_document() -> None:
+    """Without stream the same words come as one JSON body, when the stream would have ended."""
+    streamed = ask(Offline(), "Hello", stream=True)
+    document = ask(Offline(), "Hello", stream=False)
+    assert document.kind == "application/json"
+    assert document.times == [pytest.approx(streamed.times[-1], abs=0.2)]
+    message = document.json
+    assert message["base_resp"] == {"status_code": 0, "status_msg": "success"}
+    assert [block["type"] for block in message["content"]] == ["thinking", "text"]
+    assert message["stop_reason"] == "end_turn"
+    # The parameter `stream` itself is told in the text; nothing else differs.
+    assert document.text.replace("| false |", "| true |") == streamed.text
+    assert message["usage"] == streamed.events[-2]["usage"]
+
+
+SCRIPT = """
+import asyncio, hashlib, json, sys
+from mm_magic.transport.demo.offline import Offline
+async def main():
+    offline, digest = Offline(), hashlib.sha256()
+    for body in json.load(sys.stdin):
+        async for seconds, data in offline.answer(body).chunks:
+            digest.update(repr(seconds).encode() + data)
+    print(digest.hexdigest())
+asyncio.run(main())
+"""
+
+
+def test_same_requests_give_same_bytes_and_times() -> None:
+    """Another process with another hash seed gives the same bytes at the same times."""
+    requests = [
+        body("Why?", stream=True, thinking={"type": "adaptive"}, metadata={"a": 1, "b": 2}),
+        body("And?", "Why?", "So.", stream=True, temperature=0.3, top_p=0.5),
+        *(body(name, stream=bool(place % 2)) for place, name in enumerate(DEMOS)),
+    ]
+
+    def digest(seed: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            input=json.dumps(requests),
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert digest("1") == digest("2")
+
+
+def test_ordinary_answer_keeps_a_pleasant_pace() -> None:
+    """Thinking begins at 0.3 s and lasts 1 to 1.5 s; all is done in 3 to 5 s, words one by one."""
+    history = [f"Prompt number {n}, `code`" for n in range(60)]
+    for earlier in ([], history):
+        answer = ask(Offline(), "x " * 5000, *earlier, stream=True, system="Be brief. " * 30)
+        moments = dict(zip((e["type"] for e in answer.events), answer.times, strict=True))
+        assert answer.times == sorted(answer.times)
+        assert answer.times[2] == 0.3
+        stop = [event["type"] for event in answer.events].index("content_block_stop")
+        assert 1.0 <= answer.times[stop] - 0.3 <= 1.5
+        assert 3.0 <= moments["message_stop"] <= 5.0
+        assert max(b - a for a, b in pairwise(answer.times)) <= 0.2
+
+
+def test_answer_opens_with_what_it_is_and_tells_the_way_out_once() -> None:
+    """Each answer opens with the demo sentence; the way to a real one is in the first alone."""
+    offline = Offline()
+    first, second = ask(offline, "One"), ask(offline, "Two")
+    assert first.text.startswith(OPENING)
+    assert second.text.startswith(OPENING)
+    assert "`%minimax key`" in first.text
+    assert "MINIMAX_API_KEY" in first.text
+    assert "%minimax key" not in second.text
+    assert "%minimax key" in ask(Offline(), "Two").text
+
+
+def test_way_out_waits_for_an_answer_that_is_not_cut() -> None:
+    """An answer cut by max_tokens has not told the way out, so the next one does."""
+    offline = Offline()
+    assert "%minimax key" not in ask(offline, "One", max_tokens=200).text
+    assert "%minimax key" in ask(offline, "Two").text
+
+
+def test_prompt_earlier_turns_system_and_parameters_are_told() -> None:
+    """The answer shows all parts of the request that a class wants to see."""
+    answer = ask(
+        Offline(),
+        "And at sunset?",
+        "Why is the sky blue, and the sea as well?",
+        "Because.",
+        system="Be brief.",
+        temperature=0.3,
+    )
+    assert "```text\nAnd at sunset?\n```" in answer.text
+    assert "1. Why is the sky blue, and …\n" in answer.text
+    assert "**System prompt** (2 words): `Be brief.`" in answer.text
+    assert "| MiniMax-M2.7 | not sent | 2048 | 0.3 | 0.95 | not sent |" in answer.text
+    assert answer.thinking.startswith("Step 1: read the request: 3 messages, 16 words")
+    alone = ask(Offline(), "x")
+    assert "no earlier turn was sent" in alone.text
+    assert "**System prompt:** none was sent." in alone.text
+
+
+def test_content_may_be_blocks() -> None:
+    """A list of text blocks is read like a string."""
+    blocks = [{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}]
+    assert "```text\nOne\n\nTwo\n```" in ask(Offline(), blocks).text
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (body("a"), body("a"), ["nothing: the same request again."]),
+        (body("a"), body("b"), ["prompt: another one; it was `a`"]),
+        (body("c", "a", "b"), body("c", "a", "b", "c", "d"), ["earlier turns: 1 added"]),
+        (body("c", "a", "b", "q", "r"), body("c"), ["earlier turns: 2 removed"]),
+        (body("c", "a", "b", "q", "r"), body("c", "q", "r"), ["earlier turns: 1 removed"]),
+        (
+            body("x", "a", "b", "c", "d"),
+            body("x", "a", "new", "c", "d"),
+            ["earlier turns: turn 1 edited (answer)"],
+        ),
+        (
+            body("x", "a", "b"),
+            body("x", "A", "B", "c", "d"),
+            ["earlier turns: turn 1 edited (prompt, answer), 1 added"],
+        ),
+        (body("a"), body("a", temperature=0.3), ["temperature: 1 → 0.3"]),
+        (body("a", stream=True), body("a"), ["stream: true → not sent"]),
+        (body("a"), body("a", system="s"), ["system prompt: added"]),
+        (body("a", system="t"), body("a", system="s"), ["system prompt: another one"]),
+        (body("a", system="t"), body("a"), ["system prompt: removed"]),
+        (
+            body("a"),
+            body("b", model="MiniMax-M2.5", max_tokens=1000),
+            [
+                "prompt: another one; it was `a`",
+                "model: MiniMax-M2.7 → MiniMax-M2.5",
+                "max_tokens: 2048 → 1000",
+            ],
+        ),
+    ],
+)
+def test_what_changed(
+    before: Mapping[str, object], now: Mapping[str, object], expected: list[str]
+) -> None:
+    """The answer names each difference from the request before, and nothing else."""
+    offline = Offline()
+    first = read(offline.answer({**before, "stream": False}))
+    assert whats_new(first) == ["this is the first request."]
+    offline = Offline()
+    read(offline.answer(before))
+    assert whats_new(read(offline.answer(now))) == expected
+
+
+def test_refused_request_is_not_the_request_before() -> None:
+    """A request that was refused leaves no trace in the next comparison."""
+    offline = Offline()
+    assert ask(offline, "").status == 400
+    assert whats_new(ask(offline, "a")) == ["this is the first request."]
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p"), [(1.0, 1.0), (1.0, 0.95), (0.3, 0.9), (0.7, 0.5)]
+)
+def test_table_is_softmax_and_nucleus(temperature: float, top_p: float) -> None:
+    """The printed probabilities are those of a second computation, before and after top_p."""
+    rows = sampling_rows(ask(Offline(), "x", temperature=temperature, top_p=top_p))
+    weights = {word: math.exp(score / temperature) for word, score in SCORES.items()}
+    shares = {word: weight / sum(weights.values()) for word, weight in weights.items()}
+    ahead = {word: sum(s for s in shares.values() if s > shares[word]) for word in shares}
+    kept = {word: share for word, share in shares.items() if ahead[word] < top_p}
+    flat = {word: math.exp(score) for word, score in SCORES.items()}
+    for word, (score, at_one, at_temperature, after, _drawn) in rows.items():
+        assert float(score) == SCORES[word]
+        assert at_one == f"{100 * flat[word] / sum(flat.values()):.1f} %"
+        assert at_temperature == f"{100 * shares[word]:.1f} %"
+        share = kept.get(word)
+        assert after == ("cut" if share is None else f"{100 * share / sum(kept.values()):.1f} %")
+    assert rows.keys() == SCORES.keys()
+    assert sum(float(row[2].removesuffix(" %")) for row in rows.values()) == pytest.approx(
+        100, abs=0.4
+    )
+
+
+def test_low_temperature_sharpens_and_top_p_cuts_the_draws() -> None:
+    """The same random numbers fall on likelier words as temperature and top_p go down."""
+    hot = ask(Offline(), "x", temperature=1.0, top_p=1.0)
+    cold = ask(Offline(), "x", temperature=0.2, top_p=1.0)
+    narrow = ask(Offline(), "x", temperature=1.0, top_p=0.6)
+    order = list(SCORES)
+    for calmer in (cold, narrow):
+        pairs = list(zip(draws(hot), draws(calmer), strict=True))
+        assert len(pairs) == 20
+        assert all(order.index(new) <= order.index(old) for old, new in pairs)
+        assert draws(calmer) != draws(hot)
+    assert set(draws(narrow)) <= {"oak", "elm"}
+    counts = {word: row[-1] for word, row in sampling_rows(hot).items()}
+    assert counts == {word: str(draws(hot).count(word) or "·") for word in SCORES}
+
+
+def test_seed_comes_from_the_prompt_and_the_number_of_earlier_turns() -> None:
+    """Other prompts and longer histories draw other words; other answers in it don't."""
+    first = draws(ask(Offline(), "x", "a", "b"))
+    assert draws(ask(Offline(), "x", "a", "another answer")) == first
+    assert draws(ask(Offline(), "y", "a", "b")) != first
+    assert draws(ask(Offline(), "x")) != first
+
+
+def test_smallest_temperature_is_worked_out() -> None:
+    """The least positive number is a valid temperature: one word takes all."""
+    rows = sampling_rows(ask(Offline(), "x", temperature=5e-324))
+    assert [row[2] for row in rows.values()] == ["100.0 %"] + ["0.0 %"] * 7
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_max_tokens_cuts_the_thinking_first(stream: bool) -> None:
+    """Thinking and text together have max_tokens words; unfinished thinking is unsigned."""
+    full = ask(Offline(), "x", stream=stream)
+    steps = len(full.thinking.split())
+    for limit in (1, steps - 1, steps, steps + 1, steps + 40):
+        answer = ask(Offline(), "x", stream=stream, max_tokens=limit)
+        words = answer.thinking.split() + answer.text.split()
+        assert len(words) == limit
+        assert (b"signature" in answer.raw) == (limit >= steps)
+        last = answer.events[-2] if stream else answer.json
+        assert last["usage"]["output_tokens"] == limit
+        assert (last.get("delta") or last)["stop_reason"] == "max_tokens"
+        assert bool(answer.text) == (limit > steps)
+
+
+def test_disabled_thinking_leaves_one_block() -> None:
+    """With thinking disabled the answer is a text block alone."""
+    answer = ask(Offline(), "x", thinking={"type": "disabled"})
+    assert [block["type"] for block in answer.json["content"]] == ["text"]
