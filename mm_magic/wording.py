@@ -1,5 +1,6 @@
-"""Text that is fit for a terminal, whoever wrote it."""
+"""Text for people: fit for a terminal, counted, shortened, quoted to be typed."""
 
+import json
 import re
 
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
@@ -57,3 +58,21 @@ def _in_quotes(text: str) -> str | None:
         parts.append(f"'{part}'" if '"' in part else f'"{part}"')
         text = text[len(part) :]
     return "".join(parts) or '""'
+
+
+def counted(number: int, noun: str) -> str:
+    """As "1 turn", "3 turns" and "1,234 turns"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shortened(text: str, limit: int) -> str:
+    """The beginning of a text on one line, in `limit` characters at most."""
+    line = " ".join(text[: limit * 4].split())
+    is_whole = len(line) <= limit and len(text) <= limit * 4
+    return line if is_whole else f"{line[: limit - 1].rstrip()}…"
+
+
+def json_text(value: object) -> str:
+    """Exact JSON that is fit for a terminal: what would act there is written as an escape."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(char if plain(char) == char else json.dumps(char)[1:-1] for char in text)

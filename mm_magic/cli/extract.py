@@ -103,7 +103,7 @@ def _row(file: str, found: Found, *, is_standing: bool) -> Row:
         "turn_id": found.id,
         "conversation": turn.conversation,
         "number": turn.number,
-        "prompt": turn.prompt,
+        "prompt": turn.prompt.text,
         "thinking": reply.thinking,
         "answer": reply.text,
         "model": reply.model or turn.model,

@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 
 from mm_magic.conversation.history import History, chained, first_link
 from mm_magic.conversation.number_ranges import Ranges, missing, ranges
-from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey, fingerprint
+from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.json_values import fingerprint
+from mm_magic.transport.endpoint import OFFLINE
 
 _MAX_REPLACED = 50  # ids of older turns that a turn remembers
 _MAX_CHAINS = 8  # of other models, servers and system prompts, that may come back
@@ -71,7 +74,7 @@ class Conversation:
             last=0 if is_told and not self._changes else self.last_number,
         )
 
-    def place(self, key: TurnKey | None, prompt: str | None = None) -> int | None:
+    def place(self, key: TurnKey | None, prompt: Prompt | None = None) -> int | None:
         """Where the turn with this key stands in `turns`.
 
         A turn of a file whose cells have other names here is known by its prompt.
@@ -86,12 +89,12 @@ class Conversation:
                 return place
         return None
 
-    def number_of(self, key: TurnKey | None, prompt: str | None = None) -> int:
+    def number_of(self, key: TurnKey | None, prompt: Prompt | None = None) -> int:
         """The number that a turn with this key has, or will get."""
         place = self.place(key, prompt)
         return self.last_number + 1 if place is None else self.turns[place].number
 
-    def is_unrecognised(self, key: TurnKey | None, prompt: str) -> bool:
+    def is_unrecognised(self, key: TurnKey | None, prompt: Prompt) -> bool:
         """Whether a turn becomes a new one, while its cell may have one here under another name."""
         if key is None or self.place(key, prompt) is not None:
             return False
@@ -100,6 +103,14 @@ class Conversation:
     def numbered(self, number: int) -> Turn | None:
         """The turn of this number, if it is here."""
         return next((turn for turn in self.turns if turn.number == number), None)
+
+    def before(self, place: int | None = None, *, to_demo: bool) -> list[Turn]:
+        """The turns that a turn in this place may send; None is the end.
+
+        A demo turn goes to nobody but the demo.
+        """
+        visible = (turn for turn in self.turns[:place] if not turn.is_hidden)
+        return [turn for turn in visible if to_demo or not turn.is_demo]
 
     def history(
         self,
@@ -113,10 +124,9 @@ class Conversation:
         """What a turn in this place would send before its prompt; None is the end.
 
         `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
-        that there is for it, None for any. A demo turn goes to nobody but the demo.
+        that there is for it, None for any.
         """
-        before = [turn for turn in self.turns[:place] if not turn.is_hidden]
-        turns = before if server == "offline" else [turn for turn in before if not turn.is_demo]
+        turns = self.before(place, to_demo=server == OFFLINE)
         first = first_link(model, server, system)
         links = self._chained(turns, first)
         skipped = 0
@@ -127,8 +137,8 @@ class Conversation:
         return History(
             link=last,
             sent=len(turns) - skipped,
-            knew=links[-1].knew,
-            demo_left_out=len(before) - len(turns),
+            turns_hash=links[-1].turns_hash,
+            demo_left_out=len(self.before(place, to_demo=True)) - len(turns),
             too_long=skipped,
         )
 
@@ -153,11 +163,13 @@ class Conversation:
         """Take out the turn with this key, if there is one. Its number is not used again."""
         self._take_out(lambda turn: turn.key == key)
 
-    def remove_beyond(self, cell_id: str, nth: int) -> None:
-        """Take out the turns of a cell, from its turn `nth` on."""
+    def remove_beyond(self, cell_id: str, index: int) -> None:
+        """Take out the turns of a cell, from the one with this index on."""
         self._take_out(
             lambda turn: (
-                turn.key is not None and turn.key.cell_id == cell_id and turn.key.nth >= nth
+                turn.key is not None
+                and turn.key.cell_id == cell_id
+                and turn.key.index_in_cell >= index
             )
         )
 
@@ -214,7 +226,7 @@ class Conversation:
         found = set()
         with_demo = without_demo = NOTHING
         for turn in self.visible:
-            if turn.knew != (with_demo if turn.is_demo else without_demo):
+            if turn.turns_hash != (with_demo if turn.is_demo else without_demo):
                 found.add(turn.number)
             with_demo = fingerprint([with_demo, turn.id])
             if not turn.is_demo:
@@ -223,10 +235,10 @@ class Conversation:
 
     def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
         """The chain of these turns; what is known of it is used again, and kept."""
-        known = self._chains.pop(first.context, [])
+        known = self._chains.pop(first.context_hash, [])
         links = chained(turns, first, known)
         goes_on = known[len(links) - 1 : len(links)] == links[-1:]
-        self._chains[first.context] = known if goes_on else links  # the latest is the last
+        self._chains[first.context_hash] = known if goes_on else links  # the latest is the last
         while len(self._chains) > _MAX_CHAINS:
             del self._chains[next(iter(self._chains))]
         return links

@@ -5,43 +5,48 @@ another chain.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mm_magic.conversation.turn import NOTHING, Link, Turn, fingerprint, settled
-from mm_magic.protocol.json_values import JsonObject
-from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock
-from mm_magic.protocol.request import encode_message, user_message
+from mm_magic.conversation.turn import NOTHING, Link, Turn
+from mm_magic.protocol.json_values import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """The earlier turns as they will be sent.
 
-    `sent` counts them; `knew` is the fingerprint of the turns above. `demo_left_out` and
+    `sent` counts them; `turns_hash` is the fingerprint of the turns above. `demo_left_out` and
     `too_long` count what stays out: turns of the demo, and the oldest where there is no room.
     """
 
     link: Link
     sent: int = 0
-    knew: str = NOTHING
+    turns_hash: str = NOTHING
     demo_left_out: int = 0
     too_long: int = 0
 
     @property
-    def context(self) -> str:
-        return self.link.context
+    def context_hash(self) -> str:
+        return self.link.context_hash
 
     @property
     def messages(self) -> list[bytes]:
-        """JSON, oldest first; each part is a prompt and its answer."""
-        return messages(self.link)
+        """JSON, oldest first; each part holds the messages of one turn."""
+        return [link.messages for link in self.links()]
+
+    def links(self) -> list[Link]:
+        """The links of the turns, oldest first."""
+        return links_of(self.link)
+
+    def turns(self) -> Iterator[Turn]:
+        """The turns that are sent, oldest first."""
+        return (link.turn for link in self.links() if link.turn is not None)
 
 
 def first_link(model: str, server: str, system: str) -> Link:
     """The beginning of a chain for this model, this server and this system prompt."""
-    context = fingerprint([model, server, system])
-    return Link(None, None, b"", context, NOTHING, 0)
+    return Link(None, None, b"", fingerprint([model, server, system]), NOTHING, 0)
 
 
 def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> list[Link]:
@@ -50,7 +55,7 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     Thinking goes back verbatim while model, server, system and everything before it are unchanged,
     and is left out otherwise: signed blocks are rejected in another context.
     """
-    if known and known[0].context == first.context:
+    if known and known[0].context_hash == first.context_hash:
         first = known[0]
     links = [first]
     last = first
@@ -63,52 +68,22 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     return links
 
 
-def messages(link: Link | None) -> list[bytes]:
-    """The JSON of a chain up to this link, oldest first; each part is a prompt and its answer."""
-    parts = []
+def links_of(link: Link | None) -> list[Link]:
+    """The links of the turns of a chain up to this one, oldest first."""
+    found = []
     while link is not None and link.before is not None:
-        parts.append(link.messages)
+        found.append(link)
         link = link.before
-    return parts[::-1]
-
-
-def sendable_content(content: Iterable[Block], *, thinking: bool) -> list[JsonObject]:
-    """The blocks that a server accepts back; an empty list if the turn can't be sent.
-
-    The service refuses white-space-only text and a message that ends in thinking, which also
-    leaves out thinking that was cut off.
-    """
-    blocks = [
-        block
-        for block in content
-        if not (isinstance(block, TextBlock) and not block.text.strip())
-        and (thinking or not isinstance(block, ThinkingBlock))
-    ]
-    while blocks and isinstance(blocks[-1], ThinkingBlock):
-        blocks.pop()
-    return [block.to_wire() for block in blocks]
+    return found[::-1]
 
 
 def _link(before: Link, turn: Turn) -> Link:
-    both = _encoded(turn, with_thinking=turn.context == before.context)
+    encoded = turn.encoded(with_thinking=turn.context_hash == before.context_hash)
     return Link(
         before=before,
         turn=turn,
-        messages=both,
-        context=hashlib.sha256(before.context.encode() + both).hexdigest()[:16],
-        knew=fingerprint([before.knew, turn.id]),
-        size=before.size + len(both) + 1,
+        messages=encoded,
+        context_hash=hashlib.sha256(before.context_hash.encode() + encoded).hexdigest()[:16],
+        turns_hash=fingerprint([before.turns_hash, turn.id]),
+        size=before.size + len(encoded) + 1,
     )
-
-
-def _encoded(turn: Turn, *, with_thinking: bool) -> bytes:
-    """The JSON of prompt and answer."""
-    found = turn.encoded.get(with_thinking)
-    if found is None:
-        content = sendable_content(turn.reply.message.content, thinking=with_thinking)
-        answer = encode_message("assistant", settled(content))
-        found = b"%b,%b" % (user_message(turn.prompt), answer)
-        if found == turn.encoded.get(not with_thinking):
-            found = turn.encoded[not with_thinking]
-        turn.encoded[with_thinking] = found
-    return found

@@ -23,7 +23,7 @@ from mm_magic.protocol.json_values import (
     as_text,
     parse_json,
 )
-from mm_magic.transport.recording.file_format import check_header
+from mm_magic.transport.recording.file_format import version_of
 from mm_magic.wording import plain
 
 MAX_BYTES = 100_000_000
@@ -101,7 +101,7 @@ def load_bytes(path: str | os.PathLike[str], name: str = "") -> bytes:
 
 def read(data: bytes, name: str = "the notebook") -> Notebook:
     """Read a notebook's JSON. Raises UsageError, with `name` in it."""
-    if check_header(data[:1000].split(b"\n")[0], name):
+    if version_of(data[:1000].split(b"\n")[0], name):
         raise UsageError(
             f"{shown(name)} is a recording, and no notebook",
             next_steps=("`%minimax replay FILE` lets a recording answer.",),
@@ -218,7 +218,7 @@ class _Reader:
             return
         turn = saved.turn
         self._tell(turn.conversation, saved.state)
-        key = None if saved.is_copy else TurnKey(cell.id, saved.nth)
+        key = None if saved.is_copy else TurnKey(cell.id, saved.index_in_cell)
         if key is not None and turn.reply.may_enter():
             taken = (turn.conversation, key)
             key = None if taken in self._keys else key

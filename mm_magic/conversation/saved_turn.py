@@ -14,6 +14,8 @@ from mm_magic.conversation.conversation import State
 from mm_magic.conversation.number_ranges import merged
 from mm_magic.conversation.reply import Origin, Reply, Status
 from mm_magic.conversation.turn import Turn
+from mm_magic.errors import UsageError
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import (
     MAX_NESTING,
     JsonObject,
@@ -26,13 +28,20 @@ from mm_magic.protocol.json_values import (
 )
 from mm_magic.protocol.messages import Message, Usage, block_from_wire
 from mm_magic.transport.endpoint import Backend
+from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import read_day
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """Of the format. A file with a higher one was written by a later release."""
 MAX_NUMBER = 1_000_000
+_FIELDS = {
+    "version", "id", "conversation", "number", "prompt", "steps", "content", "context", "knew",
+    "sent", "status", "backend", "asked", "said", "request_key", "model", "message_id",
+    "stop_reason", "usage", "thinking_seconds", "sample", "nth", "replaces", "copy", "state",
+    "recorded",
+}  # fmt: skip
 _STATUSES: dict[str, Status] = {word: word for word in get_args(Status)}
 _BACKENDS: dict[str, Backend] = {word: word for word in get_args(Backend)}
 
@@ -45,13 +54,13 @@ class UnreadableTurn(ValueError):
 class SavedTurn:
     """What one piece of saved JSON tells: a turn without its cell, and its conversation's state.
 
-    `nth` is its place among the turns of its cell. `is_copy` says that it was drawn again, by
-    `%minimax show`, so that another cell may hold it, too.
+    `index_in_cell` is its place among the turns of its cell. `is_copy` says that it was drawn
+    again, by `%minimax show`, so that another cell may hold it, too.
     """
 
     turn: Turn
     state: State
-    nth: int
+    index_in_cell: int
     is_copy: bool
 
 
@@ -60,7 +69,8 @@ def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> Json
     reply = turn.reply
     seconds = reply.thinking_seconds
     optional: JsonObject = {
-        "nth": turn.key.nth if turn.key else 0,
+        "sample": turn.sample,
+        "nth": turn.key.index_in_cell if turn.key else 0,
         "replaces": list(turn.replaces),
         "copy": is_copy,
         "state": state and state_json(state),
@@ -72,20 +82,23 @@ def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> Json
             "id": turn.id,
             "conversation": turn.conversation,
             "number": turn.number,
-            "prompt": turn.prompt,
-            "content": reply.content,
-            "context": turn.context,
-            "knew": turn.knew,
+            "prompt": turn.prompt.to_wire(),
+            "steps": [_step_json(step) for step in turn.steps],
+            "context": turn.context_hash,
+            "knew": turn.turns_hash,
             "sent": turn.sent,
             "status": reply.status,
             "backend": reply.backend,
-            "asked": turn.asked,
+            "asked": turn.parameters,
+            "said": sorted(turn.said),
+            "request_key": turn.request_key,
             "model": reply.model,
             "message_id": reply.id,
             "stop_reason": reply.stop_reason,
             "usage": reply.usage.to_wire(),
             "thinking_seconds": seconds if seconds is None else round(seconds, 3),
             **{name: value for name, value in optional.items() if value},
+            **turn.extra,
         }
     )
 
@@ -116,53 +129,88 @@ def state_json(state: State) -> JsonObject:
 def read_turn(wire: object) -> SavedTurn:
     """Read the JSON of one turn. Raises UnreadableTurn."""
     found = as_object(wire)
-    check_version(found)
+    version = check_version(found)
     if is_deep(found, limit=2 * MAX_NESTING):  # what a turn adds around its blocks is far less
         raise UnreadableTurn("it is nested too deeply")
-    name, number, content = found.get("conversation"), found.get("number"), found.get("content")
-    status = _STATUSES.get(as_text(found.get("status")))
-    backend = _BACKENDS.get(as_text(found.get("backend")))
+    name, number = found.get("conversation"), found.get("number")
     if not (name is None or (isinstance(name, str) and name.strip())):
         raise UnreadableTurn("its conversation has no name")
     if not _is_number(number) or (number == 0) != (name is None):
         raise UnreadableTurn("it has no number")
-    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
-        raise UnreadableTurn("it has no content")
-    if status is None or backend is None:
-        raise UnreadableTurn("its status or backend is unknown")
-    prompt = found.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise UnreadableTurn("it has no prompt")
-    message = Message(
-        id=as_optional_text(found.get("message_id")),
-        model=as_optional_text(found.get("model")),
-        content=tuple(block_from_wire(as_object(block)) for block in content),
-        stop_reason=as_optional_text(found.get("stop_reason")),
-        usage=Usage().updated(as_object(found.get("usage"))),
-    )
+    *earlier, last = _read_steps(found, version)
+    parameters = as_object(found.get("asked"))
+    said = _texts(found.get("said")) if version > 1 else version_1.said(parameters)
     turn = Turn(
         conversation=name,
         number=number,
         key=None,
-        prompt=prompt,
-        reply=Reply(
-            message,
-            status,
-            backend,
-            _seconds(found.get("thinking_seconds")),
-            _read_origin(found.get("recorded")),
-        ),
-        asked=as_object(found.get("asked")),
-        context=as_text(found.get("context")),
-        knew=as_text(found.get("knew")),
+        prompt=_read_prompt(found.get("prompt")),
+        reply=_read_reply(found, last),
+        earlier_steps=tuple(earlier),
+        parameters=parameters,
+        said=frozenset(said),
+        request_key=as_text(found.get("request_key")),
+        sample=_number(found.get("sample")),
+        context_hash=as_text(found.get("context")),
+        turns_hash=as_text(found.get("knew")),
         sent=as_count(found.get("sent")) or 0,
-        replaces=tuple(each for each in _list(found.get("replaces")) if isinstance(each, str)),
+        replaces=_texts(found.get("replaces")),
+        is_version_1=version == 1,
+        extra={key: value for key, value in found.items() if key not in _FIELDS},
     )
     return SavedTurn(
         turn=turn,
         state=read_state(found.get("state")),
-        nth=max(0, as_count(found.get("nth")) or 0),
+        index_in_cell=max(0, as_count(found.get("nth")) or 0),
         is_copy=found.get("copy") is True,
+    )
+
+
+def _step_json(step: Message) -> JsonObject:
+    return {"role": step.role, "content": [block.to_wire() for block in step.content]}
+
+
+def _read_prompt(wire: object) -> Prompt:
+    try:
+        return Prompt.from_wire(wire)
+    except UsageError:
+        raise UnreadableTurn("it has no prompt") from None
+
+
+def _read_steps(found: JsonObject, version: int) -> list[Message]:
+    """The messages that followed the prompt; version 1 has the content of the only one."""
+    steps = found.get("steps") if version > 1 else [{"content": found.get("content")}]
+    if not isinstance(steps, list) or not steps:
+        raise UnreadableTurn("it has no content")
+    return [_read_step(as_object(step)) for step in steps]
+
+
+def _read_step(wire: JsonObject) -> Message:
+    content = wire.get("content")
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        raise UnreadableTurn("it has no content")
+    role = "user" if wire.get("role") == "user" else "assistant"
+    return Message(role=role, content=tuple(block_from_wire(block) for block in content))
+
+
+def _read_reply(found: JsonObject, last: Message) -> Reply:
+    status = _STATUSES.get(as_text(found.get("status")))
+    backend = _BACKENDS.get(as_text(found.get("backend")))
+    if status is None or backend is None:
+        raise UnreadableTurn("its status or backend is unknown")
+    message = Message(
+        id=as_optional_text(found.get("message_id")),
+        model=as_optional_text(found.get("model")),
+        content=last.content,
+        stop_reason=as_optional_text(found.get("stop_reason")),
+        usage=Usage().updated(as_object(found.get("usage"))),
+    )
+    return Reply(
+        message,
+        status,
+        backend,
+        _seconds(found.get("thinking_seconds")),
+        _read_origin(found.get("recorded")),
     )
 
 
@@ -199,13 +247,14 @@ def _read_origin(wire: object) -> Origin | None:
     return Origin(backend, read_day(found.get("day")), found.get("loose") is True)
 
 
-def check_version(wire: JsonObject) -> None:
-    """Raise UnreadableTurn unless this release can read it."""
+def check_version(wire: JsonObject) -> int:
+    """The version of saved JSON. Raises UnreadableTurn unless this release can read it."""
     version = wire.get("version")
     if not _is_number(version) or version == 0:
         raise UnreadableTurn("it has no version")
     if version > VERSION:
         raise UnreadableTurn("a later release of mm_magic wrote it")
+    return version
 
 
 def _is_number(value: object) -> TypeGuard[int]:
@@ -224,6 +273,10 @@ def _seconds(value: object) -> float | None:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(each for each in _list(value) if isinstance(each, str))
 
 
 def _pairs(value: object, first: type[T]) -> list[tuple[T, int]]:

@@ -1,24 +1,34 @@
-"""One turn as a value: a prompt, its reply, and its place."""
+"""One turn as a value: a prompt, the messages that followed, and its place."""
 
-import hashlib
-import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from mm_magic.conversation.reply import Reply
-from mm_magic.protocol.json_values import JsonObject, join_surrogates
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.json_values import (
+    JsonObject,
+    as_text,
+    encode_json,
+    fingerprint,
+    settled,
+)
+from mm_magic.protocol.messages import Block, Message, TextBlock, ThinkingBlock, ToolUseBlock
 
 TURN_MIME = "application/vnd.minimax.turn+json"
 """The MIME type under which a cell's outputs hold turns."""
+NOTHING = ""
+"""The hash of no turns."""
 _NOTEBOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as nbformat 4.5 has it
 
 
 class TurnKey(NamedTuple):
-    """What makes a turn: the cell, and the how-manieth turn of one run of that cell, from 0."""
+    """What makes a turn: a cell, and the place among the turns of one run of it, from 0."""
 
     cell_id: str
-    nth: int
+    index_in_cell: int
 
 
 def is_notebook_id(cell_id: str) -> bool:
@@ -28,38 +38,96 @@ def is_notebook_id(cell_id: str) -> bool:
 
 @dataclass(frozen=True, eq=False)  # with slots, `turn.model = …` would raise a TypeError
 class Turn:
-    """A prompt and its reply, in their place.
+    """A prompt and what followed, in their place.
 
-    One that stood alone has no `conversation`, and the number 0. `asked` is the request's body but
-    for its messages. `sent` counts the earlier turns that it carried; `link` ends their chain, and
-    is None where a file told of the turn. `context` is the fingerprint of all that the model was
-    given, `knew` that of the turns in it. `replaces` are the ids of the turns that stood in its
-    place before. `label` names its cell for the reader, as "[3]". `hides_thinking` says that it was
-    asked to be drawn without; no file tells it, as one must be able to look at what is sent. `id`
-    is a fingerprint of conversation, number, prompt and content. `encoded` keeps its JSON, as it
-    was sent with its thinking (True) and without.
+    One that stood alone has no `conversation`, and the number 0. `reply` is the last of the
+    messages that followed, `earlier_steps` are those before it. `parameters` is the request's body
+    but for its messages, and `said` names those of them that the notebook set. `request_key` is
+    the hash of the request's `RequestKey`, `sample` counts the answers to that same request, from
+    0. `context_hash` is the fingerprint of all that the model was given, `turns_hash` that of the
+    turns in it. `sent` counts the earlier turns that the request carried; `link` ends their chain,
+    and is None for a turn that was read from a file. `replaces` are the ids of the turns that
+    stood in its place before. `label` names its cell for the reader, as "[3]". `hides_thinking`
+    says that its cell was asked not to draw it; no file says so, as a reader must be able to look
+    at what is sent. `is_version_1`: it was read from a file of version 0.1, where an option that is
+    not set can't be told from its default. `extra` are fields of its saved form that this release
+    does not know.
     """
 
     conversation: str | None
     number: int
     key: TurnKey | None
-    prompt: str
+    prompt: Prompt
     reply: Reply
-    asked: JsonObject
-    context: str
-    knew: str
+    parameters: JsonObject
+    context_hash: str
+    turns_hash: str
+    earlier_steps: tuple[Message, ...] = ()
+    said: frozenset[str] = frozenset()
+    request_key: str = ""
+    sample: int = 0
     sent: int = 0
     link: "Link | None" = None
     replaces: tuple[str, ...] = ()
     label: str = ""
     is_hidden: bool = False
     hides_thinking: bool = False
-    id: str = field(init=False)
-    encoded: dict[bool, bytes] = field(init=False, repr=False, default_factory=dict)
+    is_version_1: bool = False
+    extra: Mapping[str, object] = field(default_factory=dict)
+    _encoded: dict[bool, bytes] = field(init=False, repr=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
-        place = [self.conversation, self.number, self.prompt, self.reply.content]
-        object.__setattr__(self, "id", fingerprint(place))
+    @cached_property
+    def id(self) -> str:
+        """A fingerprint of conversation, number, prompt and content."""
+        content = self.reply.content
+        if self.earlier_steps:
+            content = [*(step.to_wire() for step in self.earlier_steps), *content]
+        return fingerprint([self.conversation, self.number, self.prompt.to_wire(), content])
+
+    @property
+    def steps(self) -> tuple[Message, ...]:
+        """The messages that followed the prompt: one, the answer, in the ordinary case."""
+        return (*self.earlier_steps, self.reply.message)
+
+    @cached_property
+    def prints(self) -> tuple[str, ...]:
+        """The fingerprints of its messages without thinking: what later requests know it by."""
+        return tuple(map(fingerprint, self.messages(with_thinking=False)))
+
+    def messages(self, *, with_thinking: bool) -> Iterator[JsonObject]:
+        """Its messages as a server accepts them back.
+
+        The service refuses text of white space only, a message that ends in thinking (which also
+        leaves out thinking that was cut off), and a call without its result.
+        """
+        yield self.prompt.message()
+        steps = self.steps
+        for step, after in zip(steps, (*steps[1:], None), strict=True):
+            blocks = [block for block in step.content if _is_sendable(block, after, with_thinking)]
+            while blocks and isinstance(blocks[-1], ThinkingBlock):
+                blocks.pop()
+            content = [block.to_wire() for block in blocks]
+            yield {"role": step.role, "content": settled(content)}
+
+    def encoded(self, *, with_thinking: bool) -> bytes:
+        """The JSON of its messages; kept, as later requests join the same bytes."""
+        known = self._encoded
+        if with_thinking not in known:
+            encoded = b",".join(map(encode_json, self.messages(with_thinking=with_thinking)))
+            known[with_thinking] = (
+                known[not with_thinking] if encoded == known.get(not with_thinking) else encoded
+            )
+        return known[with_thinking]
+
+    @property
+    def asked(self) -> JsonObject:
+        """What of `parameters` the notebook set."""
+        return {name: self.parameters[name] for name in self.said if name in self.parameters}
+
+    @property
+    def system(self) -> str:
+        """The system prompt, "" if none was sent."""
+        return str(self.parameters.get("system") or "")
 
     @property
     def is_demo(self) -> bool:
@@ -80,47 +148,40 @@ class Turn:
     @property
     def model(self) -> str:
         """The model that was asked."""
-        return str(self.asked.get("model", ""))
+        return str(self.parameters.get("model", ""))
 
 
-def fingerprint(value: object) -> str:
-    """16 hex digits that tell one JSON value from another, whatever a file did to it."""
-    text = join_surrogates(json.dumps(settled(value), ensure_ascii=False, sort_keys=True))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _is_sendable(block: Block, after: Message | None, with_thinking: bool) -> bool:
+    match block:
+        case TextBlock(text):
+            return bool(text.strip())
+        case ThinkingBlock():
+            return with_thinking
+        case ToolUseBlock(id_):
+            return id_ in _answered_in(after)
+        case _:
+            return True
 
 
-def settled(value: object) -> object:
-    """A JSON value as it comes back from a notebook file.
-
-    Jupyter sorts the names of an object, and a browser writes 1.0 as 1. An object's type comes
-    first, as on the wire.
-    """
-    if isinstance(value, dict):
-        names = sorted(value, key=lambda name: (name != "type", name))
-        return {name: settled(value[name]) for name in names}
-    if isinstance(value, list | tuple):
-        return [settled(each) for each in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
-
-
-NOTHING = ""
-"""What the first turn knew."""
+def _answered_in(message: Message | None) -> set[str]:
+    """The ids of the calls whose results a message holds."""
+    wires = [block.to_wire() for block in message.content] if message else []
+    results = (wire for wire in wires if wire.get("type") == "tool_result")
+    return {as_text(wire.get("tool_use_id")) for wire in results}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Link:
     """One earlier turn as it is sent, and all before it.
 
-    `messages` is the JSON of prompt and answer, joined by a comma. The first link has no turn: it
-    stands for model, server and system. `context` is the fingerprint of all up to here, `knew`
-    that of the turns alone. `size` counts the bytes up to here.
+    `messages` is the JSON of its messages, joined by commas. The first link has no turn: it stands
+    for model, server and system prompt. `context_hash` is the fingerprint of all up to here,
+    `turns_hash` that of the turns alone. `size` counts the bytes up to here.
     """
 
     before: "Link | None"
     turn: Turn | None
     messages: bytes
-    context: str
-    knew: str
+    context_hash: str
+    turns_hash: str
     size: int

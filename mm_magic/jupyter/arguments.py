@@ -12,7 +12,7 @@ from typing import NoReturn, get_args
 from mm_magic.errors import UsageError
 from mm_magic.jupyter import mistakes as slips
 from mm_magic.protocol.request import Thinking
-from mm_magic.session.options import Options
+from mm_magic.session.options import ROWS, Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,8 @@ class Arguments:
 
     def options(self, defaults: Options) -> Options:
         """The defaults, overridden by what the line says."""
-        return defaults.overridden(
-            model=self.model,
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
-            top_p=self.top_p,
-            system=self.system,
-            thinking=self.thinking,
-            hide_thinking=self.hide_thinking,
-            stream=self.stream,
-            conversation=self.conversation,
-        )
+        given = {row.name: getattr(self, row.name, None) for row in ROWS}
+        return defaults.overridden({n: value for n, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)

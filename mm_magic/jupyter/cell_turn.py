@@ -15,11 +15,12 @@ from mm_magic.jupyter.mistakes import check_one_cell
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.choose import View, view
 from mm_magic.jupyter.views.finished import status_of, thinking_title
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import braces_hint, fill
 from mm_magic.session.run import Run, Step
 from mm_magic.session.session import Session
 from mm_magic.session.sync import heartbeat
-from mm_magic.session.turn_request import request_text
+from mm_magic.session.turn_request import Ask
 
 if TYPE_CHECKING:
     from mm_magic.transport.client import Retrying
@@ -48,14 +49,14 @@ class CellTurn:
         self._session = session
         self._to = arguments.to
         self._notes = notes
-        self.prepared = session.prepare(
-            prompt, arguments.options(session.options), alone=arguments.alone
+        self.ask = Ask(
+            Prompt.of_text(prompt), arguments.options(session.options), alone=arguments.alone
         )
         self.reply: Reply | None = None
 
     def dry_run(self) -> str:
         """What would be sent, as JSON text."""
-        return request_text(self.prepared)
+        return self._session.build(self.ask).in_words()
 
     async def run(self, *, is_awaited: bool = False) -> Reply:
         """Send the request and draw what comes.
@@ -64,20 +65,18 @@ class CellTurn:
         cancelled, what came stays under the cell, marked "stopped".
         """
         cell = running_cell(self._shell)
-        run = self._session.start(
-            self.prepared, is_drawn=not cell.is_captured, is_awaited=is_awaited
-        )
-        hide = self.prepared.options.hide_thinking
+        run = self._session.start(self.ask, is_drawn=not cell.is_captured, is_awaited=is_awaited)
+        hide = self.ask.options.hide_thinking
         drawn = view(self._shell, cell.audience, hide_thinking=hide)
         try:
             await self._draw(run, drawn)
         except asyncio.CancelledError:
-            self._keep(drawn, run, run.stop())
+            self._keep(drawn, run, self._session.stop(run))
             raise
         except MiniMaxError as error:
             # With nothing to show and nothing to note the error says it all.
             if error.reply is not None or run.notes or not drawn.is_blank:
-                self._keep(drawn, run, run.reply("incomplete"))
+                self._keep(drawn, run, run.reply())
             raise error.with_traceback(None)  # noqa: B904 (it is this very error)
         return self._keep(drawn, run, run.reply())
 
@@ -86,7 +85,7 @@ class CellTurn:
         is_thinking = False
         try:
             with heartbeat(lambda: drawn.tick(waiting.sentence())):
-                async with aclosing(run.steps()) as steps:
+                async with aclosing(self._session.steps(run)) as steps:
                     async for step in steps:
                         waiting.note(step)
                         if not isinstance(step, Step):
@@ -105,11 +104,16 @@ class CellTurn:
 
     def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
-        turn = run.turn(reply)
         notes = [*run.notes, *self._notes]
-        if (same := run.prepared.same_prompt) is not None:
+        if (request := run.request) is None:  # it was stopped while another turn was running
+            from mm_magic.rendering.bundles import line_bundle
+
+            drawn.finish(line_bundle("stopped"))
+            return reply
+        turn = run.turn or request.turn(reply)
+        if (same := request.same_prompt) is not None:
             notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
-        drawn.finish(status_of(turn, self._session.state_of(turn), notes))
+        drawn.finish(status_of(turn, self._session.conversations.state_of(turn), notes))
         self.reply = reply
         if self._to is not None:
             self._shell.user_ns[self._to] = reply

@@ -8,7 +8,7 @@ import traitlets
 from traitlets.config import Config, Configurable
 
 from mm_magic.errors import UsageError
-from mm_magic.session.options import Options
+from mm_magic.session.options import ROWS, Options
 from mm_magic.session.session import Session
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def _option(kind: Callable[..., T], text: str) -> T:
     """A trait that `%config` and IPython's configuration files can set."""
-    trait = kind(help=text)
+    trait = kind(help=text, allow_none=True)
     assert isinstance(trait, traitlets.TraitType)
     trait.tag(config=True)
     return trait
@@ -52,7 +52,7 @@ class MiniMax(Configurable):
 
     @classmethod
     def option_names(cls) -> list[str]:
-        return list(Options.__slots__)
+        return [row.name for row in ROWS]
 
     def show(self, options: Options) -> None:
         """Set all traits to these options."""
@@ -76,19 +76,22 @@ class MiniMax(Configurable):
         """What the user's IPython configuration sets."""
         return set(self.config.get("MiniMax", {}))
 
-    @traitlets.validate(*Options.__slots__)
+    @traitlets.validate(*(row.name for row in ROWS))
     def _valid(self, proposal: dict[str, object]) -> object:
         trait = proposal["trait"]
         assert isinstance(trait, traitlets.TraitType)
         try:
-            self._session.options.overridden(**{str(trait.name): proposal["value"]})
+            self._session.options.overridden({str(trait.name): proposal["value"]})
         except UsageError as error:
             raise traitlets.TraitError(in_one_line(error)) from None
         return proposal["value"]
 
     def _to_session(self, _change: object) -> None:
         with self._lock:  # two threads may each set a trait: the later sees both
-            self._session.options = Options(**{n: getattr(self, n) for n in self.option_names()})
+            given = {name: getattr(self, name) for name in self.option_names()}
+            before = self._session.options
+            changed = {n: value for n, value in given.items() if value != getattr(before, n)}
+            self._session.options = before.overridden(changed)
 
 
 def in_one_line(error: UsageError) -> str:
@@ -97,4 +100,4 @@ def in_one_line(error: UsageError) -> str:
 
 
 def _values(options: Options) -> dict[str, object]:
-    return {name: getattr(options, name) for name in Options.__slots__}
+    return {name: getattr(options, name) for name in (row.name for row in ROWS)}

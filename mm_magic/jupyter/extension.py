@@ -38,7 +38,7 @@ class Extension:
 
     def put_in(self) -> None:
         shell = self._shell
-        self._session.demo_allowed = True
+        self._session.who.demo_allowed = True
         self._configurables.append(self._settings)
         shell.input_transformers_cleanup[:0] = [keep_question_mark, misplaced]
         shell.input_transformers_post.append(self._await)
@@ -52,7 +52,7 @@ class Extension:
     def take_out(self) -> None:
         shell = self._shell
         self._commands.close()
-        self._session.demo_allowed = False
+        self._session.who.demo_allowed = False
         self._configurables.remove(self._settings)
         shell.input_transformers_cleanup.remove(keep_question_mark)
         shell.input_transformers_cleanup.remove(misplaced)
@@ -70,10 +70,10 @@ class Extension:
             who = self._commands.who()
         except MiniMaxError as error:
             return f"mm_magic: {error.card()}"
-        is_demo = self._session.endpoint() is None
+        is_demo = self._session.who.endpoint() is None
         model = "" if is_demo else f"{self._session.options.model} at "
         line = f"mm_magic: {model}{who} answers. Begin a cell with %%minimax."
-        hint = anthropic_hint(self._session.environ) if is_demo else None
+        hint = anthropic_hint(self._session.who.environ) if is_demo else None
         return f"{line}\n{hint}" if hint else line
 
     @property

@@ -15,11 +15,14 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.notebook_file import Notebook, load_bytes, read, shown
 from mm_magic.conversation.stored import Past, conversation, latest, pasts
-from mm_magic.conversation.turn import TURN_MIME, Turn, fingerprint, is_notebook_id
+from mm_magic.conversation.turn import TURN_MIME, Turn, is_notebook_id
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.own_notebook import is_file, is_trusted, own_path
 from mm_magic.jupyter.running_cell import Cell, running_cell
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.json_values import fingerprint
 from mm_magic.session.session import Session
+from mm_magic.session.turn_request import Ask
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
         return [plain(f"Earlier turns of this notebook are not known: {error.message}.")]
     found = pasts(notebook)
     for name, of_name in found.items():
-        session.not_resumed[name] = max(past.state.changes for past in of_name)
+        session.conversations.not_resumed[name] = max(past.state.changes for past in of_name)
     told = f"{_turns(_count(map(latest, found.values())))} found, saved {file.when}"
     if not _may_be_in(notebook, cell):
         told += ", and not sent: this cell is not in the saved file. Save, then `%minimax restore`."
@@ -87,7 +90,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     from mm_magic.conversation.saved_turn import record_json, turn_json
     from mm_magic.jupyter.views.finished import show
 
-    session.endpoint()  # where this fails, nothing could be sent, nor told what would be
+    session.who.endpoint()  # where this fails, nothing could be sent, nor told what would be
     cell = running_cell(shell)
     own = own_path(shell, cell.id)
     where = _own_file(own) if path is None else Path(os.path.expanduser(path))  # noqa: PTH111
@@ -113,7 +116,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     names = [name for name in found if name in session.conversations]
     turns = [] if path is None else _turns_of_file(session, found)
     record = record_json(
-        (turn_json(turn, session.state_of(turn), is_copy=True) for turn in turns),
+        (turn_json(turn, session.conversations.state_of(turn), is_copy=True) for turn in turns),
         ((name, session.conversations[name].state) for name in names),
     )
     *tables, last = _tables(session, names, notebook, lines)
@@ -145,7 +148,7 @@ def _resume(session: Session, found: Pasts) -> str:
     mixed = [name for name, of_name in found.items() if len(latest(of_name)) > 1]
     for name, of_name in found.items():
         if name not in mixed:
-            session.take_in(name, of_name[0].turns, of_name[0].state)
+            session.conversations.take_in(name, of_name[0].turns, of_name[0].state)
     told = []
     if resumed := [name for name in found if name not in mixed]:
         parts = ", ".join(f"{_sent(session, name)} of {name}" for name in resumed)
@@ -167,7 +170,7 @@ def take_in(session: Session, found: Pasts) -> bool:
         due = known.union(latest([past for past in of_name if past not in known]))
         for past in of_name:
             if past in due:
-                session.take_in(name, past.turns, past.state)
+                session.conversations.take_in(name, past.turns, past.state)
     return _ids(session) != before
 
 
@@ -254,7 +257,7 @@ def _tables(
 
 def _content(turn: Turn) -> str:
     """What tells a turn from others, whatever its number: all that is sent of it."""
-    return fingerprint([turn.prompt, turn.reply.content])
+    return fingerprint([turn.prompt.to_wire(), turn.reply.content])
 
 
 def _left_out(session: Session, found: Pasts, notebook: Notebook) -> list[str]:
@@ -281,9 +284,9 @@ def _left_out(session: Session, found: Pasts, notebook: Notebook) -> list[str]:
 
 def _sent(session: Session, name: str) -> int:
     """How many turns a new cell would send, as far as it is known who answers."""
-    options = session.options.overridden(conversation=name)
+    options = session.options.overridden({"conversation": name})
     try:
-        return session.prepare("?", options, is_cell=False).history.sent
+        return session.build(Ask(Prompt.of_text("?"), options, is_cell=False)).history.sent
     except MiniMaxError:
         return len(session.conversations[name].visible)
 

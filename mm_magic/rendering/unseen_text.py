@@ -79,13 +79,13 @@ def _drawn(outputs: Sequence[JsonObject]) -> Iterator[object]:
 
 
 def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
-    again = line_bundle(f"Turn {turn.number}: {turn.prompt}")  # as `%minimax show` draws it
+    again = line_bundle(f"Turn {turn.number}: {turn.prompt.text}")  # as `%minimax show` draws it
     thinking, answer = turn.reply.thinking, turn.reply.text
     box = growing_thinking(thinking, "")
-    is_in_source = _one_line(turn.prompt) in source
+    is_in_source = _one_line(turn.prompt.text) in source
     parts = {
         "prompt": (is_in_source or _settled(str(again["text/html"])) in page)
-        and not _HIDDEN.search(turn.prompt),
+        and not _HIDDEN.search(turn.prompt.text),
         "thinking": (not thinking or _settled(str(box["text/html"])) in page)
         and not _HIDDEN.search(thinking),
         "answer": all(_is_shown(each, page) for each in answer_pages(answer))

@@ -76,7 +76,7 @@ async def ask_async(prompt: str, **options: Unpack[AskOptions]) -> Reply:
         )
     current = session()
     try:
-        chosen = current.options.overridden(**options)
+        chosen = current.options.overridden(options)
         return await current.ask(prompt, chosen, alone="conversation" not in options)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None

@@ -1,86 +1,100 @@
-"""A turn made ready: its number, the turns before it, and the request that carries them."""
+"""From what is asked to the request: its number, the turns before it, and its key."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History, first_link
-from mm_magic.conversation.model_facts import room
+from mm_magic.conversation.model_facts import DEFAULT_MAX_TOKENS, room
+from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.turn import Turn, TurnKey
-from mm_magic.protocol.request import Request, user_message
+from mm_magic.protocol.json_values import as_count
+from mm_magic.protocol.request import Request
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
-from mm_magic.session.options import Options
-from mm_magic.session.turn_request import Prepared
-from mm_magic.transport.endpoint import Endpoint
+from mm_magic.session.turn_request import Ask, TurnRequest
+from mm_magic.transport.endpoint import OFFLINE, Endpoint
+
+if TYPE_CHECKING:
+    from mm_magic.transport.client import Script
 
 
-def prepare(
-    prompt: str,
-    options: Options,
-    name: str | None,
-    conversation: Conversation | None,
-    key: TurnKey | None,
-    cell: CellRun,
-    endpoint: Endpoint | None,
-    server: str,
-) -> Prepared:
-    """The turn of a cell in the conversation `name`, which is None before its first turn.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A turn before it is known who answers it.
 
-    `server` is the name by which the history knows who answers. Raises UsageError for a prompt
-    that no server takes.
+    `conversation` is None for one that stands alone, and before the first turn of its conversation.
     """
-    question = user_message(prompt)
-    if conversation is None:
-        earlier = History(first_link(options.model, server, options.system))
-        number = 0 if name is None else 1
-    else:
-        number = conversation.number_of(key, prompt)
-        earlier = conversation.history(
-            conversation.place(key, prompt),
+
+    ask: Ask
+    cell: CellRun
+    key: TurnKey | None
+    conversation: Conversation | None
+
+    def request_key(self, *, to_demo: bool) -> RequestKey:
+        """The key of its request; the demo gets turns of the demo, too, and nobody else does."""
+        if self.conversation is None:
+            earlier: list[Turn] = []
+        else:
+            place = self.conversation.place(self.key, self.ask.prompt)
+            earlier = self.conversation.before(place, to_demo=to_demo)
+        return request_key(self.ask, earlier)
+
+    def build(
+        self,
+        endpoint: Endpoint | None,
+        server: str,
+        *,
+        script: "Script | None" = None,
+        origin: Origin | None = None,
+    ) -> TurnRequest:
+        """The request to `endpoint`, which the history knows as `server`, or to a script."""
+        ask, there = self.ask, self.conversation
+        history = self._history(server)
+        first = 0 if ask.alone else 1
+        number = there.number_of(self.key, ask.prompt) if there else first
+        return TurnRequest(
+            ask=ask,
+            cell=self.cell,
+            key=self.key,
+            number=number,
+            history=history,
+            request=Request([*history.messages, ask.prompt.encode()], ask.options.parameters()),
+            request_key=self.request_key(to_demo=server == OFFLINE),
+            endpoint=endpoint,
+            script=script,
+            origin=origin,
+        )
+
+    def _history(self, server: str) -> History:
+        options = self.ask.options
+        if self.conversation is None:
+            return History(first_link(options.model, server, options.system))
+        place = self.conversation.place(self.key, self.ask.prompt)
+        limit = int(str(options.parameters()["max_tokens"]))
+        return self.conversation.history(
+            place,
             model=options.model,
             server=server,
             system=options.system,
-            room=room(options.model, options.max_tokens, options.system, question),
+            room=room(options.model, limit, options.system, self.ask.prompt.encode()),
         )
-    request = Request(
-        model=options.model,
-        messages=[*earlier.messages, question],
-        system=options.system or None,
-        stream=options.stream,
-        max_tokens=options.max_tokens,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        thinking=options.thinking,
-    )
-    return Prepared(
-        prompt=prompt,
-        options=options,
-        request=request,
-        endpoint=endpoint,
+
+
+def request_key(ask: Ask, earlier: Iterable[Turn]) -> RequestKey:
+    """The key of what is asked behind these turns."""
+    prints = tuple(turn.prints for turn in earlier)
+    return RequestKey(ask.options.asked(), prints, ask.prompt.message())
+
+
+def history_now(conversation: Conversation, turn: Turn, server: str) -> History:
+    """What would be sent before a turn's prompt if its cell ran again now."""
+    max_tokens = as_count(turn.parameters.get("max_tokens")) or DEFAULT_MAX_TOKENS
+    return conversation.history(
+        conversation.turns.index(turn),
+        model=turn.model,
         server=server,
-        conversation=name,
-        number=number,
-        cell=cell,
-        key=key,
-        history=earlier,
+        system=turn.system,
+        room=room(turn.model, max_tokens, turn.system, turn.prompt.encode()),
     )
-
-
-def history_again(
-    conversation: Conversation, turn: Turn, servers: Iterable[str], options: Options
-) -> History:
-    """What would be sent before a turn's prompt if its cell ran again now.
-
-    Of the names of servers that may answer, it is for the one with which nothing has changed since,
-    or for the first.
-    """
-    histories = [
-        conversation.history(
-            conversation.turns.index(turn),
-            model=turn.model,
-            server=server,
-            system=str(turn.asked.get("system", "")),
-            room=room(options.model, options.max_tokens, options.system, user_message(turn.prompt)),
-        )
-        for server in servers
-    ]
-    return next((each for each in histories if each.context == turn.context), histories[0])

@@ -16,6 +16,7 @@ class CellRun:
     `cell_id` is None where the front end does not tell which. `label` names it for the reader, as
     "[3]". `made` are the turns that came of it, `undrawn` those of them that nobody sees on the
     page: asked from Python. `only_shows`: it was asked to show something, and keeps its turns.
+    `is_watched`: somebody sees the answer grow.
     """
 
     owner: object = None
@@ -24,6 +25,7 @@ class CellRun:
     made: list[Turn] = field(default_factory=list)
     undrawn: list[Turn] = field(default_factory=list)
     only_shows: bool = False
+    is_watched: bool = False
     _begun: int = 0
     _asked: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
@@ -44,16 +46,17 @@ class CellRun:
             self._begun += 1
         return key
 
-    def asker(self, request: str, *, takes: bool) -> Hashable:
-        """Who asks the request with this hash: the cell, and the how-manieth time in this run.
+    def asker(self, request: str) -> Hashable:
+        """Who asks the request with this hash: the cell, and how often this run has asked it.
 
-        The same again when the cell runs again; a cell without an id is a new one each time. With
-        `takes` the next call gets another name.
+        The same again when the cell runs again; a cell without an id is a new one each time.
         """
+        return self.cell_id or self, self._asked[request]
+
+    def has_asked(self, request: str) -> None:
+        """The request with this hash is being sent."""
         with self._lock:
-            nth = self._asked[request]
-            self._asked[request] += takes
-        return self.cell_id or self, nth
+            self._asked[request] += 1
 
 
 @dataclass(frozen=True, slots=True)

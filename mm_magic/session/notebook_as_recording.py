@@ -5,31 +5,21 @@ begins after the time that the model thought, and goes on at an even pace.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from mm_magic.conversation.conversation import Conversation
-from mm_magic.conversation.model_facts import room
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.stored import conversation, pasts
 from mm_magic.conversation.turn import Turn
-from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject
-from mm_magic.protocol.request import body_of, user_message
-from mm_magic.session.options import Options
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.demo.send import words_of
-from mm_magic.transport.endpoint import OFFLINE, Backend
-from mm_magic.transport.recording.file_format import (
-    DamagedLine,
-    Read,
-    RecordedExchange,
-    Recording,
-    asked,
-)
+from mm_magic.transport.endpoint import OFFLINE
+from mm_magic.transport.recording.file_format import Read, RecordedExchange, Recording
 
 SERVER = "notebook"
-"""In place of all servers that answered: with whom thinking goes back is decided anew."""
+"""In place of all servers that answered."""
 
 _BEGIN = 0.3  # seconds until the first word
 _WORD = 0.02  # seconds from one word of the answer to the next
@@ -45,67 +35,41 @@ def recording_of(notebook: Notebook) -> Recording:
     exchanges: list[RecordedExchange] = []
     damaged: list[tuple[int, str]] = []
     for name, found in pasts(notebook).items():
-        for number, exchange in _exchanges(conversation(name, found)):
-            if isinstance(exchange, str):
-                damaged.append((number, exchange))
+        there = conversation(name, found)
+        stale = there.made_with_others()
+        for place, turn in enumerate(there.turns):
+            if turn.is_hidden:
+                continue
+            if turn.number in stale:
+                damaged.append(
+                    (turn.number, "it was made with other turns above than stand there now")
+                )
+            elif turn.reply.status != "complete":
+                damaged.append((turn.number, "its answer was stopped"))
             else:
-                exchanges.append(exchange)
+                exchanges.append(_exchange(turn, there.before(place, to_demo=turn.is_demo)))
     for turn in (each.turn for each in notebook.found if each.turn.conversation is None):
         if turn.reply.status == "complete":
-            exchanges += _exchange(turn, [])
+            exchanges.append(_exchange(turn, []))
     return Recording(tuple(_numbered(exchanges)), tuple(damaged))
 
 
-def _exchanges(there: Conversation) -> Iterator[tuple[int, RecordedExchange | str]]:
-    """The turns of a conversation, each with what it would send in a run from top to bottom."""
-    others = there.made_with_others()
-    again = Conversation(there.name)
-    for turn in there.visible:
-        server = OFFLINE if turn.is_demo else SERVER
-        history = again.history(
-            model=turn.model,
-            server=server,
-            system=str(turn.asked.get("system") or ""),
-            room=_room(turn),
-        )
-        again.commit(replace(turn, context=history.context, knew=history.knew))
-        if turn.number in others:
-            yield turn.number, "it was made with other turns above than stand there now"
-        elif turn.reply.status != "complete":
-            yield turn.number, "its answer was stopped"
-        else:
-            yield from ((turn.number, each) for each in _exchange(turn, history.messages))
-
-
-def _room(turn: Turn) -> int | None:
-    """The room that there was for earlier turns; None where the file's options can't be."""
-    limit, system = turn.asked.get("max_tokens"), turn.asked.get("system")
-    try:
-        given = Options().overridden(model=turn.model, max_tokens=limit, system=system)
-    except UsageError:
-        return None
-    return room(given.model, given.max_tokens, given.system, user_message(turn.prompt))
-
-
-def _exchange(turn: Turn, earlier: Sequence[bytes]) -> Iterator[RecordedExchange]:
-    """The turn's exchange; nothing where the file's words make no request."""
+def _exchange(turn: Turn, earlier: Iterable[Turn]) -> RecordedExchange:
+    """A turn behind these earlier ones."""
     reply, origin = turn.reply, turn.reply.origin
-    backend: Backend = origin.backend if origin else reply.backend
-    try:
-        request = asked(body_of(turn.asked, [*earlier, user_message(turn.prompt)]))
-    except DamagedLine:
-        return
-    yield RecordedExchange(
-        asked=request,
-        nth=0,
+    prints = tuple(each.prints for each in earlier)
+    return RecordedExchange(
+        key=RequestKey(turn.asked, prints, turn.prompt.message()),
+        sample=0,
         day=origin.day if origin else "",
-        backend=backend,
+        backend=origin.backend if origin else reply.backend,
         server=OFFLINE if turn.is_demo else SERVER,
         model=reply.model,
         ending="complete",
         status=200,
         content_type="text/event-stream",
         reads=tuple(reads_of(reply)),
+        is_version_1=turn.is_version_1,
     )
 
 
@@ -113,9 +77,9 @@ def _numbered(exchanges: Iterable[RecordedExchange]) -> Iterator[RecordedExchang
     """Of those that ask the same, each is of a cell of its own."""
     counts: dict[str, int] = {}
     for exchange in exchanges:
-        nth = counts.get(exchange.asked.hash, 0)
-        counts[exchange.asked.hash] = nth + 1
-        yield replace(exchange, nth=nth)
+        sample = counts.get(exchange.key.hash, 0)
+        counts[exchange.key.hash] = sample + 1
+        yield replace(exchange, sample=sample)
 
 
 def reads_of(reply: Reply) -> list[Read]:

@@ -1,18 +1,20 @@
 """Sentences under an answer: what its reader should know of the request."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.model_facts import WINDOWS
+from mm_magic.conversation.number_ranges import in_words, ranges
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.protocol.request import max_tokens_warning
 from mm_magic.session.options import Options
-from mm_magic.session.turn_request import Prepared
+from mm_magic.session.turn_request import TurnRequest
+from mm_magic.transport.recording.writer import Recorder
 from mm_magic.wording import option
 
 
 def notes(
-    prepared: Prepared,
+    request: TurnRequest,
     conversations: Mapping[str, Conversation],
     hidden: Set[TurnKey | None],
     defaults: Options,
@@ -23,7 +25,7 @@ def notes(
     `hidden` are the keys of the turns that were hidden since the last turn; `once` says whether a
     thing is told for the first time.
     """
-    options, history, is_sent = prepared.options, prepared.history, prepared.script is None
+    options, history, is_sent = request.ask.options, request.history, request.script is None
     found = [
         hidden_note(turn, defaults.conversation)
         for conversation in conversations.values()
@@ -41,8 +43,8 @@ def notes(
         )
     if history.too_long:
         found.append(too_long_note(options.model, history.too_long))
-    conversation = conversations.get(prepared.conversation or "")
-    if conversation and conversation.is_unrecognised(prepared.key, prepared.prompt):
+    conversation = conversations.get(request.ask.conversation or "")
+    if conversation and conversation.is_unrecognised(request.key, request.ask.prompt):
         found.append(
             "New turn: here a cell is known to the file's turns by its prompt, and no turn "
             "has this one."
@@ -70,3 +72,36 @@ def too_long_note(model: str, left_out: int) -> str:
         f"{turns} left out: all together may not fit into {model}'s window of "
         f"{WINDOWS[model]:,} tokens."
     )
+
+
+def recording_notes(
+    recorder: Recorder,
+    request: TurnRequest,
+    conversation: Conversation | None,
+    *,
+    is_stopped: bool = False,
+) -> Iterator[str]:
+    """What keeps a turn that was just recorded from being replayed from top to bottom."""
+    if recorder.problem:
+        yield f"Not recorded in {recorder.name}: {recorder.problem}."
+    elif is_stopped:
+        yield "A stopped answer is not replayed: run the cell again to record a whole one."
+    elif places := recorder.unrecorded(request.request_key):
+        numbers = [turn.number for turn in request.history.turns()]
+        missing = [numbers[place - 1] for place in places if place <= len(numbers)]
+        verb = "is" if len(missing) == 1 else "are"
+        yield (
+            f"Not from top to bottom: {_turns(missing)} above, which this request carries, {verb} "
+            f"not in {recorder.name}. Readers run all cells from the top: do so, too."
+        )
+    elif conversation is not None and (others := sorted(conversation.made_with_others())):
+        verb, cells = ("was", "that cell") if len(others) == 1 else ("were", "those cells")
+        yield (
+            f"Not from top to bottom: {_turns(others)} {verb} made with other turns above. Readers "
+            f"run all cells from the top: run {cells} again, in order."
+        )
+
+
+def _turns(numbers: Sequence[int]) -> str:
+    """As "turn 3", or "turns 1 to 4, 7"."""
+    return f"{'turn' if len(numbers) == 1 else 'turns'} {in_words(ranges(numbers))}"

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from threading import Lock
 
 
-class Turnstile:
+class TurnQueue:
     """One may pass at a time, in the order of arrival, from any task, event loop or thread."""
 
     def __init__(self) -> None:

@@ -1,49 +1,65 @@
-"""A turn's request, ready to be sent."""
-
-import json
-from typing import TYPE_CHECKING
-
-from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.turn import Turn
-from mm_magic.protocol.json_values import JsonObject
-from mm_magic.wording import plain
-
-if TYPE_CHECKING:
-    pass
+"""What is asked, and the request that it becomes when its turn has come."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.history import History
-from mm_magic.conversation.reply import Origin
-from mm_magic.conversation.turn import TurnKey
+from mm_magic.conversation.reply import Origin, Reply
+from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.request import Request
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.options import Options
 from mm_magic.transport.endpoint import OFFLINE, Backend, Endpoint
+from mm_magic.wording import json_text
 
 if TYPE_CHECKING:
     from mm_magic.transport.client import Script
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request that is ready, and where it goes.
+class Ask:
+    """What a cell or a program asks.
 
-    `server` is the name by which its history knows who answers. A turn that stands alone has no
-    `conversation`, and the number 0. In replay `script` answers; `origin` tells of its answer.
+    `alone` leaves the conversations out. A cell that asks alone takes its turn out of the
+    conversation that it was in; a call from Python (`is_cell` false) does not.
     """
 
-    prompt: str
+    prompt: Prompt
     options: Options
-    request: Request
-    endpoint: Endpoint | None  # None: the offline demo, or a recording
-    server: str
-    conversation: str | None
-    number: int
+    alone: bool = False
+    is_cell: bool = True
+
+    @property
+    def conversation(self) -> str | None:
+        """The conversation that the turn belongs to, None if it stands alone."""
+        return None if self.alone else self.options.conversation
+
+    @property
+    def has_key(self) -> bool:
+        """Whether its turn is one of its cell's."""
+        return self.is_cell or not self.alone
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """A request that is ready, where it goes, and the place of its turn.
+
+    A turn that stands alone has the number 0. `endpoint` is None for the demo and a recording. In
+    replay `script` answers; `origin` says where its answer came from. `sample` counts the answers
+    to this same request, from 0.
+    """
+
+    ask: Ask
     cell: CellRun
     key: TurnKey | None
+    number: int
     history: History
+    request: Request
+    request_key: RequestKey
+    endpoint: Endpoint | None
+    sample: int = 0
     script: "Script | None" = None
     origin: Origin | None = None
 
@@ -54,43 +70,41 @@ class Prepared:
         return self.endpoint.backend if self.endpoint else OFFLINE
 
     @property
+    def counted_as(self) -> str:
+        """What `sample` counts: equal requests, or in loose replay equal questions."""
+        is_loose = self.origin is not None and self.origin.is_loose
+        return self.request_key.question if is_loose else self.request_key.hash
+
+    @property
     def same_prompt(self) -> int | None:
         """The number of the latest turn, sent along, that has the same prompt."""
-        link = self.history.link
-        while link.turn is not None and link.before is not None:
-            if link.turn.prompt == self.prompt:
-                return link.turn.number
-            link = link.before
-        return None
+        numbers = [t.number for t in self.history.turns() if t.prompt == self.ask.prompt]
+        return numbers[-1] if numbers else None
 
     def turn(self, reply: Reply) -> Turn:
         """The turn that this request and a reply make."""
+        options = self.ask.options
         return Turn(
-            conversation=self.conversation,
+            conversation=self.ask.conversation,
             number=self.number,
             key=self.key,
-            prompt=self.prompt,
+            prompt=self.ask.prompt,
             reply=reply,
-            asked=self.request.parameters(),
-            context=self.history.context,
-            knew=self.history.knew,
+            parameters=self.request.parameters,
+            said=frozenset(self.request_key.options),
+            request_key=self.request_key.hash,
+            sample=self.sample,
+            context_hash=self.history.context_hash,
+            turns_hash=self.history.turns_hash,
             sent=self.history.sent,
             link=self.history.link,
             label=self.cell.label,
-            hides_thinking=self.options.hide_thinking,
+            hides_thinking=options.hide_thinking,
         )
 
-
-def request_text(prepared: Prepared) -> str:
-    """The request as it goes over the wire, without its headers, where the key is."""
-    endpoint = prepared.endpoint
-    where = "To the offline demo:" if prepared.script is None else "To the recording:"
-    if endpoint is not None:
-        where = f"POST {endpoint.base_url}/v1/messages"
-    return f"{where}\n{json_text(prepared.request.to_body())}"
-
-
-def json_text(value: JsonObject) -> str:
-    """Exact JSON that is fit for a terminal: what would act there is written as an escape."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return "".join(char if plain(char) == char else json.dumps(char)[1:-1] for char in text)
+    def in_words(self) -> str:
+        """The request as it goes over the wire, without its headers, where the key is."""
+        where = "To the offline demo:" if self.script is None else "To the recording:"
+        if self.endpoint is not None:
+            where = f"POST {self.endpoint.base_url}/v1/messages"
+        return f"{where}\n{json_text(self.request.to_body())}"

@@ -15,7 +15,6 @@ from mm_magic.transport.endpoint import REGIONS, Endpoint, Secret
 
 DEFAULT_BASE_URL = "https://api.minimax.io/anthropic"
 
-
 Choice: TypeAlias = Literal["auto", "live", "offline"]
 
 
@@ -51,6 +50,40 @@ class TypedKey:
     host: str
 
 
+@dataclass(slots=True)
+class WhoAnswers:
+    """Which server answers in a session, or that the offline demo does.
+
+    `choice` is what `%minimax offline` or `live` said. `demo_allowed`: without a key and an address
+    the demo answers, as in a notebook.
+    """
+
+    environ: Environment
+    choice: Choice = "auto"
+    typed_key: TypedKey | None = None
+    demo_allowed: bool = False
+
+    def endpoint(self, *, demo_allowed: bool | None = None) -> Endpoint | None:
+        """The server that answers now, None for the demo. Raises as `choose_endpoint` does."""
+        allowed = self.demo_allowed if demo_allowed is None else demo_allowed
+        return choose_endpoint(self.environ, self.choice, self.typed_key, demo_allowed=allowed)
+
+    def has_server(self) -> bool:
+        """Whether a key or an address is set, so that there is a server to go back to."""
+        try:
+            choose_endpoint(self.environ, "live", self.typed_key, demo_allowed=True)
+        except MiniMaxError as error:
+            return error.kind != "auth"  # a setting that can't be is an error when it is used
+        return True
+
+    def server_name(self) -> str:
+        """The address that would be asked, "" where the environment names none that is one."""
+        try:
+            return keyless_endpoint(self.environ).base_url
+        except UsageError:
+            return ""
+
+
 def choose_endpoint(
     environ: Mapping[str, str], choice: Choice, typed: TypedKey | None, *, demo_allowed: bool
 ) -> Endpoint | None:
@@ -76,26 +109,9 @@ def choose_endpoint(
     return endpoint
 
 
-def can_be_live(environ: Mapping[str, str], typed: TypedKey | None) -> bool:
-    """Whether a key or an address is set, so that there is a server to go back to."""
-    try:
-        choose_endpoint(environ, "live", typed, demo_allowed=True)
-    except MiniMaxError as error:
-        return error.kind != "auth"  # a setting that can't be is told when it is used
-    return True
-
-
 def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
     """The server that the environment names, or MiniMax's; without a key."""
     return Endpoint(normalise_base_url(_given_url(environ) or DEFAULT_BASE_URL))
-
-
-def server_name(environ: Mapping[str, str]) -> str:
-    """The address that would be asked, "" where the environment names none that is one."""
-    try:
-        return keyless_endpoint(environ).base_url
-    except UsageError:
-        return ""
 
 
 def no_key_error(*, has_magics: bool) -> MiniMaxError:

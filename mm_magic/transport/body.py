@@ -5,11 +5,14 @@ clock: who feeds it says when each read came.
 """
 
 import asyncio
+import math
+from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError
+from mm_magic.protocol.accumulate import Accumulator
 from mm_magic.protocol.events import (
     BaseRespEvent,
     ErrorEvent,
@@ -137,6 +140,23 @@ class AnswerReader:
         if isinstance(event, ErrorEvent):
             raise classify_error(event.wire)
         self._has_begun = True
+
+
+def take_in(
+    content_type: str, reads: Iterable[tuple[float, bytes]], *, has_ended: bool
+) -> tuple[Accumulator, bool]:
+    """What all reads of an answer make together, and whether its last event is among them.
+
+    `has_ended`: its body came to its end. Raises MiniMaxError as `AnswerReader` does.
+    """
+    patient = Clocks(silence=math.inf, progress=math.inf)
+    reader, accumulator = AnswerReader(content_type, patient), Accumulator()
+    for seconds, data in reads:
+        accumulator.add(reader.feed(seconds, data))
+    if has_ended and not reader.is_over:
+        accumulator.add(reader.close())
+        accumulator.end()
+    return accumulator, reader.is_over
 
 
 def _json_events(body: bytes) -> list[Event]:

@@ -11,7 +11,7 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
 from mm_magic.jupyter.views.finished import draw_again, show
 from mm_magic.session.session import Session
-from mm_magic.session.turn_request import Prepared
+from mm_magic.session.turn_request import TurnRequest
 
 
 class Remember:
@@ -41,7 +41,9 @@ class Remember:
         if turn is None:
             raise UsageError("there is no turn yet")
         hide = self._session.options.hide_thinking
-        draw_again(self._shell, turn, self._session.state_of(turn), hide_thinking=hide)
+        draw_again(
+            self._shell, turn, self._session.conversations.state_of(turn), hide_thinking=hide
+        )
 
     def reset(self, words: Sequence[str]) -> None:
         """`%minimax reset [NAME]`: forget all turns of a conversation."""
@@ -67,7 +69,7 @@ class Remember:
             return
         turn = self.turn(word)
         conversation = self._named(None)
-        if not self._session.bring_back(conversation.name, turn.number):
+        if not self._session.conversations.bring_back(conversation.name, turn.number):
             raise UsageError(f"turn {turn.number} is not hidden: it is sent")
         self._mark(conversation, f"Turn {turn.number} is sent again, in its place.")
 
@@ -105,7 +107,7 @@ class Remember:
         numbers = in_words(ranges(turn.number for turn in gone))
         turns = "turn" if len(gone) == 1 else "turns"
         self._mark(
-            self._session.conversation(name),
+            self._session.conversations.named(name),
             f"Conversation {name}: {turns} {numbers} forgotten. The page keeps the answers.",
         )
 
@@ -118,7 +120,7 @@ class Remember:
         show(self._shell, {**line_bundle(sentence), TURN_MIME: record})
 
 
-def _summary(conversation: Conversation, next_one: Prepared) -> str:
+def _summary(conversation: Conversation, next_one: TurnRequest) -> str:
     if not conversation.turns:
         return f"Conversation {conversation.name} has no turns."
     sent = next_one.history.sent

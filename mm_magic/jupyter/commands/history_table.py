@@ -3,8 +3,9 @@
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.reply import counted
 from mm_magic.conversation.turn import Turn
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.session import Session
-from mm_magic.session.turn_request import Prepared
+from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.endpoint import OFFLINE
 
 PROMPT_CHARACTERS = 60
@@ -19,15 +20,15 @@ UNCOUNTED = "—"
 COLUMNS = ("turn", "cell", "prompt", "answer", "model", "tokens", "state")
 
 
-def next_turn(session: Session, conversation: Conversation) -> Prepared:
+def next_turn(session: Session, conversation: Conversation) -> TurnRequest:
     """What a new cell of a conversation would send."""
-    options = session.options.overridden(conversation=conversation.name)
-    return session.prepare("?", options, is_cell=False)
+    options = session.options.overridden({"conversation": conversation.name})
+    return session.build(Ask(Prompt.of_text("?"), options, is_cell=False))
 
 
-def history_rows(conversation: Conversation, next_one: Prepared) -> list[list[str]]:
+def history_rows(conversation: Conversation, next_one: TurnRequest) -> list[list[str]]:
     """The turns of a conversation as rows of COLUMNS; `next_one` is what a new cell would send."""
-    to_demo = next_one.server == OFFLINE
+    to_demo = next_one.backend == OFFLINE
     others = conversation.made_with_others()
     left_out = next_one.history.too_long
     return [
@@ -55,7 +56,7 @@ def _row(turn: Turn, state: str) -> list[str]:
     return [
         str(turn.number),
         turn.label,
-        shortened(turn.prompt, PROMPT_CHARACTERS),
+        shortened(turn.prompt.text, PROMPT_CHARACTERS),
         shortened(turn.reply.text, ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
         tokens_in_words(counted(turn.reply)) or UNCOUNTED,

@@ -83,7 +83,7 @@ class Taping:
         if arguments.fill and not _is_notebook(path):
             from mm_magic.transport.recording.writer import Recorder
 
-            recorder = Recorder(path, path.name, recording.exchanges, order=replay.order)
+            recorder = Recorder(path, path.name, recording.exchanges, samples=replay.samples)
             recorder.on_recorded = replay.add
         replaying = Replaying(
             replay=replay,
@@ -151,7 +151,7 @@ def _filling(replaying: "Replaying") -> list[str]:
 
 def _recorder(file: str) -> "Recorder":
     """For a new file, or for one that is a recording. Raises UsageError."""
-    from mm_magic.transport.recording.file_format import read
+    from mm_magic.transport.recording.reader import read
     from mm_magic.transport.recording.writer import Recorder, create
 
     path = _absolute(file)
@@ -163,7 +163,7 @@ def _recorder(file: str) -> "Recorder":
 
 def _loaded(path: Path) -> "tuple[Recording, list[str]]":
     """What a file holds, and what to say of it. Raises UsageError."""
-    from mm_magic.transport.recording.file_format import read
+    from mm_magic.transport.recording.reader import read
 
     data = load_bytes(path, path.name)
     if not _is_notebook(path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation.history import messages
+from mm_magic.conversation.history import links_of
 from mm_magic.conversation.model_facts import MODELS
 from mm_magic.conversation.turn import Link, Turn
 from mm_magic.errors import MiniMaxError, UsageError
@@ -18,20 +18,19 @@ from mm_magic.jupyter.commands.history import Remember
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.views.finished import show
 from mm_magic.protocol.json_values import JsonObject
-from mm_magic.protocol.request import body_of, user_message
+from mm_magic.protocol.request import Request
 from mm_magic.session.next_steps import next_steps
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
-from mm_magic.session.turn_request import Prepared, json_text, request_text
+from mm_magic.session.turn_request import TurnRequest
 from mm_magic.session.who_answers import (
     TypedKey,
     anthropic_hint,
-    can_be_live,
     clean_key,
     keyless_endpoint,
 )
 from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.wording import option, plain
+from mm_magic.wording import json_text, option, plain
 
 if TYPE_CHECKING:
     from mm_magic.jupyter.commands.recording import Taping
@@ -86,21 +85,21 @@ class Commands:
             print(f"conversation {plain(name)}: {count} turn{'' if count == 1 else 's'}")
         if (recorder := self._session.recorder) is not None:
             print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
-        if hint := anthropic_hint(self._session.environ):
+        if hint := anthropic_hint(self._session.who.environ):
             print(hint)
         if _nesting_is_on():
             print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
         print(EXAMPLES)
-        if self._session.replaying is None and self._session.endpoint() is None:
+        if self._session.replaying is None and self._session.who.endpoint() is None:
             self._list_demos()
 
     def who(self) -> str:
         """Who answers now, in a few words."""
         if (replaying := self._session.replaying) is not None:
             return plain(replaying.in_words())
-        endpoint = self._session.endpoint()
+        endpoint = self._session.who.endpoint()
         if endpoint is None:
-            chosen = "" if self._session.choice == "auto" else ", as chosen"
+            chosen = "" if self._session.who.choice == "auto" else ", as chosen"
             return f"the offline demo (no language model{chosen})"
         key = "with a key" if endpoint.key else "without a key"
         region = f", {REGIONS[endpoint.host]}" if endpoint.host in REGIONS else ""
@@ -131,7 +130,7 @@ class Commands:
 
     def models(self, _words: Sequence[str]) -> None:
         """`%minimax models`: what the server offers; the known names where nobody can be asked."""
-        if self._session.endpoint() is None:
+        if self._session.who.endpoint() is None:
             print("Known models (the offline demo answers under any name):")
             print("\n".join(f"  {name}" for name in MODELS))
             return
@@ -144,17 +143,17 @@ class Commands:
         if words:
             raise slips.key_in_cell()
         session = self._session
-        host = keyless_endpoint(session.environ).host
+        host = keyless_endpoint(session.who.environ).host
         secret = clean_key(self._typed())
         if secret is None:
             raise UsageError("no key was given; nothing has changed")
-        before = session.typed_key, session.choice
-        session.typed_key = TypedKey(secret, host)
-        session.choice = "live"
+        before = session.who.typed_key, session.who.choice
+        session.who.typed_key = TypedKey(secret, host)
+        session.who.choice = "live"
         try:
-            self._check(session.endpoint())
+            self._check(session.who.endpoint())
         except (MiniMaxError, KeyboardInterrupt):
-            session.typed_key, session.choice = before
+            session.who.typed_key, session.who.choice = before
             raise
         session.tell()
 
@@ -169,15 +168,17 @@ class Commands:
             self._events(turn)
             return
         if turn is None:
-            print(request_text(self._last()))
+            print(self._last().in_words())
             return
         now = self._session.history_now(turn)
-        sent = now.link if turn.link is None and turn.context == now.context else turn.link
+        sent = (
+            now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
+        )
         if sent is None:
             print("What was sent is not known any more: earlier turns have changed since.")
         else:
             print(json_text(_body(turn, sent)))
-        if sent is None or sent.context != now.context:
+        if sent is None or sent.context_hash != now.context_hash:
             print("\nIf the cell ran again now, it would send:")
             print(json_text(_body(turn, now.link)))
 
@@ -185,7 +186,7 @@ class Commands:
         """The request of a turn, or the last one, beside what came for it."""
         from mm_magic.rendering.exchange_view import wire_bundle
 
-        exchanges = self._session.last_exchanges
+        exchanges = self._session.recent
         kept = exchanges.to(self._last()) if turn is None else exchanges.of_turn(turn.id)
         if kept is None:
             raise UsageError(
@@ -194,9 +195,9 @@ class Commands:
             )
         endpoint = kept.of.endpoint
         key = endpoint.key.reveal() if endpoint and endpoint.key else ""
-        show(self._shell, wire_bundle(request_text(kept.of), kept, key))
+        show(self._shell, wire_bundle(kept.of.in_words(), kept, key))
 
-    def _last(self) -> Prepared:
+    def _last(self) -> TurnRequest:
         if self._session.last is None:
             raise UsageError(
                 "nothing was sent yet",
@@ -220,19 +221,19 @@ class Commands:
 
     def offline(self, _words: Sequence[str]) -> None:
         """`%minimax offline`: the demo answers, on purpose."""
-        self._session.choice = "offline"
+        self._session.who.choice = "offline"
         self._session.replay(None)
-        can_go_back = can_be_live(self._session.environ, self._session.typed_key)
+        can_go_back = self._session.who.has_server()
         way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
         print(f"From now on {self.who()} answers. {way}")
 
     def live(self, _words: Sequence[str]) -> None:
         """`%minimax live`: a real server answers."""
-        before, self._session.choice = self._session.choice, "live"
+        before, self._session.who.choice = self._session.who.choice, "live"
         try:
-            self._session.endpoint()
+            self._session.who.endpoint()
         except MiniMaxError:
-            self._session.choice = before
+            self._session.who.choice = before
             raise
         self._session.replay(None)
         print(f"From now on {self.who()} answers.")
@@ -270,7 +271,7 @@ class Commands:
             print(f"{model} is served.")
 
     def _listed(self) -> list[str]:
-        endpoint = self._session.endpoint()
+        endpoint = self._session.who.endpoint()
         try:
             offered = run_to_end(self._session.models())
         except MiniMaxError as error:
@@ -294,7 +295,8 @@ class Commands:
 
 def _body(turn: Turn, link: Link) -> JsonObject:
     """The request of a turn behind these earlier ones."""
-    return body_of(turn.asked, [*messages(link), user_message(turn.prompt)])
+    messages = [*(each.messages for each in links_of(link)), turn.prompt.encode()]
+    return Request(messages, turn.parameters).to_body()
 
 
 def _nesting_is_on() -> bool:

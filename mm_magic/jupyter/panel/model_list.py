@@ -44,7 +44,7 @@ class ModelList:
         if self._session.replaying is not None:  # a recording answers: no server is asked
             return
         try:
-            endpoint = self._session.endpoint()
+            endpoint = self._session.who.endpoint()
         except MiniMaxError:
             return
         server = None if endpoint is None else (endpoint.base_url, endpoint.key is not None)

@@ -113,7 +113,7 @@ class Panel:
         come back from it."""
         bundle = still(self._session.options)
         if self.forgotten:
-            conversations = map(self._session.conversation, sorted(self.forgotten))
+            conversations = map(self._session.conversations.named, sorted(self.forgotten))
             bundle[TURN_MIME] = record_json([], [(each.name, each.state) for each in conversations])
         return bundle
 
@@ -158,7 +158,7 @@ class Panel:
         self._message = ""
         try:
             if name is not None:
-                self._session.options.overridden(**{name: value})  # its errors say what to do
+                self._session.options.overridden({name: value})  # its errors say what to do
                 self._settings.set_trait(name, value)
         except UsageError as error:
             self._message = in_one_line(error)
@@ -206,7 +206,7 @@ class Panel:
         controls.line.value = "\n".join(reproducing(options))
         controls.who.value = who_answers(self._session)
         controls.meter.value = f"Used: {self._session.meter.summary()}"
-        too_many = options.max_tokens > DOCUMENTED_MAX_TOKENS
+        too_many = (options.max_tokens or 0) > DOCUMENTED_MAX_TOKENS
         controls.note.value = self._message or (TOO_MANY if too_many else "")
         controls.note.layout.display = None if controls.note.value else "none"
         self._show_stop()

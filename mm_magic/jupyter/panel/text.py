@@ -11,9 +11,8 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
-from mm_magic.session.options import Options
+from mm_magic.session.options import UNSET, Options
 from mm_magic.session.session import Session
-from mm_magic.session.who_answers import can_be_live
 from mm_magic.wording import option, plain
 
 STILL = "mm-panel-still"
@@ -63,7 +62,7 @@ def reproducing(options: Options) -> list[str]:
         "%%minimax",
         words["model"],
         f"-t {_decimal(options.temperature)}",
-        f"--max-tokens {options.max_tokens}",
+        f"--max-tokens {options.max_tokens or UNSET}",
         f"--top-p {_decimal(options.top_p)}",
         f"--thinking {options.thinking}",
         "--hide-thinking" if options.hide_thinking else None,
@@ -79,7 +78,9 @@ def _literal(text: str) -> str:
     return repr(text).replace("{", r"\x7b").replace("}", r"\x7d").replace("$", r"\x24")
 
 
-def _decimal(value: float) -> str:
+def _decimal(value: float | None) -> str:
+    if value is None:
+        return UNSET
     short = f"{value:g}"
     return short if float(short) == value else repr(float(value))
 
@@ -92,11 +93,11 @@ def who_answers(session: Session) -> str:
     if session.replaying is not None:
         return plain(f"Replay: {session.replaying.in_words()}. {LEAVE_REPLAY}")
     try:
-        endpoint = session.endpoint()
+        endpoint = session.who.endpoint()
     except MiniMaxError as error:
         return plain(f"Nobody: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}").strip()
     if endpoint is None:
-        can_go_back = can_be_live(session.environ, session.typed_key)
+        can_go_back = session.who.has_server()
         ask_model = "%minimax live goes back" if can_go_back else ADD_KEY
         return f"Offline demo, not a language model. {ask_model}"
     key = "with a key" if endpoint.key else "without a key"
@@ -131,7 +132,7 @@ def summary(options: Options) -> list[tuple[str, str]]:
     rows = [
         ("model", options.model),
         ("temperature", _decimal(options.temperature)),
-        ("max_tokens", str(options.max_tokens)),
+        ("max_tokens", str(options.max_tokens or UNSET)),
         ("top_p", _decimal(options.top_p)),
         ("thinking", options.thinking + (", hidden" if options.hide_thinking else "")),
         ("system", options.system.replace("\n", " ↵ ") or "none"),

@@ -67,7 +67,9 @@ def draw_again(
     """Display a turn, prompt first; without its thinking where its cell hid it, too."""
     from mm_magic.rendering.bundles import line_bundle
 
-    prompt = line_bundle(f"Turn {turn.number}: {turn.prompt}" if turn.number else turn.prompt)
+    prompt = line_bundle(
+        f"Turn {turn.number}: {turn.prompt.text}" if turn.number else turn.prompt.text
+    )
     status = status_of(turn, state, [], is_copy=True)
     hide = hide_thinking or turn.hides_thinking
     show(shell, prompt, *reply_bundles(turn.reply, hide_thinking=hide), status)
@@ -86,7 +88,9 @@ def leave_in_file(shell: InteractiveShell, session: Session, end: CellEnd) -> No
         *_sentences("Unchanged, from an earlier run of this cell", end.kept),
     ]
     bundle = status_bundle([], lines, None)
-    bundle[TURN_MIME] = record_json(turn_json(turn, session.state_of(turn)) for turn in turns)
+    bundle[TURN_MIME] = record_json(
+        turn_json(turn, session.conversations.state_of(turn)) for turn in turns
+    )
     show(shell, bundle)
 
 

@@ -3,13 +3,11 @@
 The first line says what the file is; each further line is one exchange, whole in itself. A request
 is kept without its headers and its address, and of the messages before the prompt only fingerprints
 are: their text stands in the lines of their own turns, so that a file grows with the number of
-turns and not with its square.
+turns and not with its square. docs/formats.md describes it.
 """
 
 import base64
 import binascii
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,19 +20,16 @@ from mm_magic.protocol.json_values import (
     as_object,
     as_optional_text,
     as_text,
+    encode_json,
     join_surrogates,
     parse_json,
 )
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.endpoint import Backend
 
 FORMAT = "mm_magic recording"
-VERSION = 1
+VERSION = 2
 """Of the format. A file with a higher one was written by a later release."""
-MEANING = (
-    "model", "system", "stream", "max_tokens", "temperature", "top_p", "thinking", "tools",
-    "tool_choice",
-)  # fmt: skip
-"""What a request means, beside its messages. A field that a release adds changes no hash."""
 MAX_SECONDS = 1_000_000
 
 Ending: TypeAlias = Literal["complete", "failed", "stopped", "broken"]
@@ -47,6 +42,10 @@ Read: TypeAlias = tuple[float, bytes]
 _BACKENDS: Mapping[str, Backend] = {word: word for word in get_args(Backend)}
 _ENDINGS: Mapping[str, Ending] = {word: word for word in get_args(Ending)}
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_FIELDS = {
+    "key", "sample", "day", "backend", "server", "model", "ending", "status", "content_type",
+    "request", "reads",
+}  # fmt: skip
 
 
 class DamagedLine(ValueError):
@@ -54,49 +53,18 @@ class DamagedLine(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request by its meaning.
-
-    `earlier` are the fingerprints of the messages before `prompt`, the last message. `hash` tells
-    requests apart; `question` those whose prompt or parameters differ, whatever came before.
-    """
-
-    parameters: JsonObject
-    earlier: tuple[str, ...]
-    prompt: JsonObject
-    hash: str = field(init=False)
-    question: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        question = [self.parameters, self.prompt_print]
-        object.__setattr__(self, "question", fingerprint(question))
-        object.__setattr__(self, "hash", fingerprint([*question, self.earlier]))
-
-    @property
-    def prompt_print(self) -> str:
-        return fingerprint(self.prompt)
-
-    @property
-    def text(self) -> str:
-        """The prompt, if it is plain text."""
-        return as_text(self.prompt.get("content"))
-
-    def to_json(self) -> JsonObject:
-        """A body in which the messages before the prompt are fingerprints."""
-        return {"messages": [*self.earlier, self.prompt], **self.parameters}
-
-
-@dataclass(frozen=True, slots=True)
 class RecordedExchange:
     """A request and what came back.
 
-    `nth` counts the cells that asked this same request, from 0. `day` is a date of UTC, as
+    `sample` counts the answers that belong to this same request, from 0. `day` is a date of UTC, as
     2026-11-20. `server` tells servers from each other and says nothing about them. `model` is the
-    one that answered, None if it did not say.
+    one that answered, None if it did not say. `is_version_1`: it was read from a file of version
+    0.1, where an option that is not set can't be told from its default. `extra` are fields that
+    this release does not know.
     """
 
-    asked: Asked
-    nth: int
+    key: RequestKey
+    sample: int
     day: str
     backend: Backend
     server: str
@@ -105,6 +73,8 @@ class RecordedExchange:
     status: int
     content_type: str
     reads: tuple[Read, ...]
+    is_version_1: bool = False
+    extra: JsonObject = field(default_factory=dict)
 
     @property
     def is_offered(self) -> bool:
@@ -113,10 +83,10 @@ class RecordedExchange:
 
     def to_line(self) -> bytes:
         """Its line, without the line end."""
-        return _encode(
+        return encode_json(
             {
-                "hash": self.asked.hash,
-                "nth": self.nth,
+                "key": self.key.hash,
+                "sample": self.sample,
                 "day": self.day,
                 "backend": self.backend,
                 "server": self.server,
@@ -124,8 +94,9 @@ class RecordedExchange:
                 "ending": self.ending,
                 "status": self.status,
                 "content_type": self.content_type,
-                "request": self.asked.to_json(),
+                "request": self.key.to_json(),
                 "reads": [[round(seconds, 3), _data_json(data)] for seconds, data in self.reads],
+                **self.extra,
             }
         )
 
@@ -140,100 +111,74 @@ class Recording:
 
 def header() -> bytes:
     """The first line of a file, without its end."""
-    return _encode({"format": FORMAT, "version": VERSION})
+    return encode_json({"format": FORMAT, "version": VERSION})
 
 
-def asked(body: Mapping[str, object]) -> Asked:
-    """The meaning of a request's body; its messages may be fingerprints. Raises DamagedLine."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
-        raise DamagedLine("its request has no prompt")
-    if not all(isinstance(message, str | dict) for message in messages):
-        raise DamagedLine("its request has a message that is none")
-    given = {name: _settled(body.get(name)) for name in MEANING}
-    return Asked(
-        parameters={name: value for name, value in given.items() if value not in (None, "")},
-        earlier=tuple(
-            each if isinstance(each, str) else fingerprint(each) for each in messages[:-1]
-        ),
-        prompt=messages[-1],
-    )
+def version_of(line: bytes, name: str) -> int | None:
+    """The version in a recording's first line; None if it is none.
 
-
-def fingerprint(value: object) -> str:
-    """16 hex digits that tell one JSON value from another, whatever the order of its names."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(join_surrogates(text).encode()).hexdigest()[:16]
-
-
-def read(data: bytes, name: str) -> Recording:
-    """Read a file's bytes. Raises UsageError, with `name` in it, where they are no recording."""
-    first, *lines = data.split(b"\n")
-    if not check_header(first, name):
-        raise UsageError(
-            f"{name!r} is not a recording",
-            next_steps=("`%minimax record FILE` makes one, in a file of its own.",),
-        )
-    exchanges, damaged = [], []
-    for number, line in enumerate(lines, start=2):
-        try:
-            # Two files that were joined have a first line in the middle.
-            if line.strip() and not check_header(line, name):
-                exchanges.append(read_line(line))
-        except DamagedLine as error:
-            damaged.append((number, str(error)))
-    return Recording(tuple(exchanges), tuple(damaged))
-
-
-def check_header(line: bytes, name: str) -> bool:
-    """Whether it is a recording's first line. Raises UsageError if a later release wrote it."""
+    Raises UsageError if a later release wrote it.
+    """
     if not line.lstrip(b"\xef\xbb\xbf \t").startswith(b"{") or FORMAT.encode() not in line[:200]:
-        return False
+        return None
     found = as_object(parse_json(line))
     version = as_count(found.get("version"))
     if found.get("format") != FORMAT or version is None:
-        return False
+        return None
     if version > VERSION:
         raise UsageError(
             f"a later release of mm_magic wrote {name!r}: its version is {version}, and this "
             f"release reads {VERSION}"
         )
-    return True
+    return version
 
 
-def read_line(line: bytes) -> RecordedExchange:
+def read_exchange(wire: JsonObject) -> RecordedExchange:
     """Read one exchange. Raises DamagedLine."""
-    found = parse_json(line)
-    if not isinstance(found, dict):
-        raise DamagedLine("it is not whole JSON")
-    request = asked(as_object(found.get("request")))
-    if found.get("hash") != request.hash:
-        raise DamagedLine("its request was changed: the hash is another one")
-    backend = _BACKENDS.get(as_text(found.get("backend")))
-    ending = _ENDINGS.get(as_text(found.get("ending")))
-    status = as_count(found.get("status"))
-    reads = found.get("reads")
+    key = _read_key(as_object(wire.get("request")))
+    if wire.get("key") != key.hash:
+        raise DamagedLine("its request was changed: the key is another one")
+    return exchange_of(wire, key, as_count(wire.get("sample")) or 0)
+
+
+def exchange_of(wire: JsonObject, key: RequestKey, sample: int) -> RecordedExchange:
+    """The exchange of a line of any version, but for its request. Raises DamagedLine."""
+    backend = _BACKENDS.get(as_text(wire.get("backend")))
+    ending = _ENDINGS.get(as_text(wire.get("ending")))
+    status = as_count(wire.get("status"))
+    reads = wire.get("reads")
     if backend is None or ending is None:
         raise DamagedLine("its backend or ending is unknown")
     if status is None or not 100 <= status <= 599 or not isinstance(reads, list):
         raise DamagedLine("it has no answer")
     return RecordedExchange(
-        asked=request,
-        nth=max(0, as_count(found.get("nth")) or 0),
-        day=read_day(found.get("day")),
+        key=key,
+        sample=max(0, sample),
+        day=read_day(wire.get("day")),
         backend=backend,
-        server=as_text(found.get("server"))[:40],
-        model=as_optional_text(found.get("model")),
+        server=as_text(wire.get("server"))[:40],
+        model=as_optional_text(wire.get("model")),
         ending=ending,
         status=status,
-        content_type=as_text(found.get("content_type"))[:200],
+        content_type=as_text(wire.get("content_type"))[:200],
         reads=tuple(map(_read_read, reads)),
+        extra={name: value for name, value in wire.items() if name not in _FIELDS},
     )
 
 
 def read_day(value: object) -> str:
     """A date as 2026-11-20, "" if it is none."""
     return value if isinstance(value, str) and _DAY.fullmatch(value) else ""
+
+
+def _read_key(wire: JsonObject) -> RequestKey:
+    options, earlier, prompt = wire.get("options"), wire.get("earlier"), wire.get("prompt")
+    if not (isinstance(prompt, dict) and isinstance(options, dict) and isinstance(earlier, list)):
+        raise DamagedLine("its request has no prompt")
+    turns = [turn for turn in earlier if isinstance(turn, list) and turn]
+    if len(turns) < len(earlier) or not all(isinstance(p, str) for turn in turns for p in turn):
+        raise DamagedLine("its request has a message that is none")
+    return RequestKey(options, tuple(map(tuple, turns)), prompt)
 
 
 def _read_read(value: object) -> Read:
@@ -256,13 +201,3 @@ def _data_json(data: bytes) -> object:
         return data.decode()
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(data).decode()}
-
-
-def _settled(value: object) -> object:
-    """1.0 and 1 are one number."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _encode(value: JsonObject) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return join_surrogates(text).encode()

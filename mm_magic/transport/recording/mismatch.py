@@ -1,11 +1,13 @@
 """Why a request has no answer in a recording: the nearest recorded one, and what mends it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from mm_magic.protocol.json_values import JsonObject, as_object
-from mm_magic.transport.recording.file_format import MEANING, Asked, RecordedExchange
-from mm_magic.wording import option
+from mm_magic.protocol.request_key import RequestKey
+from mm_magic.transport.recording import version_1
+from mm_magic.transport.recording.file_format import RecordedExchange
+from mm_magic.wording import option, shortened
 
 NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
@@ -13,7 +15,7 @@ _COMPARED = 1000  # characters of a prompt: comparing takes the square of the ti
 _ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
 
-_OPTIONS = {
+_FLAGS = {
     "model": "-m",
     "temperature": "-t",
     "max_tokens": "--max-tokens",
@@ -23,45 +25,48 @@ _OPTIONS = {
 }
 
 
-def difference(requests: Sequence[Asked], recorded: Sequence[RecordedExchange]) -> list[str]:
-    """Sentences on what is other about the nearest recorded request; none if nothing is near.
+def difference(keys: Sequence[RequestKey], recorded: Sequence[RecordedExchange]) -> list[str]:
+    """Sentences on how the nearest recorded request differs; none if nothing is near.
 
-    `requests` are one prompt with its options, behind each history that it may have here.
+    `keys` are one prompt with its options, behind each history that it may have here.
     """
-    request = requests[0]
+    key = keys[0]
     offered = [exchange for exchange in recorded if exchange.is_offered]
-    same_prompt = [each.asked for each in offered if each.asked.prompt == request.prompt]
+    same_prompt = [each for each in offered if each.key.prompt == key.prompt]
     if same_prompt:
-        pairs = [(here, there) for here in requests for there in same_prompt]
-        request, nearest = min(pairs, key=lambda pair: _distance(*pair))
-        return [*_of_options(request, nearest), *_of_context(request, nearest, offered)]
-    hashes = {each.hash for each in requests}
-    if unfinished := [each for each in recorded if each.asked.hash in hashes]:
+        pairs = [(here, there) for here in keys for there in same_prompt]
+        key, nearest = min(pairs, key=lambda pair: _distance(*pair))
+        return [*_of_options(key, nearest), *_of_context(key, nearest.key, offered)]
+    hashes = {each.hash for each in keys}
+    if unfinished := [each for each in recorded if each.key.hash in hashes]:
         how = "was stopped" if unfinished[-1].ending == "stopped" else "broke off"
         return [f"Its answer {how} when it was recorded: record it again."]
-    return _of_prompt(request, [each.asked for each in offered])
+    return _of_prompt(key, [each.key for each in offered])
 
 
-def _distance(request: Asked, other: Asked) -> tuple[int, int]:
-    """Fewer options that differ first, then fewer messages."""
-    same = SequenceMatcher(None, request.earlier, other.earlier, autojunk=False)
+def _distance(key: RequestKey, other: RecordedExchange) -> tuple[int, int]:
+    """Fewer options that differ first, then fewer turns."""
+    here, there = key.earlier, other.key.earlier
+    same = SequenceMatcher(None, here, there, autojunk=False)
     matching = sum(block.size for block in same.get_matching_blocks())
-    messages = len(request.earlier) + len(other.earlier) - 2 * matching
-    return len(list(_differing(request, other))), messages
-
-
-def _differing(request: Asked, other: Asked) -> Iterator[str]:
-    return (n for n in MEANING if request.parameters.get(n) != other.parameters.get(n))
+    return len(_differing(key, other)), len(here) + len(there) - 2 * matching
 
 
 # Options
 
 
-def _of_options(request: Asked, other: Asked) -> list[str]:
-    names = list(_differing(request, other))
+def _differing(key: RequestKey, other: RecordedExchange) -> list[str]:
+    """The names of the options that differ."""
+    here = version_1.said(key.options) if other.is_version_1 else key.options
+    there = other.key.options
+    return [name for name in {**here, **there} if here.get(name) != there.get(name)]
+
+
+def _of_options(key: RequestKey, other: RecordedExchange) -> list[str]:
+    names = _differing(key, other)
     if not names:
         return []
-    words = [_option(name, other.parameters) for name in names]
+    words = [_option(name, other.key.options) for name in names]
     options = [word for word in words if word.startswith("-")]
     sentence = f"Recorded with {', '.join(words)}"
     if len(options) < len(words):
@@ -69,81 +74,84 @@ def _of_options(request: Asked, other: Asked) -> list[str]:
     return [f"{sentence}: `%%minimax {' '.join(options)}`"]
 
 
-def _option(name: str, parameters: JsonObject) -> str:
+def _option(name: str, options: JsonObject) -> str:
     """The option that sends this parameter as it was recorded; else it is only named."""
-    value = parameters.get(name)
-    if name == "stream":
-        return "--stream" if value else "--no-stream"
+    value = options.get(name)
     if name == "thinking":
         value = as_object(value).get("type", "auto")
     if name == "system":
         value = value or ""
     line = None
-    if value is not None and name in _OPTIONS:
-        line = option(_OPTIONS[name], f"--{name.replace('_', '-')}", str(value))
+    if name in _FLAGS:
+        word = "default" if value is None else str(value)
+        line = option(_FLAGS[name], f"--{name.replace('_', '-')}", word)
     return line or f"another {'system prompt' if name == 'system' else name}"
 
 
 # What came before
 
 
-def _of_context(request: Asked, other: Asked, offered: Iterable[RecordedExchange]) -> list[str]:
-    """What is other about the messages before the prompt: a prompt and an answer make a turn."""
-    here, there = request.earlier, other.earlier
-    if here == there:
+def _of_context(
+    key: RequestKey, other: RequestKey, offered: Iterable[RecordedExchange]
+) -> list[str]:
+    """How the turns before the prompt differ."""
+    if key.earlier == other.earlier:
         return []
-    texts = {each.asked.prompt_print: each.asked.text for each in offered}
-    if here[::2] == there[: len(here) : 2]:
-        missing = there[len(here) :: 2]
-        if not missing:
-            turn = 1 + next(i for i in range(len(here)) if here[i] != there[i]) // 2
-            return [
-                f"Recorded after another answer to turn {turn}{_named(texts, here[2 * turn - 2])}: "
-                "run that cell again first."
-            ]
-        turn = len(here) // 2 + 1
-        if len(missing) == 1:
-            named = _named(texts, missing[0])
-            return [f"Recorded after turn {turn}{named}: run that cell first."]
-        last = turn + len(missing) - 1
-        named = _named(texts, missing[0])
+    texts = {each.key.prompt_print: each.key.text for each in offered}
+    here, there = key.earlier_prompts, other.earlier_prompts
+    if there[: len(here)] == here:
+        missing = there[len(here) :]
         return [
-            f"Recorded after turns {turn} to {last}: run those cells first, "
-            f"from turn {turn}{named} on."
+            _missing(texts, len(here) + 1, missing) if missing else _answered(key, other, texts)
         ]
-    if there[::2] == here[: len(there) : 2]:
-        turn = len(there) // 2 + 1
-        before = "as the first turn" if turn == 1 else f"right after turn {turn - 1}"
+    if here[: len(there)] == there:
+        before = f"right after turn {len(there)}" if there else "as the first turn"
         return [
             f"Recorded {before}: here more turns come before it. `%minimax forget` drops one, or "
             "restart the kernel and run the cells from the top."
         ]
-    place = next(i for i in range(0, len(there), 2) if here[i : i + 1] != there[i : i + 1])
-    named = _named(texts, there[place])
-    return [f"Recorded with another prompt as turn {place // 2 + 1}{named}: run that one first."]
+    turn = next(n for n, each in enumerate(there, start=1) if here[n - 1 : n] != [each])
+    named = _named(texts, there[turn - 1])
+    return [f"Recorded with another prompt as turn {turn}{named}: run that one first."]
 
 
-def _named(texts: dict[str, str], prompt: str) -> str:
-    """The prompt with this fingerprint, if the recording tells it."""
+def _missing(texts: Mapping[str, str], first: int, prompts: Sequence[str]) -> str:
+    """Turns that came before it when it was recorded, and do not here."""
+    named = _named(texts, prompts[0])
+    if len(prompts) == 1:
+        return f"Recorded after turn {first}{named}: run that cell first."
+    last = first + len(prompts) - 1
+    return (
+        f"Recorded after turns {first} to {last}: run those cells first, from turn {first}{named} "
+        "on."
+    )
+
+
+def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> str:
+    """The same prompts, with another answer to one of them."""
+    pairs = zip(key.earlier, other.earlier, strict=True)
+    turn = next(number for number, (a, b) in enumerate(pairs, start=1) if a != b)
+    named = _named(texts, key.earlier[turn - 1][0])
+    return f"Recorded after another answer to turn {turn}{named}: run that cell again first."
+
+
+def _named(texts: Mapping[str, str], prompt: str) -> str:
+    """The prompt with this fingerprint, if the recording has it."""
     text = texts.get(prompt, "")
-    return f", {shortened(text)}" if text else ""
+    return f", {quote(text)}" if text else ""
 
 
 # Another prompt
 
 
-def _of_prompt(request: Asked, others: Iterable[Asked]) -> list[str]:
+def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
     texts = {each.text: each for each in others if each.text}
-    edited = [
-        text
-        for text, other in texts.items()
-        if other.earlier == request.earlier and not list(_differing(request, other))
-    ]
-    near = max(texts, key=lambda text: _likeness(request.text, text), default="")
-    if _likeness(request.text, near) >= _ALIKE:
-        return [f"{NOT_RECORDED} The nearest recorded prompt: {shortened(near)}"]
-    if edited:
-        return [f"{NOT_RECORDED} Recorded in this place: {shortened(edited[0])}"]
+    near = max(texts, key=lambda text: _likeness(key.text, text), default="")
+    if _likeness(key.text, near) >= _ALIKE:
+        return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
+    for text, other in texts.items():
+        if other.earlier == key.earlier and other.options == key.options:
+            return [f"{NOT_RECORDED} Recorded in this place: {quote(text)}"]
     return [NOT_RECORDED]
 
 
@@ -151,7 +159,6 @@ def _likeness(first: str, second: str) -> float:
     return SequenceMatcher(None, first[:_COMPARED], second[:_COMPARED], autojunk=False).ratio()
 
 
-def shortened(text: str) -> str:
-    """A prompt in quotes on one line."""
-    line = " ".join(text.split())
-    return f"“{line if len(line) <= _SHOWN else line[: _SHOWN - 1] + '…'}”"
+def quote(text: str) -> str:
+    """A prompt in quotation marks on one line."""
+    return f"“{shortened(text, _SHOWN)}”"

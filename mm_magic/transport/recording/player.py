@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mm_magic.errors import MiniMaxError
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.exchange import Exchange, Reads
-from mm_magic.transport.recording.file_format import Asked, RecordedExchange
-from mm_magic.transport.recording.writer import Asker, Order
+from mm_magic.transport.recording import version_1
+from mm_magic.transport.recording.file_format import RecordedExchange
+from mm_magic.transport.recording.writer import Asker, Samples
 
 
 class Replay:
     """Recorded exchanges, found by what was asked.
 
-    Of several for one request the k-th belongs to the k-th cell that asks it, and of several for
-    one cell the last one counts: it ran again until its answer was as it should be.
+    Of several for one request the k-th belongs to the k-th that asks it, and of several for one
+    asker the last one counts: it ran again until its answer was as it should be.
     """
 
-    def __init__(self, exchanges: Iterable[RecordedExchange], order: Order | None = None) -> None:
+    def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
         self.exchanges: list[RecordedExchange] = []
-        self.order = order or Order()
-        self._by_hash: dict[str, dict[int, RecordedExchange]] = {}
+        self.samples = Samples()
+        self._answers: dict[str, dict[int, RecordedExchange]] = {}
         self._places: dict[tuple[str, int], int] = {}
         for exchange in exchanges:
             self.add(exchange)
@@ -32,53 +34,48 @@ class Replay:
         self.exchanges.append(exchange)
         if not exchange.is_offered:
             return
-        answers = self._by_hash.setdefault(exchange.asked.hash, {})
-        self._places.setdefault((exchange.asked.hash, exchange.nth), len(self._places))
-        before = answers.get(exchange.nth)
+        answers = self._answers.setdefault(_name(exchange), {})
+        self._places.setdefault((exchange.key.hash, exchange.sample), len(self._places))
+        before = answers.get(exchange.sample)
         if before is None or exchange.ending == "complete" or before.ending == "failed":
-            answers[exchange.nth] = exchange  # an error does not stand for an answer
+            answers[exchange.sample] = exchange  # an error does not stand for an answer
 
-    @property
-    def servers(self) -> list[str]:
-        """The names of those who answered, in order of their first answer."""
-        return list(dict.fromkeys(each.server for each in self.exchanges))
+    def find(self, key: RequestKey, model: str, asker: Asker) -> RecordedExchange | None:
+        """The answer to this request for this asker; `model` is the one that it asks."""
+        return self.answers(key, model).get(self.samples.place(key.hash, asker))
 
-    def find(self, request: Asked, asker: Asker) -> RecordedExchange | None:
-        """The answer to this request for this cell."""
-        place = self.order.peek(request.hash, asker)
-        return self._by_hash.get(request.hash, {}).get(place)
-
-    def take(self, request: Asked, asker: Asker) -> RecordedExchange | None:
-        """The same, which is this cell's from now on; None where another one was faster."""
-        place = self.order.take(request.hash, asker)
-        return self._by_hash.get(request.hash, {}).get(place)
+    def answers(self, key: RequestKey, model: str) -> dict[int, RecordedExchange]:
+        """All answers to this request, by their sample."""
+        if found := self._answers.get(key.hash):
+            return found
+        names = (_VERSION_1 + each.hash for each in version_1.keys_for(key, model))
+        return next((self._answers[name] for name in names if name in self._answers), {})
 
     def place(self, exchange: RecordedExchange) -> int:
-        """Where it stands in the order in which cells asked first."""
-        return self._places[exchange.asked.hash, exchange.nth]
+        """Where it stands in the order in which the requests were asked first."""
+        return self._places[exchange.key.hash, exchange.sample]
 
-    def find_loosely(self, request: Asked, asker: Asker, *, takes: bool) -> RecordedExchange | None:
-        """The same for a prompt with its options, whatever came before it."""
-        found = self._loosely(request)
-        peek_or_take = self.order.take if takes and found else self.order.peek
-        place = peek_or_take(request.question, asker)
+    def find_loosely(self, key: RequestKey, asker: Asker) -> RecordedExchange | None:
+        """The answer to the same prompt with the same options, whatever came before it."""
+        found = self.loosely(key)
+        place = self.samples.place(key.question, asker)
         return found[place] if place < len(found) else None
 
-    def is_near(self, request: Asked) -> bool:
-        """Whether the same prompt with the same options was answered in another context."""
-        return bool(self._loosely(request))
-
-    def _loosely(self, request: Asked) -> list[RecordedExchange]:
+    def loosely(self, key: RequestKey) -> list[RecordedExchange]:
+        """All answers to the same prompt with the same options."""
         return [
             exchange
-            for answers in self._by_hash.values()
+            for answers in self._answers.values()
             for exchange in answers.values()
-            if exchange.asked.question == request.question
+            if exchange.key.question == key.question
         ]
 
-    def times(self, request: Asked) -> int:
-        """How many answers there are to this request."""
-        return len(self._by_hash.get(request.hash, {}))
+
+_VERSION_1 = "version 1: "
+
+
+def _name(exchange: RecordedExchange) -> str:
+    return (_VERSION_1 if exchange.is_version_1 else "") + exchange.key.hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class KeptAnswer(Generic[T]):
             self.left_out += len(gone)
 
 
-class LastExchanges(Generic[T]):
+class RecentExchanges(Generic[T]):
     """The answers to the last turns. Where a turn was tried again, the last try counts."""
 
     def __init__(self) -> None:

@@ -6,7 +6,6 @@ reader is told.
 
 import asyncio
 import json
-import math
 import os
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
@@ -17,21 +16,20 @@ from threading import Lock
 from typing import Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.protocol.accumulate import Accumulator
-from mm_magic.transport.body import AnswerReader, Clocks
-from mm_magic.transport.endpoint import Endpoint
+from mm_magic.protocol.request_key import RequestKey
+from mm_magic.transport.body import take_in
+from mm_magic.transport.endpoint import OFFLINE, Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.recording.file_format import (
-    Asked,
     Ending,
     Read,
     RecordedExchange,
-    check_header,
     header,
+    version_of,
 )
 
 Asker: TypeAlias = Hashable
-"""Who asks: a cell, and the how-manieth time that one run of it asks this request."""
+"""Who asks: a cell, and how often one run of it has asked this request before."""
 
 How: TypeAlias = Literal["ended", "stopped", "broken"]
 """How the reads of a body came to their end: by themselves, by the reader, by an error."""
@@ -71,20 +69,23 @@ async def _overheard(exchange: Exchange, hear: Callable[[Heard], None]) -> Reads
         hear(Heard(exchange.status, exchange.headers.get("content-type", ""), reads, how))
 
 
-class Order:
-    """Which cell is the how-manieth to ask a request. A cell that asks again keeps its place."""
+class Samples:
+    """Which of the answers to one request belongs to whom: the k-th to the k-th that asks it.
+
+    One that asks again keeps its place.
+    """
 
     def __init__(self) -> None:
         self._places: dict[str, dict[Asker, int]] = {}
         self._lock = Lock()
 
-    def peek(self, request: str, asker: Asker) -> int:
-        """The place of this cell, from 0, or the one that it would get."""
+    def place(self, request: str, asker: Asker) -> int:
+        """The place of this asker, from 0: its own, or the one that it would get."""
         places = self._places.get(request, {})
         return places.get(asker, len(places))
 
-    def take(self, request: str, asker: Asker) -> int:
-        """The place of this cell, which is its own from now on."""
+    def keep(self, request: str, asker: Asker) -> int:
+        """The place of this asker, which is its own from now on."""
         with self._lock:
             places = self._places.setdefault(request, {})
             return places.setdefault(asker, len(places))
@@ -107,7 +108,7 @@ def append(path: Path, line: bytes) -> None:
     Half a line at the end, of a process that died, becomes a line of its own.
     """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | _BINARY), "r+b", buffering=0) as file:
-        if not check_header(file.readline(_HEADER_BYTES), path.name):
+        if version_of(file.readline(_HEADER_BYTES), path.name) is None:
             raise UsageError(f"{path.name!r} is not a recording any more")
         file.seek(-1, os.SEEK_END)
         data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", line)
@@ -128,7 +129,7 @@ class Recorder:
         name: str,
         known: Iterable[RecordedExchange] = (),
         *,
-        order: Order | None = None,
+        samples: Samples | None = None,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
     ) -> None:
         self.name = name
@@ -136,53 +137,52 @@ class Recorder:
         self.problem = ""
         self.on_recorded: Callable[[RecordedExchange], None] = lambda _: None
         self._path = path
-        self._order = order or Order()
+        self.samples = samples or Samples()
         self._today = today
         self._lock = Lock()
-        self._servers: dict[str, str] = {"offline": "offline"}
+        self._servers: dict[str, str] = {}
         self._prompts: set[str] = set()
         self._labels = 0
         for exchange in known:
-            self._prompts |= {exchange.asked.prompt_print} if exchange.is_offered else set()
+            self._prompts |= {exchange.key.prompt_print} if exchange.is_offered else set()
             if exchange.server.isdecimal():
                 self._labels = max(self._labels, int(exchange.server))
 
     def tap(
-        self, request: Asked, asker: Asker, *, endpoint: Endpoint | None, server: str
+        self, key: RequestKey, sample: int, endpoint: Endpoint | None
     ) -> Callable[[Exchange], Exchange]:
         """Record the answers to this request that pass from now on.
 
-        `endpoint` is None for the demo. `server` is the name by which the history knows it; of
-        neither more comes into the file than which sort it is, and that it is not another one.
+        `endpoint` is None for the demo. Of a server no more comes into the file than which sort it
+        is, and that it is not another one.
         """
-        nth = self._order.take(request.hash, asker)
 
         def hear(heard: Heard) -> None:
-            key = endpoint.key.reveal() if endpoint and endpoint.key else ""
+            secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
             ending, model = outcome(heard)
             exchange = RecordedExchange(
-                asked=request,
-                nth=nth,
+                key=key,
+                sample=sample,
                 day=self._today().isoformat(),
-                backend=endpoint.backend if endpoint else "offline",
-                server=self._label(server),
+                backend=endpoint.backend if endpoint else OFFLINE,
+                server=self._label(endpoint.base_url) if endpoint else OFFLINE,
                 model=model,
                 ending=ending,
                 status=heard.status,
                 content_type=heard.content_type,
-                reads=tuple(_without(key, heard.reads)),
+                reads=tuple(_without(secret, heard.reads)),
             )
-            self._write(exchange, key)
+            self._write(exchange, secret)
 
         return lambda exchange: tee(exchange, hear)
 
-    def unrecorded(self, request: Asked) -> list[int]:
+    def unrecorded(self, key: RequestKey) -> list[int]:
         """The places, from 1, of those of its earlier prompts that the file does not hold."""
-        prompts = enumerate(request.earlier[::2], start=1)
+        prompts = enumerate(key.earlier_prompts, start=1)
         return [place for place, each in prompts if each not in self._prompts]
 
     def _label(self, server: str) -> str:
-        """A number that tells this server from the others in the file; the demo's name stays."""
+        """A number that tells this server from the others in the file."""
         with self._lock:
             if server not in self._servers:
                 self._labels += 1
@@ -203,7 +203,7 @@ class Recorder:
         self.problem = ""
         if exchange.is_offered:
             self.count += 1
-            self._prompts.add(exchange.asked.prompt_print)
+            self._prompts.add(exchange.key.prompt_print)
         self.on_recorded(exchange)
 
 
@@ -214,21 +214,17 @@ def outcome(heard: Heard) -> tuple[Ending, str | None]:
     """
     if not 200 <= heard.status < 300:
         return "failed", None  # the status says enough, whatever is missing of the words
-    patient = Clocks(silence=math.inf, progress=math.inf)
-    reader, accumulator = AnswerReader(heard.content_type, patient), Accumulator()
     unfinished: Ending = "failed" if heard.how == "ended" else heard.how
     try:
-        for seconds, data in heard.reads:
-            accumulator.add(reader.feed(seconds, data))
-        if heard.how == "ended" and not reader.is_over:
-            accumulator.add(reader.close())
-            accumulator.end()
+        accumulator, is_over = take_in(
+            heard.content_type, heard.reads, has_ended=heard.how == "ended"
+        )
     except MiniMaxError:  # the client read no further, either
         return "failed", None
     model = accumulator.message().model
     if accumulator.state == "complete":
         return "complete", model
-    return "failed" if reader.is_over else unfinished, model
+    return "failed" if is_over else unfinished, model
 
 
 def _without(key: str, reads: list[Read]) -> list[Read]:

@@ -1,0 +1,85 @@
+"""The conversations of one kernel, by name. May be used from several threads."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from threading import RLock
+
+from mm_magic.conversation.conversation import Conversation, State
+from mm_magic.conversation.turn import Turn
+
+
+class Conversations(Mapping[str, Conversation]):
+    """The conversations that have begun.
+
+    `changing` is held where turns are placed, taken out, or read as a history. `not_resumed` tells
+    of each conversation of the notebook's file how often it had changed: one of this name begins
+    above that.
+    """
+
+    def __init__(self) -> None:
+        self.changing = RLock()
+        self.not_resumed: dict[str, int] = {}
+        self._by_name: dict[str, Conversation] = {}
+
+    def __getitem__(self, name: str) -> Conversation:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._by_name))
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def named(self, name: str) -> Conversation:
+        """The conversation of this name; a new one if there is none."""
+        with self.changing:
+            if name not in self._by_name:
+                changes = self.not_resumed.get(name, -1) + 1
+                self._by_name[name] = Conversation(name, changes=changes)
+            return self._by_name[name]
+
+    def state_of(self, turn: Turn) -> State | None:
+        """The state of the conversation that a turn is in, None if it is in none."""
+        there = self.get(turn.conversation or "")
+        return there.state if there and turn in there.turns else None
+
+    def turns(self) -> list[Turn]:
+        """The turns of all of them."""
+        return [turn for each in self.values() for turn in each.turns]
+
+    def commit(self, turn: Turn) -> Turn:
+        """Put a turn into its conversation, and out of the one that its cell was in before.
+
+        Returns the turn as it stands there; one that stands alone, as it is.
+        """
+        with self.changing:
+            for name, other in self.items():
+                if turn.key is not None and name != turn.conversation:
+                    other.remove_key(turn.key)
+            return turn if turn.conversation is None else self.named(turn.conversation).commit(turn)
+
+    def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
+        """Keep the turns of these cells in their places, unsent; return those that were sent."""
+        ids = set(cell_ids)
+        with self.changing:
+            return [turn for each in self.values() for turn in each.hide(ids)]
+
+    def remove_beyond(self, cell_id: str, index: int) -> None:
+        """Take out the turns of a cell from this index on: its last run made no more."""
+        with self.changing:
+            for each in self.values():
+                each.remove_beyond(cell_id, index)
+
+    def forget(self, name: str, number: int | None = None) -> list[Turn]:
+        """Drop a turn of a conversation, or all of them; return what was dropped."""
+        with self.changing:
+            return self.named(name).forget(number) if name in self else []
+
+    def bring_back(self, name: str, number: int) -> list[Turn]:
+        """Send a hidden turn of a conversation again; see `Conversation.bring_back`."""
+        with self.changing:
+            return self.named(name).bring_back(number) if name in self else []
+
+    def take_in(self, name: str, turns: Iterable[Turn], state: State) -> None:
+        """Put turns of a file into a conversation; see `Conversation.take_in`."""
+        with self.changing:
+            self.named(name).take_in(turns, state)
