@@ -16,6 +16,7 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import httpx
+from support.asks import ask_of
 
 from mm_magic.session.options import Options
 from mm_magic.session.run import Step
@@ -130,7 +131,7 @@ class Ours:
     async def drain(self, name: str) -> int:
         run = self.session.start(self._prepare(name))
         characters = 0
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(session.steps(run)) as steps:
             async for step in steps:
                 if isinstance(step, Step):
                     characters += len(step.growth.text)
@@ -139,7 +140,7 @@ class Ours:
     async def first(self, name: str) -> int:
         begin, found = time.monotonic_ns(), 0
         run = self.session.start(self._prepare(name))
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(session.steps(run)) as steps:
             async for step in steps:
                 end = time.monotonic_ns()
                 if not found and isinstance(step, Step) and step.growth.text:
@@ -150,7 +151,7 @@ class Ours:
         await self.session.ask("Hi", Options(model=name), alone=True)
 
     async def close(self) -> None:
-        await self.session.client().aclose()
+        await self.session.client.aclose()
 
     def _prepare(self, name: str) -> Prepared:
-        return self.session.prepare("Hi", Options(model=name), alone=True, is_cell=False)
+        return self.session.build(ask_of("Hi", Options(model=name), alone=True, is_cell=False))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.saved_turn import turn_json
@@ -38,7 +39,7 @@ def prepared(
 ) -> Prepared:
     session = Session({"MINIMAX_BASE_URL": url, "MINIMAX_API_KEY": KEY})
     session.begin_cell("cell-1")
-    return session.prepare(prompt, Options().overridden(**options), alone=alone)
+    return session.build(ask_of(prompt, Options().overridden(**options), alone=alone))
 
 
 def saved_turn(asked: Prepared, reply: Reply) -> JsonObject:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.scripted import Answer, ScriptedSession, Service
 
 from mm_magic.conversation.model_facts import BYTES_PER_TOKEN, WINDOWS, room
@@ -33,10 +34,10 @@ class Notebook:
     def run(self, prompt: str, text: str = "Yes.", options: Options = OPTIONS) -> list[str]:
         """The notes of a turn."""
         self.service.next_answer = answer(text)
-        run = self.session.start(self.session.prepare(prompt, options))
+        run = self.session.start(self.session.build(ask_of(prompt, options)))
 
         async def drive() -> None:
-            async for _ in run.steps():
+            async for _ in session.steps(run):
                 pass
 
         asyncio.run(drive())
@@ -87,9 +88,9 @@ def test_what_is_sent_fits() -> None:
         notebook.run(f"{n} {LONG}", LONG)
     left = room_of(OPTIONS, user_message("next"))
     assert left is not None
-    parts = notebook.session.prepare("next", OPTIONS).history.messages
+    parts = notebook.session.build(ask_of("next", OPTIONS)).history.messages
     size = sum(len(part) + 1 for part in parts)
-    one_more = notebook.session.conversation("main").turns[-len(parts) - 1]
+    one_more = notebook.session.conversations.named("main").turns[-len(parts) - 1]
     assert size <= left < size + len(one_more.prompt) + len(one_more.reply.text)
 
 

@@ -25,7 +25,12 @@ from mm_magic.rendering.exchange_view import (
 from mm_magic.transport.client import Client
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.recording.file_format import Read
-from mm_magic.transport.recording.recent import MAX_BYTES, MAX_EXCHANGES, KeptAnswer, LastExchanges
+from mm_magic.transport.recording.recent import (
+    MAX_BYTES,
+    MAX_EXCHANGES,
+    KeptAnswer,
+    RecentExchanges,
+)
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 STREAM = {"content-type": "text/event-stream; charset=utf-8"}
@@ -174,7 +179,7 @@ def test_no_key(key: str) -> None:
 def test_reads_pass_unchanged() -> None:
     """An answer that is kept is the same answer, read by read."""
     reads = [(0.1, b"a"), (0.2, b""), (0.3, b"c" * 1_000_000)]
-    exchanges: LastExchanges[str] = LastExchanges()
+    exchanges: RecentExchanges[str] = RecentExchanges()
     taped = exchanges.tap("turn")
 
     async def through() -> list[Read]:
@@ -208,7 +213,7 @@ def test_small_reads_count_as_memory() -> None:
 
 def test_the_oldest_goes() -> None:
     """All answers together are bounded, and the oldest is forgotten first."""
-    exchanges: LastExchanges[int] = LastExchanges()
+    exchanges: RecentExchanges[int] = RecentExchanges()
     client, request = Client(), Request(model="M", messages=[user_message("?")])
     large = Plays((0.1, PING + b":" * 200_000), (0.1, b'\ndata: {"type":"message_stop"}\n\n'))
 

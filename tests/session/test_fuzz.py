@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.asks import ask_of
 from support.loopback import captured
 
 from mm_magic.conversation.reply import Reply
@@ -138,10 +139,10 @@ def _runner() -> Iterator[None]:
 
 
 async def asked(session: Session) -> tuple[Reply, MiniMaxError | None, str]:
-    run = session.start(session.prepare("Why?", Options(retries=0)))
+    run = session.start(ask_of("Why?", Options(retries=0)))
     shown = ""
     try:
-        async for step in run.steps():
+        async for step in session.steps(run):
             assert isinstance(step, Step)
             shown += step.growth.thinking + step.growth.text
     except MiniMaxError as error:
@@ -153,7 +154,7 @@ def check(server: Server, data: bytes) -> None:
     """One question has a reply or a typed error, and both can be shown, saved and sent."""
     session = ServedSession(server)
     reply, error, shown = RUNNER.run(asked(session))
-    turns = session.conversation("main").turns
+    turns = session.conversations.named("main").turns
     assert (error is None and reply.may_enter()) == bool(turns)
     if error is None and server.is_stream:
         assert b"stop" in data
@@ -165,7 +166,7 @@ def check(server: Server, data: bytes) -> None:
         assert error.reply is None or error.reply.message.content
     for turn in turns:
         check_turn(turn)
-        json.loads(session.prepare("And?", Options()).request.encode())
+        json.loads(session.build(ask_of("And?", Options())).request.encode())
 
 
 def check_turn(turn: Turn) -> None:

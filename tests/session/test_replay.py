@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.asks import ask_of
 from support.jumping import run as run_quickly
 from support.scripted import Answer, Ending, ScriptedSession, Service
 from support.taking import PROMPT, new_client
@@ -90,12 +91,12 @@ class Kernel:
     def run(self, cell: Cell) -> Reply:
         """Run one cell."""
         self.session.variables["MINIMAX_BASE_URL"] = SERVERS[cell.server]
-        self.session.choice = "offline" if cell.server == "demo" else "auto"
+        self.session.who.choice = "offline" if cell.server == "demo" else "auto"
         self.session.begin_cell(cell.id)
         answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
         self.service.next_answer = Answer(cell.ending, (SIGNED, answer))
         alone = cell.conversation is None
-        prepared = self.session.prepare(cell.prompt, cell.options, alone=alone)
+        prepared = self.session.build(ask_of(cell.prompt, cell.options, alone=alone))
         self.last_run = run = self.session.start(prepared, is_drawn=True)
         asyncio.run(to_end(run))
         self.session.end_cell(succeeded=True)
@@ -126,7 +127,7 @@ class Kernel:
 
 
 async def to_end(run: Run) -> None:
-    async with aclosing(run.steps()) as steps:
+    async with aclosing(session.steps(run)) as steps:
         async for _ in steps:
             pass
 
@@ -478,9 +479,9 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
     kernel.run(WHY)
     kernel.session.begin_cell("b")
     kernel.session.variables["MINIMAX_BASE_URL"] = ""
-    kernel.session.choice = choice
+    kernel.session.who.choice = choice
 
-    run = kernel.session.start(kernel.session.prepare("And?", NIGHT.options))
+    run = kernel.session.start(ask_of("And?", NIGHT.options))
     with pytest.raises(MiniMaxError) as caught:
         asyncio.run(to_end(run))
 
@@ -553,10 +554,10 @@ def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
     long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
     kernel = replaying(tmp_path / "r")
     kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
-    run = kernel.session.start(kernel.session.prepare("Why?", WHY.options))
+    run = kernel.session.start(ask_of("Why?", WHY.options))
 
     async def stop_at_the_first_word() -> None:
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(session.steps(run)) as steps:
             async for step in steps:
                 if isinstance(step, Step) and step.growth.text and not run.reply().text[5:]:
                     asyncio.get_running_loop().call_soon(run.cancel)
@@ -615,7 +616,7 @@ def test_note_on_a_stopped_answer(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         kernel.run(replace(WHY, ending="stopped"))
     run = kernel.last_run
-    run.stop()
+    session.stop(run)
 
     assert run.notes == [
         "A stopped answer is not replayed: run the cell again to record a whole one."

@@ -224,10 +224,10 @@ def test_secret_hides() -> None:
 def test_no_key_in_a_verbose_traceback(environ: dict[str, str]) -> None:
     """A traceback with all local variables, as `%xmode Verbose` prints, holds no key."""
     session = Session(environ)
-    session.choice = "auto"
+    session.who.choice = "auto"
     shown = []
     try:
-        session.endpoint()
+        session.who.endpoint()
     except UsageError as error:
         frames = error.__traceback__.tb_next if error.__traceback__ else None  # not this test's
         shown = VerboseTB(theme_name="nocolor").structured_traceback(UsageError, error, frames)

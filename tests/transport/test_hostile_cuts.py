@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.loopback import (
     END,
     Answer,
@@ -124,7 +125,7 @@ async def shown_by(run: Run) -> tuple[str, str, MiniMaxError | None]:
     """The thinking and the text that a run showed, and its error."""
     thinking = text = ""
     try:
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(session.steps(run)) as steps:
             async for step in steps:
                 assert isinstance(step, Step)
                 thinking += step.growth.thinking
@@ -145,10 +146,10 @@ def test_a_stream_cut_at_any_byte(ending: str) -> None:
         complete = 0
         for cut.size in range(len(STREAM) + 1):
             session = CutSession(cut)
-            run = session.start(session.prepare("Hi", Options(retries=0)))
+            run = session.start(ask_of("Hi", Options(retries=0)))
             thinking, text, error = await shown_by(run)
             check(run, thinking, text, error)
-            entered = session.conversation("main").turns
+            entered = session.conversations.named("main").turns
             assert bool(entered) == (error is None)
             complete += error is None
         return complete
