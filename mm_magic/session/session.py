@@ -194,7 +194,7 @@ class Session:
             key = cell.key() if ask.has_key else None
         with self.conversations.changing:
             there = None if ask.alone else self.conversations.get(ask.options.conversation)
-            draft = Draft(ask, cell, key, there)
+            draft = Draft.of(ask, cell, key, there)
             if self.replaying is None:
                 request = draft.build(*self._live())
             else:

@@ -147,7 +147,8 @@ def _commit(session: Session, prompt: str, text: str) -> Turn:
     session.begin_cell(f"cell-{prompt}")
     prepared = session.build(ask_of(prompt, Options(model="bench")))
     message = Message("id", "bench", content=(TextBlock(text),), usage=Usage(12, 250))
-    return session.commit(prepared, Reply(message, "complete", "url", None), is_drawn=True)
+    turn = prepared.turn(Reply(message, "complete", "url", None))
+    return session.conversations.commit(turn)
 
 
 def _conversation(rounds: int) -> list[Row]:
@@ -168,7 +169,7 @@ def _conversation(rounds: int) -> list[Row]:
     body = prepared.request.to_body()
     for _ in range(rounds):
         begin = time.process_time()
-        session.settle(session.build(ask_of("And now?", options))).request.encode()
+        session.build(ask_of("And now?", options)).request.encode()
         middle = time.process_time()
         json.dumps(body, ensure_ascii=False).encode()
         ours.append(middle - begin)

@@ -9,11 +9,11 @@ from contextlib import aclosing, contextmanager
 
 import pytest
 from IPython.core.completer import provisionalcompleter
+from support.asks import request_of
 from support.loopback import Answer, Loopback, captured, failure, streamed, whole
 from support.shells import Shell, fresh_shell
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.request import Request, user_message
 from mm_magic.rendering.exchange_view import (
     MAX_LINE,
     MAX_LINES,
@@ -214,7 +214,7 @@ def test_small_reads_count_as_memory() -> None:
 def test_the_oldest_goes() -> None:
     """All answers together are bounded, and the oldest is forgotten first."""
     exchanges: RecentExchanges[int] = RecentExchanges()
-    client, request = Client(), Request(model="M", messages=[user_message("?")])
+    client, request = Client(), request_of("?")
     large = Plays((0.1, PING + b":" * 200_000), (0.1, b'\ndata: {"type":"message_stop"}\n\n'))
 
     async def ask() -> None:

@@ -21,8 +21,6 @@ from mm_magic.rendering.status_line import status_notes, status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.run import Step
 from mm_magic.session.session import Session
-from mm_magic.transport.client import Source
-from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
 
 # -- what a hostile server is made of -----------------------------------------------------------
@@ -120,15 +118,6 @@ class Server:
             yield 0.0, self._data[at : at + self._size]
 
 
-class ServedSession(Session):
-    def __init__(self, server: Server) -> None:
-        super().__init__({"MINIMAX_BACKEND": "offline"})
-        self._server_given = server
-
-    def source(self, endpoint: Endpoint | None) -> Source:  # noqa: ARG002 (one for all)
-        return self._server_given
-
-
 RUNNER = asyncio.Runner()
 
 
@@ -146,13 +135,13 @@ async def asked(session: Session) -> tuple[Reply, MiniMaxError | None, str]:
             assert isinstance(step, Step)
             shown += step.growth.thinking + step.growth.text
     except MiniMaxError as error:
-        return run.reply("incomplete"), error, shown
+        return run.reply(), error, shown
     return run.reply(), None, shown
 
 
 def check(server: Server, data: bytes) -> None:
     """One question has a reply or a typed error, and both can be shown, saved and sent."""
-    session = ServedSession(server)
+    session = Session({"MINIMAX_BACKEND": "offline"}, sources=lambda _: server)
     reply, error, shown = RUNNER.run(asked(session))
     turns = session.conversations.named("main").turns
     assert (error is None and reply.may_enter()) == bool(turns)

@@ -30,7 +30,8 @@ def long_session() -> Session:
         run = session.start(ask_of(f"{number}: why is the sky blue?", OPTIONS))
         thought = ThinkingBlock(f"{number}: they ask why. " * 5, "5f" * 32)
         reply = Reply(Message(content=(thought, TextBlock(f"{number}: {ANSWER}"))), backend="url")
-        session.commit(run.prepared, reply, is_drawn=True)
+        request = session.build(run.ask, run.cell, run.key)
+        session.conversations.commit(request.turn(reply))
         session.end_cell(succeeded=True)
     session.begin_cell("new")
     return session

@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -252,7 +253,9 @@ def test_options() -> None:
     """Options start with MINIMAX_MODEL, keep what is not given, and check their ranges."""
     options = first_options({"MINIMAX_MODEL": " MiniMax-M3 "})
     assert options == Options(model="MiniMax-M3")
-    assert options.overridden(temperature=0.3, top_p=None) == Options("MiniMax-M3", 0.3)
+    assert options.overridden({"temperature": 0.3, "top_p": None}) == replace(
+        options, temperature=0.3, said=frozenset({"temperature"})
+    )
     wrong: list[dict[str, object]] = [
         {"temperature": 0},
         {"temperature": "hot"},
@@ -271,7 +274,7 @@ def test_options() -> None:
     ]
     for given in wrong:
         with pytest.raises(UsageError):
-            options.overridden(**given)
+            options.overridden(given)
 
 
 def test_anthropic_variables_are_told_and_never_used() -> None:

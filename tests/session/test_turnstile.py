@@ -71,7 +71,10 @@ def test_second_turn_waits_and_others_do_not() -> None:
         session = session_for(server)
         asyncio.run(main(session))
         assert prompts(server)[3:] == [["one", "two"]]
-    assert [turn.prompt for turn in session.conversations.named("main").turns] == ["one", "two"]
+    assert [turn.prompt.text for turn in session.conversations.named("main").turns] == [
+        "one",
+        "two",
+    ]
 
 
 def test_threads_wait_for_each_other() -> None:
@@ -157,7 +160,7 @@ def test_waiting_turn_that_is_cancelled_sends_nothing() -> None:
             for prompt in ("one", "two", "three")
         )
         await arrives(server)
-        assert [run.prepared.prompt for run in session.running] == ["one", "two", "three"]
+        assert [run.ask.prompt.text for run in session.running] == ["one", "two", "three"]
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second

@@ -116,22 +116,22 @@ class Kernel:
 
     async def _magic(self, call: Call) -> tuple[bool, list[Any], list[str]]:
         alone = call.conversation is None
-        prepared = self.session.build(ask_of(call.prompt, call.options, alone=alone))
-        run = self.session.start(prepared, is_drawn=True)
+        run = self.session.start(ask_of(call.prompt, call.options, alone=alone), is_drawn=True)
         answer = ANSWERS[call.answer]
         is_well = False
         try:
-            async with aclosing(session.steps(run)) as steps:
+            async with aclosing(self.session.steps(run)) as steps:
                 async for _ in steps:
                     if answer.ending == "stopped" and run.reply().content == [*answer.blocks]:
                         run.cancel()
             is_well, reply = True, run.reply()
         except asyncio.CancelledError:
             _stay()
-            reply = session.stop(run)
+            reply = self.session.stop(run)
         except MiniMaxError:
-            reply = run.reply("incomplete")
-        turn = run.turn(reply)
+            reply = run.reply()
+        assert run.request is not None
+        turn = run.turn or run.request.turn(reply)
         return is_well, [turn_json(turn, self.session.conversations.state_of(turn))], run.notes
 
     def _stop_when_all_came(self, call: Call) -> None:

@@ -129,7 +129,7 @@ class Day(RuleBasedStateMachine):
         """`%minimax forget N`, `reset` or `restore N`; one that changes nothing is an error."""
         self._begin(cell)
         if what == "restore":
-            changed = self.kernel.session.bring_back(name, number)
+            changed = self.kernel.session.conversations.bring_back(name, number)
             self.oracle.bring_back(name, number)
         else:
             which = number if what == "forget" else None
@@ -284,7 +284,7 @@ class Day(RuleBasedStateMachine):
     def _compare_turns(self) -> None:
         for name in ("main", "side"):
             conversation = self.kernel.session.conversations.get(name) or Conversation(name)
-            assert [(t.number, t.prompt, t.is_hidden) for t in conversation.turns] == [
+            assert [(t.number, t.prompt.text, t.is_hidden) for t in conversation.turns] == [
                 (t["number"], t["prompt"], t["hidden"]) for t in self.oracle.turns.get(name, [])
             ]
             assert conversation.made_with_others() == self.oracle.marked(name)
