@@ -50,8 +50,9 @@ LIST_SECONDS = 10.0
 class Session:
     """The state of one kernel, or of one script. `environ` is looked up at each request.
 
-    `sources` gives what answers in the place of an endpoint, or of the demo (None). `watchers` are called, on any thread, when a run began or ended, a conversation changed, or
-    another backend was chosen.
+    `sources` gives what answers in the place of an endpoint, or of the demo (None). `watchers` are
+    called, on any thread, when a run began or ended, a conversation changed, or another backend
+    was chosen.
     """
 
     def __init__(

@@ -180,7 +180,7 @@ def test_what_enters_a_conversation(answer: Reply, enters: bool) -> None:
     ],
 )
 def test_what_the_service_refuses_is_not_sent(blocks: list[Block], kept: list[str]) -> None:
-    """No white-space text, no thinking at the end, no call without its result; unknown blocks go."""
+    """No white-space text, thinking at the end, or call without its result; unknown blocks stay."""
     turn = Turn("main", 1, None, Prompt.of_text("Hi"), Reply(Message(content=blocks)), {}, "", "")
     _, answer = turn.messages(with_thinking=True)
     assert [block["type"] for block in cast("Any", answer)["content"]] == kept

@@ -9,10 +9,8 @@ from mm_magic.errors import UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import TextBlock, UnknownBlock
 
-IMAGE: dict[str, object] = {
-    "type": "image",
-    "source": {"type": "base64", "media_type": "image/png", "data": "aa"},
-}
+SOURCE = {"type": "base64", "media_type": "image/png", "data": "aa"}
+IMAGE: dict[str, object] = {"type": "image", "source": SOURCE}
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t\u3000"])
@@ -35,7 +33,7 @@ def test_text_alone_is_a_plain_string() -> None:
 
 
 def test_blocks_survive_the_wire() -> None:
-    """A prompt of several blocks is written and read back the same; its text is its text blocks'."""
+    """A prompt of several blocks is read back as it was written; its text is that of its text."""
     prompt = Prompt((TextBlock("Look: "), UnknownBlock(IMAGE), TextBlock("what is it?")))
     assert prompt.to_wire() == [
         {"type": "text", "text": "Look: "},
