@@ -1,239 +1,235 @@
-"""The line behind `%%minimax` and `%minimax`: its options, its help, and likely slips."""
+"""The line behind `%%minimax` and `%minimax`: what it says, and its help.
+
+Parsers are built from rows: those of `Options` for what may hold for all cells, and those below
+for what belongs to one cell, or to one command. A new kind of value gets its reader here.
+"""
 
 import argparse
 import keyword
 import math
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import NoReturn, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import NoReturn
 
 from mm_magic.errors import UsageError
-from mm_magic.jupyter import mistakes as slips
-from mm_magic.protocol.request import Thinking
-from mm_magic.session.options import ROWS, Options
+from mm_magic.jupyter import mistakes
+from mm_magic.session.options import ROWS, UNSET, Kind, Options, Row, option, rows
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What a line says. None: not said, so the defaults hold."""
+    """What a line says. `given` has those of `Options` that it names, by their names."""
 
     words: tuple[str, ...] = ()
-    model: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    top_p: float | None = None
-    system: str | None = None
-    thinking: Thinking | None = None
-    hide_thinking: bool | None = None
-    stream: bool | None = None
-    conversation: str | None = None
-    alone: bool = False
-    to: str | None = None
-    literal: bool = False
-    dry_run: bool = False
-    help: bool = False
+    given: Mapping[str, object] = field(default_factory=dict)
+    alone: bool = option(
+        False, "switch", "--alone", help="send no earlier turn, and remember nothing"
+    )
+    to: str | None = option(
+        None, "text", "-o", "--to", metavar="NAME", help="put the reply into this variable"
+    )
+    literal: bool = option(False, "switch", "--literal", help="send {{name}} as it stands")
+    dry_run: bool = option(
+        False, "switch", "--dry-run", help="show what would be sent, and send nothing"
+    )
+    help: bool = option(False, "switch", "-h", "--help", help="show this help")
 
     def options(self, defaults: Options) -> Options:
         """The defaults, overridden by what the line says."""
-        given = {row.name: getattr(self, row.name, None) for row in ROWS}
-        return defaults.overridden({n: value for n, value in given.items() if value is not None})
+        return defaults.overridden(self.given)
+
+    def of_one_cell(self) -> list[str]:
+        """The options on the line that can't hold for all cells."""
+        return [row.flags[0] for row in rows(Arguments) if getattr(self, row.name) != row.default]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayArguments:
     """What stands behind `%minimax replay`. `speed` is a factor, math.inf for "max"."""
 
-    file: str | None = None
-    speed: float = 1.0
-    fill: bool = False
-    loose: bool = False
-    help: bool = False
+    words: tuple[str, ...] = ()
+    speed: float = option(1.0, "speed", "--speed", metavar="N", help="N times as fast, or max")
+    fill: bool = option(
+        False, "switch", "--fill", help="ask a model for what is missing, and record it"
+    )
+    loose: bool = option(
+        False, "switch", "--loose",
+        help="take the answer to the same prompt and options, whatever came before",
+    )  # fmt: skip
+    help: bool = option(False, "switch", "-h", "--help", help="show this help")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestArguments:
-    """What stands behind `%minimax request`; without `number` it is about the last request."""
+    """What stands behind `%minimax request`."""
 
-    number: str | None = None
-    events: bool = False
-    help: bool = False
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse that raises instead of ending the kernel."""
-
-    def error(self, message: str) -> NoReturn:
-        raise slips.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
+    words: tuple[str, ...] = ()
+    events: bool = option(False, "switch", "--events", help="with what came back, event by event")
+    help: bool = option(False, "switch", "-h", "--help", help="show this help")
 
 
-_COMMANDS = {
-    "panel": ("", "shows the settings as sliders and menus"),
-    "models": ("", "lists the models that the server offers"),
-    "key": ("", "asks for a key, without showing it, and checks it"),
-    "usage": ("", "tells tokens and price so far"),
-    "history": ("[NAME]", "lists the turns of a conversation, and what of them is sent"),
-    "show": ("[N]", "draws turn N again, or the last one"),
-    "request": ("[N] [--events]", "shows what was sent last, or for turn N, and what came"),
-    "code": ("[N]", "turns this cell into the Python code of an answer; it is not run"),
-    "reset": ("[NAME]", "forgets all turns of a conversation"),
-    "forget": ("[N]", "forgets turn N, or the last one"),
-    "restore": ("[N or FILE]", "sends turn N again, or the turns of the saved notebook or of FILE"),
-    "record": ("[FILE]", "writes each exchange into FILE; without FILE it ends"),
-    "replay": ("[FILE]", "lets a recording answer, or this notebook's saved turns"),
-    "offline": ("", "lets the demo answer, on purpose"),
-    "live": ("", "goes back to the real server"),
-}
-COMMANDS = tuple(_COMMANDS)
-"""The words that `%minimax` knows; `commands` has a method for each."""
-
-
-@cache
-def _parser() -> _Parser:
-    parser = _Parser(prog="%%minimax", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
-    add = parser.add_argument
-    add("-m", "--model", metavar="NAME", help="the model to ask")
-    add("-t", "--temperature", metavar="T", type=_number, help="randomness, in (0, 1]")
-    add("--max-tokens", metavar="N", type=_count, help="the longest answer, thinking included")
-    add(
-        "--top-p", metavar="P", type=_number, help="how much of the likely words to keep, in (0, 1]"
-    )
-    add("-s", "--system", metavar="TEXT", help="the role and the manner of the model")
-    add("--thinking", metavar="WORD", type=_thinking, help="auto, adaptive or disabled")
-    add("--hide-thinking", action="store_true", default=None, help="do not show the thinking")
-    add("--stream", action="store_true", default=None, help="show the answer as it comes (default)")
-    add("--no-stream", dest="stream", action="store_false", default=None,
-        help="ask for the answer in one piece")  # fmt: skip
-    add("-c", "--conversation", metavar="NAME", help="which conversation the turn belongs to")
-    add("--alone", action="store_true", help="send no earlier turn, and remember nothing")
-    add("-o", "--to", metavar="NAME", help="put the reply into this variable")
-    add("--literal", action="store_true", help="send {{name}} as it stands")
-    add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
-    add("-h", "--help", action="store_true", help="show this help")
-    add("words", nargs="*", help=argparse.SUPPRESS)
-    return parser
-
-
-@cache
-def _replay_parser() -> _Parser:
-    parser = _Parser(
-        prog="%minimax replay", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
-    )
-    add = parser.add_argument
-    add("file", metavar="FILE", nargs="?",
-        help="a recording or a notebook; without it this notebook's saved turns")  # fmt: skip
-    add("--speed", metavar="N", type=_speed, default=1.0, help="N times as fast, or max")
-    add("--fill", action="store_true", help="ask a model for what is missing, and record it")
-    add("--loose", action="store_true",
-        help="take the answer to the same prompt and options, whatever came before")  # fmt: skip
-    add("-h", "--help", action="store_true", help="show this help")
-    return parser
-
-
-@cache
-def _request_parser() -> _Parser:
-    parser = _Parser(
-        prog="%minimax request", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
-    )
-    add = parser.add_argument
-    add("number", metavar="N", nargs="?", help="of a turn; without it the last request")
-    add("--events", action="store_true", help="with what came back, event by event")
-    add("-h", "--help", action="store_true", help="show this help")
-    return parser
-
-
-def has_own_options(line: str) -> bool:
-    """Whether the line begins with a command that reads its options itself."""
-    return line.split(maxsplit=1)[:1] in (["replay"], ["request"])
-
-
-def words_of(line: str) -> Sequence[str]:
-    """The words of a command's line, its options among them."""
-    return [_with_hyphens(token) for token in _split(line)]
-
-
-def parse_replay(words: Sequence[str]) -> ReplayArguments:
-    """Read what stands behind `%minimax replay`. Raises UsageError."""
-    return ReplayArguments(**vars(_replay_parser().parse_intermixed_args(list(words))))
-
-
-def parse_request(words: Sequence[str]) -> RequestArguments:
-    """Read what stands behind `%minimax request`. Raises UsageError."""
-    return RequestArguments(**vars(_request_parser().parse_intermixed_args(list(words))))
+CELL_ROWS = (*ROWS, *rows(Arguments))
+"""The options of a `%%minimax` line, in the order of the help."""
 
 
 def parse(line: str) -> Arguments:
     """Read a magic line. Raises UsageError with the right line where it can be guessed."""
-    given = _parser().parse_intermixed_args(list(words_of(line)))
-    arguments = Arguments(**{**vars(given), "words": tuple(given.words)})
+    said = _parser("%%minimax", CELL_ROWS).read(words_of(line))
+    given = {row.name: said.pop(row.name) for row in ROWS if row.name in said}
+    arguments = Arguments(given=given, **said)  # type: ignore[arg-type]
     if arguments.to is not None and not _is_name(arguments.to):
         raise UsageError(f"-o needs a variable's name, got {arguments.to!r}")
     return arguments
 
 
-def check_no_words(arguments: Arguments, line: str) -> None:
+def parse_replay(words: Sequence[str]) -> ReplayArguments:
+    """Read what stands behind `%minimax replay`. Raises UsageError."""
+    said = _parser("%minimax replay", tuple(rows(ReplayArguments))).read(words)
+    return ReplayArguments(**said)  # type: ignore[arg-type]
+
+
+def parse_request(words: Sequence[str]) -> RequestArguments:
+    """Read what stands behind `%minimax request`. Raises UsageError."""
+    said = _parser("%minimax request", tuple(rows(RequestArguments))).read(words)
+    return RequestArguments(**said)  # type: ignore[arg-type]
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line, its options among them, with `-` for `_` in the options' names."""
+    return [_with_hyphens(token) for token in _split(line)]
+
+
+def read_value(row: Row, text: str) -> object:
+    """The value of an option as it is typed: "" where it is not set. Raises UsageError."""
+    try:
+        return _READERS[row.kind](row, text) if text else None
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{row.name} {error}") from None
+
+
+def check_no_words(arguments: Arguments, line: str, commands: Sequence[str]) -> None:
     """For `%%minimax`: all that is left on the line is a slip."""
     if arguments.words:
-        raise slips.stray_words(arguments.words, line, COMMANDS)
+        raise mistakes.stray_words(arguments.words, line, commands)
 
 
-def replay_help() -> str:
-    """What `%minimax replay -h` shows."""
-    return f"%minimax replay [FILE] [options]\n{_table(_rows(_replay_parser()))}"
+# Help
 
 
-def request_help() -> str:
-    """What `%minimax request -h` shows."""
-    return f"%minimax request [N] [options]\n{_table(_rows(_request_parser()))}"
+def help_of(table: Iterable[Row]) -> str:
+    """Names and meaning of each option, line by line."""
+    return in_columns([pair for row in table for pair in help_rows(row)])
 
 
-def command_help(name: str) -> str:
-    """What `%minimax NAME -h` shows of a command."""
-    operands, meaning = _COMMANDS[name]
-    return f"%minimax {f'{name} {operands}'.rstrip()}\n  {meaning}"
+def help_rows(row: Row) -> list[tuple[str, str]]:
+    """Names and meaning of an option, and of its opposite, if it has one."""
+    if not row.flags:
+        return []
+    found = [(" ".join(filter(None, (", ".join(row.flags), row.metavar))), row.help)]
+    return [*found, (_off(row), row.off)] if row.off else found
 
 
-def commands_help() -> str:
-    """All commands, with a line for each."""
-    return _table([(f"{name} {what}".rstrip(), text) for name, (what, text) in _COMMANDS.items()])
+def flags_of(table: Iterable[Row]) -> list[str]:
+    """All long names, for completion."""
+    flags = [[*row.flags, *([_off(row)] if row.off else [])] for row in table]
+    return [flag for each in flags for flag in each if flag.startswith("--")]
 
 
-def help_text() -> str:
-    """The options as `%%minimax -h` shows them."""
-    return _table(option_rows())
+def in_columns(pairs: Sequence[tuple[str, str]]) -> str:
+    """Two columns of text, indented."""
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"  {name:<{width}}  {text}" for name, text in pairs)
 
 
-def _table(rows: Sequence[tuple[str, str]]) -> str:
-    width = max(len(names) for names, _ in rows)
-    return "\n".join(f"  {names:<{width}}  {text}" for names, text in rows)
+def _off(row: Row) -> str:
+    return f"--no-{row.name.replace('_', '-')}"
 
 
-def options() -> list[str]:
-    """All long options of `%%minimax`, for completion."""
-    return _long(_parser())
+# Reading
 
 
-def replay_options() -> list[str]:
-    """The same for `%minimax replay`."""
-    return _long(_replay_parser())
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of ending the kernel, and tells what was given alone."""
+
+    def error(self, message: str) -> NoReturn:
+        raise mistakes.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
+
+    def read(self, words: Sequence[str]) -> dict[str, object]:
+        """The options that were given, by name, and "words": what is left. Raises UsageError."""
+        found = vars(self.parse_intermixed_args(list(words)))
+        return {**found, "words": tuple(found["words"])}
 
 
-def _long(parser: argparse.ArgumentParser) -> list[str]:
-    return [name for each in parser._actions for name in each.option_strings if len(name) > 2]
+@cache
+def _parser(name: str, table: tuple[Row, ...]) -> _Parser:
+    parser = _Parser(
+        prog=name,
+        add_help=False,
+        allow_abbrev=False,
+        usage=argparse.SUPPRESS,
+        argument_default=argparse.SUPPRESS,
+    )
+    for row in table:
+        if row.flags and row.kind == "switch":
+            parser.add_argument(*row.flags, dest=row.name, action="store_true")
+        elif row.flags:
+            reader = partial(_READERS[row.kind], row)
+            parser.add_argument(*row.flags, dest=row.name, type=reader)
+        if row.off:
+            parser.add_argument(_off(row), dest=row.name, action="store_false")
+    parser.add_argument("words", nargs="*", default=[])
+    return parser
 
 
-def option_rows() -> list[tuple[str, str]]:
-    """Names and meaning of each option, for the help and the README's table."""
-    return _rows(_parser())
+def _text(_row: Row, text: str) -> str:
+    return text
 
 
-def _rows(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
-    return [
-        (" ".join(filter(None, (", ".join(a.option_strings), a.metavar))), a.help or "")  # type: ignore[arg-type]
-        for a in parser._actions
-        if a.help != argparse.SUPPRESS
-    ]
+def _number(row: Row, text: str) -> float | str:
+    if row.may_be_unset and text == UNSET:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number such as 0.3, got {text!r}") from None
+
+
+def _count(row: Row, text: str) -> int | str:
+    if row.may_be_unset and text == UNSET:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
+
+
+def _word(row: Row, text: str) -> str:
+    if text not in row.words:
+        *others, last = row.words
+        words = f"{', '.join(others)} or {last}"
+        raise argparse.ArgumentTypeError(f"must be {words}, got {text!r}")
+    return text
+
+
+def _speed(_row: Row, text: str) -> float:
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:  # also what is no number at all
+        raise argparse.ArgumentTypeError(f"must be a number above 0, or max, got {text!r}")
+    return speed
+
+
+_READERS: Mapping[Kind, Callable[[Row, str], object]] = {
+    "text": _text,
+    "number": _number,
+    "count": _count,
+    "word": _word,
+    "speed": _speed,
+}
 
 
 def _split(line: str) -> Sequence[str]:
@@ -245,37 +241,7 @@ def _split(line: str) -> Sequence[str]:
     try:
         return list(lexer)
     except ValueError:
-        raise slips.unclosed_quote(line) from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number such as 0.3, got {text!r}") from None
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = math.inf if text == "max" else float(text)
-    except ValueError:
-        speed = 0.0
-    if not speed > 0:  # also what is no number at all
-        raise argparse.ArgumentTypeError(f"must be a number above 0, or max, got {text!r}")
-    return speed
-
-
-def _count(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
-
-
-def _thinking(text: str) -> str:
-    if text not in get_args(Thinking):
-        raise argparse.ArgumentTypeError(f"must be auto, adaptive or disabled, got {text!r}")
-    return text
+        raise mistakes.unclosed_quote(line) from None
 
 
 def _is_name(text: str) -> bool:

@@ -12,7 +12,9 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.model_facts import MODELS
-from mm_magic.jupyter.arguments import COMMANDS, options, replay_options
+from mm_magic.jupyter.arguments import CELL_ROWS, flags_of
+from mm_magic.jupyter.commands.table import COMMANDS, Command
+from mm_magic.session.options import UNSET, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import quoted
 
@@ -28,14 +30,7 @@ def matcher(session: Session) -> Matcher:
         if head not in ("%minimax", "%%minimax") or not line.endswith(rest) or " " not in line:
             return {"completions": []}
         *before, fragment = rest.split(" ")
-        previous = next((word for word in reversed(before) if word), "")
-        words = [word for word in before if word] if head == "%minimax" else ["…"]
-        found = _after_command(session, words[0]) if len(words) == 1 else []
-        if words[:1] == ["replay"]:
-            found = _after_replay(previous, has_file=len(words) > 1)
-        if words[:1] == ["request"] and len(words) > 1:
-            found = ["--events"]
-        found = found or _candidates(session, previous, [] if words else sorted(COMMANDS))
+        found = _candidates(session, [word for word in before if word], is_line=head == "%minimax")
         return {
             "completions": [
                 SimpleCompletion(text=text, type="magic")
@@ -61,47 +56,48 @@ def unregister(shell: InteractiveShell, complete: Matcher) -> None:
         shell.Completer.custom_matchers.remove(complete)
 
 
-def _candidates(session: Session, previous: str, commands: Sequence[str]) -> list[str]:
-    """What may stand behind the word `previous`."""
-    match previous.replace("_", "-"):
-        case "-m" | "--model":
-            return _words(dict.fromkeys([*session.offered_models, *MODELS]))
-        case "--thinking":
-            return ["auto", "adaptive", "disabled"]
-        case "-c" | "--conversation":
-            return _names(session)
-        case _:
-            return [*commands, *options()]
+def _candidates(session: Session, words: Sequence[str], *, is_line: bool) -> list[str]:
+    """What may stand behind these words."""
+    command = COMMANDS.get(words[0]) if is_line and words else None
+    table = command.options if command and command.options else CELL_ROWS
+    if words and (row := _row(table, words[-1])) is not None and row.kind != "switch":
+        return _values(session, row)
+    if command is not None:
+        operands = _operands(session, command) if len(words) == 1 else []
+        own = [*operands, *flags_of(command.options)]
+        return own or flags_of(CELL_ROWS)
+    names = sorted(COMMANDS) if is_line and not words else []
+    return [*names, *flags_of(CELL_ROWS)]
 
 
-def _after_command(session: Session, command: str) -> list[str]:
-    """What may stand behind a command of `%minimax`."""
-    if command == "record":
-        return _recordings()
-    if command in ("history", "reset"):
-        return _names(session)
-    if command in ("show", "request", "code", "forget", "restore"):
-        conversation = session.conversations.get(session.options.conversation)
-        numbers = [str(turn.number) for turn in conversation.turns] if conversation else []
-        return [*numbers, *(["--events"] if command == "request" else [])]
-    return []
+def _row(table: Iterable[Row], flag: str) -> Row | None:
+    """The option with this name."""
+    return next((row for row in table if flag.replace("_", "-") in row.flags), None)
 
 
-def _after_replay(previous: str, *, has_file: bool) -> list[str]:
-    if previous == "--speed":
+def _values(session: Session, row: Row) -> list[str]:
+    """What an option may be."""
+    if row.name == "model":
+        return _words(dict.fromkeys([*session.offered_models, *MODELS]))
+    if row.name == "conversation":
+        return _words(session.conversations)
+    if row.kind == "speed":
         return ["max", "2", "10"]
-    files = [] if has_file else _recordings()
-    return [*files, *replay_options()]
+    return [*row.words, *([UNSET] if row.may_be_unset and row.wire else [])]
 
 
-def _recordings() -> list[str]:
-    """The files that may be recordings, by their name."""
-    return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
-
-
-def _names(session: Session) -> list[str]:
-    """The conversations."""
-    return _words(session.conversations)
+def _operands(session: Session, command: Command) -> list[str]:
+    """What may stand behind a command."""
+    match command.completes:
+        case "recordings":
+            return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
+        case "conversations":
+            return _words(session.conversations)
+        case "turns":
+            there = session.conversations.get(session.options.conversation)
+            return [str(turn.number) for turn in there.turns] if there else []
+        case "nothing":
+            return []
 
 
 def _words(names: Iterable[str]) -> list[str]:

@@ -1,40 +1,37 @@
 """`%config MiniMax`: the options as traits, in step with the session's."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
-from typing import TypeVar
+from typing import Any
 
 import traitlets
 from traitlets.config import Config, Configurable
 
 from mm_magic.errors import UsageError
-from mm_magic.session.options import ROWS, Options
+from mm_magic.session.options import ROWS, Kind, Options, Row
 from mm_magic.session.session import Session
 
-T = TypeVar("T")
+_TRAITS: Mapping[Kind, type[traitlets.TraitType[Any, Any]]] = {
+    "text": traitlets.Unicode,
+    "number": traitlets.Float,
+    "count": traitlets.Int,
+    "word": traitlets.Unicode,
+    "switch": traitlets.Bool,
+}
+NAMES = [row.name for row in ROWS]
 
 
-def _option(kind: Callable[..., T], text: str) -> T:
-    """A trait that `%config` and IPython's configuration files can set."""
-    trait = kind(help=text, allow_none=True)
-    assert isinstance(trait, traitlets.TraitType)
-    trait.tag(config=True)
-    return trait
+def _trait(row: Row) -> traitlets.TraitType[Any, Any]:
+    """A trait that `%config` and IPython's configuration files can set; None is not set."""
+    kind, default = _TRAITS[row.kind], row.default
+    return kind(default, allow_none=row.may_be_unset, help=row.help).tag(config=True)
 
 
 class MiniMax(Configurable):
     """The defaults of every `%%minimax` cell and of `mm.ask`. The line of a cell overrides them."""
 
-    model = _option(traitlets.Unicode, "The model to ask.")
-    temperature = _option(traitlets.Float, "Randomness, in (0, 1].")
-    max_tokens = _option(traitlets.Int, "The longest answer in tokens, thinking included.")
-    top_p = _option(traitlets.Float, "How much of the likely words to keep, in (0, 1].")
-    system = _option(traitlets.Unicode, "The role and the manner of the model.")
-    thinking = _option(traitlets.Unicode, "auto, adaptive or disabled.")
-    hide_thinking = _option(traitlets.Bool, "Do not show the thinking.")
-    stream = _option(traitlets.Bool, "Ask for the answer as it comes.")
-    conversation = _option(traitlets.Unicode, "The conversation that cells belong to.")
-    retries = _option(traitlets.Int, "Further tries while the service is busy.")
+    vars().update({row.name: _trait(row) for row in ROWS})  # one for each row of the options
 
     def __init__(self, session: Session, **config: object) -> None:
         self._session = session
@@ -47,18 +44,18 @@ class MiniMax(Configurable):
         for name, value in _values(session.options).items():
             if name not in self._configured():
                 self.set_trait(name, value)
-        self.observe(self._to_session, names=self.option_names())
-        self._to_session(None)
+        # The configuration file belongs to the machine: no notebook said it.
+        session.options = replace(session.options, **{n: getattr(self, n) for n in NAMES})
+        self.observe(self._to_session, names=NAMES)
 
-    @classmethod
-    def option_names(cls) -> list[str]:
-        return [row.name for row in ROWS]
-
-    def show(self, options: Options) -> None:
-        """Set all traits to these options."""
+    def say(self, given: Mapping[str, object]) -> None:
+        """Set these options: the notebook says them, also where they had this value before."""
+        options = self._session.options.overridden(given)
         with self.hold_trait_notifications():
-            for name, value in _values(options).items():
-                self.set_trait(name, value)
+            for name in given:
+                self.set_trait(name, getattr(options, name))
+        with self._lock:
+            self._session.options = self._session.options.overridden(given)
 
     def update_config(self, config: Config) -> None:
         """As `%config` does. What is refused goes out of `config`, too.
@@ -71,12 +68,17 @@ class MiniMax(Configurable):
         except traitlets.TraitError:
             config.pop(type(self).__name__, None)
             raise
+        said = config.get(type(self).__name__, {})
+        with self._lock:
+            self._session.options = self._session.options.overridden(
+                {name: getattr(self, name) for name in NAMES if name in said}
+            )
 
     def _configured(self) -> set[str]:
         """What the user's IPython configuration sets."""
         return set(self.config.get("MiniMax", {}))
 
-    @traitlets.validate(*(row.name for row in ROWS))
+    @traitlets.validate(*NAMES)
     def _valid(self, proposal: dict[str, object]) -> object:
         trait = proposal["trait"]
         assert isinstance(trait, traitlets.TraitType)
@@ -86,12 +88,12 @@ class MiniMax(Configurable):
             raise traitlets.TraitError(in_one_line(error)) from None
         return proposal["value"]
 
-    def _to_session(self, _change: object) -> None:
+    def _to_session(self, change: dict[str, Any]) -> None:
         with self._lock:  # two threads may each set a trait: the later sees both
-            given = {name: getattr(self, name) for name in self.option_names()}
-            before = self._session.options
-            changed = {n: value for n, value in given.items() if value != getattr(before, n)}
-            self._session.options = before.overridden(changed)
+            name = change["name"]
+            if getattr(self._session.options, name) != change["new"]:
+                given = {name: getattr(self, name)}
+                self._session.options = self._session.options.overridden(given)
 
 
 def in_one_line(error: UsageError) -> str:
@@ -100,4 +102,4 @@ def in_one_line(error: UsageError) -> str:
 
 
 def _values(options: Options) -> dict[str, object]:
-    return {name: getattr(options, name) for name in (row.name for row in ROWS)}
+    return {name: getattr(options, name) for name in NAMES}

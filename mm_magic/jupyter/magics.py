@@ -1,32 +1,35 @@
 """`%%minimax` and `%minimax`, as IPython calls them."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import Stopped, UsageError
 from mm_magic.jupyter.arguments import (
-    COMMANDS,
+    CELL_ROWS,
     Arguments,
-    command_help,
-    commands_help,
-    has_own_options,
-    help_text,
+    check_no_words,
+    help_of,
     parse,
     words_of,
 )
 from mm_magic.jupyter.await_cells import AWAITED, MAGIC
 from mm_magic.jupyter.cell_turn import CellTurn
-from mm_magic.jupyter.commands.table import Commands
-from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.commands.state import show_state
+from mm_magic.jupyter.commands.table import (
+    COMMANDS,
+    check_no_options,
+    command_help,
+    commands_help,
+    run,
+)
 from mm_magic.jupyter.reply_display import ReplyFormatter
-from mm_magic.session.session import Session
+from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
-from mm_magic.wording import quoted
 
 HELP = f"""\
 Ask a MiniMax model; thinking and answer stream in under the cell.
@@ -35,7 +38,7 @@ Ask a MiniMax model; thinking and answer stream in under the cell.
     Why is the sky blue?
 
 Options:
-{help_text()}
+{help_of(CELL_ROWS)}
 
 {{{{name}}}} in the prompt puts in the value of a notebook variable; so do {{{{row.title}}}} and
 {{{{xs[0]}}}}. All else is sent as it stands. Text with spaces goes in double quotes: -s "Be brief".
@@ -51,19 +54,11 @@ The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .
 class Magics:
     """The magic functions of one shell."""
 
-    def __init__(
-        self,
-        shell: InteractiveShell,
-        session: Session,
-        settings: MiniMax,
-        replies: ReplyFormatter,
-        commands: Commands,
-    ) -> None:
-        self._shell = shell
-        self._session = session
-        self._settings = settings
+    def __init__(self, here: Here, replies: ReplyFormatter) -> None:
+        self._here = here
+        self._shell = here.shell
+        self._session = here.session
         self._replies = replies
-        self._commands = commands
 
     def register(self) -> None:
         @no_var_expand
@@ -91,20 +86,19 @@ class Magics:
 
     def line(self, line: str) -> None:
         """`%minimax`: a command, or options that become the defaults."""
-        if has_own_options(line):
-            with _stop_in_one_line():
-                self._commands.run(words_of(line), line)
+        command = COMMANDS.get(next(iter(line.split(maxsplit=1)), ""))
+        if command is not None and command.options:
+            self._run(words_of(line), line)
             return
         arguments = parse(line)
-        if arguments.help and not arguments.words:
+        if arguments.words:
+            if not arguments.help:
+                check_no_options(arguments)
+            self._run([*arguments.words, *(["-h"] if arguments.help else [])], line)
+        elif arguments.help:
             print(HELP)
-        elif arguments.help and arguments.words[0] in COMMANDS:
-            print(command_help(arguments.words[0]))
-        elif arguments.words:
-            with _stop_in_one_line():
-                self._command(arguments, line)
         elif arguments == Arguments():
-            self._commands.state()
+            show_state(self._here)
         else:
             self._set_defaults(arguments)
 
@@ -136,7 +130,8 @@ class Magics:
             self._session.cell.only_shows = True
             print(HELP)
             return None
-        turn = CellTurn(self._shell, self._session, arguments, line, body)
+        check_no_words(arguments, line, tuple(COMMANDS))
+        turn = CellTurn(self._shell, self._session, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())
@@ -147,34 +142,22 @@ class Magics:
         self._replies.was_drawn(reply)
         return reply
 
-    def _command(self, arguments: Arguments, line: str) -> None:
-        words = arguments.words
-        if words[0] in self._commands.by_name and arguments != Arguments(words=words):
-            command = " ".join(quoted(word) or word for word in words)
-            raise UsageError(
-                "a command takes no options",
-                next_steps=(f"Write: `%minimax {command}`, and the options on their own.",),
-            )
-        self._commands.run(words, line)
+    def _run(self, words: Sequence[str], line: str) -> None:
+        if words[0] in COMMANDS and words[-1] in ("-h", "--help"):
+            print(command_help(words[0]))
+            return
+        with _stop_in_one_line():
+            run(self._here, words, line)
 
     def _set_defaults(self, arguments: Arguments) -> None:
-        per_cell = {
-            "--alone": arguments.alone,
-            "-o": arguments.to is not None,
-            "--literal": arguments.literal,
-            "--dry-run": arguments.dry_run,
-        }
-        if given := [name for name, is_given in per_cell.items() if is_given]:
+        if misplaced := arguments.of_one_cell():
             raise UsageError(
-                f"{given[0]} belongs to one cell", next_steps=("Write it behind `%%minimax`.",)
+                f"{misplaced[0]} belongs to one cell", next_steps=("Write it behind `%%minimax`.",)
             )
-        options = arguments.options(self._session.options)
-        self._settings.show(options)
-        changed = [
-            f"{name} {getattr(options, name)!r}"
-            for name in MiniMax.option_names()
-            if getattr(arguments, name, None) is not None
-        ]
+        self._here.settings.say(arguments.given)
+        options = self._session.options
+        values = {name: getattr(options, name) for name in arguments.given}
+        changed = [f"{n} {UNSET if v is None else repr(v)}" for n, v in values.items()]
         print(f"From now on: {', '.join(changed)}")
 
 

@@ -20,8 +20,8 @@ from mm_magic.protocol.request import (
     check_thinking,
 )
 
-Kind: TypeAlias = Literal["text", "number", "count", "word", "switch"]
-"""What a value is: any text, a float, an int, one of the row's `words`, or True and False."""
+Kind: TypeAlias = Literal["text", "number", "count", "word", "switch", "speed"]
+"""What a value is: any text, a float, an int, one of the row's `words`, True or False, a factor."""
 
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
@@ -34,6 +34,7 @@ class Row:
     `flags` are its names on the line, none for one that only `%config` and Python set. `wire` makes
     of a value what the request holds under the option's name, None for nothing; it is None for
     an option that is never sent. `in_key`: two requests that differ in it are different requests.
+    A switch that is on by default has `off`, the help of its `--no-…`.
     An option whose default is None may be unset.
     """
 
@@ -47,6 +48,7 @@ class Row:
     check: Callable[[str, Any], None] | None = None
     wire: Callable[[Any], object] | None = None
     in_key: bool = True
+    off: str = ""
 
     @property
     def may_be_unset(self) -> bool:
@@ -137,7 +139,7 @@ class Options:
     )
     stream: bool = option(
         True, "switch", "--stream", help="show the answer as it comes (default)",
-        check=_check_switch, wire=_as_it_is, in_key=False,
+        check=_check_switch, wire=_as_it_is, in_key=False, off="ask for the answer in one piece",
     )  # fmt: skip
     conversation: str = option(
         "main", "text", "-c", "--conversation", metavar="NAME",

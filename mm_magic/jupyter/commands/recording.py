@@ -6,16 +6,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from IPython.core.interactiveshell import InteractiveShell
-
 from mm_magic.conversation.notebook_file import load_bytes, shown
 from mm_magic.conversation.notebook_file import read as read_notebook
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import ReplayArguments, parse_replay, replay_help
+from mm_magic.jupyter.arguments import ReplayArguments, parse_replay
+from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.own_notebook import is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
-from mm_magic.session.session import Session
-from mm_magic.wording import plain, quoted
+from mm_magic.wording import counted, plain, quoted
 
 if TYPE_CHECKING:
     from mm_magic.session.replaying import Replaying
@@ -26,106 +24,105 @@ if TYPE_CHECKING:
 _BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
 
 
-class Taping:
-    """The commands by name; `words` are what follows the name."""
-
-    def __init__(self, shell: InteractiveShell, session: Session) -> None:
-        self._shell = shell
-        self._session = session
-
-    def record(self, words: Sequence[str]) -> None:
-        """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
-        if len(words) > 1:
+def record(here: Here, words: Sequence[str]) -> None:
+    """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
+    _at_most_one(words)
+    session, before = here.session, here.session.recorder
+    if not words:
+        if before is None or session.replaying is not None:
             raise UsageError(
-                f"record takes one word, got {len(words)}",
-                next_steps=("A path with spaces goes in double quotes.",),
+                "nothing is being recorded",
+                next_steps=("Name a file: `%minimax record lesson.jsonl`",),
             )
-        session, before = self._session, self._session.recorder
-        if not words:
-            if before is None or session.replaying is not None:
-                raise UsageError(
-                    "nothing is being recorded",
-                    next_steps=("Name a file: `%minimax record lesson.jsonl`",),
-                )
-            session.recorder = None
-            print(f"Recording ended: {_answers(before.count)} more in {plain(before.name)}.")
-            for name in self._out_of_order():
-                print(
-                    f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
-                    "another order on the saved page than they ran in."
-                )
-            return
-        if session.replaying is not None:
-            raise UsageError(
-                "a recording answers now, and is not recorded again",
-                next_steps=(_BACK, *_filling(session.replaying)),
+        session.recorder = None
+        print(f"Recording ended: {counted(before.count, 'answer')} more in {plain(before.name)}.")
+        for name in _out_of_order(here):
+            print(
+                f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
+                "another order on the saved page than they ran in."
             )
-        session.recorder = _recorder(words[0])
-        print(
-            f"From now on each exchange is recorded in {plain(words[0])}, with its prompt and "
-            "without the key. Readers run all cells from the top: do so, too. "
-            "`%minimax record` alone ends it."
+        return
+    if session.replaying is not None:
+        raise UsageError(
+            "a recording answers now, and is not recorded again",
+            next_steps=(_BACK, *_filling(session.replaying)),
         )
+    session.recorder = _recorder(words[0])
+    print(
+        f"From now on each exchange is recorded in {plain(words[0])}, with its prompt and "
+        "without the key. Readers run all cells from the top: do so, too. "
+        "`%minimax record` alone ends it."
+    )
 
-    def replay(self, words: Sequence[str]) -> None:
-        """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
-        from mm_magic.session.replaying import Replaying
-        from mm_magic.transport.recording.player import Replay
 
-        arguments = parse_replay(words)
-        if arguments.help:
-            print(replay_help())
-            return
-        path = self._path(arguments.file)
-        recording, lines = _loaded(path)
-        replay = Replay(recording.exchanges)
-        recorder = None
-        if arguments.fill and not _is_notebook(path):
-            from mm_magic.transport.recording.writer import Recorder
+def replay(here: Here, words: Sequence[str]) -> None:
+    """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
+    from mm_magic.session.replaying import Replaying
+    from mm_magic.transport.recording.player import Replay
 
-            recorder = Recorder(path, path.name, recording.exchanges, samples=replay.samples)
-            recorder.on_recorded = replay.add
-        replaying = Replaying(
-            replay=replay,
-            name=arguments.file or "",
-            speed=arguments.speed,
-            is_loose=arguments.loose,
-            fills=arguments.fill,
+    arguments = parse_replay(words)
+    file = _at_most_one(arguments.words)
+    path = _path(here, file)
+    recording, lines = _loaded(path)
+    replay = Replay(recording.exchanges)
+    recorder = None
+    if arguments.fill and not _is_notebook(path):
+        from mm_magic.transport.recording.writer import Recorder
+
+        recorder = Recorder(path, path.name, recording.exchanges, samples=replay.samples)
+        recorder.on_recorded = replay.add
+    replaying = Replaying(
+        replay=replay,
+        name=file or "",
+        speed=arguments.speed,
+        is_loose=arguments.loose,
+        fills=arguments.fill,
+    )
+    here.session.replay(replaying, recorder)
+    print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
+
+
+def _out_of_order(here: Here) -> list[str]:
+    """The conversations whose cells did not run in the order of the notebook's file."""
+    path = own_path(here.shell, running_cell(here.shell).id)
+    if path is None or not is_file(path):
+        return []
+    try:
+        cells = read_notebook(load_bytes(path, path.name), path.name).cells
+    except UsageError:  # nothing is known of the page then
+        return []
+    place = {cell.id: number for number, cell in enumerate(cells)}
+    return [
+        name
+        for name, conversation in here.session.conversations.items()
+        if not _is_sorted(
+            place[turn.key.cell_id]
+            for turn in conversation.visible
+            if turn.key and turn.key.cell_id in place
         )
-        self._session.replay(replaying, recorder)
-        print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
+    ]
 
-    def _out_of_order(self) -> list[str]:
-        """The conversations whose cells did not run in the order of the notebook's file."""
-        path = own_path(self._shell, running_cell(self._shell).id)
-        if path is None or not is_file(path):
-            return []
-        try:
-            cells = read_notebook(load_bytes(path, path.name), path.name).cells
-        except UsageError:  # nothing is known of the page then
-            return []
-        place = {cell.id: number for number, cell in enumerate(cells)}
-        return [
-            name
-            for name, conversation in self._session.conversations.items()
-            if not _is_sorted(
-                place[turn.key.cell_id]
-                for turn in conversation.visible
-                if turn.key and turn.key.cell_id in place
-            )
-        ]
 
-    def _path(self, file: str | None) -> Path:
-        """The file that is meant, whole: the kernel may change its folder."""
-        if file is not None:
-            return _absolute(file)
-        path = own_path(self._shell, running_cell(self._shell).id)
-        if path is None:
-            raise UsageError(
-                "the file of this notebook is not known here",
-                next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
-            )
-        return path
+def _path(here: Here, file: str | None) -> Path:
+    """The file that is meant, whole: the kernel may change its folder."""
+    if file is not None:
+        return _absolute(file)
+    path = own_path(here.shell, running_cell(here.shell).id)
+    if path is None:
+        raise UsageError(
+            "the file of this notebook is not known here",
+            next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
+        )
+    return path
+
+
+def _at_most_one(words: Sequence[str]) -> str | None:
+    if len(words) > 1:
+        raise UsageError(
+            f"one file is due, got {len(words)} words",
+            next_steps=("A path with spaces goes in double quotes.",),
+        )
+    return words[0] if words else None
 
 
 def _answering(path: Path, arguments: ReplayArguments, recorder: "Recorder | None") -> str:
@@ -171,7 +168,9 @@ def _loaded(path: Path) -> "tuple[Recording, list[str]]":
         damaged = [f"Line {n} is damaged, and left out: {why}." for n, why in recording.damaged]
         unfinished = sum(not each.is_offered for each in recording.exchanges)
         if unfinished:
-            damaged.append(f"{_answers(unfinished)} stopped or broken off, and not replayed.")
+            damaged.append(
+                f"{counted(unfinished, 'answer')} stopped or broken off, and not replayed."
+            )
         return recording, damaged
     from mm_magic.session.notebook_as_recording import recording_of
 
@@ -197,7 +196,3 @@ def _absolute(file: str) -> Path:
         return Path(file).expanduser().absolute()
     except (RuntimeError, OSError):  # ~nobody; the kernel's own folder is gone
         raise UsageError(f"there is no folder {file!r}") from None
-
-
-def _answers(count: int) -> str:
-    return "1 answer" if count == 1 else f"{count} answers"

@@ -8,7 +8,7 @@ updates of what `show_panel` displayed.
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock, get_ident
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
@@ -17,7 +17,7 @@ from mm_magic.conversation.model_facts import MODELS
 from mm_magic.conversation.saved_turn import record_json
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.jupyter.config import MiniMax, in_one_line
+from mm_magic.jupyter.config import NAMES, MiniMax, in_one_line
 from mm_magic.jupyter.panel.model_list import ModelList
 from mm_magic.jupyter.panel.text import (
     TOO_MANY,
@@ -28,7 +28,7 @@ from mm_magic.jupyter.panel.text import (
     still_text,
     who_answers,
 )
-from mm_magic.jupyter.panel.widgets import DIGITS, Controls, Widget, set_options, show_value
+from mm_magic.jupyter.panel.widgets import Controls, Widget, read, set_options, show_value
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.finished import Page
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
@@ -103,7 +103,7 @@ class Panel:
 
     def close(self) -> None:
         """Stop following, and take the widgets off the page."""
-        self._settings.unobserve(self.refresh, MiniMax.option_names())
+        self._settings.unobserve(self.refresh, NAMES)
         self._session.watchers.remove(self._session_changed)
         self._models.close()
         self.controls.close()
@@ -128,38 +128,33 @@ class Panel:
 
     def _observe(self) -> None:
         controls = self.controls
-        for name, (widget, *sliders) in controls.by_setting.items():
-            self._follow(name, widget)
-            for slider in sliders:
-                self._follow(name, slider, DIGITS)
+        for name, widgets in controls.by_setting.items():
+            for widget in widgets:
+                self._follow(name, widget)
         controls.line.observe(lambda _: self._edited(), "value")  # it is there to be copied
         controls.new.on_click(lambda _: self._edited("conversation", self._new_name()))
         controls.reset.on_click(lambda _: self._reset())
         controls.stop.on_click(lambda _: self._stop())
-        self._settings.observe(self.refresh, MiniMax.option_names())
+        self._settings.observe(self.refresh, NAMES)
         self._session.watchers.append(self._session_changed)
         self._models.look()
 
-    def _follow(self, name: str, widget: Widget, digits: int | None = None) -> None:
-        """Set the trait to what the widget is moved to, rounded to so many digits."""
+    def _follow(self, name: str, widget: Widget) -> None:
+        """Set the trait to what the widget is moved to."""
+        widget.observe(lambda change: self._edited(name, change["new"], widget), "value")
 
-        def changed(change: dict[str, Any]) -> None:
-            value = change["new"] if digits is None else round(change["new"], digits)
-            if isinstance(value, float) and value.is_integer():
-                value = int(value)  # as it was typed
-            self._edited(name, value)
-
-        widget.observe(changed, "value")
-
-    def _edited(self, name: str | None = None, value: object = None) -> None:
+    def _edited(
+        self, name: str | None = None, value: object = None, widget: Widget | None = None
+    ) -> None:
         """The user moved something: set the trait, or say why not."""
         if self._refreshing == get_ident():
             return
         self._message = ""
         try:
             if name is not None:
-                self._session.options.overridden({name: value})  # its errors say what to do
-                self._settings.set_trait(name, value)
+                given = {name: value if widget is None else read(name, widget, value)}
+                self._session.options.overridden(given)  # its errors say what to do
+                self._settings.say(given)
         except UsageError as error:
             self._message = in_one_line(error)
         except TraitError as error:

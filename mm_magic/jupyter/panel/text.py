@@ -11,13 +11,15 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
-from mm_magic.session.options import UNSET, Options
+from mm_magic.session.options import ROWS, UNSET, Options, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import option, plain
 
 STILL = "mm-panel-still"
 LIVE = "mm-panel"
 """Classes of the summary, and of the widgets that stand in its place while they live."""
+DIMMED = "mm-unset"
+"""Class of a slider whose setting is not set."""
 
 WHY_STILL = (
     "Sliders need a running kernel: run the cell with `%minimax panel`, in a notebook that shows "
@@ -38,6 +40,7 @@ _STYLE = (
     "{display:none}"
     f".{LIVE} .widget-label{{white-space:normal;height:auto;line-height:1.4}}"
     f".{LIVE} select{{background-image:none!important;appearance:auto!important}}"
+    f".{LIVE} .{DIMMED}{{opacity:.45}}"
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
 )
 
@@ -51,26 +54,27 @@ def reproducing(options: Options) -> list[str]:
     The last one begins a cell. Text that can't stand on a magic's line, such as one with a line
     break, is set by lines before it, for a cell of their own.
     """
-    texts = {"model": options.model, "system": options.system, "conversation": options.conversation}
-    words = {name: option(f"-{name[0]}", f"--{name}", text) for name, text in texts.items()}
+    words = {row.name: _word(row, getattr(options, row.name)) for row in ROWS if row.flags}
     before = [
-        f"%config MiniMax.{name} = {_literal(texts[name])}"
+        f"%config MiniMax.{name} = {_literal(getattr(options, name))}"
         for name, word in words.items()
         if word is None
     ]
-    line = [
-        "%%minimax",
-        words["model"],
-        f"-t {_decimal(options.temperature)}",
-        f"--max-tokens {options.max_tokens or UNSET}",
-        f"--top-p {_decimal(options.top_p)}",
-        f"--thinking {options.thinking}",
-        "--hide-thinking" if options.hide_thinking else None,
-        None if options.stream else "--no-stream",
-        words["system"],
-        words["conversation"],
-    ]
-    return [*before, " ".join(word for word in line if word is not None)]
+    return [*before, " ".join(["%%minimax", *filter(None, words.values())])]
+
+
+def _word(row: Row, value: object) -> str | None:
+    """An option with its value; "" for one that is as a switch is anyway; None where it can't be
+    typed on a line."""
+    if value is None:
+        return f"{row.flags[0]} {UNSET}"
+    if row.kind == "switch":
+        flag = f"--no-{row.name}" if row.off else row.flags[0]
+        return "" if value == row.default else flag
+    if row.kind == "text":
+        return option(row.flags[0], row.flags[-1], str(value))
+    shown = decimal(value) if isinstance(value, float) else value
+    return f"{row.flags[0]} {shown}"
 
 
 def _literal(text: str) -> str:
@@ -78,7 +82,7 @@ def _literal(text: str) -> str:
     return repr(text).replace("{", r"\x7b").replace("}", r"\x7d").replace("$", r"\x24")
 
 
-def _decimal(value: float | None) -> str:
+def decimal(value: float | None) -> str:
     if value is None:
         return UNSET
     short = f"{value:g}"
@@ -131,9 +135,9 @@ def summary(options: Options) -> list[tuple[str, str]]:
     """Names and values of the settings, in the panel's order."""
     rows = [
         ("model", options.model),
-        ("temperature", _decimal(options.temperature)),
+        ("temperature", decimal(options.temperature)),
         ("max_tokens", str(options.max_tokens or UNSET)),
-        ("top_p", _decimal(options.top_p)),
+        ("top_p", decimal(options.top_p)),
         ("thinking", options.thinking + (", hidden" if options.hide_thinking else "")),
         ("system", options.system.replace("\n", " ↵ ") or "none"),
         ("conversation", options.conversation),

@@ -9,15 +9,17 @@ from typing import Any
 
 import ipywidgets
 
-from mm_magic.jupyter.panel.text import LIVE
-from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
+from mm_magic.jupyter.arguments import read_value
+from mm_magic.jupyter.panel.text import DIMMED, LIVE, decimal
+from mm_magic.protocol.request import DEFAULT_TEMPERATURE, DEFAULT_TOP_P, DOCUMENTED_MAX_TOKENS
+from mm_magic.session.options import ROWS, UNSET, Row
 
 Widget = Any  # ipywidgets has no types
 
 SMALLEST = 0.01
 """The sliders' left end; the range of temperature and top_p is open there."""
 DIGITS = 4
-"""Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
+"""Of a slider's value."""
 _NAME = {"description_width": "6.5em"}
 
 
@@ -42,14 +44,11 @@ class Controls:
         )
         self.new = _small_button("New", "Begin another conversation")
         self.reset = _small_button("Reset", "Forget the turns of this conversation")
-        self.temperature, self.temperature_slider = _fraction("temperature")
-        self.top_p, self.top_p_slider = _fraction("top_p")
-        # The browser's part of IntText takes the point out of 12.7.
-        self.max_tokens = _number_box(ipywidgets.FloatText, "max_tokens")
-        self.max_tokens.step = 1
-        self.max_tokens_slider = ipywidgets.IntSlider(
-            min=1, max=DOCUMENTED_MAX_TOKENS, step=1, **_SLIDER
-        )
+        self.numbers = {
+            row.name: (_number_box(row.name), _slider(row))
+            for row in ROWS
+            if row.flags and row.kind in ("number", "count")
+        }
         self.thinking = ipywidgets.Dropdown(
             options=("auto", "adaptive", "disabled"),
             description="thinking",
@@ -61,7 +60,7 @@ class Controls:
         )
         self.system = ipywidgets.Textarea(
             description="system",
-            placeholder="the role and the manner of the model",
+            placeholder="the role and style the model should adopt",
             continuous_update=False,
             rows=2,
             style=_NAME,
@@ -79,9 +78,7 @@ class Controls:
         self.note = ipywidgets.Label(layout=_layout("1 1 100%"), style={"font_weight": "bold"})
         self.by_setting: Mapping[str, Sequence[Widget]] = {
             "model": [self.model],
-            "temperature": [self.temperature, self.temperature_slider],
-            "top_p": [self.top_p, self.top_p_slider],
-            "max_tokens": [self.max_tokens, self.max_tokens_slider],
+            **self.numbers,
             "thinking": [self.thinking],
             "hide_thinking": [self.hide],
             "system": [self.system],
@@ -94,16 +91,15 @@ class Controls:
     def close(self) -> None:
         """Take all widgets off the page."""
         own = [each for each in vars(self).values() if isinstance(each, ipywidgets.Widget)]
-        for widget in (self.root, *self._boxes, *own):
+        numbers = [widget for pair in self.numbers.values() for widget in pair]
+        for widget in (self.root, *self._boxes, *numbers, *own):
             widget.close()
 
     def _arranged(self) -> Widget:
         fields = self._row(
             self.model,
             self._group(self.conversation, self.new, self.reset),
-            self._group(self.temperature, self.temperature_slider),
-            self._group(self.top_p, self.top_p_slider),
-            self._group(self.max_tokens, self.max_tokens_slider),
+            *(self._group(*pair) for pair in self.numbers.values()),
             self._group(self.thinking, self.hide),
             self.system,
             self.line,
@@ -129,15 +125,34 @@ class Controls:
 
 
 def show_value(widget: Widget, value: Any) -> None:
-    """Show the value of a setting, also where a slider does not reach as far."""
+    """Show the value of a setting, also where a slider does not reach as far.
+
+    None is not set: the box is empty, and the slider stays where it is, dimmed.
+    """
+    if isinstance(widget, ipywidgets.FloatSlider | ipywidgets.IntSlider):
+        if value is None:
+            widget.add_class(DIMMED)
+            return
+        widget.remove_class(DIMMED)
     if isinstance(widget, ipywidgets.FloatSlider):
         set_fraction(widget, value)
     elif isinstance(widget, ipywidgets.IntSlider):
         widget.value = min(value, widget.max)
     elif isinstance(widget, ipywidgets.Dropdown) and value not in widget.options:
         set_options(widget, [*widget.options, value], value)
+    elif isinstance(widget, ipywidgets.Text):
+        widget.value = "" if value is None else decimal(value) if value != str(value) else value
     else:
         widget.value = value
+
+
+def read(name: str, widget: Widget, value: Any) -> Any:
+    """What a widget was moved to, as a value of the setting. Raises UsageError for no number."""
+    row = next(row for row in ROWS if row.name == name)
+    if isinstance(value, float):
+        return round(value, DIGITS)  # the browser's arithmetic gives 0.30000000000000004
+    is_number = row.kind in ("number", "count") and isinstance(widget, ipywidgets.Text)
+    return read_value(row, value.strip()) if is_number else value
 
 
 def set_options(chooser: Widget, names: Sequence[str], chosen: str) -> None:
@@ -168,14 +183,23 @@ _SLIDER: dict[str, Any] = {
 }
 
 
-def _fraction(name: str) -> tuple[Widget, Widget]:
-    box = _number_box(ipywidgets.FloatText, name)
-    box.step = 0.05
-    return box, ipywidgets.FloatSlider(min=SMALLEST, max=1.0, step=0.01, **_SLIDER)
+def _slider(row: Row) -> Widget:
+    if row.kind == "count":
+        most = DOCUMENTED_MAX_TOKENS
+        return ipywidgets.IntSlider(min=1, max=most, value=most, step=1, **_SLIDER)
+    usual = DEFAULT_TOP_P if row.name == "top_p" else DEFAULT_TEMPERATURE
+    return ipywidgets.FloatSlider(min=SMALLEST, max=1.0, value=usual, step=0.01, **_SLIDER)
 
 
-def _number_box(kind: Widget, name: str) -> Widget:
-    return kind(description=name, continuous_update=False, style=_NAME, layout={"width": "12.5em"})
+def _number_box(name: str) -> Widget:
+    # A box for text: those for numbers can't be empty, and take the point out of 12.7.
+    return ipywidgets.Text(
+        description=name,
+        placeholder=UNSET,
+        continuous_update=False,
+        style=_NAME,
+        layout={"width": "12.5em"},
+    )
 
 
 def _small_button(text: str, meaning: str) -> Widget:

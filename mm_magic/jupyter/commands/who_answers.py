@@ -1,0 +1,131 @@
+"""Which server answers: `%minimax models`, `key`, `usage`, `live` and `offline`."""
+
+from collections.abc import Sequence
+
+from IPython.core.error import StdinNotImplementedError
+
+from mm_magic.conversation.model_facts import MODELS
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.jupyter import mistakes
+from mm_magic.jupyter.commands.here import Here
+from mm_magic.session.next_steps import next_steps
+from mm_magic.session.session import Session
+from mm_magic.session.sync import run_to_end
+from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint
+from mm_magic.transport.endpoint import REGIONS, Endpoint
+from mm_magic.wording import option, plain
+
+
+def who_answers(session: Session) -> str:
+    """Who answers now, in a few words."""
+    if (replaying := session.replaying) is not None:
+        return plain(replaying.in_words())
+    endpoint = session.who.endpoint()
+    if endpoint is None:
+        chosen = "" if session.who.choice == "auto" else ", as chosen"
+        return f"the offline demo (no language model{chosen})"
+    key = "with a key" if endpoint.key else "without a key"
+    region = f", {REGIONS[endpoint.host]}" if endpoint.host in REGIONS else ""
+    return f"{endpoint.base_url} ({key}{region})"
+
+
+def usage(here: Here, _words: Sequence[str]) -> None:
+    """`%minimax usage`: tokens and price so far."""
+    print("\n".join(here.session.meter.lines()))
+
+
+def models(here: Here, _words: Sequence[str]) -> None:
+    """`%minimax models`: what the server offers; the known names where nobody can be asked."""
+    if here.session.who.endpoint() is None:
+        print("Known models (the offline demo answers under any name):")
+        print("\n".join(f"  {name}" for name in MODELS))
+        return
+    for name in _listed(here.session):
+        is_used = name == here.session.options.model
+        print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
+
+
+def key(here: Here, words: Sequence[str]) -> None:
+    """`%minimax key`: ask for the key without showing it; it stays in memory only."""
+    if words:
+        raise mistakes.key_in_cell()
+    session = here.session
+    host = keyless_endpoint(session.who.environ).host
+    secret = clean_key(_typed())
+    if secret is None:
+        raise UsageError("no key was given; nothing has changed")
+    before = session.who.typed_key, session.who.choice
+    session.who.typed_key = TypedKey(secret, host)
+    session.who.choice = "live"
+    try:
+        _check(here.session, session.who.endpoint())
+    except (MiniMaxError, KeyboardInterrupt):
+        session.who.typed_key, session.who.choice = before
+        raise
+    session.tell()
+
+
+def offline(here: Here, _words: Sequence[str]) -> None:
+    """`%minimax offline`: the demo answers, on purpose."""
+    here.session.who.choice = "offline"
+    here.session.replay(None)
+    can_go_back = here.session.who.has_server()
+    way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
+    print(f"From now on {who_answers(here.session)} answers. {way}")
+
+
+def live(here: Here, _words: Sequence[str]) -> None:
+    """`%minimax live`: a real server answers."""
+    before, here.session.who.choice = here.session.who.choice, "live"
+    try:
+        here.session.who.endpoint()
+    except MiniMaxError:
+        here.session.who.choice = before
+        raise
+    here.session.replay(None)
+    print(f"From now on {who_answers(here.session)} answers.")
+
+
+def _typed() -> str:
+    import getpass  # with termios, 2 ms that only a typed key costs
+
+    try:
+        return getpass.getpass("MiniMax API key (it is not shown or saved): ")
+    except (StdinNotImplementedError, EOFError):
+        raise UsageError(
+            "nobody is here to type a key",
+            next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
+        ) from None
+
+
+def _check(session: Session, endpoint: Endpoint | None) -> None:
+    """Try the key by listing the models, and say what it is good for."""
+    assert endpoint is not None
+    region = REGIONS.get(endpoint.host)
+    where = f"{endpoint.host} ({region})" if region else endpoint.host
+    try:
+        offered = _listed(session)
+    except MiniMaxError as error:
+        if error.kind == "auth":
+            raise
+        print(f"The key is kept for {where}, unchecked: {plain(error.message)}.")
+        return
+    model = session.options.model
+    print(f"The key works at {where}; it stays in memory only.")
+    if offered and model not in offered:
+        print(f"{model} is not served. The server offers: {plain(', '.join(offered))}")
+        if line := option("-m", "--model", offered[0]):
+            print(f"  %minimax {line}")
+    elif offered:
+        print(f"{model} is served.")
+
+
+def _listed(session: Session) -> list[str]:
+    endpoint = session.who.endpoint()
+    try:
+        offered = run_to_end(session.models())
+    except MiniMaxError as error:
+        error.next_steps = next_steps(error, endpoint)
+        raise
+    session.offered_models = offered
+    return offered
