@@ -162,7 +162,7 @@ class Options:
         """These options with those that the notebook gives now; None, or UNSET, unsets one."""
         values = {name: _value(name, value) for name, value in given.items()}
         unset = {name for name, value in values.items() if value is None}
-        said = (self.said | values.keys()) - unset
+        said = frozenset({*self.said, *values} - unset)
         return replace(self, said=said, **values)  # type: ignore[arg-type]
 
     def parameters(self) -> JsonObject:

@@ -125,7 +125,15 @@ def test_summary_tells_all() -> None:
     options = Options(temperature=0.3, system="Be brief", hide_thinking=True, stream=False)
     for text in still(options).values():
         assert isinstance(text, str)
-        for word in ("0.3", "default", "auto, hidden", "Be brief", "main", "--no-stream", "Sliders"):
+        for word in (
+            "0.3",
+            "default",
+            "auto, hidden",
+            "Be brief",
+            "main",
+            "--no-stream",
+            "Sliders",
+        ):
             assert word in text
 
 
