@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, **environ: str) -> None:
         self.session = Session(environ)
         self.session.who.demo_allowed = True
-        self.settings = MiniMax(self.session, config=Config())
+        self.settings: Any = MiniMax(self.session, config=Config())  # its traits are a table's
         self.reach: Reach = "awaited"
         self._panels: list[Panel] = []
 
