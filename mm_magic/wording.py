@@ -25,6 +25,11 @@ def plain(text: str) -> str:
     return joined.replace("\r\n", "\n").translate(_PLAIN)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 turn", "3 turns"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 _SAFE_WORD = re.compile(r"[A-Za-z0-9_./:@+-]+")
 
 

@@ -12,7 +12,7 @@ from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.model_facts import room
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.stored import conversation, pasts
+from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject
@@ -44,8 +44,8 @@ def recording_of(notebook: Notebook) -> Recording:
     """
     exchanges: list[RecordedExchange] = []
     damaged: list[tuple[int, str]] = []
-    for name, found in pasts(notebook).items():
-        for number, exchange in _exchanges(conversation(name, found)):
+    for found in pasts(notebook).values():
+        for number, exchange in _exchanges(found[0].conversation()):
             if isinstance(exchange, str):
                 damaged.append((number, exchange))
             else:
@@ -58,7 +58,7 @@ def recording_of(notebook: Notebook) -> Recording:
 
 def _exchanges(there: Conversation) -> Iterator[tuple[int, RecordedExchange | str]]:
     """The turns of a conversation, each with what it would send in a run from top to bottom."""
-    others = there.made_with_others()
+    stale = there.stale_turns()
     again = Conversation(there.name)
     for turn in there.visible:
         server = OFFLINE if turn.is_demo else SERVER
@@ -69,7 +69,7 @@ def _exchanges(there: Conversation) -> Iterator[tuple[int, RecordedExchange | st
             room=_room(turn),
         )
         again.commit(replace(turn, context=history.context, knew=history.knew))
-        if turn.number in others:
+        if turn.number in stale:
             yield turn.number, "it was made with other turns above than stand there now"
         elif turn.reply.status != "complete":
             yield turn.number, "its answer was stopped"

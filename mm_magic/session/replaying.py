@@ -185,7 +185,7 @@ def recording_notes(
             f"{_is_or_are(missing)} not in {recorder.name}. Readers run all cells from the top: do "
             "so, too."
         )
-    elif conversation is not None and (others := sorted(conversation.made_with_others())):
+    elif conversation is not None and (others := sorted(conversation.stale_turns())):
         yield (
             f"Not from top to bottom: {_turns(others)} {_was_or_were(others)} made with other "
             "turns above. Readers run all cells from the top: run "
