@@ -15,7 +15,7 @@ from typing import TypeAlias
 from mm_magic.cli.files import write_whole
 from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
 from mm_magic.conversation.reply import counted
-from mm_magic.conversation.stored import latest, pasts
+from mm_magic.conversation.stored import pasts
 from mm_magic.errors import UsageError
 from mm_magic.wording import plain
 
@@ -79,9 +79,8 @@ def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
     """A row for each turn: by conversation and number, then those that stand alone."""
     standing = {
         (each.id, each.state.begins): each
-        for of_name in pasts(notebook).values()
-        for past in latest(of_name)
-        for each in past.found
+        for latest, *_ in pasts(notebook).values()
+        for each in latest.found
     }
     found = [(standing.get((each.id, each.state.begins)), each) for each in notebook.found]
     rows = [_row(file, now or each, is_standing=now is not None) for now, each in found]

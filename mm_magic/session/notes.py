@@ -94,7 +94,7 @@ def recording_notes(
             f"Not from top to bottom: {_turns(missing)} above, which this request carries, {verb} "
             f"not in {recorder.name}. Readers run all cells from the top: do so, too."
         )
-    elif conversation is not None and (others := sorted(conversation.made_with_others())):
+    elif conversation is not None and (others := sorted(conversation.stale_turns())):
         verb, cells = ("was", "that cell") if len(others) == 1 else ("were", "those cells")
         yield (
             f"Not from top to bottom: {_turns(others)} {verb} made with other turns above. Readers "

@@ -11,6 +11,7 @@ from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_
 from mm_magic.jupyter.views.finished import draw_again, show
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
+from mm_magic.wording import counted
 
 
 def history(here: Here, words: Sequence[str]) -> None:
@@ -128,7 +129,7 @@ def _summary(conversation: Conversation, next_one: TurnRequest) -> str:
     if not conversation.turns:
         return f"Conversation {conversation.name} has no turns."
     sent = next_one.history.sent
-    turns = "1 turn" if sent == 1 else f"{sent} turns"
+    turns = counted(sent, "turn")
     return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
 
 
