@@ -187,7 +187,7 @@ class Conversation:
         """Whether it was taken in from a file, and not begun in this kernel."""
         return self._as_taken_in is not None
 
-    def take_in(self, turns: Sequence[Turn], state: State) -> None:
+    def take_in(self, turns: Iterable[Turn], state: State) -> None:
         """Become an earlier conversation, as a file holds it.
 
         It does nothing where turns would be lost: those of another conversation, or what happened
@@ -197,8 +197,8 @@ class Conversation:
         if self.turns != (self._as_taken_in if is_same else []):
             return
         used = self.last_number if is_same else 0  # no number is used twice
-        self.turns = renamed(turns, self.name)
-        self.last_number = max([used, state.last, *(turn.number for turn in turns)])
+        self.turns = renamed(list(turns), self.name)
+        self.last_number = max([used, state.last, *(turn.number for turn in self.turns)])
         self.begins = state.begins
         self._changes = max(self._changes, state.changes) + 1
         self._as_taken_in = list(self.turns)

@@ -84,11 +84,11 @@ def names_here(found: Sequence[Past], here: Mapping[str, Conversation], file: st
     """The name that each conversation of the notebook `file` has in a kernel, or gets there.
 
     It keeps its name unless that belongs to another conversation with turns. Then it is called
-    after the file.
+    after the file, by a name that can be typed.
     """
     known = {each.begins: name for name, each in here.items()}
     taken = {name for name, each in here.items() if each.turns}
-    stem = " ".join(plain(file).split()).removesuffix(".ipynb") or "notebook"
+    stem = " ".join(plain(file).split()).removesuffix(".ipynb").strip("- ") or "notebook"
     not_free = taken.union(past.name for past in found)
     numbered = (f"{stem}-{number}" for number in count(2))
     free = (name for name in chain([stem], numbered) if name not in not_free)

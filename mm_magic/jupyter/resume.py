@@ -5,7 +5,7 @@ and address are never taken from a file.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -71,15 +71,16 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
     for name, of_name in found.items():
         session.conversations.not_resumed[name] = of_name[0].state.changes
     due = _due(session, found)
-    told = f"{_turns(sum(len(past.found) for past in due))} found, saved {file.when}"
+    number = _number_of_turns(due)
+    told = f"{_turns(number)} found, saved {file.when}"
     if not _may_be_in(notebook, cell):
         told += ", and not sent: this cell is not in the saved file. Save, then `%minimax restore`."
     elif not is_trusted(file.data):
         told += "; Jupyter does not trust this file: not sent before `%minimax restore`."
     else:
         told += f". {_resume(session, due, file)}"
-    has_turns = any(past.found for of_name in found.values() for past in of_name)
-    return [*([told] if has_turns else []), *map(plain, _left_out(session, found, due, notebook))]
+    lines = [told] if number else []
+    return [*lines, *map(plain, _left_out(session, found, due, notebook))]
 
 
 def restore(shell: InteractiveShell, session: Session, path: str | None) -> None:
@@ -110,8 +111,8 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     due = [each if is_own else _without_cells(each) for each in _due(session, found)]
     before = _ids(session)
     names = take_in(session, due, file.name)
-    total = sum(len(past.found) for of_name in found.values() for past in of_name)
-    told = f"{_turns(total)} in {shown(file.name)}, saved {file.when}."
+    number = sum(map(_number_of_turns, found.values()))
+    told = f"{_turns(number)} in {shown(file.name)}, saved {file.when}."
     lines = [told if _ids(session) != before else f"Nothing to take in: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)
@@ -251,24 +252,21 @@ def _content(turn: Turn) -> str:
 
 def _new_names(due: Sequence[Past], names: Sequence[str]) -> list[str]:
     """Sentences on the conversations that have another name here than in their file."""
-    lines = []
-    for past, name in zip(due, names, strict=True):
-        if past.found and name != past.name:
-            line = option("-c", "--conversation", name)
-            go_on = f"type `%minimax {line}`" if line else "choose it in `%minimax panel`"
-            lines.append(
-                f"This kernel already has a conversation {past.name}, so the file's {past.name} "
-                f"({_turns(len(past.found))}) is called {name} here. To go on with it, {go_on}."
-            )
-    return lines
+    return [
+        f"This kernel already has a conversation {past.name}, so the file's {past.name} "
+        f"({_turns(len(past.found))}) is called {name} here. "
+        f"To go on with it: `%minimax {option('-c', '--conversation', name)}`."
+        for past, name in zip(due, names, strict=True)
+        if past.found and name != past.name
+    ]
 
 
 def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Notebook) -> list[str]:
     """Sentences on the turns of a file that are not taken in."""
     known = {each.begins for each in session.conversations.values()}
     known |= {past.state.begins for past in due}
-    others = (past for of_name in found.values() for past in of_name)
-    earlier = sum(len(past.found) for past in others if past.state.begins not in known)
+    everything = (past for of_name in found.values() for past in of_name)
+    earlier = _number_of_turns(past for past in everything if past.state.begins not in known)
     lines = []
     if earlier:
         stay = "stays" if earlier == 1 else "stay"
@@ -291,6 +289,10 @@ def _sent(session: Session, name: str) -> int:
         return session.build(Ask(Prompt.of_text("?"), options, is_cell=False)).history.sent
     except MiniMaxError:
         return len(session.conversations[name].visible)
+
+
+def _number_of_turns(found: Iterable[Past]) -> int:
+    return sum(len(past.found) for past in found)
 
 
 def _turns(number: int) -> str:
