@@ -119,10 +119,10 @@ def _past(told: Sequence[tuple[str, State]], found: Sequence[Found]) -> Past:
         if (other := standing.get(number)) is None:
             standing[number] = each
             continue
+        if _is_same(each.turn, other.turn):
+            continue
         newer = standing[number] = max(other, each, key=_newness)  # of equals the first
         older = each if newer is other else other
-        if _is_same(older.turn, newer.turn):
-            continue
         left_out[OUT_OF_DATE if older.id in newer.turn.replaces else TWICE] += 1
     if _highest(state, standing) > _HIGHEST:
         return Past(name, State(state.begins), (), {TOO_HIGH: len(found)})

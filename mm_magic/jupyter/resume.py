@@ -70,7 +70,7 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
     found = pasts(notebook)
     for name, of_name in found.items():
         session.conversations.not_resumed[name] = of_name[0].state.changes
-    due = _due(session, found)
+    due = latest(session, found)
     number = _number_of_turns(due)
     told = f"{_turns(number)} found, saved {file.when}"
     if not _may_be_in(notebook, cell):
@@ -108,7 +108,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
             ),
         )
     found = pasts(notebook)
-    due = [each if is_own else _without_cells(each) for each in _due(session, found)]
+    due = [each if is_own else _without_cells(each) for each in latest(session, found)]
     before = _ids(session)
     names = take_in(session, due, file.name)
     number = sum(map(_number_of_turns, found.values()))
@@ -155,7 +155,7 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
 # What is taken in
 
 
-def _due(session: Session, found: Pasts) -> list[Past]:
+def latest(session: Session, found: Pasts) -> list[Past]:
     """Of each name the latest that this kernel did not begin itself."""
     here = session.conversations.values()
     begun = {each.begins for each in here if not each.is_from_file}
