@@ -56,9 +56,11 @@ def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
     unfilled = dict.fromkeys(found[0] for found in _DOUBLE.finditer(prompt) if _is_code(found[0]))
     if unfilled:
         first, *others = unfilled
-        more = f" and {len(others)} more were sent as they stand" if others else ""
+        sent = (
+            f"and {len(others)} more were sent as they stand" if others else "was sent as it stands"
+        )
         return (
-            f"{shortened(first, _LONGEST)}{more or ' was sent as it stands'}: only a name, an attribute or an "
+            f"{shortened(first, _LONGEST)} {sent}: only a name, an attribute or an "
             "index is filled in, as {{name}}, {{row.title}} or {{xs[0]}}. "
             "Compute it in a cell above and use its name; --literal if it is meant so."
         )
