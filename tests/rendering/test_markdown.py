@@ -353,7 +353,7 @@ end"""
 def test_blocks_render_as_the_whole_does() -> None:
     """Rendered one by one the blocks give the bytes of one rendering, and joined the text."""
     blocks = Blocks()
-    parts = [*blocks.push(DOCUMENT), blocks.rest]
+    parts = [*(block.text for block in blocks.push(DOCUMENT)), blocks.rest]
     assert len(parts) > 10
     assert "".join(parts) == DOCUMENT
     assert "".join(map(fragment, parts)) == fragment(DOCUMENT)
@@ -382,16 +382,33 @@ def as_text(lines: list[str]) -> str:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=25).map(as_text), st.data())
 def test_blocks_do_not_depend_on_the_cuts(text: str, data: st.DataObject) -> None:
-    """However the text is cut into deltas, the blocks are the same and lose nothing."""
+    """However the text is cut into deltas, the pieces are the same and lose nothing."""
     whole = Blocks(limit=40)
     due = whole.push(text)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     blocks = Blocks(limit=40)
-    pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert [block for piece in pieces for block in blocks.push(piece)] == due
-    assert blocks.rest == whole.rest
-    exact = Blocks()
-    assert "".join(exact.push(text)) + exact.rest == text
+    parts = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    assert [piece for part in parts for piece in blocks.push(part)] == due
+    assert (blocks.rest, blocks.drawn_rest) == (whole.rest, whole.drawn_rest)
+    assert "".join(piece.text for piece in due) + whole.rest == text
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=40).map(as_text))
+@example(
+    "    a\n| b\n|---|\n" + "    | c | d | e | f | g | h | i |\n" * 3 + "\n    code\n\nend\n\n"
+)
+@example("- a\n  $$\n" + "- item of a list\n" * 700 + "\ntext\n\n$$\n\nmore\n\n")
+def test_where_blocks_end_does_not_depend_on_the_limit(text: str) -> None:
+    """The parts of a long block end where the block itself does."""
+    parts, exact = Blocks(limit=40), Blocks()
+    joined = [""]
+    for piece in parts.push(text):
+        joined[-1] += piece.text
+        joined += [""] if piece.ends_block else []
+    due = [block.text for block in exact.push(text)]
+    assert joined[:-1] == due
+    assert joined[-1] + parts.rest == exact.rest
 
 
 @settings(max_examples=200, deadline=None)
@@ -400,7 +417,7 @@ def test_blocks_do_not_depend_on_the_cuts(text: str, data: st.DataObject) -> Non
 def test_blocks_of_any_lines_render_as_the_whole_does(text: str) -> None:
     """Blocks of any lines without fences and math give, one by one, the bytes of the whole."""
     blocks = Blocks()
-    parts = [*blocks.push(text), blocks.rest]
+    parts = [*(block.text for block in blocks.push(text)), blocks.rest]
     assert "".join(map(fragment, parts)) == fragment(text)
 
 
@@ -416,11 +433,12 @@ def test_the_second_line_is_matched_once(rule: str) -> None:
 def test_a_long_fence_is_cut_and_opened_again() -> None:
     """Long code goes on in a new fence of the same language; a table repeats its head."""
     blocks = Blocks(limit=100)
-    code = blocks.push("\n```python\n" + "x = 1\n" * 50 + "```\n")
+    code = [part.drawn for part in blocks.push("\n```python\n" + "x = 1\n" * 50 + "```\n")]
     assert len(code) > 2
     assert all(part.lstrip().startswith("```python\n") and part.endswith("```\n") for part in code)
     assert "".join(code).count("x = 1") == 50
-    table = blocks.push("\n| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 50 + "\n")
+    rows = "\n| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 50 + "\n"
+    table = [part.drawn for part in blocks.push(rows)]
     assert len(table) > 2
     assert all(part.lstrip().startswith("| a | b |\n|---|---|\n") for part in table)
     assert "".join(table).count("| 1 | 2 |") == 50

@@ -50,7 +50,7 @@ def _with_room(
 
 def _row(turn: Turn, state: str) -> list[str]:
     from mm_magic.rendering.status_line import tokens_in_words, who_answered
-    from mm_magic.rendering.tables import shortened
+    from mm_magic.wording import shortened
 
     return [
         str(turn.number),
