@@ -294,7 +294,10 @@ def test_large_prompt_and_long_history_take_linear_time() -> None:
 
     def seconds(size: int) -> float:
         history = [message for _ in range(size) for message in (user("why " * 5), reply)]
-        body = {"model": "m", "messages": [*history, user("`|#, " * size * 20)]}
+        body: dict[str, object] = {
+            "model": "m",
+            "messages": [*history, user("`|#, " * size * 20)],
+        }
         return seconds_of(lambda: send(body))
 
     reply = {"role": "assistant", "content": "because " * 5}
