@@ -1,285 +1,154 @@
-"""The line behind `%%minimax` and `%minimax`: its options, its help, and likely slips."""
+"""The line behind `%%minimax` and `%minimax`: how it is split, and what its options say."""
 
 import argparse
 import keyword
-import math
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, TypeVar
 
 from mm_magic.errors import UsageError
-from mm_magic.jupyter import mistakes as slips
-from mm_magic.protocol.request import Thinking
-from mm_magic.session.options import ROWS, Options
+from mm_magic.jupyter import mistakes
+from mm_magic.session.options import ROWS, SWITCH, TEXT, UNSET, Options, Row, option, rows
+
+T = TypeVar("T")
+
+
+def _check_variable(_name: str, value: str) -> None:
+    if not value.isidentifier() or keyword.iskeyword(value):
+        raise UsageError(f"-o needs a variable's name, got {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What a line says. None: not said, so the defaults hold."""
+    """What a line says. Its fields that are options belong to one cell.
+
+    `given` holds the other options, by name, None for one that is unset; `words` what is no option.
+    """
 
     words: tuple[str, ...] = ()
-    model: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    top_p: float | None = None
-    system: str | None = None
-    thinking: Thinking | None = None
-    hide_thinking: bool | None = None
-    stream: bool | None = None
-    conversation: str | None = None
-    alone: bool = False
-    to: str | None = None
-    literal: bool = False
-    dry_run: bool = False
-    help: bool = False
+    given: Mapping[str, object] = field(default_factory=dict)
+    alone: bool = option(
+        False, SWITCH, "--alone", help="send no earlier turns, and remember nothing"
+    )  # fmt: skip
+    to: str = option(
+        "", TEXT, "-o", "--to", metavar="NAME", help="put the reply into this variable",
+        check=_check_variable,
+    )  # fmt: skip
+    literal: bool = option(False, SWITCH, "--literal", help="send {{name}} as it stands")
+    dry_run: bool = option(
+        False, SWITCH, "--dry-run", help="show what would be sent, and send nothing"
+    )  # fmt: skip
+    help: bool = option(False, SWITCH, "-h", "--help", help="show this help")
 
     def options(self, defaults: Options) -> Options:
         """The defaults, overridden by what the line says."""
-        given = {row.name: getattr(self, row.name, None) for row in ROWS}
-        return defaults.overridden({n: value for n, value in given.items() if value is not None})
+        return defaults.overridden(self.given)
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayArguments:
-    """What stands behind `%minimax replay`. `speed` is a factor, math.inf for "max"."""
-
-    file: str | None = None
-    speed: float = 1.0
-    fill: bool = False
-    loose: bool = False
-    help: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RequestArguments:
-    """What stands behind `%minimax request`; without `number` it is about the last request."""
-
-    number: str | None = None
-    events: bool = False
-    help: bool = False
+OF_ONE_CELL = tuple(rows(Arguments))
+HELP = OF_ONE_CELL[-1]
+ON_THE_LINE = (*(row for row in ROWS if row.flags), *OF_ONE_CELL)
+"""All options of `%%minimax`."""
 
 
 class _Parser(argparse.ArgumentParser):
     """argparse that raises instead of ending the kernel."""
 
     def error(self, message: str) -> NoReturn:
-        raise slips.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
-
-
-_COMMANDS = {
-    "panel": ("", "shows the settings as sliders and menus"),
-    "models": ("", "lists the models that the server offers"),
-    "key": ("", "asks for a key, without showing it, and checks it"),
-    "usage": ("", "tells tokens and price so far"),
-    "history": ("[NAME]", "lists the turns of a conversation, and what of them is sent"),
-    "show": ("[N]", "draws turn N again, or the last one"),
-    "request": ("[N] [--events]", "shows what was sent last, or for turn N, and what came"),
-    "code": ("[N]", "turns this cell into the Python code of an answer; it is not run"),
-    "reset": ("[NAME]", "forgets all turns of a conversation"),
-    "forget": ("[N]", "forgets turn N, or the last one"),
-    "restore": ("[N or FILE]", "sends turn N again, or the turns of the saved notebook or of FILE"),
-    "record": ("[FILE]", "writes each exchange into FILE; without FILE it ends"),
-    "replay": ("[FILE]", "lets a recording answer, or this notebook's saved turns"),
-    "offline": ("", "lets the demo answer, on purpose"),
-    "live": ("", "goes back to the real server"),
-}
-COMMANDS = tuple(_COMMANDS)
-"""The words that `%minimax` knows; `commands` has a method for each."""
+        raise mistakes.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
 
 
 @cache
-def _parser() -> _Parser:
-    parser = _Parser(prog="%%minimax", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
-    add = parser.add_argument
-    add("-m", "--model", metavar="NAME", help="the model to ask")
-    add("-t", "--temperature", metavar="T", type=_number, help="randomness, in (0, 1]")
-    add("--max-tokens", metavar="N", type=_count, help="the longest answer, thinking included")
-    add(
-        "--top-p", metavar="P", type=_number, help="how much of the likely words to keep, in (0, 1]"
-    )
-    add("-s", "--system", metavar="TEXT", help="the role and the manner of the model")
-    add("--thinking", metavar="WORD", type=_thinking, help="auto, adaptive or disabled")
-    add("--hide-thinking", action="store_true", default=None, help="do not show the thinking")
-    add("--stream", action="store_true", default=None, help="show the answer as it comes (default)")
-    add("--no-stream", dest="stream", action="store_false", default=None,
-        help="ask for the answer in one piece")  # fmt: skip
-    add("-c", "--conversation", metavar="NAME", help="which conversation the turn belongs to")
-    add("--alone", action="store_true", help="send no earlier turn, and remember nothing")
-    add("-o", "--to", metavar="NAME", help="put the reply into this variable")
-    add("--literal", action="store_true", help="send {{name}} as it stands")
-    add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
-    add("-h", "--help", action="store_true", help="show this help")
-    add("words", nargs="*", help=argparse.SUPPRESS)
-    return parser
-
-
-@cache
-def _replay_parser() -> _Parser:
+def _parser(prog: str, table: tuple[Row, ...]) -> _Parser:
+    """It gives those options only that a line names."""
     parser = _Parser(
-        prog="%minimax replay", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
-    )
-    add = parser.add_argument
-    add("file", metavar="FILE", nargs="?",
-        help="a recording or a notebook; without it this notebook's saved turns")  # fmt: skip
-    add("--speed", metavar="N", type=_speed, default=1.0, help="N times as fast, or max")
-    add("--fill", action="store_true", help="ask a model for what is missing, and record it")
-    add("--loose", action="store_true",
-        help="take the answer to the same prompt and options, whatever came before")  # fmt: skip
-    add("-h", "--help", action="store_true", help="show this help")
+        prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS,
+        usage=argparse.SUPPRESS,
+    )  # fmt: skip
+    for row in table:
+        if row.kind is not SWITCH:
+            parser.add_argument(*row.flags, dest=row.name, type=row.read)
+            continue
+        for flag in row.flags:
+            parser.add_argument(
+                flag, dest=row.name, action="store_const", const=not flag.startswith("--no-")
+            )
+    parser.add_argument("words", nargs="*")
     return parser
 
 
-@cache
-def _request_parser() -> _Parser:
-    parser = _Parser(
-        prog="%minimax request", add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS
-    )
-    add = parser.add_argument
-    add("number", metavar="N", nargs="?", help="of a turn; without it the last request")
-    add("--events", action="store_true", help="with what came back, event by event")
-    add("-h", "--help", action="store_true", help="show this help")
-    return parser
+def read(prog: str, table: Iterable[Row], words: Sequence[str]) -> dict[str, Any]:
+    """The options that are among the words, by name, and as "words" the rest.
 
-
-def has_own_options(line: str) -> bool:
-    """Whether the line begins with a command that reads its options itself."""
-    return line.split(maxsplit=1)[:1] in (["replay"], ["request"])
-
-
-def words_of(line: str) -> Sequence[str]:
-    """The words of a command's line, its options among them."""
-    return [_with_hyphens(token) for token in _split(line)]
-
-
-def parse_replay(words: Sequence[str]) -> ReplayArguments:
-    """Read what stands behind `%minimax replay`. Raises UsageError."""
-    return ReplayArguments(**vars(_replay_parser().parse_intermixed_args(list(words))))
-
-
-def parse_request(words: Sequence[str]) -> RequestArguments:
-    """Read what stands behind `%minimax request`. Raises UsageError."""
-    return RequestArguments(**vars(_request_parser().parse_intermixed_args(list(words))))
+    Raises UsageError; `prog` is what its help is called by.
+    """
+    try:
+        found = vars(_parser(prog, tuple(table)).parse_intermixed_args(list(words)))
+    except UsageError as error:
+        raise mistakes.key_in_cell() if mistakes.holds_key(error.message) else error from None
+    return {**found, "words": tuple(found.get("words", ()))}
 
 
 def parse(line: str) -> Arguments:
     """Read a magic line. Raises UsageError with the right line where it can be guessed."""
-    given = _parser().parse_intermixed_args(list(words_of(line)))
-    arguments = Arguments(**{**vars(given), "words": tuple(given.words)})
-    if arguments.to is not None and not _is_name(arguments.to):
-        raise UsageError(f"-o needs a variable's name, got {arguments.to!r}")
-    return arguments
+    found = read("%%minimax", ON_THE_LINE, words_of(line))
+    given = {row.name: found.pop(row.name) for row in ROWS if row.name in found}
+    return Arguments(given=given, **found)
 
 
-def check_no_words(arguments: Arguments, line: str) -> None:
-    """For `%%minimax`: all that is left on the line is a slip."""
-    if arguments.words:
-        raise slips.stray_words(arguments.words, line, COMMANDS)
+def read_command(name: str, table: type[T], words: Sequence[str]) -> tuple[str | None, T]:
+    """The one word behind a command, if there is one, and the options of its own, as a `table`."""
+    found = read(f"%minimax {name}", rows(table), words)
+    return at_most_one(name, found.pop("words")), table(**found)
 
 
-def replay_help() -> str:
-    """What `%minimax replay -h` shows."""
-    return f"%minimax replay [FILE] [options]\n{_table(_rows(_replay_parser()))}"
+def at_most_one(command: str, words: Sequence[str]) -> str | None:
+    """The word behind a command; None if there is none. Raises UsageError."""
+    if len(words) > 1:
+        raise UsageError(
+            f"{command} takes one word, got {len(words)}",
+            next_steps=("A name or a path with spaces goes in double quotes.",),
+        )
+    return words[0] if words else None
 
 
-def request_help() -> str:
-    """What `%minimax request -h` shows."""
-    return f"%minimax request [N] [options]\n{_table(_rows(_request_parser()))}"
+def help_rows(table: Iterable[Row]) -> list[tuple[str, str]]:
+    """Names and meaning of each option, for a help and the README's table."""
+    return [(f"{', '.join(row.flags)} {row.metavar}".rstrip(), row.help) for row in table]
 
 
-def command_help(name: str) -> str:
-    """What `%minimax NAME -h` shows of a command."""
-    operands, meaning = _COMMANDS[name]
-    return f"%minimax {f'{name} {operands}'.rstrip()}\n  {meaning}"
-
-
-def commands_help() -> str:
-    """All commands, with a line for each."""
-    return _table([(f"{name} {what}".rstrip(), text) for name, (what, text) in _COMMANDS.items()])
+def in_columns(pairs: Sequence[tuple[str, str]]) -> str:
+    """Lines of a name and its meaning."""
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"  {name:<{width}}  {meaning}" for name, meaning in pairs)
 
 
 def help_text() -> str:
     """The options as `%%minimax -h` shows them."""
-    return _table(option_rows())
+    unset = ", ".join(row.flags[0] for row in ON_THE_LINE if row.may_be_unset)
+    return (
+        f"{in_columns(help_rows(ON_THE_LINE))}\n"
+        f"The value `{UNSET}` unsets {unset}: what is not set is not sent, and the server decides."
+    )
 
 
-def _table(rows: Sequence[tuple[str, str]]) -> str:
-    width = max(len(names) for names, _ in rows)
-    return "\n".join(f"  {names:<{width}}  {text}" for names, text in rows)
+def flags_of(table: Iterable[Row]) -> list[str]:
+    """The long names of options, for Tab."""
+    return [flag for row in table for flag in row.flags if flag.startswith("--")]
 
 
-def options() -> list[str]:
-    """All long options of `%%minimax`, for completion."""
-    return _long(_parser())
-
-
-def replay_options() -> list[str]:
-    """The same for `%minimax replay`."""
-    return _long(_replay_parser())
-
-
-def _long(parser: argparse.ArgumentParser) -> list[str]:
-    return [name for each in parser._actions for name in each.option_strings if len(name) > 2]
-
-
-def option_rows() -> list[tuple[str, str]]:
-    """Names and meaning of each option, for the help and the README's table."""
-    return _rows(_parser())
-
-
-def _rows(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
-    return [
-        (" ".join(filter(None, (", ".join(a.option_strings), a.metavar))), a.help or "")  # type: ignore[arg-type]
-        for a in parser._actions
-        if a.help != argparse.SUPPRESS
-    ]
-
-
-def _split(line: str) -> Sequence[str]:
-    """The words of a line. A backslash is a letter: Windows paths survive."""
+def words_of(line: str) -> list[str]:
+    """The words of a line, `_` in an option's name as `-`. A backslash is a letter (Windows)."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
     lexer.whitespace_split = True
     lexer.commenters = ""
     lexer.escape = ""
     try:
-        return list(lexer)
+        return [_with_hyphens(word) for word in lexer]
     except ValueError:
-        raise slips.unclosed_quote(line) from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number such as 0.3, got {text!r}") from None
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = math.inf if text == "max" else float(text)
-    except ValueError:
-        speed = 0.0
-    if not speed > 0:  # also what is no number at all
-        raise argparse.ArgumentTypeError(f"must be a number above 0, or max, got {text!r}")
-    return speed
-
-
-def _count(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from None
-
-
-def _thinking(text: str) -> str:
-    if text not in get_args(Thinking):
-        raise argparse.ArgumentTypeError(f"must be auto, adaptive or disabled, got {text!r}")
-    return text
-
-
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not keyword.iskeyword(text)
+        raise mistakes.unclosed_quote(line) from None
 
 
 def _with_hyphens(token: str) -> str:

@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError
-from mm_magic.jupyter.arguments import Arguments, check_no_words
+from mm_magic.jupyter.arguments import Arguments
 from mm_magic.jupyter.mistakes import check_one_cell
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.choose import View, view
@@ -33,10 +33,9 @@ class CellTurn:
     """A turn of one cell, ready to run. `reply` is what came, also where it was stopped."""
 
     def __init__(
-        self, shell: InteractiveShell, session: Session, arguments: Arguments, line: str, body: str
+        self, shell: InteractiveShell, session: Session, arguments: Arguments, body: str
     ) -> None:
         """Check the cell and build its request. Raises UsageError; sends nothing."""
-        check_no_words(arguments, line)
         prompt, notes = body.strip("\n"), []
         if not arguments.literal:
             check_one_cell(body)
@@ -115,7 +114,7 @@ class CellTurn:
             notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
         drawn.finish(status_of(turn, self._session.conversations.state_of(turn), notes))
         self.reply = reply
-        if self._to is not None:
+        if self._to:
             self._shell.user_ns[self._to] = reply
         return reply
 

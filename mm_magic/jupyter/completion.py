@@ -1,6 +1,6 @@
-"""Tab on a `%minimax` or `%%minimax` line: options, commands, models, words of an option."""
+"""Tab on a `%minimax` or `%%minimax` line: options, commands, and the words behind them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from IPython.core.completer import (
@@ -12,7 +12,9 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.model_facts import MODELS
-from mm_magic.jupyter.arguments import COMMANDS, options, replay_options
+from mm_magic.jupyter.arguments import ON_THE_LINE, flags_of
+from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.session.options import Offer, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import quoted
 
@@ -28,19 +30,13 @@ def matcher(session: Session) -> Matcher:
         if head not in ("%minimax", "%%minimax") or not line.endswith(rest) or " " not in line:
             return {"completions": []}
         *before, fragment = rest.split(" ")
-        previous = next((word for word in reversed(before) if word), "")
-        words = [word for word in before if word] if head == "%minimax" else ["…"]
-        found = _after_command(session, words[0]) if len(words) == 1 else []
-        if words[:1] == ["replay"]:
-            found = _after_replay(previous, has_file=len(words) > 1)
-        if words[:1] == ["request"] and len(words) > 1:
-            found = ["--events"]
-        found = found or _candidates(session, previous, [] if words else sorted(COMMANDS))
+        words = [word for word in before if word]
+        found = _line(session, words) if head == "%minimax" else _options(session, words)
         return {
             "completions": [
                 SimpleCompletion(text=text, type="magic")
                 for text in found
-                if text.startswith(fragment) and (fragment or not text.startswith("-h"))
+                if text.startswith(fragment)
             ],
             "matched_fragment": fragment,
             "ordered": True,
@@ -61,49 +57,57 @@ def unregister(shell: InteractiveShell, complete: Matcher) -> None:
         shell.Completer.custom_matchers.remove(complete)
 
 
-def _candidates(session: Session, previous: str, commands: Sequence[str]) -> list[str]:
-    """What may stand behind the word `previous`."""
-    match previous.replace("_", "-"):
-        case "-m" | "--model":
-            return _words(dict.fromkeys([*session.offered_models, *MODELS]))
-        case "--thinking":
-            return ["auto", "adaptive", "disabled"]
-        case "-c" | "--conversation":
-            return _names(session)
-        case _:
-            return [*commands, *options()]
+def _line(session: Session, before: Sequence[str]) -> Sequence[str]:
+    """What may stand behind these words of `%minimax`."""
+    if not before:
+        return [*COMMANDS, *flags_of(ON_THE_LINE)]
+    command = COMMANDS.get(before[0])
+    if command is None:
+        return _options(session, before)
+    operands = _OFFERED[command.offers](session) if command.offers and len(before) == 1 else ()
+    return _options(session, before, command.own_options, operands)
 
 
-def _after_command(session: Session, command: str) -> list[str]:
-    """What may stand behind a command of `%minimax`."""
-    if command == "record":
-        return _recordings()
-    if command in ("history", "reset"):
-        return _names(session)
-    if command in ("show", "request", "code", "forget", "restore"):
-        conversation = session.conversations.get(session.options.conversation)
-        numbers = [str(turn.number) for turn in conversation.turns] if conversation else []
-        return [*numbers, *(["--events"] if command == "request" else [])]
-    return []
+def _options(
+    session: Session,
+    before: Sequence[str],
+    table: Sequence[Row] = ON_THE_LINE,
+    operands: Sequence[str] = (),
+) -> Sequence[str]:
+    """The values of the option that the last word names, else operands and options."""
+    last = before[-1].replace("_", "-") if before else ""
+    row = next((row for row in table if last in row.flags), None)
+    if row is None or not (row.words or row.offers):
+        return [*operands, *flags_of(table)]
+    return _OFFERED[row.offers](session) if isinstance(row.offers, str) else row.words or row.offers
 
 
-def _after_replay(previous: str, *, has_file: bool) -> list[str]:
-    if previous == "--speed":
-        return ["max", "2", "10"]
-    files = [] if has_file else _recordings()
-    return [*files, *replay_options()]
+def _models(session: Session) -> list[str]:
+    return _words(dict.fromkeys([*session.offered_models, *MODELS]))
 
 
-def _recordings() -> list[str]:
+def _conversations(session: Session) -> list[str]:
+    return _words(session.conversations)
+
+
+def _turns(session: Session) -> list[str]:
+    conversation = session.conversations.get(session.options.conversation)
+    return [str(turn.number) for turn in conversation.turns] if conversation else []
+
+
+def _recordings(_session: Session) -> list[str]:
     """The files that may be recordings, by their name."""
     return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
-
-
-def _names(session: Session) -> list[str]:
-    """The conversations."""
-    return _words(session.conversations)
 
 
 def _words(names: Iterable[str]) -> list[str]:
     """The names as they are typed; one that can't be typed is left out."""
     return [word for name in names if (word := quoted(name)) is not None]
+
+
+_OFFERED: Mapping[Offer, Callable[[Session], list[str]]] = {
+    "models": _models,
+    "conversations": _conversations,
+    "turns": _turns,
+    "recordings": _recordings,
+}

@@ -1,40 +1,35 @@
 """`%config MiniMax`: the options as traits, in step with the session's."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
-from typing import TypeVar
+from typing import Any
 
 import traitlets
 from traitlets.config import Config, Configurable
 
 from mm_magic.errors import UsageError
-from mm_magic.session.options import ROWS, Options
+from mm_magic.session.options import BY_NAME, ROWS, Row
 from mm_magic.session.session import Session
 
-T = TypeVar("T")
+_TRAITS: Mapping[type, type[traitlets.TraitType[Any, Any]]] = {
+    str: traitlets.Unicode,
+    float: traitlets.Float,
+    int: traitlets.Int,
+    bool: traitlets.Bool,
+}
 
 
-def _option(kind: Callable[..., T], text: str) -> T:
-    """A trait that `%config` and IPython's configuration files can set."""
-    trait = kind(help=text, allow_none=True)
-    assert isinstance(trait, traitlets.TraitType)
-    trait.tag(config=True)
-    return trait
+def _trait(row: Row) -> traitlets.TraitType[Any, Any]:
+    """What `%config` and IPython's configuration files set of an option; None is not set."""
+    kind = _TRAITS[row.kind.of]
+    return kind(row.default, allow_none=row.may_be_unset, help=f"{row.help}.").tag(config=True)
 
 
 class MiniMax(Configurable):
     """The defaults of every `%%minimax` cell and of `mm.ask`. The line of a cell overrides them."""
 
-    model = _option(traitlets.Unicode, "The model to ask.")
-    temperature = _option(traitlets.Float, "Randomness, in (0, 1].")
-    max_tokens = _option(traitlets.Int, "The longest answer in tokens, thinking included.")
-    top_p = _option(traitlets.Float, "How much of the likely words to keep, in (0, 1].")
-    system = _option(traitlets.Unicode, "The role and the manner of the model.")
-    thinking = _option(traitlets.Unicode, "auto, adaptive or disabled.")
-    hide_thinking = _option(traitlets.Bool, "Do not show the thinking.")
-    stream = _option(traitlets.Bool, "Ask for the answer as it comes.")
-    conversation = _option(traitlets.Unicode, "The conversation that cells belong to.")
-    retries = _option(traitlets.Int, "Further tries while the service is busy.")
+    locals().update((row.name, _trait(row)) for row in ROWS)  # in a class it is its namespace
 
     def __init__(self, session: Session, **config: object) -> None:
         self._session = session
@@ -44,60 +39,58 @@ class MiniMax(Configurable):
         except traitlets.TraitError as error:
             print(f"mm_magic: the options of the IPython configuration are not used: {error}")
             super().__init__(config=Config())
-        for name, value in _values(session.options).items():
-            if name not in self._configured():
-                self.set_trait(name, value)
-        self.observe(self._to_session, names=self.option_names())
-        self._to_session(None)
+        # A configuration file is a part of the environment: the notebook has not said this.
+        configured = {name: getattr(self, name) for name in self._named_in(self.config)}
+        session.options = replace(session.options, **configured)
+        for name in BY_NAME:
+            self.set_trait(name, getattr(session.options, name))
+        self.observe(self._follow, list(BY_NAME))
 
-    @classmethod
-    def option_names(cls) -> list[str]:
-        return [row.name for row in ROWS]
+    def say(self, given: Mapping[str, object]) -> None:
+        """Set options, as the notebook says them. Raises UsageError, and then sets none.
 
-    def show(self, options: Options) -> None:
-        """Set all traits to these options."""
-        with self.hold_trait_notifications():
-            for name, value in _values(options).items():
-                self.set_trait(name, value)
+        May be called on any thread.
+        """
+        with self._lock:
+            options = self._session.options = self._session.options.overridden(given)
+        for name in given:
+            self.set_trait(name, getattr(options, name))
 
     def update_config(self, config: Config) -> None:
-        """As `%config` does. What is refused goes out of `config`, too.
+        """As `%config` does: it says its options, also where they were the same before.
 
-        `%config` hands that on by the names of the classes, and the shells' (Terminal…, ZMQ…) come
-        later: they would keep the value, and the next load of the extension would find it.
+        What is refused goes out of `config`, too. `%config` hands that on by the names of the
+        classes, and the shells' (Terminal…, ZMQ…) come later: they would keep the value, and the
+        next load of the extension would find it.
         """
         try:
             super().update_config(config)
         except traitlets.TraitError:
             config.pop(type(self).__name__, None)
             raise
+        self.say({name: getattr(self, name) for name in self._named_in(config)})
 
-    def _configured(self) -> set[str]:
-        """What the user's IPython configuration sets."""
-        return set(self.config.get("MiniMax", {}))
+    @staticmethod
+    def _named_in(config: Config) -> set[str]:
+        """The options that a configuration sets."""
+        return {name for name in config.get("MiniMax", ()) if name in BY_NAME}
 
-    @traitlets.validate(*(row.name for row in ROWS))
-    def _valid(self, proposal: dict[str, object]) -> object:
-        trait = proposal["trait"]
-        assert isinstance(trait, traitlets.TraitType)
+    @traitlets.validate(*BY_NAME)
+    def _valid(self, proposal: dict[str, Any]) -> object:
         try:
-            self._session.options.overridden({str(trait.name): proposal["value"]})
+            BY_NAME[proposal["trait"].name].accept(proposal["value"])
         except UsageError as error:
             raise traitlets.TraitError(in_one_line(error)) from None
         return proposal["value"]
 
-    def _to_session(self, _change: object) -> None:
+    def _follow(self, change: dict[str, Any]) -> None:
+        """A trait was set, by Python or `say`: the session's option is set with it."""
         with self._lock:  # two threads may each set a trait: the later sees both
-            given = {name: getattr(self, name) for name in self.option_names()}
-            before = self._session.options
-            changed = {n: value for n, value in given.items() if value != getattr(before, n)}
-            self._session.options = before.overridden(changed)
+            options = self._session.options
+            if getattr(options, change["name"]) != change["new"]:
+                self._session.options = options.overridden({change["name"]: change["new"]})
 
 
 def in_one_line(error: UsageError) -> str:
     """What is wrong, and what to do."""
     return ". ".join((error.message, *error.next_steps))
-
-
-def _values(options: Options) -> dict[str, object]:
-    return {name: getattr(options, name) for name in (row.name for row in ROWS)}

@@ -7,7 +7,7 @@ from traitlets.config import Configurable
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter import completion
 from mm_magic.jupyter.await_cells import keep_question_mark, misplaced, transformer
-from mm_magic.jupyter.commands.table import Commands
+from mm_magic.jupyter.commands.notebook import Notebook
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.magics import Magics
 from mm_magic.jupyter.own_notebook import own_path
@@ -19,6 +19,7 @@ from mm_magic.session.api import session as shared_session
 from mm_magic.session.cell_run import running
 from mm_magic.session.session import Session
 from mm_magic.session.who_answers import anthropic_hint
+from mm_magic.wording import plain
 
 _loaded: dict[InteractiveShell, "Extension"] = {}
 
@@ -31,8 +32,8 @@ class Extension:
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell, session)
-        self._commands = Commands(shell, session, self._settings)
-        self._magics = Magics(shell, session, self._settings, self._replies, self._commands)
+        self._notebook = Notebook(shell, session, self._settings)
+        self._magics = Magics(self._notebook, self._replies)
         self._await = transformer(shell)
         self._complete = completion.matcher(session)
 
@@ -51,7 +52,8 @@ class Extension:
 
     def take_out(self) -> None:
         shell = self._shell
-        self._commands.close()
+        while self._notebook.panels:
+            self._notebook.panels.popitem()[1].close()  # its summary stays on the page
         self._session.who.demo_allowed = False
         self._configurables.remove(self._settings)
         shell.input_transformers_cleanup.remove(keep_question_mark)
@@ -65,16 +67,17 @@ class Extension:
         running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
     def greeting(self) -> str:
-        """One line: who answers, and what to type next."""
+        """One line: where prompts go, and how to write one."""
+        session = self._session
         try:
-            who = self._commands.who()
+            line = f"mm_magic is ready: `%%minimax` cells go to {session.answering()}"
+            is_demo = session.who.endpoint() is None
         except MiniMaxError as error:
             return f"mm_magic: {error.card()}"
-        is_demo = self._session.who.endpoint() is None
-        model = "" if is_demo else f"{self._session.options.model} at "
-        line = f"mm_magic: {model}{who} answers. Begin a cell with %%minimax."
-        hint = anthropic_hint(self._session.who.environ) if is_demo else None
-        return f"{line}\n{hint}" if hint else line
+        if not is_demo:
+            return plain(f"{line}; model {session.options.model}.")
+        hint = anthropic_hint(session.who.environ)
+        return f"{line}.\n{hint}" if hint else f"{line}."
 
     @property
     def _configurables(self) -> list[Configurable]:

@@ -1,35 +1,28 @@
 """`%%minimax` and `%minimax`, as IPython calls them."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import Stopped, UsageError
-from mm_magic.jupyter.arguments import (
-    COMMANDS,
-    Arguments,
-    command_help,
-    commands_help,
-    has_own_options,
-    help_text,
-    parse,
-    words_of,
-)
-from mm_magic.jupyter.await_cells import AWAITED, MAGIC
+from mm_magic.jupyter import mistakes
+from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, help_text, parse, words_of
+from mm_magic.jupyter.await_cells import AWAITED, MAGIC, MISPLACED
 from mm_magic.jupyter.cell_turn import CellTurn
-from mm_magic.jupyter.commands.table import Commands
-from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.commands import table
+from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.commands.table import COMMANDS, Command
+from mm_magic.jupyter.commands.who_answers import state
 from mm_magic.jupyter.reply_display import ReplyFormatter
-from mm_magic.session.session import Session
+from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
 from mm_magic.wording import quoted
 
-HELP = f"""\
-Ask a MiniMax model; thinking and answer stream in under the cell.
+HELP_TEXT = f"""\
+Ask a MiniMax model; thinking and answer stream in below the cell.
 
     %%minimax [options]
     Why is the sky blue?
@@ -42,28 +35,19 @@ Options:
 
 The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
 
-%minimax alone tells who answers; %minimax with options sets them for all cells.
+%minimax alone shows which model answers; %minimax with options sets them for all cells.
 %minimax COMMAND:
-{commands_help()}
+{table.help_text()}
 """
 
 
 class Magics:
     """The magic functions of one shell."""
 
-    def __init__(
-        self,
-        shell: InteractiveShell,
-        session: Session,
-        settings: MiniMax,
-        replies: ReplyFormatter,
-        commands: Commands,
-    ) -> None:
-        self._shell = shell
-        self._session = session
-        self._settings = settings
+    def __init__(self, notebook: Notebook, replies: ReplyFormatter) -> None:
+        self._notebook = notebook
+        self._session = notebook.session
         self._replies = replies
-        self._commands = commands
 
     def register(self) -> None:
         @no_var_expand
@@ -77,34 +61,38 @@ class Magics:
         def minimax_awaited(line: str, cell: str) -> Coroutine[object, object, Reply | None]:
             return self.awaited(line, cell)
 
-        minimax.__doc__ = HELP
+        @no_var_expand
+        def minimax_misplaced(_line: str, cell: str) -> None:
+            mistakes.check_first_line(cell)
+
+        minimax.__doc__ = HELP_TEXT
         minimax_awaited.__doc__ = "What IPython awaits for a cell that is %%minimax alone."
-        register = self._shell.magics_manager.register_function
+        minimax_misplaced.__doc__ = "What runs in place of a cell that %%minimax should begin."
+        register = self._notebook.shell.magics_manager.register_function
         register(minimax, "line_cell", MAGIC)
         register(minimax_awaited, "cell", AWAITED)
+        register(minimax_misplaced, "cell", MISPLACED)
 
     def unregister(self) -> None:
-        manager = self._shell.magics_manager
-        for kind, name in (("line", MAGIC), ("cell", MAGIC), ("cell", AWAITED)):
+        manager = self._notebook.shell.magics_manager
+        for kind, name in (("line", MAGIC), *(("cell", n) for n in (MAGIC, AWAITED, MISPLACED))):
             manager.magics[kind].pop(name, None)
             vars(manager.user_magics).pop(name, None)  # where IPython keeps the functions, too
 
     def line(self, line: str) -> None:
         """`%minimax`: a command, or options that become the defaults."""
-        if has_own_options(line):
-            with _stop_in_one_line():
-                self._commands.run(words_of(line), line)
+        command = COMMANDS.get(line.strip().partition(" ")[0])
+        if command is not None and command.options is not None:
+            words = words_of(line)[1:]
+            self._run(command, words, shows_help=not set(HELP.flags).isdisjoint(words))
             return
         arguments = parse(line)
-        if arguments.help and not arguments.words:
-            print(HELP)
-        elif arguments.help and arguments.words[0] in COMMANDS:
-            print(command_help(arguments.words[0]))
-        elif arguments.words:
-            with _stop_in_one_line():
-                self._command(arguments, line)
+        if arguments.words:
+            self._command(arguments, line)
+        elif arguments.help:
+            print(HELP_TEXT)
         elif arguments == Arguments():
-            self._commands.state()
+            state(self._notebook)
         else:
             self._set_defaults(arguments)
 
@@ -134,9 +122,11 @@ class Magics:
         arguments = parse(line)
         if arguments.help:
             self._session.cell.only_shows = True
-            print(HELP)
+            print(HELP_TEXT)
             return None
-        turn = CellTurn(self._shell, self._session, arguments, line, body)
+        if arguments.words:
+            raise mistakes.stray_words(arguments.words, line, [*COMMANDS])
+        turn = CellTurn(self._notebook.shell, self._session, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())
@@ -148,34 +138,39 @@ class Magics:
         return reply
 
     def _command(self, arguments: Arguments, line: str) -> None:
-        words = arguments.words
-        if words[0] in self._commands.by_name and arguments != Arguments(words=words):
-            command = " ".join(quoted(word) or word for word in words)
+        """A command that has no options."""
+        name, *words = arguments.words
+        command = COMMANDS.get(name)
+        if command is None:
+            raise mistakes.no_command(arguments.words, line, [*COMMANDS])
+        if not arguments.help and arguments != Arguments(words=arguments.words):
+            written = " ".join(quoted(word) or word for word in arguments.words)
             raise UsageError(
                 "a command takes no options",
-                next_steps=(f"Write: `%minimax {command}`, and the options on their own.",),
+                next_steps=(f"Write: `%minimax {written}`, and the options on their own.",),
             )
-        self._commands.run(words, line)
+        self._run(command, words, shows_help=arguments.help)
+
+    def _run(self, command: Command, words: Sequence[str], *, shows_help: bool) -> None:
+        if shows_help:
+            print(command.help_text())
+            return
+        with _stop_in_one_line():
+            command.run(self._notebook, words)
 
     def _set_defaults(self, arguments: Arguments) -> None:
-        per_cell = {
-            "--alone": arguments.alone,
-            "-o": arguments.to is not None,
-            "--literal": arguments.literal,
-            "--dry-run": arguments.dry_run,
-        }
-        if given := [name for name, is_given in per_cell.items() if is_given]:
-            raise UsageError(
-                f"{given[0]} belongs to one cell", next_steps=("Write it behind `%%minimax`.",)
-            )
-        options = arguments.options(self._session.options)
-        self._settings.show(options)
-        changed = [
-            f"{name} {getattr(options, name)!r}"
-            for name in MiniMax.option_names()
-            if getattr(arguments, name, None) is not None
-        ]
-        print(f"From now on: {', '.join(changed)}")
+        for row in OF_ONE_CELL:
+            if getattr(arguments, row.name) != row.default:
+                raise UsageError(
+                    f"{row.flags[0]} belongs to one cell",
+                    next_steps=("Write it behind `%%minimax`.",),
+                )
+        self._notebook.settings.say(arguments.given)
+        told = (
+            f"{name} {UNSET if value is None else repr(value)}"
+            for name, value in arguments.given.items()
+        )
+        print(f"From now on: {', '.join(told)}")
 
 
 @contextmanager

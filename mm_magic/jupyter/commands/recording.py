@@ -1,23 +1,22 @@
 """`%minimax record` and `%minimax replay`: which file, and what is said of it."""
 
+import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from IPython.core.interactiveshell import InteractiveShell
-
-from mm_magic.conversation.notebook_file import load_bytes, shown
-from mm_magic.conversation.notebook_file import read as read_notebook
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import ReplayArguments, parse_replay, replay_help
+from mm_magic.jupyter.arguments import at_most_one, read_command
+from mm_magic.jupyter.commands.notebook import Notebook
 from mm_magic.jupyter.own_notebook import is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
-from mm_magic.session.session import Session
-from mm_magic.wording import plain, quoted
+from mm_magic.session.options import SWITCH, Kind, option
+from mm_magic.wording import counted, plain, quoted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quick
     from mm_magic.session.replaying import Replaying
     from mm_magic.transport.recording.file_format import Recording
     from mm_magic.transport.recording.writer import Recorder
@@ -26,116 +25,131 @@ if TYPE_CHECKING:
 _BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
 
 
-class Taping:
-    """The commands by name; `words` are what follows the name."""
+def _speed(text: str) -> float:
+    speed = math.inf if text == "max" else float(text)
+    if not speed > 0:
+        raise ValueError
+    return speed
 
-    def __init__(self, shell: InteractiveShell, session: Session) -> None:
-        self._shell = shell
-        self._session = session
 
-    def record(self, words: Sequence[str]) -> None:
-        """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
-        if len(words) > 1:
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """The options of `%minimax replay`. `speed` is a factor, math.inf for "max"."""
+
+    speed: float = option(
+        1.0, Kind(float, "a number above 0, or max", _speed), "--speed", metavar="N",
+        help="N times as fast, or max", offers=("max", "2", "10"),
+    )  # fmt: skip
+    fill: bool = option(
+        False, SWITCH, "--fill", help="ask a model for what is missing, and record it"
+    )  # fmt: skip
+    loose: bool = option(
+        False, SWITCH, "--loose",
+        help="take the answer to the same prompt and options, whatever the earlier turns",
+    )  # fmt: skip
+
+
+def record(notebook: Notebook, words: Sequence[str]) -> None:
+    """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
+    file = at_most_one("record", words)
+    session, before = notebook.session, notebook.session.recorder
+    if file is None:
+        if before is None or session.replaying is not None:
             raise UsageError(
-                f"record takes one word, got {len(words)}",
-                next_steps=("A path with spaces goes in double quotes.",),
+                "nothing is being recorded",
+                next_steps=("Name a file: `%minimax record lesson.jsonl`",),
             )
-        session, before = self._session, self._session.recorder
-        if not words:
-            if before is None or session.replaying is not None:
-                raise UsageError(
-                    "nothing is being recorded",
-                    next_steps=("Name a file: `%minimax record lesson.jsonl`",),
-                )
-            session.recorder = None
-            print(f"Recording ended: {_answers(before.count)} more in {plain(before.name)}.")
-            for name in self._out_of_order():
-                print(
-                    f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
-                    "another order on the saved page than they ran in."
-                )
-            return
-        if session.replaying is not None:
-            raise UsageError(
-                "a recording answers now, and is not recorded again",
-                next_steps=(_BACK, *_filling(session.replaying)),
+        session.recorder = None
+        print(f"Recording ended: {counted(before.count, 'answer')} more in {plain(before.name)}.")
+        for name in _out_of_order(notebook):
+            print(
+                f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
+                "another order on the saved page than they ran in."
             )
-        session.recorder = _recorder(words[0])
-        print(
-            f"From now on each exchange is recorded in {plain(words[0])}, with its prompt and "
-            "without the key. Readers run all cells from the top: do so, too. "
-            "`%minimax record` alone ends it."
+        return
+    if session.replaying is not None:
+        raise UsageError(
+            "a recording answers now, and is not recorded again",
+            next_steps=(_BACK, *_filling(session.replaying)),
         )
+    session.recorder = _recorder(file)
+    print(
+        f"From now on each exchange is recorded in {plain(file)}, with its prompt and "
+        "without the key. Readers run all cells from the top: do so, too. "
+        "`%minimax record` alone ends it."
+    )
 
-    def replay(self, words: Sequence[str]) -> None:
-        """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
-        from mm_magic.session.replaying import Replaying
-        from mm_magic.transport.recording.player import Replay
 
-        arguments = parse_replay(words)
-        if arguments.help:
-            print(replay_help())
-            return
-        path = self._path(arguments.file)
-        recording, lines = _loaded(path)
-        replay = Replay(recording.exchanges)
-        recorder = None
-        if arguments.fill and not _is_notebook(path):
-            from mm_magic.transport.recording.writer import Recorder
+def replay(notebook: Notebook, words: Sequence[str]) -> None:
+    """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
+    from mm_magic.session.replaying import Replaying
+    from mm_magic.transport.recording.player import Replay
 
-            recorder = Recorder(path, path.name, recording.exchanges, samples=replay.samples)
-            recorder.on_recorded = replay.add
-        replaying = Replaying(
-            replay=replay,
-            name=arguments.file or "",
-            speed=arguments.speed,
-            is_loose=arguments.loose,
-            fills=arguments.fill,
+    file, given = read_command("replay", ReplayOptions, words)
+    path = _path(notebook, file)
+    recording, lines = _loaded(path)
+    answers = Replay(recording.exchanges)
+    recorder = None
+    if given.fill and not _is_notebook(path):
+        from mm_magic.transport.recording.writer import Recorder
+
+        recorder = Recorder(path, path.name, recording.exchanges, samples=answers.samples)
+        recorder.on_recorded = answers.add
+    replaying = Replaying(
+        replay=answers,
+        name=file or "",
+        speed=given.speed,
+        is_loose=given.loose,
+        fills=given.fill,
+    )
+    notebook.session.replay(replaying, recorder)
+    print("\n".join([_answering(path, given, recorder), *map(plain, lines)]))
+
+
+def _out_of_order(notebook: Notebook) -> list[str]:
+    """The conversations whose cells did not run in the order of the notebook's file."""
+    from mm_magic.conversation.notebook_file import load_bytes, read
+
+    path = own_path(notebook.shell, running_cell(notebook.shell).id)
+    if path is None or not is_file(path):
+        return []
+    try:
+        cells = read(load_bytes(path, path.name), path.name).cells
+    except UsageError:  # nothing is known of the page then
+        return []
+    place = {cell.id: number for number, cell in enumerate(cells)}
+    return [
+        name
+        for name, conversation in notebook.session.conversations.items()
+        if not _is_sorted(
+            place[turn.key.cell_id]
+            for turn in conversation.visible
+            if turn.key and turn.key.cell_id in place
         )
-        self._session.replay(replaying, recorder)
-        print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
-
-    def _out_of_order(self) -> list[str]:
-        """The conversations whose cells did not run in the order of the notebook's file."""
-        path = own_path(self._shell, running_cell(self._shell).id)
-        if path is None or not is_file(path):
-            return []
-        try:
-            cells = read_notebook(load_bytes(path, path.name), path.name).cells
-        except UsageError:  # nothing is known of the page then
-            return []
-        place = {cell.id: number for number, cell in enumerate(cells)}
-        return [
-            name
-            for name, conversation in self._session.conversations.items()
-            if not _is_sorted(
-                place[turn.key.cell_id]
-                for turn in conversation.visible
-                if turn.key and turn.key.cell_id in place
-            )
-        ]
-
-    def _path(self, file: str | None) -> Path:
-        """The file that is meant, whole: the kernel may change its folder."""
-        if file is not None:
-            return _absolute(file)
-        path = own_path(self._shell, running_cell(self._shell).id)
-        if path is None:
-            raise UsageError(
-                "the file of this notebook is not known here",
-                next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
-            )
-        return path
+    ]
 
 
-def _answering(path: Path, arguments: ReplayArguments, recorder: "Recorder | None") -> str:
+def _path(notebook: Notebook, file: str | None) -> Path:
+    """The file that is meant, whole: the kernel may change its folder."""
+    if file is not None:
+        return _absolute(file)
+    path = own_path(notebook.shell, running_cell(notebook.shell).id)
+    if path is None:
+        raise UsageError(
+            "the file of this notebook is not known here",
+            next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
+        )
+    return path
+
+
+def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") -> str:
     """It says nothing of the file but its name: it may be filled from one run to the next."""
     who = "the saved turns of" if _is_notebook(path) else "the recording"
     told = f"From now on {who} {path.name} answer{'' if _is_notebook(path) else 's'}. "
-    if arguments.fill:
+    if given.fill:
         told += "A model is asked for what is missing"
         told += ", and recorded there. " if recorder else ". "
-    if arguments.loose:
+    if given.loose:
         told += "The context may be another one. "
     return plain(told + _BACK)
 
@@ -151,6 +165,7 @@ def _filling(replaying: "Replaying") -> list[str]:
 
 def _recorder(file: str) -> "Recorder":
     """For a new file, or for one that is a recording. Raises UsageError."""
+    from mm_magic.conversation.notebook_file import load_bytes
     from mm_magic.transport.recording.reader import read
     from mm_magic.transport.recording.writer import Recorder, create
 
@@ -163,22 +178,25 @@ def _recorder(file: str) -> "Recorder":
 
 def _loaded(path: Path) -> "tuple[Recording, list[str]]":
     """What a file holds, and what to say of it. Raises UsageError."""
+    from mm_magic.conversation import notebook_file
     from mm_magic.transport.recording.reader import read
 
-    data = load_bytes(path, path.name)
+    data = notebook_file.load_bytes(path, path.name)
     if not _is_notebook(path):
         recording = read(data, path.name)
         damaged = [f"Line {n} is damaged, and left out: {why}." for n, why in recording.damaged]
         unfinished = sum(not each.is_offered for each in recording.exchanges)
         if unfinished:
-            damaged.append(f"{_answers(unfinished)} stopped or broken off, and not replayed.")
+            damaged.append(
+                f"{counted(unfinished, 'answer')} stopped or broken off, and not replayed."
+            )
         return recording, damaged
     from mm_magic.session.notebook_as_recording import recording_of
 
-    recording = recording_of(read_notebook(data, path.name))
+    recording = recording_of(notebook_file.read(data, path.name))
     if not recording.exchanges:
         raise UsageError(
-            f"{shown(path.name)} holds no turns that can be replayed",
+            f"{notebook_file.shown(path.name)} holds no turns that can be replayed",
             next_steps=("Save the notebook with its answers, or name a recording.",),
         )
     return recording, [f"Turn {n} is not replayed: {why}." for n, why in recording.damaged]
@@ -197,7 +215,3 @@ def _absolute(file: str) -> Path:
         return Path(file).expanduser().absolute()
     except (RuntimeError, OSError):  # ~nobody; the kernel's own folder is gone
         raise UsageError(f"there is no folder {file!r}") from None
-
-
-def _answers(count: int) -> str:
-    return "1 answer" if count == 1 else f"{count} answers"

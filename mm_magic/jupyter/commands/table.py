@@ -1,303 +1,112 @@
-"""`%minimax …`: the commands of the line magic. Each prints plain text."""
+"""The commands of `%minimax`: one table, which dispatch, `-h`, Tab and the README follow.
 
-import asyncio
+To add a command, add a row here and the function that runs it.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
-from textwrap import dedent
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from IPython.core.error import StdinNotImplementedError
-from IPython.core.interactiveshell import InteractiveShell
-
-from mm_magic.conversation.history import links_of
-from mm_magic.conversation.model_facts import MODELS
-from mm_magic.conversation.turn import Link, Turn
-from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.jupyter import mistakes as slips
-from mm_magic.jupyter.arguments import COMMANDS, parse_request, request_help
+from mm_magic.jupyter.arguments import HELP, help_rows, in_columns
+from mm_magic.jupyter.commands import recording, request, who_answers
 from mm_magic.jupyter.commands.history import Remember
-from mm_magic.jupyter.config import MiniMax
-from mm_magic.jupyter.views.finished import show
-from mm_magic.protocol.json_values import JsonObject
-from mm_magic.protocol.request import Request
-from mm_magic.session.next_steps import next_steps
-from mm_magic.session.session import Session
-from mm_magic.session.sync import run_to_end
-from mm_magic.session.turn_request import TurnRequest
-from mm_magic.session.who_answers import (
-    TypedKey,
-    anthropic_hint,
-    clean_key,
-    keyless_endpoint,
-)
-from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.wording import json_text, option, plain
+from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.session.options import Offer, Row, rows
 
-if TYPE_CHECKING:
-    from mm_magic.jupyter.commands.recording import Taping
-    from mm_magic.jupyter.panel.panel import Panels
-
-EXAMPLES = """\
-Try, each in a cell of its own:
-  %%minimax                     ask: the prompt goes on the lines below
-  %%minimax -t 0.3 --alone      colder, and without the earlier turns
-  %%minimax -s "Be brief"       with a system prompt
-  %minimax -m MiniMax-M2.5      another model, from now on
-  %minimax request              what was sent, to the letter
-%%minimax? explains every option."""
-
-_PYTHON = ("", "python", "py")  # what a model writes behind the fence of Python code
+Group: TypeAlias = Literal["settings", "look", "edit", "backend"]
 
 
-class Commands:
-    """The commands by name; `words` are what follows the name."""
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
 
-    def __init__(self, shell: InteractiveShell, session: Session, settings: MiniMax) -> None:
-        self._shell = shell
-        self._session = session
-        self._settings = settings
-        self._remember = Remember(shell, session)
-        self._panels: Panels = {}
-        homes = (self, self._remember)
-        self.by_name: Mapping[str, Callable[[Sequence[str]], None]] = {
-            name: next(getattr(home, name) for home in homes if hasattr(home, name))
-            for name in COMMANDS
-        }
+    `run` gets the words behind the name. `operands` shows them in the help, and `offers` is what
+    Tab offers for them. `options` is a class whose fields are options, where the command has some
+    of its own: `run` reads them itself.
+    """
 
-    def run(self, words: Sequence[str], line: str) -> None:
-        """Run the command that `words` begins with; `line` is all behind `%minimax`."""
-        command = self.by_name.get(words[0])
-        if command is None:
-            raise slips.no_command(words, line, COMMANDS)
-        command(words[1:])
+    name: str
+    group: Group
+    operands: str
+    help: str
+    run: Callable[[Notebook, Sequence[str]], None]
+    offers: Offer | None = None
+    options: type | None = None
 
-    def state(self) -> None:
-        """`%minimax`: who answers, with what settings, and what to try."""
-        options = self._session.options
-        print(f"Who answers: {self.who()}")
-        settings = (
-            f"model {options.model} · temperature {options.temperature:g} · top_p "
-            f"{options.top_p:g} · max_tokens {options.max_tokens} · thinking {options.thinking}"
-            + (f" · system {options.system!r}" if options.system else "")
-        )
-        print(plain(settings))
-        for name, conversation in self._session.conversations.items():
-            count = len(conversation.visible)
-            print(f"conversation {plain(name)}: {count} turn{'' if count == 1 else 's'}")
-        if (recorder := self._session.recorder) is not None:
-            print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
-        if hint := anthropic_hint(self._session.who.environ):
-            print(hint)
-        if _nesting_is_on():
-            print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
-        print(EXAMPLES)
-        if self._session.replaying is None and self._session.who.endpoint() is None:
-            self._list_demos()
+    @property
+    def own_options(self) -> tuple[Row, ...]:
+        return () if self.options is None else (*rows(self.options), HELP)
 
-    def who(self) -> str:
-        """Who answers now, in a few words."""
-        if (replaying := self._session.replaying) is not None:
-            return plain(replaying.in_words())
-        endpoint = self._session.who.endpoint()
-        if endpoint is None:
-            chosen = "" if self._session.who.choice == "auto" else ", as chosen"
-            return f"the offline demo (no language model{chosen})"
-        key = "with a key" if endpoint.key else "without a key"
-        region = f", {REGIONS[endpoint.host]}" if endpoint.host in REGIONS else ""
-        return f"{endpoint.base_url} ({key}{region})"
+    def usage(self) -> str:
+        own = " ".join(f"[{row.flags[-1]}]" for row in self.own_options if row is not HELP)
+        return " ".join(filter(None, (self.name, self.operands, own)))
 
-    def panel(self, _words: Sequence[str]) -> None:
-        """`%minimax panel`: the settings as sliders and menus."""
-        from mm_magic.jupyter.panel.panel import show_panel
-
-        show_panel(self._shell, self._session, self._settings, self._panels)
-
-    def close(self) -> None:
-        """Take all panels off their pages; what stays is their summary."""
-        while self._panels:
-            self._panels.popitem()[1].close()
-
-    def record(self, words: Sequence[str]) -> None:
-        """`%minimax record FILE`: write each request and its answer into a file."""
-        self._taping().record(words)
-
-    def replay(self, words: Sequence[str]) -> None:
-        """`%minimax replay [FILE]`: a recording answers, or this notebook's own turns."""
-        self._taping().replay(words)
-
-    def usage(self, _words: Sequence[str]) -> None:
-        """`%minimax usage`: tokens and price so far."""
-        print("\n".join(self._session.meter.lines()))
-
-    def models(self, _words: Sequence[str]) -> None:
-        """`%minimax models`: what the server offers; the known names where nobody can be asked."""
-        if self._session.who.endpoint() is None:
-            print("Known models (the offline demo answers under any name):")
-            print("\n".join(f"  {name}" for name in MODELS))
-            return
-        for name in self._listed():
-            is_used = name == self._session.options.model
-            print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
-
-    def key(self, words: Sequence[str]) -> None:
-        """`%minimax key`: ask for the key without showing it; it stays in memory only."""
-        if words:
-            raise slips.key_in_cell()
-        session = self._session
-        host = keyless_endpoint(session.who.environ).host
-        secret = clean_key(self._typed())
-        if secret is None:
-            raise UsageError("no key was given; nothing has changed")
-        before = session.who.typed_key, session.who.choice
-        session.who.typed_key = TypedKey(secret, host)
-        session.who.choice = "live"
-        try:
-            self._check(session.who.endpoint())
-        except (MiniMaxError, KeyboardInterrupt):
-            session.who.typed_key, session.who.choice = before
-            raise
-        session.tell()
-
-    def request(self, words: Sequence[str]) -> None:
-        """`%minimax request [N] [--events]`: the exact JSON that was sent last, or for turn N."""
-        given = parse_request(words)
-        if given.help:
-            print(request_help())
-            return
-        turn = None if given.number is None else self._remember.turn(given.number)
-        if given.events:
-            self._events(turn)
-            return
-        if turn is None:
-            print(self._last().in_words())
-            return
-        now = self._session.history_now(turn)
-        sent = (
-            now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
-        )
-        if sent is None:
-            print("What was sent is not known any more: earlier turns have changed since.")
-        else:
-            print(json_text(_body(turn, sent)))
-        if sent is None or sent.context_hash != now.context_hash:
-            print("\nIf the cell ran again now, it would send:")
-            print(json_text(_body(turn, now.link)))
-
-    def _events(self, turn: Turn | None) -> None:
-        """The request of a turn, or the last one, beside what came for it."""
-        from mm_magic.rendering.exchange_view import wire_bundle
-
-        exchanges = self._session.recent
-        kept = exchanges.to(self._last()) if turn is None else exchanges.of_turn(turn.id)
-        if kept is None:
-            raise UsageError(
-                "no answer has come" if turn is None else "what came for it is not known any more",
-                next_steps=("Run its cell again: the last few answers are kept as they came.",),
-            )
-        endpoint = kept.of.endpoint
-        key = endpoint.key.reveal() if endpoint and endpoint.key else ""
-        show(self._shell, wire_bundle(kept.of.in_words(), kept, key))
-
-    def _last(self) -> TurnRequest:
-        if self._session.last is None:
-            raise UsageError(
-                "nothing was sent yet",
-                next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
-            )
-        return self._session.last
-
-    def code(self, words: Sequence[str]) -> None:
-        """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
-        turn = self._remember.turn(words[0]) if words else self._session.last_turn
-        if turn is None:
-            raise UsageError("there is no answer yet")
-        from mm_magic.rendering.markdown import code_blocks
-
-        # It is made plain there: what reorders or hides code is seen in it.
-        found = code_blocks(turn.reply.text)
-        blocks = [dedent(code) for language, code in found if language in _PYTHON]
-        if not blocks:
-            raise UsageError("the answer holds no Python code")
-        self._shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
-
-    def offline(self, _words: Sequence[str]) -> None:
-        """`%minimax offline`: the demo answers, on purpose."""
-        self._session.who.choice = "offline"
-        self._session.replay(None)
-        can_go_back = self._session.who.has_server()
-        way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
-        print(f"From now on {self.who()} answers. {way}")
-
-    def live(self, _words: Sequence[str]) -> None:
-        """`%minimax live`: a real server answers."""
-        before, self._session.who.choice = self._session.who.choice, "live"
-        try:
-            self._session.who.endpoint()
-        except MiniMaxError:
-            self._session.who.choice = before
-            raise
-        self._session.replay(None)
-        print(f"From now on {self.who()} answers.")
-
-    def _typed(self) -> str:
-        import getpass  # with termios, 2 ms that only a typed key costs
-
-        try:
-            return getpass.getpass("MiniMax API key (it is not shown or saved): ")
-        except (StdinNotImplementedError, EOFError):
-            raise UsageError(
-                "nobody is here to type a key",
-                next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
-            ) from None
-
-    def _check(self, endpoint: Endpoint | None) -> None:
-        """Try the key by listing the models, and say what it is good for."""
-        assert endpoint is not None
-        region = REGIONS.get(endpoint.host)
-        where = f"{endpoint.host} ({region})" if region else endpoint.host
-        try:
-            offered = self._listed()
-        except MiniMaxError as error:
-            if error.kind == "auth":
-                raise
-            print(f"The key is kept for {where}, unchecked: {plain(error.message)}.")
-            return
-        model = self._session.options.model
-        print(f"The key works at {where}; it stays in memory only.")
-        if offered and model not in offered:
-            print(f"{model} is not served. The server offers: {plain(', '.join(offered))}")
-            if line := option("-m", "--model", offered[0]):
-                print(f"  %minimax {line}")
-        elif offered:
-            print(f"{model} is served.")
-
-    def _listed(self) -> list[str]:
-        endpoint = self._session.who.endpoint()
-        try:
-            offered = run_to_end(self._session.models())
-        except MiniMaxError as error:
-            error.next_steps = next_steps(error, endpoint)
-            raise
-        self._session.offered_models = offered
-        return offered
-
-    def _taping(self) -> "Taping":
-        from mm_magic.jupyter.commands.recording import Taping
-
-        return Taping(self._shell, self._session)
-
-    def _list_demos(self) -> None:
-        from mm_magic.transport.demo.offline import DEMOS
-
-        print("The demo also has prompts to practise with:")
-        width = max(map(len, DEMOS))
-        print("\n".join(f"  {name:<{width}}  {text}" for name, text in DEMOS.items()))
+    def help_text(self) -> str:
+        """What `%minimax NAME -h` shows."""
+        text = f"%minimax {self.usage()}\n  {self.help}"
+        return f"{text}\n{in_columns(help_rows(self.own_options))}" if self.own_options else text
 
 
-def _body(turn: Turn, link: Link) -> JsonObject:
-    """The request of a turn behind these earlier ones."""
-    messages = [*(each.messages for each in links_of(link)), turn.prompt.encode()]
-    return Request(messages, turn.parameters).to_body()
+def _panel(notebook: Notebook, _words: Sequence[str]) -> None:
+    from mm_magic.jupyter.panel.panel import show_panel  # with ipywidgets
+
+    show_panel(notebook.shell, notebook.session, notebook.settings, notebook.panels)
 
 
-def _nesting_is_on() -> bool:
-    return hasattr(asyncio, "_nest_patched")  # nest_asyncio2's own mark
+def _remembering(
+    method: Callable[[Remember, Sequence[str]], None],
+) -> Callable[[Notebook, Sequence[str]], None]:
+    return lambda notebook, words: method(Remember(notebook.shell, notebook.session), words)
+
+
+_TABLE = (
+    Command("panel", "settings", "", "shows the settings as sliders and menus", _panel),
+    Command("models", "settings", "", "lists the models that the server offers",
+            who_answers.models),
+    Command("key", "settings", "",
+            "asks for a key, without showing it, and checks it; it stays in memory only",
+            who_answers.key),
+    Command("usage", "settings", "", "shows tokens and cost so far", who_answers.usage),
+    Command("history", "look", "[NAME]",
+            "lists the turns of a conversation, and which of them are sent",
+            _remembering(Remember.history), offers="conversations"),
+    Command("show", "look", "[N]",
+            "draws turn N again, or the last one: what arrived while no page was open is not lost",
+            _remembering(Remember.show), offers="turns"),
+    Command("request", "look", "[N]",
+            "shows the exact JSON that was sent last, or for turn N, and what would be sent now",
+            request.request, offers="turns", options=request.RequestOptions),
+    Command("code", "look", "[N]",
+            "puts the Python code of the last answer, or of turn N, into this cell; "
+            "it does not run it",
+            request.code, offers="turns"),
+    Command("forget", "edit", "[N]", "forgets turn N, or the last one",
+            _remembering(Remember.forget), offers="turns"),
+    Command("restore", "edit", "[N or FILE]",
+            "sends turn N again after its cell was deleted; without N, the turns of the saved "
+            "notebook, or of FILE",
+            _remembering(Remember.restore), offers="turns"),
+    Command("reset", "edit", "[NAME]", "forgets all turns of a conversation",
+            _remembering(Remember.reset), offers="conversations"),
+    Command("live", "backend", "", "goes back to the real server", who_answers.live),
+    Command("offline", "backend", "", "switches to the demo, which needs no network and no key",
+            who_answers.offline),
+    Command("record", "backend", "[FILE]",
+            "writes each exchange into FILE from now on; without FILE it stops recording",
+            recording.record, offers="recordings"),
+    Command("replay", "backend", "[FILE]",
+            "answers from a recording, without a network or a key; without FILE, from this "
+            "notebook's saved turns",
+            recording.replay, offers="recordings", options=recording.ReplayOptions),
+)  # fmt: skip
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
+"""By name, in the order of their groups."""
+
+
+def help_text() -> str:
+    """All commands in their groups, with a line for each."""
+    lines = in_columns([(each.usage(), each.help) for each in _TABLE]).split("\n")
+    found: dict[str, list[str]] = {}
+    for command, line in zip(_TABLE, lines, strict=True):
+        found.setdefault(command.group, []).append(line)
+    return "\n".join(f"{group}\n{chr(10).join(lines)}" for group, lines in found.items())

@@ -1,0 +1,102 @@
+"""`%minimax request` and `code`: what was sent, what came, and the code in an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import dedent
+
+from mm_magic.conversation.history import links_of
+from mm_magic.conversation.turn import Link, Turn
+from mm_magic.errors import UsageError
+from mm_magic.jupyter.arguments import read_command
+from mm_magic.jupyter.commands.history import Remember
+from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.views.finished import show
+from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.request import Request
+from mm_magic.session.options import SWITCH, option
+from mm_magic.session.session import Session
+from mm_magic.session.turn_request import TurnRequest
+from mm_magic.wording import json_text
+
+_PYTHON = ("", "python", "py")  # what a model writes behind the fence of Python code
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """The options of `%minimax request`."""
+
+    events: bool = option(
+        False, SWITCH, "--events", help="with the events that came back, and their times"
+    )
+
+
+def request(notebook: Notebook, words: Sequence[str]) -> None:
+    """`%minimax request [N] [--events]`: the exact JSON that was sent last, or for turn N."""
+    number, given = read_command("request", RequestOptions, words)
+    session = notebook.session
+    turn = None if number is None else _turn(notebook, number)
+    if given.events:
+        _show_events(notebook, turn)
+        return
+    if turn is None:
+        print(_last(session).in_words())
+        return
+    now = session.history_now(turn)
+    sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
+    if sent is None:
+        print("What was sent is not known any more: earlier turns have changed since.")
+    else:
+        print(json_text(_body(turn, sent)))
+    if sent is None or sent.context_hash != now.context_hash:
+        print("\nIf the cell ran again now, it would send:")
+        print(json_text(_body(turn, now.link)))
+
+
+def code(notebook: Notebook, words: Sequence[str]) -> None:
+    """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
+    turn = _turn(notebook, words[0]) if words else notebook.session.last_turn
+    if turn is None:
+        raise UsageError("there is no answer yet")
+    from mm_magic.rendering.markdown import code_blocks
+
+    # It is made plain there: what reorders or hides code is seen in it.
+    found = code_blocks(turn.reply.text)
+    blocks = [dedent(code) for language, code in found if language in _PYTHON]
+    if not blocks:
+        raise UsageError("the answer holds no Python code")
+    notebook.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
+
+
+def _show_events(notebook: Notebook, turn: Turn | None) -> None:
+    """The request of a turn, or the last one, beside what came for it."""
+    from mm_magic.rendering.exchange_view import wire_bundle
+
+    exchanges = notebook.session.recent
+    kept = exchanges.to(_last(notebook.session)) if turn is None else exchanges.of_turn(turn.id)
+    if kept is None:
+        raise UsageError(
+            "no answer has come" if turn is None else "what came for it is not known any more",
+            next_steps=("Run its cell again: the last few answers are kept as they came.",),
+        )
+    endpoint = kept.of.endpoint
+    key = endpoint.key.reveal() if endpoint and endpoint.key else ""
+    show(notebook.shell, wire_bundle(kept.of.in_words(), kept, key))
+
+
+def _last(session: Session) -> TurnRequest:
+    if session.last is None:
+        raise UsageError(
+            "nothing was sent yet",
+            next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
+        )
+    return session.last
+
+
+def _turn(notebook: Notebook, number: str) -> Turn:
+    return Remember(notebook.shell, notebook.session).turn(number)
+
+
+def _body(turn: Turn, link: Link) -> JsonObject:
+    """The request of a turn behind these earlier ones."""
+    messages = [*(each.messages for each in links_of(link)), turn.prompt.encode()]
+    return Request(messages, turn.parameters).to_body()

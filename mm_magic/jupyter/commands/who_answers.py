@@ -1,0 +1,153 @@
+"""`%minimax`, `key`, `models`, `usage`, `live`, `offline`: who answers, and with which settings."""
+
+import asyncio
+from collections.abc import Sequence
+
+from IPython.core.error import StdinNotImplementedError
+
+from mm_magic.conversation.model_facts import MODELS
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.jupyter.arguments import in_columns
+from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.mistakes import key_in_cell
+from mm_magic.session.next_steps import next_steps
+from mm_magic.session.session import Session
+from mm_magic.session.sync import run_to_end
+from mm_magic.session.who_answers import TypedKey, anthropic_hint, clean_key, keyless_endpoint
+from mm_magic.transport.endpoint import REGIONS, Endpoint
+from mm_magic.wording import counted, option, plain
+
+EXAMPLES = """\
+Try, each in a cell of its own:
+  %%minimax                     ask: the prompt goes on the lines below
+  %%minimax -t 0.3 --alone      less random, and without the earlier turns
+  %%minimax -s "Be brief"       with a system prompt
+  %minimax -m MiniMax-M2.5      another model, from now on
+  %minimax request              exactly what was sent
+%%minimax? explains every option."""
+
+
+def state(notebook: Notebook) -> None:
+    """`%minimax`: who answers, with which settings, and what to try."""
+    session = notebook.session
+    print(plain(f"Answering: {session.answering()}"))
+    print(plain(" · ".join(f"{name} {value}" for name, value in session.options.in_words())))
+    for name, conversation in session.conversations.items():
+        print(plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}"))
+    if (recorder := session.recorder) is not None:
+        print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
+    if hint := anthropic_hint(session.who.environ):
+        print(hint)
+    if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
+        print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
+    print(EXAMPLES)
+    if session.replaying is None and session.who.endpoint() is None:
+        from mm_magic.transport.demo.offline import DEMOS
+
+        print("The demo also has prompts to practise with:")
+        print(in_columns([*DEMOS.items()]))
+
+
+def usage(notebook: Notebook, _words: Sequence[str]) -> None:
+    """`%minimax usage`: tokens and cost so far."""
+    print("\n".join(notebook.session.meter.lines()))
+
+
+def models(notebook: Notebook, _words: Sequence[str]) -> None:
+    """`%minimax models`: what the server offers; the known names where none can be asked."""
+    session = notebook.session
+    if session.who.endpoint() is None:
+        print("Known models (the offline demo answers under any name):")
+        print("\n".join(f"  {name}" for name in MODELS))
+        return
+    for name in _listed(session):
+        is_used = name == session.options.model
+        print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
+
+
+def key(notebook: Notebook, words: Sequence[str]) -> None:
+    """`%minimax key`: ask for the key without showing it; it stays in memory only."""
+    if words:
+        raise key_in_cell()
+    session = notebook.session
+    host = keyless_endpoint(session.who.environ).host
+    secret = clean_key(_typed())
+    if secret is None:
+        raise UsageError("no key was given; nothing has changed")
+    before = session.who.typed_key, session.who.choice
+    session.who.typed_key = TypedKey(secret, host)
+    session.who.choice = "live"
+    try:
+        _check(session, session.who.endpoint())
+    except (MiniMaxError, KeyboardInterrupt):
+        session.who.typed_key, session.who.choice = before
+        raise
+    session.tell()
+
+
+def offline(notebook: Notebook, _words: Sequence[str]) -> None:
+    """`%minimax offline`: the demo answers, on purpose."""
+    session = notebook.session
+    session.who.choice = "offline"
+    session.replay(None)
+    can_go_back = session.who.has_server()
+    way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
+    print(f"From now on `%%minimax` cells go to {session.answering()}. {way}")
+
+
+def live(notebook: Notebook, _words: Sequence[str]) -> None:
+    """`%minimax live`: a real server answers."""
+    session = notebook.session
+    before, session.who.choice = session.who.choice, "live"
+    try:
+        session.who.endpoint()
+    except MiniMaxError:
+        session.who.choice = before
+        raise
+    session.replay(None)
+    print(f"From now on `%%minimax` cells go to {plain(session.answering())}.")
+
+
+def _typed() -> str:
+    import getpass  # with termios, 2 ms that only a typed key costs
+
+    try:
+        return getpass.getpass("MiniMax API key (it is not shown or saved): ")
+    except (StdinNotImplementedError, EOFError):
+        raise UsageError(
+            "nobody is here to type a key",
+            next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
+        ) from None
+
+
+def _check(session: Session, endpoint: Endpoint | None) -> None:
+    """Try the key by listing the models, and say what it is good for."""
+    assert endpoint is not None
+    region = REGIONS.get(endpoint.host)
+    where = f"{endpoint.host} ({region})" if region else endpoint.host
+    try:
+        offered = _listed(session)
+    except MiniMaxError as error:
+        if error.kind == "auth":
+            raise
+        print(f"The key is kept for {where}, unchecked: {plain(error.message)}.")
+        return
+    model = session.options.model
+    print(f"The key works at {where}; it stays in memory only.")
+    if offered and model not in offered:
+        print(f"{model} is not served. The server offers: {plain(', '.join(offered))}")
+        if line := option("-m", "--model", offered[0]):
+            print(f"  %minimax {line}")
+    elif offered:
+        print(f"{model} is served.")
+
+
+def _listed(session: Session) -> list[str]:
+    endpoint = session.who.endpoint()
+    try:
+        offered = run_to_end(session.models())
+    except MiniMaxError as error:
+        error.next_steps = next_steps(error, endpoint)
+        raise
+    session.offered_models = offered
+    return offered
