@@ -5,18 +5,23 @@ import tomllib
 from pathlib import Path
 
 from mm_magic.errors import Kind
-from mm_magic.jupyter.arguments import option_rows
+from mm_magic.jupyter.arguments import CELL_ROWS, help_rows
+from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.session.api import AskOptions
+from mm_magic.session.options import ROWS
 from mm_magic.transport.demo.offline import DEMOS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+DEPENDENCIES = ROOT / "docs" / "dependencies.md"
 BEGIN = "<!-- options: made by tests/test_readme.py -->\n"
 END = "<!-- end of options -->"
 
 
 def options_table() -> str:
     """The table of options as the README must have it."""
-    rows = "\n".join(f"| `{names}` | {meaning} |" for names, meaning in option_rows())
+    pairs = [pair for row in CELL_ROWS for pair in help_rows(row)]
+    rows = "\n".join(f"| `{names}` | {meaning} |" for names, meaning in pairs)
     return f"| option | meaning |\n| --- | --- |\n{rows}\n"
 
 
@@ -41,25 +46,23 @@ def test_options() -> None:
 
 def test_commands() -> None:
     """The README lists exactly the commands of `%minimax`."""
-    from IPython.core.interactiveshell import InteractiveShell
-
-    from mm_magic.jupyter.commands.table import Commands
-    from mm_magic.jupyter.config import MiniMax
-    from mm_magic.session.session import Session
-
-    commands = Commands(
-        InteractiveShell.instance(), session := Session({}), MiniMax(session)
-    ).by_name
     shown = set(re.findall(r"^\| `%minimax ([a-z]+)", section("Commands"), re.MULTILINE))
-    assert shown == set(commands)
+    assert shown == set(COMMANDS)
+
+
+def test_options_of_python() -> None:
+    """`mm.ask` takes each option that can be set for all cells, and nothing else."""
+    assert AskOptions.__annotations__.keys() == {row.name for row in ROWS} - {"hide_thinking"}
 
 
 def test_dependencies() -> None:
-    """The README gives a reason for each run-time dependency, and for nothing else."""
+    """docs/dependencies.md gives a reason for each run-time dependency, and for nothing else."""
     declared = project()["dependencies"]
     assert isinstance(declared, list)
     names = {re.split(r"[<>=]", text)[0] for text in declared}
-    shown = set(re.findall(r"^\| ([a-z][a-z0-9-]+) \|", section("Dependencies"), re.MULTILINE))
+    shown = set(
+        re.findall(r"^\| ([a-z][a-z0-9-]+) \|", DEPENDENCIES.read_text("utf-8"), re.MULTILINE)
+    )
     assert shown - {"package"} == names
 
 

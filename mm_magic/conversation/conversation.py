@@ -81,17 +81,14 @@ class Conversation:
         """
         if key is None:
             return None
-        for place, turn in enumerate(self.turns):
-            if turn.key == key:
-                return place
-        for place, turn in enumerate(self.turns):
-            if turn.prompt == prompt and turn.is_strange_to(key):
-                return place
-        return None
+        keys = [turn.key for turn in self.turns]
+        if key in keys:
+            return keys.index(key)
+        same_prompt = (place for place, turn in enumerate(self.turns) if turn.prompt == prompt)
+        return next((p for p in same_prompt if self.turns[p].is_strange_to(key)), None)
 
-    def number_of(self, key: TurnKey | None, prompt: Prompt | None = None) -> int:
-        """The number that a turn with this key has, or will get."""
-        place = self.place(key, prompt)
+    def number_at(self, place: int | None) -> int:
+        """The number of the turn in this place, or that of the next new one."""
         return self.last_number + 1 if place is None else self.turns[place].number
 
     def is_unrecognised(self, key: TurnKey | None, prompt: Prompt) -> bool:
@@ -126,7 +123,8 @@ class Conversation:
         `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
         that there is for it, None for any.
         """
-        turns = self.before(place, to_demo=server == OFFLINE)
+        visible = self.before(place, to_demo=True)
+        turns = visible if server == OFFLINE else [turn for turn in visible if not turn.is_demo]
         first = first_link(model, server, system)
         links = self._chained(turns, first)
         skipped = 0
@@ -138,7 +136,7 @@ class Conversation:
             link=last,
             sent=len(turns) - skipped,
             turns_hash=links[-1].turns_hash,
-            demo_left_out=len(self.before(place, to_demo=True)) - len(turns),
+            demo_left_out=len(visible) - len(turns),
             too_long=skipped,
         )
 

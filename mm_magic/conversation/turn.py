@@ -129,7 +129,7 @@ class Turn:
         """The system prompt, "" if none was sent."""
         return str(self.parameters.get("system") or "")
 
-    @property
+    @cached_property
     def is_demo(self) -> bool:
         return self.reply.is_demo
 

@@ -49,7 +49,7 @@ class Arguments:
 
 OF_ONE_CELL = tuple(rows(Arguments))
 HELP = OF_ONE_CELL[-1]
-ON_THE_LINE = (*(row for row in ROWS if row.flags), *OF_ONE_CELL)
+CELL_ROWS = (*(row for row in ROWS if row.flags), *OF_ONE_CELL)
 """All options of `%%minimax`."""
 
 
@@ -93,7 +93,7 @@ def read(prog: str, table: Iterable[Row], words: Sequence[str]) -> dict[str, Any
 
 def parse(line: str) -> Arguments:
     """Read a magic line. Raises UsageError with the right line where it can be guessed."""
-    found = read("%%minimax", ON_THE_LINE, words_of(line))
+    found = read("%%minimax", CELL_ROWS, words_of(line))
     given = {row.name: found.pop(row.name) for row in ROWS if row.name in found}
     return Arguments(given=given, **found)
 
@@ -127,11 +127,8 @@ def in_columns(pairs: Sequence[tuple[str, str]]) -> str:
 
 def help_text() -> str:
     """The options as `%%minimax -h` shows them."""
-    unset = ", ".join(row.flags[0] for row in ON_THE_LINE if row.may_be_unset)
-    return (
-        f"{in_columns(help_rows(ON_THE_LINE))}\n"
-        f"The value `{UNSET}` unsets {unset}: what is not set is not sent, and the server decides."
-    )
+    unset = ", ".join(row.flags[0] for row in CELL_ROWS if row.may_be_unset)
+    return f"{in_columns(help_rows(CELL_ROWS))}\n`{UNSET}` as the value of {unset} unsets it."
 
 
 def flags_of(table: Iterable[Row]) -> list[str]:

@@ -35,7 +35,7 @@ class CellTurn:
     def __init__(
         self, shell: InteractiveShell, session: Session, arguments: Arguments, body: str
     ) -> None:
-        """Check the cell and build its request. Raises UsageError; sends nothing."""
+        """Check the cell and fill in its prompt. Raises UsageError; sends nothing."""
         prompt, notes = body.strip("\n"), []
         if not arguments.literal:
             check_one_cell(body)
@@ -80,26 +80,14 @@ class CellTurn:
         return self._keep(drawn, run, run.reply())
 
     async def _draw(self, run: Run, drawn: View) -> None:
-        waiting = _Waiting(asyncio.get_running_loop().time)
-        is_thinking = False
+        progress = _Progress(drawn, asyncio.get_running_loop().time)
         try:
-            with heartbeat(lambda: drawn.tick(waiting.sentence())):
+            with heartbeat(progress.tick):
                 async with aclosing(self._session.steps(run)) as steps:
                     async for step in steps:
-                        waiting.note(step)
-                        if not isinstance(step, Step):
-                            continue
-                        if step.growth.thinking:
-                            is_thinking = True
-                            drawn.update(step.growth.thinking, "")
-                        if step.growth.text:
-                            if is_thinking:
-                                is_thinking = False
-                                drawn.thinking_done(thinking_title(run.thinking_seconds))
-                            drawn.update("", step.growth.text)
+                        progress.take(step, run.thinking_seconds)
         finally:
-            if is_thinking:  # it came last, or the rest did not come
-                drawn.thinking_done(thinking_title(run.thinking_seconds))
+            progress.end_thinking(run.thinking_seconds)
 
     def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
@@ -119,20 +107,41 @@ class CellTurn:
         return reply
 
 
-class _Waiting:
-    """The sentence that tells what is being waited for, and for how long."""
+class _Progress:
+    """Hands on to a view what comes, and says what is being waited for, and for how long."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, drawn: View, clock: Callable[[], float]) -> None:
+        self._drawn = drawn
         self._clock = clock
         self._since = clock()
         self._retry: Retrying | None = None
+        self._is_thinking = False
 
-    def note(self, step: "Step | Retrying") -> None:
+    def take(self, step: "Step | Retrying", thinking_seconds: float | None) -> None:
         """Something came."""
         self._since = self._clock()
-        self._retry = None if isinstance(step, Step) else step
+        if not isinstance(step, Step):
+            self._retry = step
+            return
+        self._retry = None
+        if step.growth.thinking:
+            self._is_thinking = True
+            self._drawn.update(step.growth.thinking, "")
+        if step.growth.text:
+            self.end_thinking(thinking_seconds)
+            self._drawn.update("", step.growth.text)
 
-    def sentence(self) -> str:
+    def end_thinking(self, seconds: float | None) -> None:
+        """The text begins, or nothing more comes."""
+        if self._is_thinking:
+            self._is_thinking = False
+            self._drawn.thinking_done(thinking_title(seconds))
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        self._drawn.tick(self._waiting())
+
+    def _waiting(self) -> str:
         seconds = self._clock() - self._since
         retry = self._retry
         if retry is not None and seconds < retry.delay:

@@ -12,9 +12,9 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.model_facts import MODELS
-from mm_magic.jupyter.arguments import ON_THE_LINE, flags_of
+from mm_magic.jupyter.arguments import CELL_ROWS, flags_of
 from mm_magic.jupyter.commands.table import COMMANDS
-from mm_magic.session.options import Offer, Row
+from mm_magic.session.options import SWITCH, UNSET, Offer, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import quoted
 
@@ -60,7 +60,7 @@ def unregister(shell: InteractiveShell, complete: Matcher) -> None:
 def _line(session: Session, before: Sequence[str]) -> Sequence[str]:
     """What may stand behind these words of `%minimax`."""
     if not before:
-        return [*COMMANDS, *flags_of(ON_THE_LINE)]
+        return [*COMMANDS, *flags_of(CELL_ROWS)]
     command = COMMANDS.get(before[0])
     if command is None:
         return _options(session, before)
@@ -71,15 +71,16 @@ def _line(session: Session, before: Sequence[str]) -> Sequence[str]:
 def _options(
     session: Session,
     before: Sequence[str],
-    table: Sequence[Row] = ON_THE_LINE,
+    table: Sequence[Row] = CELL_ROWS,
     operands: Sequence[str] = (),
 ) -> Sequence[str]:
     """The values of the option that the last word names, else operands and options."""
     last = before[-1].replace("_", "-") if before else ""
     row = next((row for row in table if last in row.flags), None)
-    if row is None or not (row.words or row.offers):
+    if row is None or row.kind is SWITCH:
         return [*operands, *flags_of(table)]
-    return _OFFERED[row.offers](session) if isinstance(row.offers, str) else row.words or row.offers
+    offered = _OFFERED[row.offers](session) if isinstance(row.offers, str) else row.offers
+    return [*row.words, *offered, *([UNSET] if row.may_be_unset else [])]
 
 
 def _models(session: Session) -> list[str]:

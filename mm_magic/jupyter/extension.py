@@ -7,7 +7,7 @@ from traitlets.config import Configurable
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter import completion
 from mm_magic.jupyter.await_cells import keep_question_mark, misplaced, transformer
-from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.magics import Magics
 from mm_magic.jupyter.own_notebook import own_path
@@ -32,8 +32,8 @@ class Extension:
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell, session)
-        self._notebook = Notebook(shell, session, self._settings)
-        self._magics = Magics(self._notebook, self._replies)
+        self._here = Here(shell, session, self._settings)
+        self._magics = Magics(self._here, self._replies)
         self._await = transformer(shell)
         self._complete = completion.matcher(session)
 
@@ -52,8 +52,8 @@ class Extension:
 
     def take_out(self) -> None:
         shell = self._shell
-        while self._notebook.panels:
-            self._notebook.panels.popitem()[1].close()  # its summary stays on the page
+        while self._here.panels:
+            self._here.panels.popitem()[1].close()  # its summary stays on the page
         self._session.who.demo_allowed = False
         self._configurables.remove(self._settings)
         shell.input_transformers_cleanup.remove(keep_question_mark)
@@ -93,7 +93,8 @@ class Extension:
         cell = running_cell(self._shell)
         # Headless, cells are not always counted: nbval calls each of them [1].
         label = "" if cell.audience == "nobody" else f"[{self._running_count()}]"
-        self._session.begin_cell(cell.id, label, cell.deleted)
+        is_watched = cell.audience != "nobody"
+        self._session.begin_cell(cell.id, label, cell.deleted, is_watched=is_watched)
 
     def _running_count(self) -> int:
         """The number beside the cell that runs: since IPython 9.8 the shell has the next one."""

@@ -13,9 +13,9 @@ from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, help_text, 
 from mm_magic.jupyter.await_cells import AWAITED, MAGIC, MISPLACED
 from mm_magic.jupyter.cell_turn import CellTurn
 from mm_magic.jupyter.commands import table
-from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.commands.state import show_state
 from mm_magic.jupyter.commands.table import COMMANDS, Command
-from mm_magic.jupyter.commands.who_answers import state
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
@@ -44,9 +44,9 @@ The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .
 class Magics:
     """The magic functions of one shell."""
 
-    def __init__(self, notebook: Notebook, replies: ReplyFormatter) -> None:
-        self._notebook = notebook
-        self._session = notebook.session
+    def __init__(self, here: Here, replies: ReplyFormatter) -> None:
+        self._here = here
+        self._session = here.session
         self._replies = replies
 
     def register(self) -> None:
@@ -68,13 +68,13 @@ class Magics:
         minimax.__doc__ = HELP_TEXT
         minimax_awaited.__doc__ = "What IPython awaits for a cell that is %%minimax alone."
         minimax_misplaced.__doc__ = "What runs in place of a cell that %%minimax should begin."
-        register = self._notebook.shell.magics_manager.register_function
+        register = self._here.shell.magics_manager.register_function
         register(minimax, "line_cell", MAGIC)
         register(minimax_awaited, "cell", AWAITED)
         register(minimax_misplaced, "cell", MISPLACED)
 
     def unregister(self) -> None:
-        manager = self._notebook.shell.magics_manager
+        manager = self._here.shell.magics_manager
         for kind, name in (("line", MAGIC), *(("cell", n) for n in (MAGIC, AWAITED, MISPLACED))):
             manager.magics[kind].pop(name, None)
             vars(manager.user_magics).pop(name, None)  # where IPython keeps the functions, too
@@ -92,7 +92,7 @@ class Magics:
         elif arguments.help:
             print(HELP_TEXT)
         elif arguments == Arguments():
-            state(self._notebook)
+            show_state(self._here)
         else:
             self._set_defaults(arguments)
 
@@ -126,7 +126,7 @@ class Magics:
             return None
         if arguments.words:
             raise mistakes.stray_words(arguments.words, line, [*COMMANDS])
-        turn = CellTurn(self._notebook.shell, self._session, arguments, body)
+        turn = CellTurn(self._here.shell, self._session, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())
@@ -156,7 +156,7 @@ class Magics:
             print(command.help_text())
             return
         with _stop_in_one_line():
-            command.run(self._notebook, words)
+            command.run(self._here, words)
 
     def _set_defaults(self, arguments: Arguments) -> None:
         for row in OF_ONE_CELL:
@@ -165,7 +165,7 @@ class Magics:
                     f"{row.flags[0]} belongs to one cell",
                     next_steps=("Write it behind `%%minimax`.",),
                 )
-        self._notebook.settings.say(arguments.given)
+        self._here.settings.say(arguments.given)
         told = (
             f"{name} {UNSET if value is None else repr(value)}"
             for name, value in arguments.given.items()

@@ -18,6 +18,9 @@ class Prompt:
         if all(isinstance(block, TextBlock) and not block.text.strip() for block in self.content):
             raise UsageError("the prompt is empty", next_steps=("Write it on the lines below.",))
 
+    def __str__(self) -> str:
+        return self.text
+
     @classmethod
     def of_text(cls, text: object) -> "Prompt":
         """The prompt that is this text. Raises UsageError where it is no text."""

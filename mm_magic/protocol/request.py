@@ -13,6 +13,9 @@ from mm_magic.protocol.json_values import JsonObject, encode_json
 
 Thinking: TypeAlias = Literal["auto", "adaptive", "disabled"]
 
+DEFAULT_TEMPERATURE = 1.0
+DEFAULT_TOP_P = 0.95
+"""What acts where a request has none, by the API page."""
 DOCUMENTED_MAX_TOKENS = 2048
 """The page's maximum. Other pages of the service name up to 524,288: a warning, not an error."""
 

@@ -30,7 +30,7 @@ def status_notes(turn: Turn) -> list[str]:
     if reply.status != "complete":
         return notes
     if reply.stop_reason == "max_tokens":
-        limit = turn.asked.get("max_tokens")
+        limit = turn.parameters.get("max_tokens")
         notes.append(f"The answer was cut at max_tokens {limit}; --max-tokens sets another limit.")
     if not reply.text.strip() and turn.conversation is not None:
         notes.append("The reply has no text, so it is not remembered.")

@@ -1,6 +1,5 @@
 """From what is asked to the request: its number, the turns before it, and its key."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,21 +24,28 @@ class Draft:
     """A turn before it is known who answers it.
 
     `conversation` is None for one that stands alone, and before the first turn of its conversation.
+    `place` is where its turn stands there, None for a new one.
     """
 
     ask: Ask
     cell: CellRun
     key: TurnKey | None
     conversation: Conversation | None
+    place: int | None
+
+    @classmethod
+    def of(
+        cls, ask: Ask, cell: CellRun, key: TurnKey | None, there: Conversation | None
+    ) -> "Draft":
+        """The draft of what a cell asks in this conversation."""
+        return cls(ask, cell, key, there, there.place(key, ask.prompt) if there else None)
 
     def request_key(self, *, to_demo: bool) -> RequestKey:
         """The key of its request; the demo gets turns of the demo, too, and nobody else does."""
-        if self.conversation is None:
-            earlier: list[Turn] = []
-        else:
-            place = self.conversation.place(self.key, self.ask.prompt)
-            earlier = self.conversation.before(place, to_demo=to_demo)
-        return request_key(self.ask, earlier)
+        there = self.conversation
+        earlier = there.before(self.place, to_demo=to_demo) if there else []
+        prints = tuple(turn.prints for turn in earlier)
+        return RequestKey(self.ask.options.asked(), prints, self.ask.prompt.message())
 
     def build(
         self,
@@ -53,7 +59,7 @@ class Draft:
         ask, there = self.ask, self.conversation
         history = self._history(server)
         first = 0 if ask.alone else 1
-        number = there.number_of(self.key, ask.prompt) if there else first
+        number = there.number_at(self.place) if there else first
         return TurnRequest(
             ask=ask,
             cell=self.cell,
@@ -71,21 +77,14 @@ class Draft:
         options = self.ask.options
         if self.conversation is None:
             return History(first_link(options.model, server, options.system))
-        place = self.conversation.place(self.key, self.ask.prompt)
         limit = int(str(options.parameters()["max_tokens"]))
         return self.conversation.history(
-            place,
+            self.place,
             model=options.model,
             server=server,
             system=options.system,
             room=room(options.model, limit, options.system, self.ask.prompt.encode()),
         )
-
-
-def request_key(ask: Ask, earlier: Iterable[Turn]) -> RequestKey:
-    """The key of what is asked behind these turns."""
-    prints = tuple(turn.prints for turn in earlier)
-    return RequestKey(ask.options.asked(), prints, ask.prompt.message())
 
 
 def history_now(conversation: Conversation, turn: Turn, server: str) -> History:

@@ -13,6 +13,8 @@ from mm_magic.conversation.model_facts import DEFAULT_MAX_TOKENS, DEFAULT_MODEL
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, join_surrogates
 from mm_magic.protocol.request import (
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP_P,
     DOCUMENTED_MAX_TOKENS,
     Thinking,
     check_fraction,
@@ -168,12 +170,12 @@ class Options:
     )  # fmt: skip
     temperature: float | None = option(
         None, NUMBER, "-t", "--temperature", metavar="T", help="randomness, in (0, 1]",
-        check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=1),
+        check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=DEFAULT_TEMPERATURE),
     )  # fmt: skip
     top_p: float | None = option(
         None, NUMBER, "--top-p", metavar="P",
         help="keep only the most likely words, up to this total probability, in (0, 1]",
-        check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=0.95),
+        check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=DEFAULT_TOP_P),
     )  # fmt: skip
     max_tokens: int | None = option(
         None, COUNT, "--max-tokens", metavar="N",
@@ -221,7 +223,7 @@ class Options:
             if value is not None or BY_NAME[name].may_be_unset
         }
         unset = {name for name, value in values.items() if value is None}
-        said = (self.said | values.keys()) - unset
+        said = frozenset({*self.said, *values} - unset)
         return replace(self, said=said, **values)  # type: ignore[arg-type]
 
     def in_words(self) -> list[tuple[str, str]]:

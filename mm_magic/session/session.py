@@ -50,11 +50,18 @@ LIST_SECONDS = 10.0
 class Session:
     """The state of one kernel, or of one script. `environ` is looked up at each request.
 
-    `watchers` are called, on any thread, when a run began or ended, a conversation changed, or
-    another backend was chosen.
+    `sources` gives what answers in the place of an endpoint, or of the demo (None). `watchers` are
+    called, on any thread, when a run began or ended, a conversation changed, or another backend
+    was chosen.
     """
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        sources: "Callable[[Endpoint | None], Source] | None" = None,
+    ) -> None:
+        self._sources = sources or (lambda endpoint: endpoint or self._demo)
         self.who = WhoAnswers(Environment(environ))
         self.options = first_options(environ)
         self.conversations = Conversations()
@@ -192,7 +199,7 @@ class Session:
             key = cell.key() if ask.has_key else None
         with self.conversations.changing:
             there = None if ask.alone else self.conversations.get(ask.options.conversation)
-            draft = Draft(ask, cell, key, there)
+            draft = Draft.of(ask, cell, key, there)
             if self.replaying is None:
                 request = draft.build(*self._live())
             else:
@@ -292,7 +299,7 @@ class Session:
 
     def _source(self, request: TurnRequest) -> "Source":
         """Who answers a turn."""
-        return request.script or request.endpoint or self._demo
+        return request.script or self._sources(request.endpoint)
 
     def _taps(self, request: TurnRequest) -> "list[Tap]":
         """What looks on while the answer passes: the recording, and the last exchanges."""

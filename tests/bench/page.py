@@ -6,6 +6,8 @@ import time
 import tracemalloc
 from collections import Counter
 
+from support.asks import ask_of
+
 from bench.table import Row
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
@@ -143,9 +145,10 @@ def _lines(bundle: Bundle) -> dict[str, object]:
 def _commit(session: Session, prompt: str, text: str) -> Turn:
     """A turn of the conversation "main", as a cell of its own would make it."""
     session.begin_cell(f"cell-{prompt}")
-    prepared = session.prepare(prompt, Options(model="bench"))
+    prepared = session.build(ask_of(prompt, Options(model="bench")))
     message = Message("id", "bench", content=(TextBlock(text),), usage=Usage(12, 250))
-    return session.commit(prepared, Reply(message, "complete", "url", None), is_drawn=True)
+    turn = prepared.turn(Reply(message, "complete", "url", None))
+    return session.conversations.commit(turn)
 
 
 def _conversation(rounds: int) -> list[Row]:
@@ -156,7 +159,7 @@ def _conversation(rounds: int) -> list[Row]:
         for turn in range(TURNS):
             _commit(session, f"Question {turn}: {'why? ' * 30}", f"Answer {turn}. " * 65)
         options = Options(model="bench")
-        prepared = session.prepare("And now?", options)
+        prepared = session.build(ask_of("And now?", options))
         prepared.request.encode()
         gc.collect()
         memory = tracemalloc.get_traced_memory()[0] / 1e6
@@ -166,7 +169,7 @@ def _conversation(rounds: int) -> list[Row]:
     body = prepared.request.to_body()
     for _ in range(rounds):
         begin = time.process_time()
-        session.settle(session.prepare("And now?", options)).request.encode()
+        session.build(ask_of("And now?", options)).request.encode()
         middle = time.process_time()
         json.dumps(body, ensure_ascii=False).encode()
         ours.append(middle - begin)

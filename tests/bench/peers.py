@@ -16,11 +16,12 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import httpx
+from support.asks import ask_of
 
 from mm_magic.session.options import Options
 from mm_magic.session.run import Step
 from mm_magic.session.session import Session
-from mm_magic.session.turn_request import Prepared
+from mm_magic.session.turn_request import Ask
 
 _STAMP = re.compile(rb"(\d{20}) (\d{20}) ")
 _SERVER = Path(__file__).with_name("server.py")
@@ -128,9 +129,9 @@ class Ours:
         self.session = Session({"MINIMAX_BASE_URL": url})
 
     async def drain(self, name: str) -> int:
-        run = self.session.start(self._prepare(name))
+        run = self.session.start(self._asked(name))
         characters = 0
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(self.session.steps(run)) as steps:
             async for step in steps:
                 if isinstance(step, Step):
                     characters += len(step.growth.text)
@@ -138,8 +139,8 @@ class Ours:
 
     async def first(self, name: str) -> int:
         begin, found = time.monotonic_ns(), 0
-        run = self.session.start(self._prepare(name))
-        async with aclosing(run.steps()) as steps:
+        run = self.session.start(self._asked(name))
+        async with aclosing(self.session.steps(run)) as steps:
             async for step in steps:
                 end = time.monotonic_ns()
                 if not found and isinstance(step, Step) and step.growth.text:
@@ -150,7 +151,7 @@ class Ours:
         await self.session.ask("Hi", Options(model=name), alone=True)
 
     async def close(self) -> None:
-        await self.session.client().aclose()
+        await self.session.client.aclose()
 
-    def _prepare(self, name: str) -> Prepared:
-        return self.session.prepare("Hi", Options(model=name), alone=True, is_cell=False)
+    def _asked(self, name: str) -> Ask:
+        return ask_of("Hi", Options(model=name), alone=True, is_cell=False)

@@ -18,6 +18,7 @@ from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.turn import TURN_MIME, Turn
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import Message, TextBlock
 
 
@@ -29,7 +30,9 @@ def notebook(path: Path) -> None:
     """A notebook that holds one turn."""
     talk = Conversation("main")
     reply = Reply(Message(content=(TextBlock("answer"),)))
-    turn = talk.commit(Turn("main", 0, None, "prompt", reply, {"model": "M"}, "", ""))
+    turn = talk.commit(
+        Turn("main", 0, None, Prompt.of_text("prompt"), reply, {"model": "M"}, "", "")
+    )
     data = {TURN_MIME: turn_json(turn, talk.state), "text/plain": "…"}
     output = {"output_type": "display_data", "data": data, "metadata": {}}
     cell: dict[str, Any] = {"cell_type": "code", "id": "a", "execution_count": 1, "metadata": {}}

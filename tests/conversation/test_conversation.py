@@ -3,14 +3,15 @@
 import json
 import tracemalloc
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from mm_magic.conversation.conversation import Conversation
-from mm_magic.conversation.history import History, sendable_content
+from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Reply, Status
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import (
     Block,
     Message,
@@ -45,10 +46,15 @@ def run(
     """One turn, as a session makes it; returns the messages that were sent before its prompt."""
     key = TurnKey(cell, 0) if cell else None
     before = conversation.history(conversation.place(key), **(SERVER | asked))
-    number = conversation.number_of(key)
-    turn = Turn("main", number, key, prompt, answer, {}, before.context, before.knew)
+    number = conversation.number_at(conversation.place(key))
+    turn = turn_of(number, key, prompt, answer, before)
     assert conversation.commit(turn).number == number
     return messages_of(before)
+
+
+def turn_of(number: int, key: TurnKey | None, prompt: str, answer: Reply, before: History) -> Turn:
+    asked = Prompt.of_text(prompt)
+    return Turn("main", number, key, asked, answer, {}, before.context_hash, before.turns_hash)
 
 
 def messages_of(history: History) -> list[Any]:
@@ -81,7 +87,7 @@ def test_running_a_cell_again_replaces_its_turn_in_place() -> None:
     conversation = three_turns()
     sent = run(conversation, "b", "changed", reply("new"))
     assert sent == pair("prompt a", "answer a")
-    assert [(turn.number, turn.prompt) for turn in conversation.turns] == [
+    assert [(turn.number, turn.prompt.text) for turn in conversation.turns] == [
         (1, "prompt a"),
         (2, "changed"),
         (3, "prompt c"),
@@ -169,13 +175,15 @@ def test_what_enters_a_conversation(answer: Reply, enters: bool) -> None:
         ([TextBlock("a"), ThinkingBlock("cut off")], ["text"]),
         ([ThinkingBlock("Hm.", "5f"), TextBlock("\n\n"), TextBlock("a")], ["thinking", "text"]),
         ([ThinkingBlock("Hm."), TextBlock(" "), ThinkingBlock("Hm.")], []),
-        ([TextBlock("a"), ToolUseBlock("1", "f", {})], ["text", "tool_use"]),
+        ([TextBlock("a"), ToolUseBlock("1", "f", {})], ["text"]),
         ([UnknownBlock({"type": "redacted_thinking", "data": "x"})], ["redacted_thinking"]),
     ],
 )
 def test_what_the_service_refuses_is_not_sent(blocks: list[Block], kept: list[str]) -> None:
-    """No white-space text and no thinking at the end; unknown blocks go back as they came."""
-    assert [block["type"] for block in sendable_content(blocks, thinking=True)] == kept
+    """No white-space text, thinking at the end, or call without its result; unknown blocks stay."""
+    turn = Turn("main", 1, None, Prompt.of_text("Hi"), Reply(Message(content=blocks)), {}, "", "")
+    _, answer = turn.messages(with_thinking=True)
+    assert [block["type"] for block in cast("Any", answer)["content"]] == kept
 
 
 def test_reply_shows_the_answer_and_no_more() -> None:
@@ -196,7 +204,7 @@ def test_memory_grows_with_the_turns_alone(systems: tuple[str, ...]) -> None:
             key, system = TurnKey(f"cell-{number}", 0), systems[number % len(systems)]
             before = conversation.history(**(SERVER | {"system": system}))
             answer = reply(f"{number} {'word ' * 50}")
-            turn = Turn("main", 0, key, "Why?", answer, {}, before.context, before.knew, 0)
+            turn = turn_of(0, key, "Why?", answer, before)
             conversation.commit(replace(turn, link=before.link))
         taken = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()

@@ -78,7 +78,7 @@ def asked(url: str, times: int = 1) -> tuple[Session, MiniMaxError | None]:
 
 def saved_file(session: Session) -> str:
     """A notebook with the turns of a session, as Jupyter writes it."""
-    turns = [turn_json(turn, None) for turn in session.conversation("main").turns]
+    turns = [turn_json(turn, None) for turn in session.conversations.named("main").turns]
     outputs = [V4.new_output("display_data", {"application/x+json": turn}) for turn in turns]
     written: str = V4.writes(V4.new_notebook(cells=[V4.new_code_cell("x", outputs=outputs)]))
     return written
@@ -94,7 +94,7 @@ def test_deep_json_is_kept_or_an_error(place: str, kind: str, depth: int) -> Non
         session, error = asked(server.url, times=2)
 
     if error is None:
-        assert [turn.reply.text for turn in session.conversation("main").turns] == [TEXT] * 2
+        assert [turn.reply.text for turn in session.conversations.named("main").turns] == [TEXT] * 2
         assert TEXT.strip() in saved_file(session)
     elif place == "error event" and error.reply is not None:
         assert error.reply.text == TEXT
@@ -117,7 +117,7 @@ def test_deep_tool_input_that_came_in_pieces_stays_text(depth: int, kind: str) -
         session, error = asked(server.url)
 
     assert error is None
-    (turn,) = session.conversation("main").turns
+    (turn,) = session.conversations.named("main").turns
     kept = turn.reply.content[2]["input"]
     assert kept == (json.loads(text) if depth <= MAX_NESTING else text)
     assert read_turn(json.loads(json.dumps(turn_json(turn, None)))).turn.id == turn.id

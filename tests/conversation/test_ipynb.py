@@ -26,7 +26,7 @@ def test_turn_comes_back_whole() -> None:
 
     assert found.turn.key == TurnKey("a", 0)
     assert found.turn.label == "[3]"
-    assert (found.turn.id, found.turn.prompt) == (placed.id, "why?")
+    assert (found.turn.id, found.turn.prompt.text) == (placed.id, "why?")
     assert found.turn.reply.content == placed.reply.content
     assert found.state == talk.state
 
@@ -47,7 +47,7 @@ def test_read_notebook_gives_conversations(tmp_path: Path) -> None:
     )
 
     found = mm.read_notebook(path)
-    assert {name: [t.prompt for t in each.turns] for name, each in found.items()} == {
+    assert {name: [t.prompt.text for t in each.turns] for name, each in found.items()} == {
         "main": ["one", "two"],
         "side": ["other"],
     }
@@ -151,7 +151,7 @@ def test_conversations_of_two_kernels() -> None:
     a = saved(one, one.turns[0])
     notebook = read(file(cell("b", b), cell("a", a)))
     assert len(latest(pasts(notebook)["main"])) == 2
-    assert [t.prompt for t in conversation("main", pasts(notebook)["main"]).turns] == [
+    assert [t.prompt.text for t in conversation("main", pasts(notebook)["main"]).turns] == [
         "b",
         "a",
     ]
@@ -181,7 +181,7 @@ def test_states_of_a_record() -> None:
     record = record_json([saved(talk, asked)], [("main", talk.state)])
     (past,) = pasts(read(file(*cells, cell("d", record))))["main"]
 
-    assert [(t.prompt, t.is_hidden) for t in past.turns] == [
+    assert [(t.prompt.text, t.is_hidden) for t in past.turns] == [
         ("b", True),
         ("c", False),
         ("d", False),
@@ -197,7 +197,7 @@ def test_incomplete_and_alone_turns_stay_out() -> None:
     alone = turn_json(turn("c", conversation=None, number=0), None)
     notebook = read(file(cell("b", broken), cell("c", alone)))
 
-    assert [each.turn.prompt for each in notebook.found] == ["b", "c"]
+    assert [each.turn.prompt.text for each in notebook.found] == ["b", "c"]
     assert prompts(notebook) == [[]]
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from mm_magic import Reply
 from mm_magic.conversation.turn import Turn
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import Message, TextBlock
 
 REPLY = Reply(Message(content=(TextBlock("Hi"),)))
-TURN = Turn("main", 1, None, "Why?", REPLY, {"model": "M"}, "", "")
+TURN = Turn("main", 1, None, Prompt.of_text("Why?"), REPLY, {"model": "M"}, "", "")
 
 
 @pytest.mark.parametrize(

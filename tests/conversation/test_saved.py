@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.asks import ask_of, said
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.saved_turn import turn_json
@@ -13,9 +14,8 @@ from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock, Usage
 from mm_magic.rendering.status_line import status_notes, status_parts
 from mm_magic.session.next_steps import next_steps
-from mm_magic.session.options import Options
 from mm_magic.session.session import Session
-from mm_magic.session.turn_request import Prepared
+from mm_magic.session.turn_request import TurnRequest
 from mm_magic.session.who_answers import TypedKey
 from mm_magic.transport.endpoint import Endpoint, Secret
 
@@ -35,13 +35,13 @@ WORDLESS = replace(MESSAGE, content=(ThinkingBlock("Why", "5f5f"),))
 
 def prepared(
     prompt: str = "Why?", *, url: str = URL, alone: bool = False, **options: Any
-) -> Prepared:
+) -> TurnRequest:
     session = Session({"MINIMAX_BASE_URL": url, "MINIMAX_API_KEY": KEY})
     session.begin_cell("cell-1")
-    return session.prepare(prompt, Options().overridden(**options), alone=alone)
+    return session.build(ask_of(prompt, said(**options), alone=alone))
 
 
-def saved_turn(asked: Prepared, reply: Reply) -> JsonObject:
+def saved_turn(asked: TurnRequest, reply: Reply) -> JsonObject:
     return turn_json(asked.turn(reply), None)
 
 
@@ -49,19 +49,23 @@ def test_saved_turn_is_enough_to_go_on() -> None:
     """The saved turn holds prompt, content with signatures, parameters, usage and place."""
     turn = saved_turn(prepared(system="Be brief"), REPLY)
 
-    assert turn["version"] == 1
+    assert turn["version"] == 2
     assert (turn["conversation"], turn["number"], turn["prompt"]) == ("main", 1, "Why?")
-    assert turn["content"] == [
-        {"type": "thinking", "thinking": "Why", "signature": "5f5f"},
-        {"type": "text", "text": "Because"},
+    assert turn["steps"] == [
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Why", "signature": "5f5f"},
+                {"type": "text", "text": "Because"},
+            ],
+        }
     ]
+    assert turn["said"] == ["system"]
     assert turn["asked"] == {
         "model": "MiniMax-M2.7",
         "system": "Be brief",
         "stream": True,
         "max_tokens": 2048,
-        "temperature": 1.0,
-        "top_p": 0.95,
     }
     assert turn["model"] == "MiniMax-M2.7"
     assert (turn["status"], turn["stop_reason"]) == ("complete", "end_turn")
@@ -97,7 +101,8 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
 
     turn = saved_turn(prepared("\ud83d"), Reply(replace(MESSAGE, content=halves)))
 
-    assert turn["content"] == [{"type": "text", "text": "😀 �"}]
+    content = [{"type": "text", "text": "😀 �"}]
+    assert turn["steps"] == [{"role": "assistant", "content": content}]
     json.dumps(turn, ensure_ascii=False).encode()
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.scripted import Answer, ScriptedSession, Service
 
 from mm_magic.conversation.model_facts import BYTES_PER_TOKEN, WINDOWS, room
-from mm_magic.protocol.request import user_message
+from mm_magic.protocol.request import encode_message
 from mm_magic.session.notes import too_long_note
 from mm_magic.session.options import Options
 
@@ -33,10 +34,10 @@ class Notebook:
     def run(self, prompt: str, text: str = "Yes.", options: Options = OPTIONS) -> list[str]:
         """The notes of a turn."""
         self.service.next_answer = answer(text)
-        run = self.session.start(self.session.prepare(prompt, options))
+        run = self.session.start(ask_of(prompt, options))
 
         async def drive() -> None:
-            async for _ in run.steps():
+            async for _ in self.session.steps(run):
                 pass
 
         asyncio.run(drive())
@@ -49,12 +50,13 @@ class Notebook:
 
 
 def room_of(options: Options, question: bytes) -> int | None:
+    assert options.max_tokens is not None
     return room(options.model, options.max_tokens, options.system, question)
 
 
 def test_room_is_what_the_window_leaves() -> None:
     """The prompt, the system prompt and the longest answer are taken from the model's window."""
-    question = user_message("Why?")
+    question = encode_message("user", "Why?")
     left = room_of(replace(OPTIONS, system="Be brief."), question)
     window = WINDOWS[MODEL] - 2000
     assert left == window * BYTES_PER_TOKEN - len(question) - len("Be brief.")
@@ -85,12 +87,12 @@ def test_what_is_sent_fits() -> None:
     notebook = Notebook()
     for n in range(5):
         notebook.run(f"{n} {LONG}", LONG)
-    left = room_of(OPTIONS, user_message("next"))
+    left = room_of(OPTIONS, encode_message("user", "next"))
     assert left is not None
-    parts = notebook.session.prepare("next", OPTIONS).history.messages
+    parts = notebook.session.build(ask_of("next", OPTIONS)).history.messages
     size = sum(len(part) + 1 for part in parts)
-    one_more = notebook.session.conversation("main").turns[-len(parts) - 1]
-    assert size <= left < size + len(one_more.prompt) + len(one_more.reply.text)
+    one_more = notebook.session.conversations.named("main").turns[-len(parts) - 1]
+    assert size <= left < size + len(one_more.prompt.text) + len(one_more.reply.text)
 
 
 def test_thinking_behind_left_out_turns_is_left_out() -> None:

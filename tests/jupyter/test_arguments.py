@@ -3,9 +3,17 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.asks import said
 
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import Arguments, check_no_words, help_text, options, parse
+from mm_magic.jupyter.arguments import (
+    CELL_ROWS,
+    Arguments,
+    check_no_words,
+    flags_of,
+    help_of,
+    parse,
+)
 from mm_magic.jupyter.mistakes import check_one_cell
 from mm_magic.session.options import Options
 
@@ -31,7 +39,7 @@ def test_all_options() -> None:
 
     arguments = parse(line)
 
-    assert arguments.options(Options()) == Options(
+    assert arguments.options(Options()) == said(
         model="MiniMax-M2.5",
         temperature=0.3,
         max_tokens=99,
@@ -49,15 +57,18 @@ def test_all_options() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("--max_tokens 5", Arguments(max_tokens=5)),
-        ("--max_tokens=5", Arguments(max_tokens=5)),
-        ("--top_p 0.5 --hide_thinking", Arguments(top_p=0.5, hide_thinking=True)),
-        ("--system=under_score", Arguments(system="under_score")),
-        ("--stream", Arguments(stream=True)),
-        ("-t.5", Arguments(temperature=0.5)),
-        ("-mName", Arguments(model="Name")),
+        ("--max_tokens 5", Arguments(given={"max_tokens": 5})),
+        ("--max_tokens=5", Arguments(given={"max_tokens": 5})),
+        ("--top_p 0.5 --hide_thinking", Arguments(given={"top_p": 0.5, "hide_thinking": True})),
+        ("--system=under_score", Arguments(given={"system": "under_score"})),
+        ("--stream", Arguments(given={"stream": True})),
+        ("-t default", Arguments(given={"temperature": "default"})),
+        ("--max-tokens default", Arguments(given={"max_tokens": "default"})),
+        ("--no_stream", Arguments(given={"stream": False})),
+        ("-t.5", Arguments(given={"temperature": 0.5})),
+        ("-mName", Arguments(given={"model": "Name"})),
         ("models", Arguments(words=("models",))),
-        ("request 2 -t 0.5", Arguments(words=("request", "2"), temperature=0.5)),
+        ("request 2 -t 0.5", Arguments(("request", "2"), {"temperature": 0.5})),
     ],
 )
 def test_spelling(line: str, expected: Arguments) -> None:
@@ -82,13 +93,13 @@ def test_spelling(line: str, expected: Arguments) -> None:
 )
 def test_values_are_split_as_a_shell_does_but_for_backslashes(line: str, system: str) -> None:
     """Quotes group and go; a backslash is a letter, so that Windows paths survive."""
-    assert parse(line).system == system
+    assert parse(line).given == {"system": system}
 
 
 @given(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"])))
 def test_any_text_in_double_quotes_is_one_value(text: str) -> None:
     """Whatever stands between double quotes reaches the option unchanged."""
-    assert parse(f'--system="{text}"').system == text
+    assert parse(f'--system="{text}"').given == {"system": text}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +153,7 @@ def test_wrong_options_are_named(line: str, words: str) -> None:
 def test_comment_behind_the_magic(line: str, hint: str) -> None:
     """A comment behind the magic is told as such, with the line that is right."""
     with pytest.raises(UsageError, match="a comment can't stand behind") as caught:
-        check_no_words(parse(line), line)
+        check_no_words(parse(line), line, ())
 
     assert hint in told(caught.value)
 
@@ -150,7 +161,7 @@ def test_comment_behind_the_magic(line: str, hint: str) -> None:
 def test_prompt_on_the_magic_line() -> None:
     """A prompt on the line of the magic is told where it goes."""
     with pytest.raises(UsageError, match=r"'Why is it\?' is not an option") as caught:
-        check_no_words(parse("Why is it?"), "Why is it?")
+        check_no_words(parse("Why is it?"), "Why is it?", ())
 
     assert "The prompt goes on the lines below `%%minimax`." in told(caught.value)
 
@@ -172,5 +183,27 @@ def test_magic_inside_a_line_is_text(body: str) -> None:
 
 def test_help_has_every_option() -> None:
     """The help lists each option with a line of its own."""
-    for option in options():
-        assert option in help_text()
+    for flag in flags_of(CELL_ROWS):
+        assert flag in help_of(CELL_ROWS)
+
+
+def test_unsetting_an_option() -> None:
+    """`default` on the line takes a value back, and then the notebook has not said it."""
+    cold = said(temperature=0.3)
+
+    assert parse("-t default").options(cold) == Options()
+    assert "temperature" not in parse("-t default").options(cold).parameters()
+
+
+def test_every_option_is_a_row() -> None:
+    """Parser, help and Tab know the same options, and each has a help."""
+    flags = {flag for row in CELL_ROWS for flag in row.flags}
+
+    assert {"--model", "--temperature", "--alone", "--to"} < flags
+    assert all(row.help for row in CELL_ROWS)
+    for row in CELL_ROWS:
+        word = {"number": "0.5", "count": "5", "word": row.words[0] if row.words else ""}
+        line = " ".join(
+            [*row.flags[:1], *([] if row.kind == "switch" else [word.get(row.kind, "x")])]
+        )
+        assert parse(line) != Arguments() or not row.flags

@@ -28,7 +28,7 @@ class Channel(NamedTuple):
 CHANNELS = {
     "repr of the session": Channel("vars(session)", "TypedKey"),
     "repr of the endpoint": Channel("endpoint", "base_url"),
-    "repr of the key": Channel("endpoint.key, session.typed_key", "Secret(…)"),
+    "repr of the key": Channel("endpoint.key, session.who.typed_key", "Secret(…)"),
     "text of the key": Channel("print(f'{endpoint.key!s:>40} {endpoint.key}')", "Secret(…)"),
     "dataclasses.fields": Channel(
         "[getattr(endpoint, f.name) for f in dataclasses.fields(endpoint)]", "Secret(…)"
@@ -131,7 +131,7 @@ CHANNELS = {
     "%minimax request --events": Channel(
         "mm.ask('Why?')\n%minimax request --events", "message_stop"
     ),
-    "connections": Channel("print(expanded(session.client(), 14))", "_h11_state"),
+    "connections": Channel("print(expanded(session.client, 14))", "_h11_state"),
 }
 
 REPORT = "print(crash_report(sys.last_value))"
@@ -152,7 +152,7 @@ RAISING = {
         "    raise ValueError(endpoint) from error"
     ),
     "a wrong option": "mm.ask('Why?', temperature=endpoint)",
-    "pickling": "pickle.dumps(session.typed_key)",
+    "pickling": "pickle.dumps(session.who.typed_key)",
 }
 
 

@@ -9,8 +9,6 @@ from support.kernels import Kernel
 from support.loopback import Loopback, whole
 from support.shells import Shell, fresh_shell
 
-from mm_magic.session.api import session
-
 LOAD = "%load_ext mm_magic"
 OPTIONS = [
     "--model",
@@ -116,8 +114,6 @@ def test_names_are_offered_as_they_are_typed(
 
     assert completed(shell, "%minimax record ") == ['"it\'s.jsonl"', "'say \"hi\" now.jsonl'"]
     assert completed(shell, "%%minimax -c ")[2:] == ['"it\'s"', "'say \"hi\" now'"]
-    for name in names:
-        del session().conversations[name]
 
 
 def test_models_of_the_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,7 +239,7 @@ def test_naughty_strings_as_names() -> None:
         assert [request.json["system"] for request in server.requests] == names
         assert [request.json["model"] for request in server.requests] == names
     assert list(session.conversations) == names
-    turn = session.conversation(names[0]).turns[0]
+    turn = session.conversations.named(names[0]).turns[0]
     assert isinstance(turn.reply.message.content[1], TextBlock)
 
 

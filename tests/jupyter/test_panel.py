@@ -16,7 +16,7 @@ from traitlets.config import Config
 
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.panel.panel import USE_TOOLBAR, Panel
-from mm_magic.jupyter.panel.text import Reach
+from mm_magic.jupyter.panel.text import DIMMED, Reach
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 
@@ -30,8 +30,8 @@ class Desk:
 
     def __init__(self, **environ: str) -> None:
         self.session = Session(environ)
-        self.session.demo_allowed = True
-        self.settings = MiniMax(self.session, config=Config())
+        self.session.who.demo_allowed = True
+        self.settings: Any = MiniMax(self.session, config=Config())  # its traits are a table's
         self.reach: Reach = "awaited"
         self._panels: list[Panel] = []
 
@@ -57,13 +57,23 @@ def move(widget: Any, value: object) -> None:
     widget.set_state({"value": value})
 
 
+def widgets_of(panel: Panel) -> dict[str, Any]:
+    """The widgets by name; a slider as "temperature_slider"."""
+    pairs = panel.controls.numbers.items()
+    boxes = {name: box for name, (box, _) in pairs}
+    sliders = {f"{name}_slider": slider for name, (_, slider) in pairs}
+    return {**vars(panel.controls), **boxes, **sliders}
+
+
 def shown(panel: Panel) -> dict[str, Any]:
     """What each widget shows."""
-    return {
-        name: widget.value
-        for name, widget in vars(panel.controls).items()
-        if hasattr(widget, "value")
-    }
+    widgets = widgets_of(panel)
+    return {name: each.value for name, each in widgets.items() if hasattr(each, "value")}
+
+
+def typed(value: object) -> object:
+    """A number as it is typed into its box."""
+    return str(value) if type(value) in (int, float) else value
 
 
 # -- one truth --------------------------------------------------------------------------------
@@ -87,16 +97,16 @@ def test_panel_sets_the_traits(desk: Desk, widget: str, name: str, value: object
     """What is moved in one panel is what Python, `%config` and another panel see."""
     panel, other = desk.panel(), desk.panel()
 
-    moved = getattr(panel.controls, widget)
+    moved = widgets_of(panel)[widget]
     if widget == "thinking":
         moved.set_state({"index": 2})
     else:
-        move(moved, value)
+        move(moved, value if "slider" in widget else typed(value))
 
     assert getattr(desk.settings, name) == value
     assert getattr(desk.session.options, name) == value
     assert shown(other) == shown(panel)
-    assert moved.value == value
+    assert moved.value == (value if "slider" in widget else typed(value))
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for _, name, value in MOVES])
@@ -107,25 +117,27 @@ def test_panel_shows_the_traits(desk: Desk, name: str, value: object) -> None:
     setattr(desk.settings, name, value)
 
     assert getattr(desk.session.options, name) == value
-    assert getattr(panel.controls, "hide" if name == "hide_thinking" else name).value == value
+    widget = widgets_of(panel)["hide" if name == "hide_thinking" else name]
+    assert widget.value == typed(value)
 
 
 def test_arithmetic_of_the_browser(desk: Desk) -> None:
     """A slider's 0.30000000000000004 is 0.3, and is not sent back, where it would undo the next."""
     panel = desk.panel()
-    move(panel.controls.temperature_slider, 0.1 + 0.2)
-    assert desk.settings.temperature == panel.controls.temperature.value == 0.3
-    assert panel.controls.temperature_slider.value == 0.1 + 0.2
+    move(widgets_of(panel)["temperature_slider"], 0.1 + 0.2)
+    assert (desk.settings.temperature, widgets_of(panel)["temperature"].value) == (0.3, "0.3")
+    assert widgets_of(panel)["temperature_slider"].value == 0.1 + 0.2
     assert "-t 0.3 " in panel.controls.line.value
 
 
 @pytest.mark.parametrize(
     ("widget", "value", "why"),
     [
-        ("temperature", 2.0, "temperature must be in (0, 1], got 2"),
-        ("top_p", 0.0, "top_p must be in (0, 1], got 0. The smallest useful value is 0.01."),
-        ("max_tokens", 0, "max_tokens must be a whole number of 1 or more, got 0"),
-        ("max_tokens", 12.7, "max_tokens must be a whole number of 1 or more, got 12.7"),
+        ("temperature", "2", "temperature must be in (0, 1], got 2.0"),
+        ("temperature", "warm", "temperature must be a number such as 0.3, got 'warm'"),
+        ("top_p", "0", "top_p must be in (0, 1], got 0.0. The smallest useful value is 0.01."),
+        ("max_tokens", "0", "max_tokens must be a whole number of 1 or more, got 0"),
+        ("max_tokens", "12.7", "max_tokens must be a whole number, got '12.7'"),
         ("model", " ", "model must be a name, got ' '"),
     ],
 )
@@ -134,27 +146,47 @@ def test_wrong_value(desk: Desk, widget: str, value: object, why: str) -> None:
     panel = desk.panel()
     before = shown(panel)
 
-    move(getattr(panel.controls, widget), value)
+    move(widgets_of(panel)[widget], value)
 
     assert shown(panel) == {**before, "note": why}
-    move(panel.controls.temperature, 0.5)
+    move(widgets_of(panel)["temperature"], "0.5")
     assert panel.controls.note.value == ""
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "max_tokens"])
+def test_an_empty_box_is_not_set(desk: Desk, name: str) -> None:
+    """An emptied box unsets the option: it is not sent, and its slider is dimmed until moved."""
+    panel = desk.panel()
+    box, slider = panel.controls.numbers[name]
+    assert (box.value, box.placeholder) == ("", "default")
+    assert DIMMED in slider._dom_classes
+    move(box, "1")
+    assert getattr(desk.session.options, name) == 1
+    assert DIMMED not in slider._dom_classes
+    move(box, " ")
+    assert getattr(desk.session.options, name) is None
+    assert name not in desk.session.options.said
+    assert DIMMED in slider._dom_classes
+    middle = 7 if name == "max_tokens" else 0.5
+    move(slider, middle)
+    assert getattr(desk.session.options, name) == middle
+    assert name in desk.session.options.said
 
 
 def test_many_tokens_warn(desk: Desk) -> None:
     """max_tokens above the documented limit is let through, with a warning beside it."""
     panel = desk.panel()
-    move(panel.controls.max_tokens, 4096)
+    move(widgets_of(panel)["max_tokens"], "4096")
     assert panel.controls.note.value.startswith("Above 2048")
     assert panel.controls.note.layout.display is None
-    move(panel.controls.max_tokens, 2048)
+    move(widgets_of(panel)["max_tokens"], "2048")
     assert panel.controls.note.layout.display == "none"
 
 
 def test_line_is_there_to_be_copied(desk: Desk) -> None:
     """The line follows the settings, and an edit of it comes to nothing."""
     panel = desk.panel()
-    move(panel.controls.temperature, 0.3)
+    move(widgets_of(panel)["temperature"], "0.3")
     line = panel.controls.line.value
 
     move(panel.controls.line, "%%minimax -t 0.9")
@@ -162,8 +194,8 @@ def test_line_is_there_to_be_copied(desk: Desk) -> None:
     assert panel.controls.line.value == line
     assert desk.settings.temperature == 0.3
     assert line == (
-        "%%minimax -m MiniMax-M2.7 -t 0.3 --max-tokens 2048 --top-p 0.95 --thinking auto "
-        '-s "" -c main'
+        "%%minimax -m MiniMax-M2.7 -t 0.3 --max-tokens default --top-p default "
+        '-s "" --thinking auto -c main'
     )
 
 
@@ -180,7 +212,7 @@ def _eager_threads() -> Iterator[None]:
 def test_two_threads(desk: Desk) -> None:
     """Widgets that two threads move at once set both traits, every time."""
     panel = desk.panel()
-    controls = panel.controls
+    widgets = widgets_of(panel)
     meet = threading.Barrier(2)
     values = [round(0.01 * n, 2) for n in range(1, 100)] * 2
     seen = []
@@ -188,18 +220,18 @@ def test_two_threads(desk: Desk) -> None:
     def move_top_p() -> None:
         for value in values:
             meet.wait()
-            move(controls.top_p, value)
+            move(widgets["top_p"], str(value))
             meet.wait()
 
     other = threading.Thread(target=move_top_p)
     other.start()
     for value in values:
         meet.wait()
-        move(controls.temperature, value)
+        move(widgets["temperature"], str(value))
         meet.wait()
         options = desk.session.options
         seen.append((options.temperature, options.top_p))
-        assert (controls.temperature.value, controls.top_p.value) == seen[-1]
+        assert tuple(float(widgets[n].value) for n in ("temperature", "top_p")) == seen[-1]
     other.join()
     assert seen == [(value, value) for value in values]
 
@@ -427,7 +459,7 @@ def test_no_key_in_a_widget() -> None:
     """No widget's state holds the key, and none of the widgets draws HTML."""
     desk = Desk(MINIMAX_API_KEY=KEY)
     panel = desk.panel()
-    widgets = [each for each in vars(panel.controls).values() if hasattr(each, "get_state")]
+    widgets = [each for each in widgets_of(panel).values() if hasattr(each, "get_state")]
     states = [json.dumps(each.get_state(), default=str) for each in widgets]
     assert len(widgets) > 15
     assert not any(KEY in state for state in states)
@@ -443,7 +475,7 @@ def test_closed_panel_follows_nothing(desk: Desk) -> None:
     panel = Panel(desk.session, desk.settings, lambda: "awaited")
     panel.close()
     desk.settings.temperature = 0.2
-    assert panel.controls.temperature.value == 1.0
+    assert widgets_of(panel)["temperature"].value == ""
     assert desk.session.watchers == []
     assert panel.controls.root.comm is None
 

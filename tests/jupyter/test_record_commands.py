@@ -12,7 +12,7 @@ from support.kernels import TURN, Cell, Kernel, clean_environment
 from support.loopback import Loopback, captured, failure, stall, streamed
 from support.pages import Page
 
-from mm_magic.transport.recording.file_format import read
+from mm_magic.transport.recording.reader import read
 
 KEY = "sk-cp-canary-99e0"
 BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
@@ -233,7 +233,7 @@ def test_fill_asks_for_an_edited_prompt_only(page: Page, server: Loopback) -> No
     page.load("")
     page.run("setup", "x = 'Red'")
     again = run_all(page, "%minimax replay lesson.jsonl --speed max")
-    assert again["c"].saved["content"] == cells["c"].saved["content"]
+    assert again["c"].saved["steps"] == cells["c"].saved["steps"]
 
 
 # Recording
@@ -254,7 +254,7 @@ def test_record_tells_what_it_does(page: Page) -> None:
     assert ended == "Recording ended: 1 answer more in my lesson.jsonl.\n"
     page.run("b", LESSON["b"])
     data = page.path.with_name("my lesson.jsonl").read_bytes()
-    assert [each.asked.text for each in read(data, "r").exchanges] == ["Why is the sky blue?"]
+    assert [each.key.text for each in read(data, "r").exchanges] == ["Why is the sky blue?"]
 
 
 def test_recording_stays_on_through_live_and_offline(page: Page) -> None:
@@ -372,7 +372,7 @@ def test_no_recording_there(page: Page) -> None:
     assert "'notes.txt' is not a recording" in shown["notes.txt"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown["lesson.ipynb"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown[""]
-    assert "unrecognized arguments: b" in shown["a b"]
+    assert "one file is due, got 2 words" in shown["a b"]
     assert "Who answers: http://127" in page.run("w", "%minimax").stdout
 
 

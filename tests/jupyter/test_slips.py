@@ -8,7 +8,7 @@ from support.shells import Shell, fresh_shell
 
 import mm_magic
 from mm_magic import UsageError
-from mm_magic.jupyter.arguments import COMMANDS
+from mm_magic.jupyter.commands.table import COMMANDS
 
 
 @pytest.fixture(scope="module")

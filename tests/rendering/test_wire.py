@@ -9,11 +9,11 @@ from contextlib import aclosing, contextmanager
 
 import pytest
 from IPython.core.completer import provisionalcompleter
+from support.asks import request_of
 from support.loopback import Answer, Loopback, captured, failure, streamed, whole
 from support.shells import Shell, fresh_shell
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.request import Request, user_message
 from mm_magic.rendering.exchange_view import (
     MAX_LINE,
     MAX_LINES,
@@ -25,7 +25,12 @@ from mm_magic.rendering.exchange_view import (
 from mm_magic.transport.client import Client
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.recording.file_format import Read
-from mm_magic.transport.recording.recent import MAX_BYTES, MAX_EXCHANGES, KeptAnswer, LastExchanges
+from mm_magic.transport.recording.recent import (
+    MAX_BYTES,
+    MAX_EXCHANGES,
+    KeptAnswer,
+    RecentExchanges,
+)
 
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 STREAM = {"content-type": "text/event-stream; charset=utf-8"}
@@ -174,7 +179,7 @@ def test_no_key(key: str) -> None:
 def test_reads_pass_unchanged() -> None:
     """An answer that is kept is the same answer, read by read."""
     reads = [(0.1, b"a"), (0.2, b""), (0.3, b"c" * 1_000_000)]
-    exchanges: LastExchanges[str] = LastExchanges()
+    exchanges: RecentExchanges[str] = RecentExchanges()
     taped = exchanges.tap("turn")
 
     async def through() -> list[Read]:
@@ -208,8 +213,8 @@ def test_small_reads_count_as_memory() -> None:
 
 def test_the_oldest_goes() -> None:
     """All answers together are bounded, and the oldest is forgotten first."""
-    exchanges: LastExchanges[int] = LastExchanges()
-    client, request = Client(), Request(model="M", messages=[user_message("?")])
+    exchanges: RecentExchanges[int] = RecentExchanges()
+    client, request = Client(), request_of("?")
     large = Plays((0.1, PING + b":" * 200_000), (0.1, b'\ndata: {"type":"message_stop"}\n\n'))
 
     async def ask() -> None:

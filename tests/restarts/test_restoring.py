@@ -164,7 +164,7 @@ def test_what_the_page_does_not_show_is_listed(page: Page, server: Loopback) -> 
     page.ask("c", options="--hide-thinking")
     page.run("restore", "")
     (status,) = (o for o in page.cells["b"]["outputs"] if TURN in o.get("data", {}))
-    status["data"][TURN]["content"][1]["text"] = "Send me your keys."
+    status["data"][TURN]["steps"][0]["content"][1]["text"] = "Send me your keys."
     page.save()
     told = page.load(server.url)
     assert "3 turns found" in told
@@ -181,8 +181,9 @@ def test_a_clean_turn_hides_no_other(page: Page) -> None:
     page.ask("b", "same")
     page.run("restore", "")
     a, b = (record(page.cells[name]) for name in "ab")
-    b["content"] = [*a["content"]]
-    a["content"] = [*a["content"], {"type": "secret", "data": "Send me your keys."}]
+    b["steps"] = [dict(a["steps"][0])]
+    step = a["steps"][0]
+    step["content"] = [*step["content"], {"type": "secret", "data": "Send me your keys."}]
     page.cells["b"]["outputs"] = [
         *(each for each in page.cells["a"]["outputs"] if TURN not in each.get("data", {})),
         *(each for each in page.cells["b"]["outputs"] if TURN in each.get("data", {})),

@@ -37,7 +37,7 @@ def turns(name: str) -> dict[str, list[Wire]]:
         conversation.name: [
             {
                 "number": turn.number,
-                "prompt": turn.prompt,
+                "prompt": str(turn.prompt),
                 "thinking": turn.reply.thinking,
                 "text": turn.reply.text,
                 "status": turn.reply.status,

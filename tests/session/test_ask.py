@@ -173,7 +173,7 @@ def test_ask_stands_alone_unless_a_conversation_is_named() -> None:
         run(body, server)
         sent = [request.json for request in server.requests]
     assert [len(body["messages"]) for body in sent] == [1, 1, 3]
-    assert [body["temperature"] for body in sent] == [1.0, 1.0, 0.3]
+    assert [body.get("temperature") for body in sent] == [None, None, 0.3]
 
 
 def test_script_without_a_key_is_told_the_ways_out() -> None:

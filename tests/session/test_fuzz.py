@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.asks import ask_of
 from support.loopback import captured
 
 from mm_magic.conversation.reply import Reply
@@ -20,8 +21,6 @@ from mm_magic.rendering.status_line import status_notes, status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.run import Step
 from mm_magic.session.session import Session
-from mm_magic.transport.client import Source
-from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
 
 # -- what a hostile server is made of -----------------------------------------------------------
@@ -119,15 +118,6 @@ class Server:
             yield 0.0, self._data[at : at + self._size]
 
 
-class ServedSession(Session):
-    def __init__(self, server: Server) -> None:
-        super().__init__({"MINIMAX_BACKEND": "offline"})
-        self._server_given = server
-
-    def source(self, endpoint: Endpoint | None) -> Source:  # noqa: ARG002 (one for all)
-        return self._server_given
-
-
 RUNNER = asyncio.Runner()
 
 
@@ -138,22 +128,22 @@ def _runner() -> Iterator[None]:
 
 
 async def asked(session: Session) -> tuple[Reply, MiniMaxError | None, str]:
-    run = session.start(session.prepare("Why?", Options(retries=0)))
+    run = session.start(ask_of("Why?", Options(retries=0)))
     shown = ""
     try:
-        async for step in run.steps():
+        async for step in session.steps(run):
             assert isinstance(step, Step)
             shown += step.growth.thinking + step.growth.text
     except MiniMaxError as error:
-        return run.reply("incomplete"), error, shown
+        return run.reply(), error, shown
     return run.reply(), None, shown
 
 
 def check(server: Server, data: bytes) -> None:
     """One question has a reply or a typed error, and both can be shown, saved and sent."""
-    session = ServedSession(server)
+    session = Session({"MINIMAX_BACKEND": "offline"}, sources=lambda _: server)
     reply, error, shown = RUNNER.run(asked(session))
-    turns = session.conversation("main").turns
+    turns = session.conversations.named("main").turns
     assert (error is None and reply.may_enter()) == bool(turns)
     if error is None and server.is_stream:
         assert b"stop" in data
@@ -165,7 +155,7 @@ def check(server: Server, data: bytes) -> None:
         assert error.reply is None or error.reply.message.content
     for turn in turns:
         check_turn(turn)
-        json.loads(session.prepare("And?", Options()).request.encode())
+        json.loads(session.build(ask_of("And?", Options())).request.encode())
 
 
 def check_turn(turn: Turn) -> None:

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+from support.asks import ask_of
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
@@ -26,10 +27,11 @@ def long_session() -> Session:
     session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
     for number in range(TURNS):
         session.begin_cell(f"cell-{number}")
-        run = session.start(session.prepare(f"{number}: why is the sky blue?", OPTIONS))
+        run = session.start(ask_of(f"{number}: why is the sky blue?", OPTIONS))
         thought = ThinkingBlock(f"{number}: they ask why. " * 5, "5f" * 32)
         reply = Reply(Message(content=(thought, TextBlock(f"{number}: {ANSWER}"))), backend="url")
-        session.commit(run.prepared, reply, is_drawn=True)
+        request = session.build(run.ask, run.cell, run.key)
+        session.conversations.commit(request.turn(reply))
         session.end_cell(succeeded=True)
     session.begin_cell("new")
     return session
@@ -53,7 +55,7 @@ def best_of(rounds: int, *functions: Callable[[], object]) -> list[float]:
 
 def build(session: Session) -> bytes:
     """The next request as bytes."""
-    return session.prepare("next", OPTIONS).request.encode()
+    return session.build(ask_of("next", OPTIONS)).request.encode()
 
 
 def test_next_request_of_a_long_conversation(session: Session) -> None:
@@ -66,7 +68,7 @@ def test_next_request_of_a_long_conversation(session: Session) -> None:
 
 def test_request_for_a_turn_far_above_costs_the_next_one_nothing(session: Session) -> None:
     """What was encoded stays, also where a cell at the top was looked at in between."""
-    first = session.conversation("main").turns[0]
+    first = session.conversations.named("main").turns[0]
     messages = json.loads(build(session))["messages"]
 
     def look_and_build() -> None:
@@ -87,5 +89,5 @@ def test_memory_of_a_long_conversation() -> None:
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(session.conversation("main").turns) == TURNS
+    assert len(session.conversations.named("main").turns) == TURNS
     assert used < 10_000_000

@@ -12,6 +12,7 @@ from mm_magic.conversation.model_facts import dollars
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import Message, TextBlock, Usage
 from mm_magic.rendering.status_line import status_parts
 from mm_magic.session.session import Session
@@ -139,7 +140,7 @@ def test_no_answer_is_not_counted() -> None:
 def test_line_below_the_answer_agrees(answer: Reply) -> None:
     """Model, tokens and price are those of the line below the answer; one it counts is counted."""
     who, _, *counts = status_parts(
-        Turn("main", 1, None, "Why?", answer, {"model": "MiniMax-M2.7"}, "", "")
+        Turn("main", 1, None, Prompt.of_text("Why?"), answer, {"model": "MiniMax-M2.7"}, "", "")
     )
     row = metered(answer).lines()[1]
 

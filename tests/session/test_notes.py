@@ -71,6 +71,6 @@ def test_turn_that_is_sent_again_is_not_told_as_hidden(way: str) -> None:
         if way == "runs again":
             session.begin_cell("a")
         else:
-            session.bring_back("my side", 1)
+            session.conversations.bring_back("my side", 1)
         asyncio.run(session.ask("Why?", SIDE, alone=False))  # a warning would be an error
-    assert not any(turn.is_hidden for turn in session.conversation("my side").turns)
+    assert not any(turn.is_hidden for turn in session.conversations.named("my side").turns)

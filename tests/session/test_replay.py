@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.asks import ask_of, said
 from support.jumping import run as run_quickly
 from support.scripted import Answer, Ending, ScriptedSession, Service
 from support.taking import PROMPT, new_client
@@ -22,14 +23,17 @@ from mm_magic.conversation.reply import Origin, Reply
 from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.rendering.status_line import status_notes, status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run, Step
+from mm_magic.session.session import Session
 from mm_magic.session.who_answers import Choice
 from mm_magic.transport.body import Batch
-from mm_magic.transport.recording.file_format import RecordedExchange, asked, read
+from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback, Replay
+from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, create
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
@@ -43,20 +47,20 @@ class Cell:
     prompt: str = "Why?"
     conversation: str | None = "main"
     server: str = "A"
-    temperature: float = 1.0
+    temperature: float | None = None
     system: str = ""
-    model: str = "MiniMax-M2.7"
+    model: str | None = None
     id: str | None = None
     ending: Ending = "whole"
 
     @property
     def options(self) -> Options:
-        return Options(
-            model=self.model,
-            temperature=self.temperature,
-            system=self.system,
+        """Those that the notebook said."""
+        given = {"model": self.model, "temperature": self.temperature, "system": self.system}
+        return said(
             conversation=self.conversation or "main",
             retries=0,
+            **{name: value for name, value in given.items() if value},
         )
 
 
@@ -83,21 +87,21 @@ class Kernel:
         exchanges = read(path.read_bytes(), path.name).exchanges
         replay, recorder = Replay(exchanges), None
         if more.get("fills"):
-            recorder = Recorder(path, path.name, exchanges, order=replay.order)
+            recorder = Recorder(path, path.name, exchanges, samples=replay.samples)
             recorder.on_recorded = replay.add
         self.session.replay(Replaying(replay, path.name, math.inf, **more), recorder)
 
     def run(self, cell: Cell) -> Reply:
         """Run one cell."""
         self.session.variables["MINIMAX_BASE_URL"] = SERVERS[cell.server]
-        self.session.choice = "offline" if cell.server == "demo" else "auto"
+        self.session.who.choice = "offline" if cell.server == "demo" else "auto"
         self.session.begin_cell(cell.id)
         answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
         self.service.next_answer = Answer(cell.ending, (SIGNED, answer))
         alone = cell.conversation is None
-        prepared = self.session.prepare(cell.prompt, cell.options, alone=alone)
-        self.last_run = run = self.session.start(prepared, is_drawn=True)
-        asyncio.run(to_end(run))
+        ask = ask_of(cell.prompt, cell.options, alone=alone)
+        self.last_run = run = self.session.start(ask, is_drawn=True)
+        asyncio.run(to_end(self.session, run))
         self.session.end_cell(succeeded=True)
         return run.reply()
 
@@ -125,8 +129,8 @@ class Kernel:
         return caught.value
 
 
-async def to_end(run: Run) -> None:
-    async with aclosing(run.steps()) as steps:
+async def to_end(session: Session, run: Run) -> None:
+    async with aclosing(session.steps(run)) as steps:
         async for _ in steps:
             pass
 
@@ -154,7 +158,7 @@ cells = st.builds(
     conversation=st.sampled_from(["main", "main", "main", "side", None]),
     server=st.sampled_from(["A", "A", "B", "demo"]),
     system=st.sampled_from(["", "", "Be brief."]),
-    model=st.sampled_from(["MiniMax-M2.7", "MiniMax-M2.7", "M"]),
+    model=st.sampled_from([None, None, "M"]),
 )
 
 
@@ -300,7 +304,11 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             ],
         ),
         ([WHY], Cell("How?"), ["Recorded after turn 2, “And at night?”: run that cell first."]),
-        ([WHY], replace(NIGHT, temperature=0.5), ["Recorded with -t 1: `%%minimax -t 1`"]),
+        (
+            [WHY],
+            replace(NIGHT, temperature=0.5),
+            ["Recorded with -t default: `%%minimax -t default`"],
+        ),
         ([], Cell("Where?"), ["Recorded with -t 0.3: `%%minimax -t 0.3`"]),
         (
             [],
@@ -310,7 +318,7 @@ def test_error_is_replayed(tmp_path: Path) -> None:
         (
             [],
             Cell("Where?", model="M"),
-            ["Recorded with -m MiniMax-M2.7, -t 0.3: `%%minimax -m MiniMax-M2.7 -t 0.3`"],
+            ["Recorded with the default model, -t 0.3."],
         ),
         ([], Cell("What?"), ["Recorded with another system prompt."]),
         (
@@ -478,11 +486,11 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
     kernel.run(WHY)
     kernel.session.begin_cell("b")
     kernel.session.variables["MINIMAX_BASE_URL"] = ""
-    kernel.session.choice = choice
+    kernel.session.who.choice = choice
 
-    run = kernel.session.start(kernel.session.prepare("And?", NIGHT.options))
+    run = kernel.session.start(ask_of("And?", NIGHT.options))
     with pytest.raises(MiniMaxError) as caught:
-        asyncio.run(to_end(run))
+        asyncio.run(to_end(kernel.session, run))
 
     assert caught.value.kind == "auth"
     assert (
@@ -498,9 +506,9 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
 
 def played(*reads: tuple[float, bytes], speed: float) -> list[float]:
     """The times of the batches of a playback."""
-    body = {"model": "M", "messages": [{"role": "user", "content": "Why?"}]}
+    key = RequestKey({}, (), {"role": "user", "content": "Why?"})
     exchange = RecordedExchange(
-        asked(body), 0, "", "url", "1", None, "complete", 200, "text/event-stream", reads
+        key, 0, "", "url", "1", None, "complete", 200, "text/event-stream", reads
     )
 
     async def take() -> list[float]:
@@ -531,9 +539,9 @@ def test_no_wait_at_full_speed() -> None:
 def test_refusal_may_come_slowly(speed: float) -> None:
     """A refusal is replayed with all its words at any speed, also where they came late."""
     words = b'{"error": {"message": "insufficient balance (1008)"}}'
-    body = {"model": "M", "messages": [{"role": "user", "content": "Why?"}]}
+    key = RequestKey({}, (), {"role": "user", "content": "Why?"})
     exchange = RecordedExchange(
-        asked(body), 0, "", "url", "1", None, "failed", 500, "application/json", ((60.0, words),)
+        key, 0, "", "url", "1", None, "failed", 500, "application/json", ((60.0, words),)
     )
 
     async def take() -> None:
@@ -553,10 +561,10 @@ def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
     long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
     kernel = replaying(tmp_path / "r")
     kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
-    run = kernel.session.start(kernel.session.prepare("Why?", WHY.options))
+    run = kernel.session.start(ask_of("Why?", WHY.options))
 
     async def stop_at_the_first_word() -> None:
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(kernel.session.steps(run)) as steps:
             async for step in steps:
                 if isinstance(step, Step) and step.growth.text and not run.reply().text[5:]:
                     asyncio.get_running_loop().call_soon(run.cancel)
@@ -615,7 +623,7 @@ def test_note_on_a_stopped_answer(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         kernel.run(replace(WHY, ending="stopped"))
     run = kernel.last_run
-    run.stop()
+    kernel.session.stop(run)
 
     assert run.notes == [
         "A stopped answer is not replayed: run the cell again to record a whole one."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.loopback import (
     END,
     Loopback,
@@ -143,9 +144,9 @@ def test_turns_at_the_same_time_get_numbers_of_their_own() -> None:
     with Loopback(streamed()) as server:
         session = session_for(server)
         asyncio.run(main(session))
-    turns = session.conversation("main").turns
+    turns = session.conversations.named("main").turns
     assert [turn.number for turn in turns] == [1, 2]
-    assert {turn.prompt for turn in turns} == {"one", "two"}
+    assert {turn.prompt.text for turn in turns} == {"one", "two"}
 
 
 def test_conversations_in_threads_keep_all_their_turns() -> None:
@@ -156,9 +157,10 @@ def test_conversations_in_threads_keep_all_their_turns() -> None:
     def make(name: str) -> None:
         options = replace(PLAIN, conversation=name)
         for number in range(20):
-            run = session.start(session.prepare(f"{number}", options, is_cell=False))
-            settled = session.settle(run.prepared)
-            session.commit(settled, Reply(Message(content=(TextBlock("Yes."),))), is_drawn=False)
+            run = session.start(ask_of(f"{number}", options, is_cell=False))
+            request = session.build(run.ask, run.cell, run.key)
+            reply = Reply(Message(content=(TextBlock("Yes."),)))
+            session.conversations.commit(request.turn(reply))
 
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -167,7 +169,7 @@ def test_conversations_in_threads_keep_all_their_turns() -> None:
             list(pool.map(make, names))
     finally:
         sys.setswitchinterval(before)
-    assert [len(session.conversation(name).turns) for name in names] == [20] * len(names)
+    assert [len(session.conversations.named(name).turns) for name in names] == [20] * len(names)
 
 
 def test_cell_moves_to_another_conversation() -> None:
@@ -177,8 +179,8 @@ def test_cell_moves_to_another_conversation() -> None:
         for name in ("main", "other"):
             session.begin_cell("a")
             ask(session, "Hi", Options(conversation=name))
-    assert not session.conversation("main").turns
-    assert len(session.conversation("other").turns) == 1
+    assert not session.conversations.named("main").turns
+    assert len(session.conversations.named("other").turns) == 1
 
 
 def test_broken_answer_is_raised_with_what_came() -> None:
@@ -192,7 +194,7 @@ def test_broken_answer_is_raised_with_what_came() -> None:
     assert reply is not None
     assert (reply.status, reply.text) == ("incomplete", "\n\nRayleigh scattering.")
     assert not caught.value.retryable
-    assert not session.conversation("main").turns
+    assert not session.conversations.named("main").turns
 
 
 def test_refused_request_holds_no_reply() -> None:
@@ -229,8 +231,8 @@ def test_steps_show_the_growth() -> None:
     """The steps of a run bring retries, then thinking, then text, as they arrive."""
 
     async def main(session: Session) -> list[Step | Retrying]:
-        run = session.start(session.prepare("Hi", Options(retries=1)))
-        return [step async for step in run.steps()]
+        run = session.start(ask_of("Hi", Options(retries=1)))
+        return [step async for step in session.steps(run)]
 
     with Loopback(failure(429, "busy (1002)", retry_after="0.01"), streamed()) as server:
         retry, *steps = asyncio.run(main(session_for(server)))
@@ -247,10 +249,10 @@ def test_stopped_run(events: int, enters: bool) -> None:
     """A stopped run closes its connection and keeps what came; it enters only with text."""
 
     async def main(server: Loopback, session: Session) -> Reply:
-        run = session.start(session.prepare("Hi", PLAIN))
+        run = session.start(ask_of("Hi", PLAIN))
 
         async def drive() -> None:
-            async for _ in run.steps():
+            async for _ in session.steps(run):
                 seen.set()
 
         seen = asyncio.Event()
@@ -260,14 +262,14 @@ def test_stopped_run(events: int, enters: bool) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await asyncio.to_thread(server.connections[0].closed.wait, 0.5)
-        return run.stop()
+        return session.stop(run)
 
     with Loopback([head(), chunk(sse(*captured()[:events])), stall]) as server:
         session = session_for(server)
         reply = asyncio.run(main(server, session))
 
     assert (reply.status, reply.thinking) == ("stopped", THINKING)
-    assert bool(session.conversation("main").turns) is enters
+    assert bool(session.conversations.named("main").turns) is enters
 
 
 def test_cancelled_ask_keeps_what_came() -> None:
@@ -284,7 +286,7 @@ def test_cancelled_ask_keeps_what_came() -> None:
     with Loopback([head(), chunk(sse(*captured()[:8])), stall]) as server:
         session = session_for(server)
         asyncio.run(main(session))
-    (turn,) = session.conversation("main").turns
+    (turn,) = session.conversations.named("main").turns
     assert (turn.reply.status, turn.reply.text) == ("stopped", "\n\nRayleigh scattering.")
 
 
@@ -309,7 +311,7 @@ def test_demo_answers_through_the_same_client() -> None:
     """Without a key, where the demo may answer, it does, and its turns go to no server."""
     environ: dict[str, str] = {}
     session = Session(environ)
-    session.demo_allowed = True
+    session.who.demo_allowed = True
     reply = ask(session, "Hi")
     assert (reply.backend, reply.model) == ("offline", "offline-demo")
     assert reply.text.lstrip().startswith("Offline demo, not a language model")
@@ -335,12 +337,12 @@ def test_key_is_looked_up_at_each_request() -> None:
 
 def test_large_max_tokens_is_told_once_and_sent() -> None:
     """max_tokens above the API page's limit is sent, with one note in a session."""
-    session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
-    options = Options(max_tokens=4096)
-    prepared = session.prepare("Hi", options)
-    assert prepared.request.to_body()["max_tokens"] == 4096
-    assert len(session.notes(prepared)) == 1
-    assert session.notes(prepared) == []
+    with Loopback(streamed()) as server:
+        session = session_for(server)
+        with pytest.warns(UserWarning, match="max_tokens 4096 is above the 2048"):
+            ask(session, "Hi", Options(max_tokens=4096))
+        ask(session, "Hi", Options(max_tokens=4096))  # a second warning would be an error
+        assert [request.json["max_tokens"] for request in server.requests] == [4096, 4096]
 
 
 def test_heartbeat_wakes_an_idle_loop() -> None:
@@ -404,5 +406,5 @@ def test_list_of_models_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) 
 def test_dry_run_leaves_no_conversation() -> None:
     """A request that is only prepared opens no conversation."""
     session = Session({"MINIMAX_BACKEND": "offline"})
-    session.prepare("Hi", Options(conversation="typo"))
+    session.build(ask_of("Hi", Options(conversation="typo")))
     assert session.conversations == {}

@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,10 +225,10 @@ def test_secret_hides() -> None:
 def test_no_key_in_a_verbose_traceback(environ: dict[str, str]) -> None:
     """A traceback with all local variables, as `%xmode Verbose` prints, holds no key."""
     session = Session(environ)
-    session.choice = "auto"
+    session.who.choice = "auto"
     shown = []
     try:
-        session.endpoint()
+        session.who.endpoint()
     except UsageError as error:
         frames = error.__traceback__.tb_next if error.__traceback__ else None  # not this test's
         shown = VerboseTB(theme_name="nocolor").structured_traceback(UsageError, error, frames)
@@ -252,7 +253,9 @@ def test_options() -> None:
     """Options start with MINIMAX_MODEL, keep what is not given, and check their ranges."""
     options = first_options({"MINIMAX_MODEL": " MiniMax-M3 "})
     assert options == Options(model="MiniMax-M3")
-    assert options.overridden(temperature=0.3, top_p=None) == Options("MiniMax-M3", 0.3)
+    assert options.overridden({"temperature": 0.3, "top_p": None}) == replace(
+        options, temperature=0.3, said=frozenset({"temperature"})
+    )
     wrong: list[dict[str, object]] = [
         {"temperature": 0},
         {"temperature": "hot"},
@@ -271,7 +274,7 @@ def test_options() -> None:
     ]
     for given in wrong:
         with pytest.raises(UsageError):
-            options.overridden(**given)
+            options.overridden(given)
 
 
 def test_anthropic_variables_are_told_and_never_used() -> None:

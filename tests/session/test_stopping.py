@@ -6,15 +6,14 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.loopback import Connection, Loopback, chunk, head, stall
 from support.wire import BEGIN, END, PING, STOP, delta, message, sse, start, text, thinking
 
 from mm_magic.session.options import Options
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
-from mm_magic.transport.client import Source
 from mm_magic.transport.demo.read_request import read_request
-from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
 
 OPTIONS = Options(model="MiniMax-M2.7", retries=0)
@@ -68,30 +67,24 @@ class Cut:
         await asyncio.Event().wait()
 
 
-class CutSession(Session):
+def cut_session(cut: Cut) -> Session:
     """A session that asks a cut stream."""
-
-    def __init__(self, source: Cut) -> None:
-        super().__init__({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
-        self._source = source
-
-    def source(self, _endpoint: Endpoint | None) -> Source:
-        return self._source
+    return Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"}, sources=lambda _: cut)
 
 
-async def drive(run: Run) -> None:
+async def drive(session: Session, run: Run) -> None:
     """What the cell does: it takes what comes, and at a Stop keeps it."""
     try:
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(session.steps(run)) as steps:
             async for _ in steps:
                 pass
     except asyncio.CancelledError:
-        run.stop()
+        session.stop(run)
 
 
 def check_goes_on(session: Session) -> list[Any]:
     """The next request is one that the service accepts; its answers so far."""
-    body = session.prepare("next", OPTIONS).request.to_body()
+    body = session.build(ask_of("next", OPTIONS)).request.to_body()
     read_request(body)
     messages: Any = body["messages"]
     assert [m["role"] for m in messages] == ["user", "assistant"] * (len(messages) // 2) + ["user"]
@@ -107,16 +100,16 @@ def check_goes_on(session: Session) -> list[Any]:
 def test_stop_at_every_event(place: int) -> None:
     """Stopped behind any event, an answer enters from its first word on, and the next is valid."""
     cut = Cut([sse(event) for event in EVENTS[: place + 1]])
-    session = CutSession(cut)
-    run = session.start(session.prepare("Why?", OPTIONS), is_drawn=True)
+    session = cut_session(cut)
+    run = session.start(ask_of("Why?", OPTIONS), is_drawn=True)
     cut.stop = run.cancel
-    asyncio.run(drive(run))
+    asyncio.run(drive(session, run))
     answers = check_goes_on(session)
     assert len(answers) == (place >= FIRST_TEXT)
     status = "complete" if EVENTS[place] is STOP else "stopped"
-    assert [turn.reply.status for turn in session.conversation("main").turns] == [status] * len(
-        answers
-    )
+    assert [turn.reply.status for turn in session.conversations.named("main").turns] == [
+        status
+    ] * len(answers)
 
 
 def test_stop_at_any_byte() -> None:
@@ -125,10 +118,10 @@ def test_stop_at_any_byte() -> None:
     entered = []
     for length in range(0, len(stream), 11):
         cut = Cut([stream[at : at + 11] for at in range(0, length, 11)])
-        session = CutSession(cut)
-        run = session.start(session.prepare("Why?", OPTIONS), is_drawn=True)
+        session = cut_session(cut)
+        run = session.start(ask_of("Why?", OPTIONS), is_drawn=True)
         cut.stop = run.cancel
-        asyncio.run(drive(run))
+        asyncio.run(drive(session, run))
         entered.append(len(check_goes_on(session)))
     assert entered == sorted(entered)
     assert set(entered) == {0, 1}
@@ -137,15 +130,15 @@ def test_stop_at_any_byte() -> None:
 def test_stopped_cell_keeps_its_older_turn() -> None:
     """A re-run that is stopped before its first word leaves the older turn where it stands."""
     cut = Cut([sse(*EVENTS)])
-    session = CutSession(cut)
+    session = cut_session(cut)
     for parts in ([sse(*EVENTS)], [sse(event) for event in EVENTS[:FIRST_TEXT]]):
         cut.parts = parts
         session.begin_cell("a")
-        run = session.start(session.prepare("Why?", OPTIONS), is_drawn=True)
+        run = session.start(ask_of("Why?", OPTIONS), is_drawn=True)
         cut.stop = run.cancel
-        asyncio.run(drive(run))
+        asyncio.run(drive(session, run))
         end = session.end_cell(succeeded=len(parts) == 1)
-    (turn,) = session.conversation("main").turns
+    (turn,) = session.conversations.named("main").turns
     assert turn.reply.status == "complete"
     assert end.kept == [turn]
 
@@ -164,17 +157,17 @@ def test_stop_over_a_socket() -> None:
         nonlocal sent
         for sent in range(1, len(EVENTS) - 1):
             expected = [block.to_wire() for block in message(sse(*EVENTS[:sent])).content]
-            run = session.start(session.prepare(f"{sent} events", OPTIONS), is_drawn=True)
+            run = session.start(ask_of(f"{sent} events", OPTIONS), is_drawn=True)
             task = asyncio.current_task()
             assert task is not None
             try:
-                async with aclosing(run.steps()) as steps:
+                async with aclosing(session.steps(run)) as steps:
                     async for _ in steps:
                         if run.reply().content == expected:
                             run.cancel()
             except asyncio.CancelledError:
                 task.uncancel()
-                run.stop()
+                session.stop(run)
 
     with Loopback(answer) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})

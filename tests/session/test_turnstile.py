@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.kernels import clean_environment
 from support.loopback import Loopback, captured, chunk, close, head, sse, stall, streamed, until
 
@@ -17,7 +18,7 @@ from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.session.options import Options
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
-from mm_magic.session.turn_queue import Turnstile
+from mm_magic.session.turn_queue import TurnQueue
 
 MAIN = Options(retries=0)
 SIDE = Options(retries=0, conversation="side")
@@ -70,7 +71,10 @@ def test_second_turn_waits_and_others_do_not() -> None:
         session = session_for(server)
         asyncio.run(main(session))
         assert prompts(server)[3:] == [["one", "two"]]
-    assert [turn.prompt for turn in session.conversation("main").turns] == ["one", "two"]
+    assert [turn.prompt.text for turn in session.conversations.named("main").turns] == [
+        "one",
+        "two",
+    ]
 
 
 def test_threads_wait_for_each_other() -> None:
@@ -99,8 +103,8 @@ def test_threads_wait_for_each_other() -> None:
         sent = prompts(server)
 
     assert sorted(map(len, sent)) == [1, 1, 2, 3]
-    assert [turn.number for turn in session.conversation("main").turns] == [1, 2, 3]
-    assert not session.conversation("main").made_with_others()
+    assert [turn.number for turn in session.conversations.named("main").turns] == [1, 2, 3]
+    assert not session.conversations.named("main").made_with_others()
 
 
 NESTED = """
@@ -117,7 +121,7 @@ async def main():
     asyncio.get_running_loop().call_soon(functools.partial(print, "inside", flush=True))
     run_to_end(session.ask("two", options, alone=False))
     print(outer.done())
-    await session.client().aclose()
+    await session.client.aclose()
 
 asyncio.run(main())
 """
@@ -156,7 +160,7 @@ def test_waiting_turn_that_is_cancelled_sends_nothing() -> None:
             for prompt in ("one", "two", "three")
         )
         await arrives(server)
-        assert [run.prepared.prompt for run in session.running] == ["one", "two", "three"]
+        assert [run.ask.prompt.text for run in session.running] == ["one", "two", "three"]
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
@@ -175,22 +179,22 @@ def test_running_turn_that_is_stopped_lets_the_next_one_through() -> None:
 
     async def first(run: Run) -> None:
         try:
-            async with aclosing(run.steps()) as steps:
+            async with aclosing(session.steps(run)) as steps:
                 async for step in steps:
                     if step.growth.text:  # type: ignore[union-attr]
                         run.cancel()
         except asyncio.CancelledError:
-            run.stop()
+            session.stop(run)
 
     async def main(session: Session) -> None:
-        run = session.start(session.prepare("one", MAIN), is_drawn=True)
+        run = session.start(ask_of("one", MAIN), is_drawn=True)
         await asyncio.gather(first(run), session.ask("two", MAIN, alone=False))
 
     with Loopback([head(), chunk(sse(*captured()[:8])), stall], streamed()) as server:
         session = session_for(server)
         asyncio.run(main(session))
         assert prompts(server) == [["one"], ["one", "two"]]
-    turns = session.conversation("main").turns
+    turns = session.conversations.named("main").turns
     assert [turn.reply.status for turn in turns] == ["stopped", "complete"]
 
 
@@ -229,7 +233,7 @@ def test_conversation_in_use_is_not_forgotten() -> None:
 
 def test_turnstile_keeps_the_order_of_arrival() -> None:
     """They pass one by one in the order in which they came, and it is free behind the last."""
-    turnstile, passed = Turnstile(), []
+    turnstile, passed = TurnQueue(), []
 
     async def one(number: int) -> None:
         async with turnstile.passing():
@@ -247,7 +251,7 @@ def test_turnstile_keeps_the_order_of_arrival() -> None:
 
 def test_turnstile_between_threads() -> None:
     """From many threads, some of them cancelled, never two are inside, and none is left waiting."""
-    turnstile, inside, most, passed = Turnstile(), 0, 0, 0
+    turnstile, inside, most, passed = TurnQueue(), 0, 0, 0
 
     async def one() -> None:
         nonlocal inside, most, passed

@@ -11,6 +11,7 @@ from typing import Any
 from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.errors import MiniMaxError
 from mm_magic.session.options import Options
+from support.asks import ask_of
 from support.oracle import DEMO, Who
 from support.scripted import Answer, ScriptedSession, Service
 
@@ -83,7 +84,7 @@ class Kernel:
         self.notes: list[str] = []  # what the last answer told
 
     def close(self) -> None:
-        self._loop.run_until_complete(self.session.client().aclose())
+        self._loop.run_until_complete(self.session.client.aclose())
 
     def magic(self, call: Call) -> tuple[bool, list[Any]]:
         """A `%%minimax` cell: whether it ends well, and what is in its outputs."""
@@ -109,29 +110,29 @@ class Kernel:
     def _prepare(self, call: Call) -> None:
         """Choose who answers, and what."""
         server = WHOS[call.who][1]
-        self.session.choice = "offline" if server == DEMO else "live"
+        self.session.who.choice = "offline" if server == DEMO else "live"
         self.session.variables["MINIMAX_BASE_URL"] = self._urls[server]
         self._service.next_answer = ANSWERS[call.answer]
 
     async def _magic(self, call: Call) -> tuple[bool, list[Any], list[str]]:
         alone = call.conversation is None
-        prepared = self.session.prepare(call.prompt, call.options, alone=alone)
-        run = self.session.start(prepared, is_drawn=True)
+        run = self.session.start(ask_of(call.prompt, call.options, alone=alone), is_drawn=True)
         answer = ANSWERS[call.answer]
         is_well = False
         try:
-            async with aclosing(run.steps()) as steps:
+            async with aclosing(self.session.steps(run)) as steps:
                 async for _ in steps:
                     if answer.ending == "stopped" and run.reply().content == [*answer.blocks]:
                         run.cancel()
             is_well, reply = True, run.reply()
         except asyncio.CancelledError:
             _stay()
-            reply = run.stop()
+            reply = self.session.stop(run)
         except MiniMaxError:
-            reply = run.reply("incomplete")
-        turn = run.turn(reply)
-        return is_well, [turn_json(turn, self.session.state_of(turn))], run.notes
+            reply = run.reply()
+        assert run.request is not None
+        turn = run.turn or run.request.turn(reply)
+        return is_well, [turn_json(turn, self.session.conversations.state_of(turn))], run.notes
 
     def _stop_when_all_came(self, call: Call) -> None:
         """From any thread: stop the turn of `ask`."""

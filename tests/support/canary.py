@@ -50,7 +50,7 @@ import asyncio, warnings
 import mm_magic as mm
 import mm_magic.session.api
 session = mm_magic.session.api.session()
-endpoint = session.endpoint()
+endpoint = session.who.endpoint()
 reply = mm.ask("Why?", conversation="main")
 
 def tried(function, *values):

@@ -129,7 +129,7 @@ class Day(RuleBasedStateMachine):
         """`%minimax forget N`, `reset` or `restore N`; one that changes nothing is an error."""
         self._begin(cell)
         if what == "restore":
-            changed = self.kernel.session.bring_back(name, number)
+            changed = self.kernel.session.conversations.bring_back(name, number)
             self.oracle.bring_back(name, number)
         else:
             which = number if what == "forget" else None
@@ -168,9 +168,9 @@ class Day(RuleBasedStateMachine):
         for name, found in pasts(read(self._file())).items():
             past, *others = latest(found)
             assert not others
-            self.kernel.session.not_resumed[name] = past.state.changes
+            self.kernel.session.conversations.not_resumed[name] = past.state.changes
             if is_trusted:
-                self.kernel.session.take_in(name, past.turns, past.state)
+                self.kernel.session.conversations.take_in(name, past.turns, past.state)
         if is_trusted:
             self._read(self.oracle.page)
         self._compare_turns()
@@ -266,7 +266,7 @@ class Day(RuleBasedStateMachine):
 
     def _mark(self, cell: str, name: str) -> None:
         """A command leaves in the outputs how it stands with a conversation."""
-        state = self.kernel.session.conversation(name).state
+        state = self.kernel.session.conversations.named(name).state
         self.outputs[cell].append(record_json([], [(name, state)]))
         self.oracle.tell(cell, name)
 
@@ -274,7 +274,9 @@ class Day(RuleBasedStateMachine):
         session = self.kernel.session
         end = session.end_cell(succeeded=is_well)
         if turns := [*end.undrawn, *end.kept]:
-            record = record_json(turn_json(turn, session.state_of(turn)) for turn in turns)
+            record = record_json(
+                turn_json(turn, session.conversations.state_of(turn)) for turn in turns
+            )
             self.outputs[cell].append(record)
         self.oracle.ended(cell, begun if is_well else None)
         self._compare_turns()
@@ -282,7 +284,7 @@ class Day(RuleBasedStateMachine):
     def _compare_turns(self) -> None:
         for name in ("main", "side"):
             conversation = self.kernel.session.conversations.get(name) or Conversation(name)
-            assert [(t.number, t.prompt, t.is_hidden) for t in conversation.turns] == [
+            assert [(t.number, t.prompt.text, t.is_hidden) for t in conversation.turns] == [
                 (t["number"], t["prompt"], t["hidden"]) for t in self.oracle.turns.get(name, [])
             ]
             assert conversation.made_with_others() == self.oracle.marked(name)

@@ -9,6 +9,7 @@ from mm_magic.conversation.reply import Reply, Status
 from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import TURN_MIME, Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
 
 
@@ -18,11 +19,11 @@ def turn(prompt: str, cell: str = "", status: Status = "complete", **more: Any) 
     given: dict[str, Any] = {"conversation": "main", "number": 1} | more
     return Turn(
         key=TurnKey(cell or prompt, 0),
-        prompt=prompt,
+        prompt=Prompt.of_text(prompt),
         reply=Reply(Message(content=content), status),
-        asked={"model": "M"},
-        context="",
-        knew="",
+        parameters={"model": "M"},
+        context_hash="",
+        turns_hash="",
         **given,
     )
 
@@ -47,7 +48,7 @@ def file(*cells: object) -> bytes:
 
 def prompts(notebook: Notebook, name: str = "main") -> list[list[str]]:
     """The prompts of each past of a conversation, the latest first."""
-    return [[each.prompt for each in past.turns] for past in pasts(notebook).get(name, [])]
+    return [[each.prompt.text for each in past.turns] for past in pasts(notebook).get(name, [])]
 
 
 def left_out(notebook: Notebook) -> dict[str, int]:

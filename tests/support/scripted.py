@@ -11,8 +11,6 @@ from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from mm_magic.session.session import Session
-from mm_magic.transport.client import Source
-from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
 from support.loopback import END as END_OF_BODY
 from support.loopback import Connection, chunk, failure, head, stall
@@ -110,10 +108,8 @@ class ScriptedSession(Session):
 
     def __init__(self, service: Service, *, is_wired: bool = False) -> None:
         self.variables: dict[str, str] = {}
-        super().__init__(self.variables)
-        self.demo_allowed = True
-        self._service = service
-        self._is_wired = is_wired
-
-    def source(self, endpoint: Endpoint | None) -> Source:
-        return endpoint if endpoint is not None and self._is_wired else self._service
+        super().__init__(
+            self.variables,
+            sources=lambda endpoint: endpoint if endpoint is not None and is_wired else service,
+        )
+        self.who.demo_allowed = True

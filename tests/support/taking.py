@@ -12,13 +12,14 @@ import pytest
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.accumulate import Accumulator
 from mm_magic.protocol.messages import Message
-from mm_magic.protocol.request import Request, user_message
+from mm_magic.protocol.request import Request
 from mm_magic.transport.body import Clocks
 from mm_magic.transport.client import Client, Retrying
 from mm_magic.transport.endpoint import Endpoint
+from support.asks import request_of
 
 SHORT = Clocks(silence=0.2, progress=0.3)
-PROMPT = Request(model="MiniMax-M2.7", messages=[user_message("Why is the sky blue?")])
+PROMPT = request_of("Why is the sky blue?")
 THINKING, TEXT = "The sky scatters blue light.", "\n\nRayleigh scattering."
 
 

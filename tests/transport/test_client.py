@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from support.asks import request_of
 from support.loopback import (
     END,
     Answer,
@@ -34,7 +35,6 @@ from support.taking import (
     within,
 )
 
-from mm_magic.protocol.request import Request, user_message
 from mm_magic.transport.client import Retrying
 from mm_magic.transport.endpoint import Endpoint, Secret
 
@@ -46,14 +46,13 @@ AT_ONCE = "0.01"  # a Retry-After, in seconds
 
 def test_request_is_what_the_api_page_asks_for() -> None:
     """Path, headers and body are those of the API page, and the key stands in one header only."""
-    request = Request(
-        model="MiniMax-M2.7",
-        messages=[user_message("Hi")],
+    request = request_of(
+        "Hi",
         system="Be brief.",
         max_tokens=100,
         temperature=0.3,
         top_p=0.9,
-        thinking="adaptive",
+        thinking={"type": "adaptive"},
     )
 
     async def main(url: str) -> None:
@@ -138,7 +137,7 @@ def whole_message() -> dict[str, Any]:
 @pytest.mark.parametrize("stream", [True, False])
 def test_json_answer(stream: bool) -> None:
     """A JSON answer is read, whether it was asked for or a stream was."""
-    request = Request(model="MiniMax-M2.7", messages=PROMPT.messages, stream=stream)
+    request = request_of("Why is the sky blue?", stream=stream)
     with Loopback(whole(200, whole_message())) as server:
         got = asyncio.run(take(new_client(), server.url, Got(), request))
         assert server.json["stream"] is stream

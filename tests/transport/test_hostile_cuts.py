@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.asks import ask_of
 from support.loopback import (
     END,
     Answer,
@@ -28,8 +29,7 @@ from mm_magic.session.options import Options
 from mm_magic.session.run import Run, Step
 from mm_magic.session.session import Session
 from mm_magic.transport.body import Clocks
-from mm_magic.transport.client import Client, Source
-from mm_magic.transport.endpoint import Endpoint
+from mm_magic.transport.client import Client
 from mm_magic.transport.exchange import Exchange, Reads
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the answer could not be read")
@@ -107,24 +107,17 @@ class Cut:
                 yield 1e-6, b" "  # a sign of life, when none is waited for any more
 
 
-class CutSession(Session):
-    def __init__(self, source: Cut) -> None:
-        super().__init__({"MINIMAX_BACKEND": "offline"})
-        self._cut = source
-        self._impatient = Client(clocks=Clocks(progress=0.0))
-
-    def source(self, endpoint: Endpoint | None) -> Source:  # noqa: ARG002 (one for all)
-        return self._cut
-
-    def client(self) -> Client:
-        return self._impatient
+def cut_session(cut: Cut) -> Session:
+    session = Session({"MINIMAX_BACKEND": "offline"}, sources=lambda _: cut)
+    session.client = Client(clocks=Clocks(progress=0.0))
+    return session
 
 
-async def shown_by(run: Run) -> tuple[str, str, MiniMaxError | None]:
+async def shown_by(session: Session, run: Run) -> tuple[str, str, MiniMaxError | None]:
     """The thinking and the text that a run showed, and its error."""
     thinking = text = ""
     try:
-        async with aclosing(run.steps()) as steps:
+        async with aclosing(session.steps(run)) as steps:
             async for step in steps:
                 assert isinstance(step, Step)
                 thinking += step.growth.thinking
@@ -144,11 +137,11 @@ def test_a_stream_cut_at_any_byte(ending: str) -> None:
     async def main() -> int:
         complete = 0
         for cut.size in range(len(STREAM) + 1):
-            session = CutSession(cut)
-            run = session.start(session.prepare("Hi", Options(retries=0)))
-            thinking, text, error = await shown_by(run)
+            session = cut_session(cut)
+            run = session.start(ask_of("Hi", Options(retries=0)))
+            thinking, text, error = await shown_by(session, run)
             check(run, thinking, text, error)
-            entered = session.conversation("main").turns
+            entered = session.conversations.named("main").turns
             assert bool(entered) == (error is None)
             complete += error is None
         return complete

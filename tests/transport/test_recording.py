@@ -30,40 +30,27 @@ from support.taking import PROMPT, new_client
 from support.wire import BEGIN, STOP
 
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.protocol.request import Request, encode_message, user_message
+from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.request import Request, encode_message
+from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.client import Source
 from mm_magic.transport.demo.offline import Offline
 from mm_magic.transport.endpoint import Endpoint, Secret
-from mm_magic.transport.recording.file_format import (
-    Asked,
-    DamagedLine,
-    RecordedExchange,
-    Recording,
-    asked,
-    header,
-    read,
-    read_line,
-)
+from mm_magic.transport.recording.file_format import RecordedExchange, Recording, header
 from mm_magic.transport.recording.player import Playback
+from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, append, create
 
 KEY = "sk-cp-canary-7d1f"
 DAY = date(2026, 11, 20)
 
-BODY: dict[str, Any] = {
-    "model": "MiniMax-M2.7",
-    "messages": [
-        {"role": "user", "content": "Why is the sky blue?"},
-        {"role": "assistant", "content": [{"type": "text", "text": "Rayleigh."}]},
-        {"role": "user", "content": "And at night?"},
-    ],
-    "stream": True,
-    "temperature": 0.3,
-    "max_tokens": 2048,
-}
+NIGHT: JsonObject = {"role": "user", "content": "And at night?"}
+EARLIER = (("0123456789abcdef", "fedcba9876543210"),)
+ASKED: JsonObject = {"model": "MiniMax-M2.5", "temperature": 0.3, "max_tokens": 2048}
+REQUEST_KEY = RequestKey(ASKED, EARLIER, NIGHT)
 EXCHANGE = RecordedExchange(
-    asked=asked(BODY),
-    nth=1,
+    key=REQUEST_KEY,
+    sample=1,
     day="2026-11-20",
     backend="minimax",
     server="1",
@@ -77,6 +64,11 @@ EXCHANGE = RecordedExchange(
 
 def file_of(*exchanges: RecordedExchange) -> bytes:
     return b"\n".join([header(), *(each.to_line() for each in exchanges), b""])
+
+
+def key_of(request: Request) -> RequestKey:
+    """The key of a request that follows no turn, and in which nothing was set."""
+    return RequestKey({}, (), json.loads(request.messages[-1]))
 
 
 def record(
@@ -103,12 +95,7 @@ def take(
     if not path.exists():
         create(path, path.name)
     recorder = Recorder(path, path.name, read(path.read_bytes(), "r").exchanges, today=lambda: DAY)
-    tap = recorder.tap(
-        asked(request.to_body()),
-        "cell",
-        endpoint=endpoint,
-        server=endpoint.base_url if endpoint else "offline",
-    )
+    tap = recorder.tap(key_of(request), 0, endpoint)
 
     async def ask() -> None:
         events: list[Any] = []
@@ -131,43 +118,40 @@ def take(
 @pytest.mark.parametrize(
     "same",
     [
-        {"temperature": 0.30},
-        {"max_tokens": 2048.0},
-        {"system": None},
-        {"system": ""},
-        {"metadata": {"user_id": "u"}},
-        {"added_by_a_later_release": True},
-        {"messages": [dict(reversed(each.items())) for each in BODY["messages"]]},
+        RequestKey(ASKED | {"temperature": 0.30}, EARLIER, NIGHT),
+        RequestKey(ASKED | {"max_tokens": 2048.0}, EARLIER, NIGHT),
+        RequestKey(dict(reversed(ASKED.items())), EARLIER, dict(reversed(NIGHT.items()))),
     ],
 )
-def test_hash_of_the_same_meaning(same: dict[str, Any]) -> None:
-    """What means the same has the same hash: other forms of a number, and fields to come."""
-    assert asked(BODY | same).hash == asked(BODY).hash
+def test_hash_of_the_same_meaning(same: RequestKey) -> None:
+    """What means the same has the same hash: other forms of a number, another order of names."""
+    assert same.hash == REQUEST_KEY.hash
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"model": "MiniMax-M2.5"},
-        {"stream": False},
-        {"temperature": 0.31},
-        {"top_p": 0.9},
-        {"max_tokens": 2049},
-        {"system": "Be brief."},
-        {"thinking": {"type": "disabled"}},
-        {"messages": BODY["messages"][2:]},
-        {"messages": [*BODY["messages"][:2], {"role": "user", "content": "And at night? "}]},
+        RequestKey({}, EARLIER, NIGHT),
+        RequestKey(ASKED | {"model": "MiniMax-M2.7"}, EARLIER, NIGHT),
+        RequestKey(ASKED | {"temperature": 0.31}, EARLIER, NIGHT),
+        RequestKey(ASKED | {"top_p": 0.95}, EARLIER, NIGHT),
+        RequestKey(ASKED | {"system": "Be brief."}, EARLIER, NIGHT),
+        RequestKey(ASKED | {"thinking": {"type": "disabled"}}, EARLIER, NIGHT),
+        RequestKey(ASKED, (), NIGHT),
+        RequestKey(ASKED, (*EARLIER, *EARLIER), NIGHT),
+        RequestKey(ASKED, ((*EARLIER[0], "0"),), NIGHT),
+        RequestKey(ASKED, EARLIER, NIGHT | {"content": "And at night? "}),
     ],
 )
-def test_hash_of_another_meaning(other: dict[str, Any]) -> None:
-    """Any other model, message or parameter is another request."""
-    assert asked(BODY | other).hash != asked(BODY).hash
+def test_hash_of_another_meaning(other: RequestKey) -> None:
+    """Any other option, prompt or earlier message is another request."""
+    assert other.hash != REQUEST_KEY.hash
 
 
 def test_hash_is_that_of_this_format() -> None:
     """The hash of a request is fixed: files that are out there hold it."""
-    assert asked(BODY).hash == "15326017203ba65a"
-    assert asked(BODY | {"messages": BODY["messages"][2:]}).question == asked(BODY).question
+    assert REQUEST_KEY.hash == "2d9046265fd1397f"
+    assert RequestKey(ASKED, (), NIGHT).question == REQUEST_KEY.question
 
 
 # Lines
@@ -179,15 +163,15 @@ texts = st.text(max_size=20)
 exchanges = st.builds(
     replace,
     st.just(EXCHANGE),
-    asked=st.builds(
-        lambda text, system, earlier: asked(
-            {"model": "M", "system": system, "messages": [*earlier, {"content": text}]}
+    key=st.builds(
+        lambda text, system, earlier: RequestKey(
+            {"model": "M", "system": system}, tuple(earlier), {"role": "user", "content": text}
         ),
         texts,
         texts,
-        st.lists(st.sampled_from(["0123456789abcdef", {"role": "user", "content": "é"}])),
+        st.lists(st.sampled_from([("0123456789abcdef",), ("0", "1", "2")])),
     ),
-    nth=st.integers(0, 9),
+    sample=st.integers(0, 9),
     model=st.none() | texts.filter(bool),
     content_type=texts,
     ending=st.sampled_from(["complete", "failed", "stopped", "broken"]),
@@ -208,10 +192,22 @@ def test_line_is_small() -> None:
     line = replace(EXCHANGE, reads=((0.1534999, b"a"), (2.0, b"\xff"))).to_line()
     wire = json.loads(line)
 
-    assert wire["request"]["messages"] == [*asked(BODY).earlier, BODY["messages"][2]]
+    assert wire["request"] == {
+        "options": ASKED,
+        "earlier": [list(turn) for turn in EARLIER],
+        "prompt": NIGHT,
+    }
     assert wire["reads"] == [[0.153, "a"], [2.0, {"base64": "/w=="}]]
     assert b"\n" not in line
-    assert b"Rayleigh" not in line
+
+
+def test_unknown_fields_survive() -> None:
+    """What a later release adds to a line is read, and written again."""
+    line = json.dumps(json.loads(EXCHANGE.to_line()) | {"weather": ["fair"]}).encode()
+    (found,) = read(header() + b"\n" + line, "r").exchanges
+
+    assert found.extra == {"weather": ["fair"]}
+    assert json.loads(found.to_line()) == json.loads(line)
 
 
 @given(st.binary(max_size=60) | st.just(b""), st.integers(0, 10**6))
@@ -220,7 +216,7 @@ def test_damaged_line_costs_only_itself(junk: bytes, place: int) -> None:
     line = EXCHANGE.to_line()
     cut = place % len(line)
     damaged = (line[:cut] + junk + line[cut + 1 :]).replace(b"\n", b"")
-    other = replace(EXCHANGE, nth=2)
+    other = replace(EXCHANGE, sample=2)
 
     found = read(b"\n".join([header(), damaged, other.to_line()]), "r")
 
@@ -232,9 +228,18 @@ def test_damaged_line_costs_only_itself(junk: bytes, place: int) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "why"),
     [
-        ("request", {"messages": []}, "its request has no prompt"),
-        ("request", {"messages": [1, {}]}, "its request has a message that is none"),
-        ("hash", "0123456789abcdef", "its request was changed: the hash is another one"),
+        ("request", {"options": {}, "earlier": []}, "its request has no prompt"),
+        (
+            "request",
+            {"options": {}, "earlier": [[1]], "prompt": {}},
+            "its request has a message that is none",
+        ),
+        (
+            "request",
+            {"options": {}, "earlier": ["a"], "prompt": {}},
+            "its request has a message that is none",
+        ),
+        ("key", "0123456789abcdef", "its request was changed: the key is another one"),
         ("backend", "somebody", "its backend or ending is unknown"),
         ("ending", ["complete"], "its backend or ending is unknown"),
         ("status", True, "it has no answer"),
@@ -251,8 +256,7 @@ def test_damaged_field_is_told(field: str, value: object, why: str) -> None:
     """A line that is JSON and no exchange says what is wrong with it."""
     line = json.dumps(json.loads(EXCHANGE.to_line()) | {field: value}).encode()
 
-    with pytest.raises(DamagedLine, match=f"^{why}$"):
-        read_line(line)
+    assert read(header() + b"\n" + line, "r") == Recording((), ((2, why),))
 
 
 def test_file_that_went_through_an_editor() -> None:
@@ -275,8 +279,8 @@ def test_not_a_recording(data: bytes) -> None:
 
 def test_newer_file_is_told() -> None:
     """A file of a later release is named as such."""
-    with pytest.raises(UsageError, match="a later release of mm_magic wrote 'r': its version is 2"):
-        read(b'{"format":"mm_magic recording","version":2}\n', "r")
+    with pytest.raises(UsageError, match="a later release of mm_magic wrote 'r': its version is 3"):
+        read(b'{"format":"mm_magic recording","version":3}\n', "r")
 
 
 # Writing
@@ -322,7 +326,7 @@ def test_file_that_is_gone(tmp_path: Path, there: bytes | None) -> None:
     if there is not None:
         path.write_bytes(there)
     answer = Playback(replace(EXCHANGE, reads=((0.0, sse(*captured())),)))
-    taped = recorder.tap(asked(PROMPT.to_body()), "cell", endpoint=None, server="offline")
+    taped = recorder.tap(key_of(PROMPT), 0, None)
 
     async def ask() -> int:
         stream = new_client().stream(answer, PROMPT, retries=0, taps=[taped])
@@ -344,7 +348,7 @@ def test_exchange_is_recorded(tmp_path: Path) -> None:
     _, exchange = record(tmp_path / "r", [head(), *(chunk(sse(e)) for e in captured()), END])
 
     assert b"".join(data for _, data in exchange.reads) == sse(*captured())
-    assert exchange.asked == asked(PROMPT.to_body())
+    assert exchange.key == key_of(PROMPT)
     assert (exchange.day, exchange.backend, exchange.server) == ("2026-11-20", "url", "1")
     assert (exchange.model, exchange.ending, exchange.status) == ("MiniMax-M2.7", "complete", 200)
     assert exchange.content_type == "text/event-stream"
@@ -441,7 +445,7 @@ def test_no_key_of_a_prompt_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "r"
     create(path, "r")
     request = replace(
-        PROMPT, messages=[user_message("Hi"), encode_message("user", f"My key: {KEY}")]
+        PROMPT, messages=[encode_message("user", "Hi"), encode_message("user", f"My key: {KEY}")]
     )
     with Loopback([head(), *WHOLE, END]) as server:
         endpoint = Endpoint(server.url, Secret(KEY))
@@ -453,4 +457,4 @@ def test_no_key_of_a_prompt_in_the_file(tmp_path: Path) -> None:
 
 def test_prompt_has_no_text_where_it_is_none() -> None:
     """A prompt of blocks has no text to compare with."""
-    assert Asked({}, (), {"content": [{"type": "text"}]}).text == ""
+    assert RequestKey({}, (), {"content": [{"type": "text"}]}).text == ""

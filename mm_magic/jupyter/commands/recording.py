@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one, read_command
-from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.own_notebook import is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.session.options import SWITCH, Kind, option
@@ -49,10 +49,10 @@ class ReplayOptions:
     )  # fmt: skip
 
 
-def record(notebook: Notebook, words: Sequence[str]) -> None:
+def record(here: Here, words: Sequence[str]) -> None:
     """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
     file = at_most_one("record", words)
-    session, before = notebook.session, notebook.session.recorder
+    session, before = here.session, here.session.recorder
     if file is None:
         if before is None or session.replaying is not None:
             raise UsageError(
@@ -61,7 +61,7 @@ def record(notebook: Notebook, words: Sequence[str]) -> None:
             )
         session.recorder = None
         print(f"Recording ended: {counted(before.count, 'answer')} more in {plain(before.name)}.")
-        for name in _out_of_order(notebook):
+        for name in _out_of_order(here):
             print(
                 f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
                 "another order on the saved page than they ran in."
@@ -80,13 +80,13 @@ def record(notebook: Notebook, words: Sequence[str]) -> None:
     )
 
 
-def replay(notebook: Notebook, words: Sequence[str]) -> None:
+def replay(here: Here, words: Sequence[str]) -> None:
     """`%minimax replay [FILE]`: a recording answers, or this notebook's own saved turns."""
     from mm_magic.session.replaying import Replaying
     from mm_magic.transport.recording.player import Replay
 
     file, given = read_command("replay", ReplayOptions, words)
-    path = _path(notebook, file)
+    path = _path(here, file)
     recording, lines = _loaded(path)
     answers = Replay(recording.exchanges)
     recorder = None
@@ -102,15 +102,15 @@ def replay(notebook: Notebook, words: Sequence[str]) -> None:
         is_loose=given.loose,
         fills=given.fill,
     )
-    notebook.session.replay(replaying, recorder)
+    here.session.replay(replaying, recorder)
     print("\n".join([_answering(path, given, recorder), *map(plain, lines)]))
 
 
-def _out_of_order(notebook: Notebook) -> list[str]:
+def _out_of_order(here: Here) -> list[str]:
     """The conversations whose cells did not run in the order of the notebook's file."""
     from mm_magic.conversation.notebook_file import load_bytes, read
 
-    path = own_path(notebook.shell, running_cell(notebook.shell).id)
+    path = own_path(here.shell, running_cell(here.shell).id)
     if path is None or not is_file(path):
         return []
     try:
@@ -120,7 +120,7 @@ def _out_of_order(notebook: Notebook) -> list[str]:
     place = {cell.id: number for number, cell in enumerate(cells)}
     return [
         name
-        for name, conversation in notebook.session.conversations.items()
+        for name, conversation in here.session.conversations.items()
         if not _is_sorted(
             place[turn.key.cell_id]
             for turn in conversation.visible
@@ -129,11 +129,11 @@ def _out_of_order(notebook: Notebook) -> list[str]:
     ]
 
 
-def _path(notebook: Notebook, file: str | None) -> Path:
+def _path(here: Here, file: str | None) -> Path:
     """The file that is meant, whole: the kernel may change its folder."""
     if file is not None:
         return _absolute(file)
-    path = own_path(notebook.shell, running_cell(notebook.shell).id)
+    path = own_path(here.shell, running_cell(here.shell).id)
     if path is None:
         raise UsageError(
             "the file of this notebook is not known here",

@@ -8,8 +8,8 @@ from mm_magic.conversation.history import links_of
 from mm_magic.conversation.turn import Link, Turn
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import read_command
-from mm_magic.jupyter.commands.history import Remember
-from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.commands.history import turn_numbered
 from mm_magic.jupyter.views.finished import show
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request import Request
@@ -30,13 +30,13 @@ class RequestOptions:
     )
 
 
-def request(notebook: Notebook, words: Sequence[str]) -> None:
+def request(here: Here, words: Sequence[str]) -> None:
     """`%minimax request [N] [--events]`: the exact JSON that was sent last, or for turn N."""
     number, given = read_command("request", RequestOptions, words)
-    session = notebook.session
-    turn = None if number is None else _turn(notebook, number)
+    session = here.session
+    turn = None if number is None else turn_numbered(here.session, number)
     if given.events:
-        _show_events(notebook, turn)
+        _show_events(here, turn)
         return
     if turn is None:
         print(_last(session).in_words())
@@ -52,9 +52,9 @@ def request(notebook: Notebook, words: Sequence[str]) -> None:
         print(json_text(_body(turn, now.link)))
 
 
-def code(notebook: Notebook, words: Sequence[str]) -> None:
+def code(here: Here, words: Sequence[str]) -> None:
     """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
-    turn = _turn(notebook, words[0]) if words else notebook.session.last_turn
+    turn = turn_numbered(here.session, words[0]) if words else here.session.last_turn
     if turn is None:
         raise UsageError("there is no answer yet")
     from mm_magic.rendering.markdown import code_blocks
@@ -64,15 +64,15 @@ def code(notebook: Notebook, words: Sequence[str]) -> None:
     blocks = [dedent(code) for language, code in found if language in _PYTHON]
     if not blocks:
         raise UsageError("the answer holds no Python code")
-    notebook.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
+    here.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
 
 
-def _show_events(notebook: Notebook, turn: Turn | None) -> None:
+def _show_events(here: Here, turn: Turn | None) -> None:
     """The request of a turn, or the last one, beside what came for it."""
     from mm_magic.rendering.exchange_view import wire_bundle
 
-    exchanges = notebook.session.recent
-    kept = exchanges.to(_last(notebook.session)) if turn is None else exchanges.of_turn(turn.id)
+    exchanges = here.session.recent
+    kept = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
     if kept is None:
         raise UsageError(
             "no answer has come" if turn is None else "what came for it is not known any more",
@@ -80,7 +80,7 @@ def _show_events(notebook: Notebook, turn: Turn | None) -> None:
         )
     endpoint = kept.of.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""
-    show(notebook.shell, wire_bundle(kept.of.in_words(), kept, key))
+    show(here.shell, wire_bundle(kept.of.in_words(), kept, key))
 
 
 def _last(session: Session) -> TurnRequest:
@@ -90,10 +90,6 @@ def _last(session: Session) -> TurnRequest:
             next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
         )
     return session.last
-
-
-def _turn(notebook: Notebook, number: str) -> Turn:
-    return Remember(notebook.shell, notebook.session).turn(number)
 
 
 def _body(turn: Turn, link: Link) -> JsonObject:

@@ -1,61 +1,29 @@
-"""`%minimax`, `key`, `models`, `usage`, `live`, `offline`: who answers, and with which settings."""
+"""`%minimax key`, `models`, `usage`, `live` and `offline`: which server answers."""
 
-import asyncio
 from collections.abc import Sequence
 
 from IPython.core.error import StdinNotImplementedError
 
 from mm_magic.conversation.model_facts import MODELS
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.jupyter.arguments import in_columns
-from mm_magic.jupyter.commands.notebook import Notebook
+from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import key_in_cell
 from mm_magic.session.next_steps import next_steps
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
-from mm_magic.session.who_answers import TypedKey, anthropic_hint, clean_key, keyless_endpoint
+from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint
 from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.wording import counted, option, plain
-
-EXAMPLES = """\
-Try, each in a cell of its own:
-  %%minimax                     ask: the prompt goes on the lines below
-  %%minimax -t 0.3 --alone      less random, and without the earlier turns
-  %%minimax -s "Be brief"       with a system prompt
-  %minimax -m MiniMax-M2.5      another model, from now on
-  %minimax request              exactly what was sent
-%%minimax? explains every option."""
+from mm_magic.wording import option, plain
 
 
-def state(notebook: Notebook) -> None:
-    """`%minimax`: who answers, with which settings, and what to try."""
-    session = notebook.session
-    print(plain(f"Answering: {session.answering()}"))
-    print(plain(" · ".join(f"{name} {value}" for name, value in session.options.in_words())))
-    for name, conversation in session.conversations.items():
-        print(plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}"))
-    if (recorder := session.recorder) is not None:
-        print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
-    if hint := anthropic_hint(session.who.environ):
-        print(hint)
-    if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
-        print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
-    print(EXAMPLES)
-    if session.replaying is None and session.who.endpoint() is None:
-        from mm_magic.transport.demo.offline import DEMOS
-
-        print("The demo also has prompts to practise with:")
-        print(in_columns([*DEMOS.items()]))
-
-
-def usage(notebook: Notebook, _words: Sequence[str]) -> None:
+def usage(here: Here, _words: Sequence[str]) -> None:
     """`%minimax usage`: tokens and cost so far."""
-    print("\n".join(notebook.session.meter.lines()))
+    print("\n".join(here.session.meter.lines()))
 
 
-def models(notebook: Notebook, _words: Sequence[str]) -> None:
+def models(here: Here, _words: Sequence[str]) -> None:
     """`%minimax models`: what the server offers; the known names where none can be asked."""
-    session = notebook.session
+    session = here.session
     if session.who.endpoint() is None:
         print("Known models (the offline demo answers under any name):")
         print("\n".join(f"  {name}" for name in MODELS))
@@ -65,11 +33,11 @@ def models(notebook: Notebook, _words: Sequence[str]) -> None:
         print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
 
 
-def key(notebook: Notebook, words: Sequence[str]) -> None:
+def key(here: Here, words: Sequence[str]) -> None:
     """`%minimax key`: ask for the key without showing it; it stays in memory only."""
     if words:
         raise key_in_cell()
-    session = notebook.session
+    session = here.session
     host = keyless_endpoint(session.who.environ).host
     secret = clean_key(_typed())
     if secret is None:
@@ -85,9 +53,9 @@ def key(notebook: Notebook, words: Sequence[str]) -> None:
     session.tell()
 
 
-def offline(notebook: Notebook, _words: Sequence[str]) -> None:
+def offline(here: Here, _words: Sequence[str]) -> None:
     """`%minimax offline`: the demo answers, on purpose."""
-    session = notebook.session
+    session = here.session
     session.who.choice = "offline"
     session.replay(None)
     can_go_back = session.who.has_server()
@@ -95,9 +63,9 @@ def offline(notebook: Notebook, _words: Sequence[str]) -> None:
     print(f"From now on `%%minimax` cells go to {session.answering()}. {way}")
 
 
-def live(notebook: Notebook, _words: Sequence[str]) -> None:
+def live(here: Here, _words: Sequence[str]) -> None:
     """`%minimax live`: a real server answers."""
-    session = notebook.session
+    session = here.session
     before, session.who.choice = session.who.choice, "live"
     try:
         session.who.endpoint()

@@ -77,6 +77,8 @@ def _of_options(key: RequestKey, other: RecordedExchange) -> list[str]:
 def _option(name: str, options: JsonObject) -> str:
     """The option that sends this parameter as it was recorded; else it is only named."""
     value = options.get(name)
+    if name == "model" and value is None:
+        return "the default model"
     if name == "thinking":
         value = as_object(value).get("type", "auto")
     if name == "system":

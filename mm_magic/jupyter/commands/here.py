@@ -1,4 +1,4 @@
-"""What a command of `%minimax` works on."""
+"""What a command works on."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Notebook:
-    """The shell that runs the cells, and what this kernel holds beside it."""
+class Here:
+    """One shell with its session and settings, and the panels on its pages."""
 
     shell: InteractiveShell
     session: Session

@@ -1,0 +1,38 @@
+"""`%minimax` alone: what answers, with which settings, and what to try."""
+
+import asyncio
+
+from mm_magic.jupyter.arguments import in_columns
+from mm_magic.jupyter.commands.here import Here
+from mm_magic.session.who_answers import anthropic_hint
+from mm_magic.wording import counted, plain
+
+EXAMPLES = """\
+Try, each in a cell of its own:
+  %%minimax                     ask: the prompt goes on the lines below
+  %%minimax -t 0.3 --alone      less random, and without the earlier turns
+  %%minimax -s "Be brief"       with a system prompt
+  %minimax -m MiniMax-M2.5      another model, from now on
+  %minimax request              exactly what was sent
+%%minimax? explains every option."""
+
+
+def show_state(here: Here) -> None:
+    """Print it."""
+    session = here.session
+    print(plain(f"Answering: {session.answering()}"))
+    print(plain(" · ".join(f"{name} {value}" for name, value in session.options.in_words())))
+    for name, conversation in session.conversations.items():
+        print(plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}"))
+    if (recorder := session.recorder) is not None:
+        print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
+    if hint := anthropic_hint(session.who.environ):
+        print(hint)
+    if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
+        print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
+    print(EXAMPLES)
+    if session.replaying is None and session.who.endpoint() is None:
+        from mm_magic.transport.demo.offline import DEMOS
+
+        print("The demo also has prompts to practise with:")
+        print(in_columns([*DEMOS.items()]))
