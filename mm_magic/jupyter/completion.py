@@ -12,7 +12,7 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.model_facts import MODELS
-from mm_magic.jupyter.arguments import CELL_ROWS, flags_of
+from mm_magic.jupyter.arguments import CELL_ROWS, HELP, flags_of
 from mm_magic.jupyter.commands.table import COMMANDS
 from mm_magic.session.options import SWITCH, UNSET, Offer, Row
 from mm_magic.session.session import Session
@@ -78,7 +78,7 @@ def _options(
     last = before[-1].replace("_", "-") if before else ""
     row = next((row for row in table if last in row.flags), None)
     if row is None or row.kind is SWITCH:
-        return [*operands, *flags_of(table)]
+        return [*operands, *flags_of(table)] or flags_of([HELP])
     offered = _OFFERED[row.offers](session) if isinstance(row.offers, str) else row.offers
     return [*row.words, *offered, *([UNSET] if row.may_be_unset else [])]
 

@@ -54,8 +54,8 @@ def test_keyboard_only(lab: Lab) -> None:
     keys.type("Be brief")
     keys.press("Tab")
     expect(line(lab)).to_have_value(
-        "%%minimax -m dd-abx -t 0.3 --max-tokens 2048 --top-p 0.95 --thinking auto "
-        '-s "Be brief" -c main'
+        "%%minimax -m dd-abx -c main -t 0.3 --top-p default --max-tokens default --thinking auto "
+        '-s "Be brief"'
     )
     expect(lab.panel().last.get_by_label("temperature")).to_have_value("0.3")
     expect(lab.page.locator(".jp-Notebook .jp-Cell")).to_have_count(4)
@@ -142,7 +142,7 @@ def test_never_a_broken_picture(page: Lab, server: Server) -> None:
 def check_summary(page: Lab) -> None:
     """The summary is seen, and nothing else."""
     expect(still(page)).to_be_visible()
-    expect(still(page)).to_contain_text("%%minimax -m MiniMax-M2.7 -t 0.3 --max-tokens 2048")
+    expect(still(page)).to_contain_text("%%minimax -m MiniMax-M2.7 -c main -t 0.3 --top-p default")
     expect(page.output(1).filter(visible=True)).to_have_count(1)
 
 
@@ -183,7 +183,7 @@ def test_look(lab: Lab) -> None:
     assert box["height"] < HEIGHT
     for theme in ("dark", "light"):
         lab.set_theme(theme)
-        for text in ("temperature", "Offline demo", "hide thinking"):
+        for text in ("temperature", "offline demo", "hide thinking"):
             assert contrast(panel.get_by_text(text).first) >= DIM_CONTRAST
         assert contrast(panel.get_by_label("model")) >= DIM_CONTRAST
     lab.page.set_viewport_size({"width": 620, "height": 900})
