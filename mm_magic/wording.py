@@ -1,7 +1,8 @@
-"""Text for people: fit for a terminal, counted, shortened, quoted to be typed."""
+"""Text for people: safe for a terminal, shortened, counted, and quoted for a magic's line."""
 
 import json
 import re
+from collections.abc import Iterable
 
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
 _PICTURES[0x7F] = 0x2421
@@ -26,20 +27,53 @@ def plain(text: str) -> str:
     return joined.replace("\r\n", "\n").translate(_PLAIN)
 
 
+def shortened(text: str, limit: int) -> str:
+    """`text` on one line of at most `limit` characters, with an ellipsis where it is cut."""
+    beginning = text[: limit * 4]  # a long text is not read to its end
+    line = " ".join(beginning.split())
+    is_whole = len(line) <= limit and len(beginning) == len(text)
+    return line if is_whole else f"{line[: limit - 1]}…"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, as "1 turn", "3 turns" or "1,234 turns"."""
+    return f"{number:,} {noun if number == 1 else f'{noun}s'}"
+
+
+def listed(numbers: Iterable[int]) -> str:
+    """Numbers in order, runs of them as ranges: "1 to 4, 7"; "" if there are none."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def turns_listed(numbers: Iterable[int]) -> str:
+    """Turns by their numbers: "turn 3" or "turns 1 to 4, 7"."""
+    found = set(numbers)
+    return f"{'turn' if len(found) == 1 else 'turns'} {listed(found)}"
+
+
 _SAFE_WORD = re.compile(r"[A-Za-z0-9_./:@+-]+")
 
 
 def quoted(text: str) -> str | None:
-    """The word that is read as `text`, in quotes where it needs them.
+    """`text` as one word of a magic's line, in quotes where it needs them.
 
-    None where there is none: for what begins with a hyphen, as an option does, and for what holds
-    a line break or a character that can't be seen.
+    None if no word is read as `text`: it begins with a hyphen, as an option does, or holds a line
+    break or a character that can't be seen.
     """
     return None if text.startswith("-") else _in_quotes(text)
 
 
 def option(name: str, long: str, text: str) -> str | None:
-    """An option with `text` as its value, as `-c "my talk"` or `--conversation=-x`; else None."""
+    """An option with `text` as its value, as `-c "my talk"` or `--conversation=-x`.
+
+    None if no line is read so.
+    """
     value = _in_quotes(text)
     if value is None or text == "--":  # argparse of Python 3.11 drops a "--" wherever it stands
         return None
@@ -58,18 +92,6 @@ def _in_quotes(text: str) -> str | None:
         parts.append(f"'{part}'" if '"' in part else f'"{part}"')
         text = text[len(part) :]
     return "".join(parts) or '""'
-
-
-def counted(number: int, noun: str) -> str:
-    """As "1 turn", "3 turns" and "1,234 turns"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def shortened(text: str, limit: int) -> str:
-    """The beginning of a text on one line, in `limit` characters at most."""
-    line = " ".join(text[: limit * 4].split())
-    is_whole = len(line) <= limit and len(text) <= limit * 4
-    return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
 def json_text(value: object) -> str:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 QUICKSTART = "01-quickstart.ipynb"
 
-
 FOLDER = Path("mm_magic_demo")
 
 

@@ -14,10 +14,10 @@ from typing import TypeAlias
 
 from mm_magic.cli.files import write_whole
 from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
-from mm_magic.conversation.reply import counted
-from mm_magic.conversation.stored import latest, pasts
+from mm_magic.conversation.reply import counted as counted_usage
+from mm_magic.conversation.stored import pasts
 from mm_magic.errors import UsageError
-from mm_magic.wording import plain
+from mm_magic.wording import counted, plain
 
 Row: TypeAlias = dict[str, str | int | None]
 
@@ -55,7 +55,7 @@ def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
                 continue
             rows += rows_of(notebook, str(file))
             for reason, count in notebook.unreadable.items():
-                say(f"{shown(str(file))}: {count} saved turn(s) can't be read: {reason}")
+                say(f"{shown(str(file))}: {counted(count, 'saved turn')} can't be read: {reason}")
     try:
         _write(FORMATS[form](rows), target, "utf-8-sig" if form == "csv" else "utf-8")
     except OSError as error:
@@ -79,9 +79,8 @@ def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
     """A row for each turn: by conversation and number, then those that stand alone."""
     standing = {
         (each.id, each.state.begins): each
-        for of_name in pasts(notebook).values()
-        for past in latest(of_name)
-        for each in past.found
+        for latest, *_ in pasts(notebook).values()
+        for each in latest.found
     }
     found = [(standing.get((each.id, each.state.begins)), each) for each in notebook.found]
     rows = [_row(file, now or each, is_standing=now is not None) for now, each in found]
@@ -91,7 +90,7 @@ def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
 
 def _row(file: str, found: Found, *, is_standing: bool) -> Row:
     turn, reply = found.turn, found.turn.reply
-    usage = counted(reply)
+    usage = counted_usage(reply)
     if turn.conversation is None:
         state = "alone"
     elif turn.is_hidden:
@@ -175,9 +174,7 @@ def _line(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    from mm_magic.rendering.bundles import (
-        disarmed,  # with the Markdown parser, which only this needs
-    )
+    from mm_magic.rendering.bundles import disarmed  # loads the Markdown parser
 
     return "\n".join(f"> {line}".rstrip() for line in disarmed(text).strip("\n").split("\n"))
 

@@ -1,4 +1,4 @@
-"""`python -m mm_magic strip`: what readers of the page can't see, out of notebook files."""
+"""`python -m mm_magic strip`: takes what readers of the page can't see out of notebook files."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from mm_magic.conversation.notebook_file import cells_of, checked, joined, load_
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, as_object
-from mm_magic.wording import plain
+from mm_magic.wording import counted, plain
 
 THINKING = '<details class="mm-thinking'
 
@@ -48,9 +48,9 @@ def strip_file(path: Path, *, thinking: bool) -> str:
     if not turns and not boxes:
         return "nothing to take out"
     write_whole(path, _text(notebook, str(path)))
-    parts = [f"{turns} saved turn{'s' * (turns != 1)}"]
+    parts = [counted(turns, "saved turn")]
     if thinking:
-        parts.append(f"{boxes} output{'s' * (boxes != 1)} with thinking")
+        parts.append(f"{counted(boxes, 'output')} with thinking")
     return (
         f"{' and '.join(parts)} taken out. The conversation can't be restored from it, and Jupyter "
         "does not trust the file any more."
@@ -76,7 +76,7 @@ def _text(notebook: JsonObject, name: str) -> bytes:
 
 
 def _take_turns(cell: JsonObject) -> int:
-    """Take the saved turns out of a cell's outputs; return from how many."""
+    """Take the saved turns out of a cell's outputs; return how many."""
     taken = 0
     kept = []
     for output in _outputs(cell):

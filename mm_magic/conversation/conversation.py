@@ -3,7 +3,7 @@
 Pure values and one list. It sends nothing and draws nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mm_magic.conversation.history import History, chained, first_link
@@ -21,18 +21,16 @@ _MAX_CHAINS = 8  # of other models, servers and system prompts, that may come ba
 class State:
     """What a file must know of a conversation beside its turns.
 
-    `begins` tells this conversation from others of the same name in the file. `changes` grows with
-    each turn that is hidden, forgotten or brought back, and when a kernel takes turns of a file in:
-    the state with the most is the last one. `gone` and `hidden` are numbers, `last` is the highest
-    that was given. `also` are other beginnings whose turns belong here, each with what is added to
-    their numbers.
+    `begins` identifies the conversation, whatever its name. `changes` grows with each turn that is
+    hidden, forgotten or brought back, and when a kernel takes the conversation in from a file: the
+    state with the most is the last one. `gone` and `hidden` are numbers of turns, `last` is the
+    highest number that was given.
     """
 
     begins: str
     changes: int = 0
     gone: Ranges = ()
     hidden: Ranges = ()
-    also: tuple[tuple[str, int], ...] = ()
     last: int = 0
 
 
@@ -46,10 +44,9 @@ class Conversation:
         self.name = name
         self.turns: list[Turn] = []
         self.last_number = 0
-        self._begins = ""
+        self.begins = ""
         self._changes = changes
-        self._also: tuple[tuple[str, int], ...] = ()
-        self._as_taken_in: list[Turn] = []
+        self._as_taken_in: list[Turn] | None = None
         self._chains: dict[str, list[Link]] = {}  # as they were sent last, or further
 
     @property
@@ -66,11 +63,10 @@ class Conversation:
         """
         is_told = bool(self.turns) and self.turns[-1].number == self.last_number
         return State(
-            begins=self._begins,
+            begins=self.begins,
             changes=self._changes,
             gone=missing((turn.number for turn in self.turns), self.last_number),
             hidden=ranges(turn.number for turn in self.turns if turn.is_hidden),
-            also=self._also,
             last=0 if is_told and not self._changes else self.last_number,
         )
 
@@ -146,7 +142,7 @@ class Conversation:
         if place is None:
             self.last_number += 1
             turn = replace(turn, number=self.last_number)
-            self._begins = self._begins or fingerprint([turn.id, self._changes])
+            self.begins = self.begins or fingerprint([turn.id, self._changes])
             self.turns.append(turn)
             return turn
         old = self.turns[place]
@@ -186,50 +182,35 @@ class Conversation:
         """Send a hidden turn again; return it, or nothing where no hidden turn has this number."""
         return self._set_hidden(False, lambda turn: turn.number == number)
 
+    @property
+    def is_from_file(self) -> bool:
+        """Whether it was taken in from a file, and not begun in this kernel."""
+        return self._as_taken_in is not None
+
     def take_in(self, turns: Iterable[Turn], state: State) -> None:
-        """Put the turns of an earlier conversation, as a file holds it, before these ones.
+        """Become an earlier conversation, as a file holds it.
 
-        The turns that are here move to higher numbers. Where a cell has a turn here, the file's is
-        older, and stays out. What was taken in before, of this very conversation, is taken anew
-        from a later file; once this kernel went on, nothing of it is.
+        It does nothing where turns would be lost: those of another conversation, or what happened
+        here since this very conversation was taken in.
         """
-        used = 0  # no number is used twice
-        if self.holds(state):
-            if self.turns != self._as_taken_in:
-                self._changes += 1  # so that a mark of now tells the last number: see `state`
-                return
-            used, self.last_number = self.last_number, 0
-            self.turns, self._begins, self._also = [], "", ()
-        here = {turn.key for turn in self.turns if turn.key}
-        taken = [turn for turn in turns if turn.key not in here]
-        offset = max([state.last, *(turn.number for turn in taken)])
-        self._also = state.also + tuple(
-            (begins, number + offset)
-            for begins, number in ((self._begins, 0), *self._also)
-            if begins
-        )
-        moved = [replace(turn, number=turn.number + offset) for turn in self.turns]
+        is_same = state.begins == self.begins
+        if self.turns != (self._as_taken_in if is_same else []):
+            return
+        used = self.last_number if is_same else 0  # no number is used twice
+        self.turns = renamed(list(turns), self.name)
+        self.last_number = max([used, state.last, *(turn.number for turn in self.turns)])
+        self.begins = state.begins
         self._changes = max(self._changes, state.changes) + 1
-        self._begins = state.begins
-        self.turns = taken + moved
         self._as_taken_in = list(self.turns)
-        self.last_number = max(used, self.last_number + offset)
 
-    def holds(self, state: State) -> bool:
-        """Whether this is the conversation of a state, or has taken it in."""
-        return state.begins in (self._begins, *(begins for begins, _ in self._also))
-
-    def made_with_others(self) -> set[int]:
+    def stale_turns(self) -> set[int]:
         """The numbers of the turns that were made with other turns above than stand there now."""
-        found = set()
-        with_demo = without_demo = NOTHING
-        for turn in self.visible:
-            if turn.turns_hash != (with_demo if turn.is_demo else without_demo):
-                found.add(turn.number)
-            with_demo = fingerprint([with_demo, turn.id])
-            if not turn.is_demo:
-                without_demo = fingerprint([without_demo, turn.id])
-        return found
+        now = _known_now(self.turns)
+        return {
+            turn.number
+            for turn, known in zip(self.turns, now, strict=True)
+            if not turn.is_hidden and turn.turns_hash != known
+        }
 
     def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
         """The chain of these turns; what is known of it is used again, and kept."""
@@ -254,3 +235,33 @@ class Conversation:
             self.turns = [replace(t, is_hidden=hidden) if id(t) in ids else t for t in self.turns]
             self._changes += 1
         return changed
+
+
+def renamed(turns: Sequence[Turn], name: str) -> list[Turn]:
+    """The turns in a conversation of this name, stale where they were stale before.
+
+    `turns_hash` needs care: it is made of ids, and an id depends on the name of the conversation.
+    """
+    old = next((turn.conversation for turn in turns if turn.conversation != name), name)
+    if old == name:
+        return list(turns)
+    made = [replace(turn, conversation=name) for turn in turns]
+    before = _known_now([replace(turn, conversation=old) for turn in turns])
+    return [
+        replace(turn, turns_hash=now) if turn.turns_hash == was else turn
+        for turn, was, now in zip(made, before, _known_now(made), strict=True)
+    ]
+
+
+def _known_now(turns: Iterable[Turn]) -> list[str]:
+    """For each turn, what it would know of the turns above if its cell ran again now."""
+    known = []
+    with_demo = without_demo = NOTHING
+    for turn in turns:
+        known.append(with_demo if turn.is_demo else without_demo)
+        if turn.is_hidden:
+            continue
+        with_demo = fingerprint([with_demo, turn.id])
+        if not turn.is_demo:
+            without_demo = fingerprint([without_demo, turn.id])
+    return known

@@ -8,7 +8,7 @@ Reading trusts nothing: a file can come from anybody.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard, TypeVar, get_args
+from typing import TypeGuard, get_args
 
 from mm_magic.conversation.conversation import State
 from mm_magic.conversation.number_ranges import merged
@@ -30,8 +30,6 @@ from mm_magic.protocol.messages import Message, Usage, block_from_wire
 from mm_magic.transport.endpoint import Backend
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import read_day
-
-T = TypeVar("T")
 
 VERSION = 2
 """Of the format. A file with a higher one was written by a later release."""
@@ -120,7 +118,6 @@ def state_json(state: State) -> JsonObject:
         "changes": state.changes,
         "gone": list(map(list, state.gone)),
         "hidden": list(map(list, state.hidden)),
-        "also": [list(each) for each in state.also],
         "last": state.last,
     }
     return {"begins": state.begins, **{name: value for name, value in optional.items() if value}}
@@ -227,9 +224,8 @@ def read_state(wire: object) -> State:
     return State(
         begins=as_text(found.get("begins")),
         changes=_number(found.get("changes")),
-        gone=merged(_pairs(found.get("gone"), int)),
-        hidden=merged(_pairs(found.get("hidden"), int)),
-        also=tuple(_pairs(found.get("also"), str)),
+        gone=merged(_pairs(found.get("gone"))),
+        hidden=merged(_pairs(found.get("hidden"))),
         last=_number(found.get("last")),
     )
 
@@ -279,10 +275,10 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(each for each in _list(value) if isinstance(each, str))
 
 
-def _pairs(value: object, first: type[T]) -> list[tuple[T, int]]:
-    """The pairs in a list whose parts are of the right kind."""
+def _pairs(value: object) -> list[tuple[int, int]]:
+    """The pairs of whole numbers in a list."""
     pairs = [each for each in _list(value) if isinstance(each, list) and len(each) == 2]
-    return [(a, b) for a, b in pairs if isinstance(a, first) and _is_number(b)]
+    return [(a, b) for a, b in pairs if _is_number(a) and _is_number(b)]
 
 
 def _clean(value: JsonObject) -> JsonObject:

@@ -1,7 +1,7 @@
 """From the turns in a notebook file to the conversations that kernels had.
 
-Two kernels that did not know of each other may have written into one file: their conversations of
-one name are told apart, and the one that changed last is the one that the last kernel had.
+A conversation is known by how it began; its latest state tells its name. Of several conversations
+of one name, as kernels make them that know nothing of each other, the one that changed last counts.
 """
 
 import os
@@ -9,12 +9,14 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
-from mm_magic.conversation.conversation import Conversation, State
+from mm_magic.conversation.conversation import Conversation, State, renamed
 from mm_magic.conversation.notebook_file import Found, Notebook, load
 from mm_magic.conversation.number_ranges import Ranges, within
 from mm_magic.conversation.saved_turn import MAX_NUMBER
 from mm_magic.conversation.turn import Turn
+from mm_magic.wording import plain
 
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
@@ -41,63 +43,59 @@ class Past:
     def turns(self) -> list[Turn]:
         return [each.turn for each in self.found]
 
+    def conversation(self) -> Conversation:
+        """The conversation as the last kernel had it."""
+        made = Conversation(self.name)
+        made.take_in(self.turns, self.state)
+        return made
+
 
 def conversations(path: str | os.PathLike[str]) -> dict[str, Conversation]:
     """The conversations in a notebook file, by name. Raises UsageError."""
-    made = {name: conversation(name, found) for name, found in pasts(load(path)).items()}
+    made = {name: found[0].conversation() for name, found in pasts(load(path)).items()}
     return {name: each for name, each in made.items() if each.turns}
 
 
 def pasts(notebook: Notebook) -> dict[str, list[Past]]:
     """The conversations in a file by name, each as often as kernels began it.
 
-    The latest is first; where nothing tells, the last in the document. In this order they are taken
-    in, each before those that are there.
+    The latest, which counts, is first; where nothing tells, the last in the document.
     """
-    found: dict[str | None, list[Found]] = {}
+    told: dict[str, list[tuple[str, State]]] = {}
+    for name, states in notebook.states.items():
+        for state in states:
+            told.setdefault(state.begins, []).append((name, state))
+    turns: dict[str, list[Found]] = {begins: [] for begins in told}
     for each in notebook.found:
-        found.setdefault(each.turn.conversation, []).append(each)
+        is_remembered = each.turn.conversation is not None and each.turn.reply.may_enter()
+        if is_remembered and each.state.begins in turns:
+            turns[each.state.begins].append(each)
+    found: dict[str, list[Past]] = {}
+    for begins, of_past in told.items():
+        past = _past(sorted(of_past, key=lambda pair: _age(pair[1])), turns[begins])
+        found.setdefault(past.name, []).append(past)
     return {
-        name: sorted(
-            _pasts(name, found.get(name, ()), states), key=lambda past: past.state.changes
-        )[::-1]
-        for name, states in notebook.states.items()
+        name: sorted(of_name, key=lambda past: past.state.changes)[::-1]
+        for name, of_name in found.items()
     }
 
 
-def latest(found: Sequence[Past]) -> list[Past]:
-    """What the last kernel had: the first of them, and those that changed as often.
+def names_here(found: Sequence[Past], here: Mapping[str, Conversation], file: str) -> list[str]:
+    """The name that each conversation of the notebook `file` has in a kernel, or gets there.
 
-    More than one is a mixture of kernels that did not know of each other.
+    It keeps its name unless that belongs to another conversation with turns. Then it is called
+    after the file, by a name that can be typed.
     """
-    return [each for each in found if each.state.changes == found[0].state.changes]
-
-
-def conversation(name: str, found: Sequence[Past]) -> Conversation:
-    """The latest of the pasts as a conversation; of a mixture, one after the other."""
-    made = Conversation(name)
-    for each in latest(found):
-        made.take_in(each.turns, each.state)
-    return made
-
-
-def _pasts(name: str, found: Iterable[Found], states: Sequence[State]) -> list[Past]:
-    last: dict[str, State] = {}
-    for state in sorted(states, key=_age):
-        last[state.begins] = state
-    belongs = _belongs(last)
-    by_root: dict[str, list[Found]] = {belongs[state.begins][0]: [] for state in states}
-    for each in found:
-        if each.state.begins in belongs and each.turn.reply.may_enter():
-            root, offset = belongs[each.state.begins]
-            turn = each.turn
-            moved = replace(turn, number=turn.number + offset) if offset else turn
-            by_root[root].append(replace(each, turn=moved))
-    states_of: dict[str, list[State]] = {root: [] for root in by_root}
-    for state in states:
-        if state.begins in states_of:
-            states_of[state.begins].append(state)
-    return [_past(name, last[root], of_root, states_of[root]) for root, of_root in by_root.items()]
+    known = {each.begins: name for name, each in here.items()}
+    taken = {name for name, each in here.items() if each.turns}
+    stem = " ".join(plain(file).split()).removesuffix(".ipynb").strip("- ") or "notebook"
+    not_free = taken.union(past.name for past in found)
+    numbered = (f"{stem}-{number}" for number in count(2))
+    free = (name for name in chain([stem], numbered) if name not in not_free)
+    return [
+        known.get(past.state.begins) or (next(free) if past.name in taken else past.name)
+        for past in found
+    ]
 
 
 def _age(state: State) -> tuple[int, int, int]:
@@ -105,49 +103,49 @@ def _age(state: State) -> tuple[int, int, int]:
     return state.changes, state.last, sum(last - first + 1 for first, last in state.gone)
 
 
-def _belongs(last: Mapping[str, State]) -> dict[str, tuple[str, int]]:
-    """For each beginning: the conversation it belongs to now, and what its numbers grew by."""
-    belongs: dict[str, tuple[str, int]] = {}
-    for root, state in sorted(last.items(), key=lambda item: -item[1].changes):
-        if root not in belongs:
-            belongs[root] = (root, 0)
-            for begins, offset in state.also:
-                belongs.setdefault(begins, (root, offset))
-    return belongs
-
-
-def _past(name: str, state: State, found: Sequence[Found], states: Sequence[State]) -> Past:
+def _past(told: Sequence[tuple[str, State]], found: Sequence[Found]) -> Past:
+    """`told` are the states with the conversation's name in each, the latest last."""
+    name, state = told[-1]
+    known = _known([state for _, state in told])
     left_out: Counter[str] = Counter()
     standing: dict[int, Found] = {}
-    known = _known(states)
     for each in found:
         number = each.turn.number
         if within(state.gone, number):
             continue
-        if each.state.begins == state.begins and not _is_known(each, known):
+        if not _is_known(each, known):
             left_out[UNKNOWN] += 1
             continue
         if (other := standing.get(number)) is None:
             standing[number] = each
+            continue
+        if _is_same(each.turn, other.turn):
             continue
         newer = standing[number] = max(other, each, key=_newness)  # of equals the first
         older = each if newer is other else other
         left_out[OUT_OF_DATE if older.id in newer.turn.replaces else TWICE] += 1
     if _highest(state, standing) > _HIGHEST:
         return Past(name, State(state.begins), (), {TOO_HIGH: len(found)})
-    turns = (_hidden(standing[number], state.hidden) for number in sorted(standing))
-    return Past(name, state, tuple(turns), dict(left_out))
+    in_order = [_hidden(standing[number], state.hidden) for number in sorted(standing)]
+    turns = renamed([each.turn for each in in_order], name)
+    named = (replace(each, turn=turn) for each, turn in zip(in_order, turns, strict=True))
+    return Past(name, state, tuple(named), dict(left_out))
 
 
 def _newness(each: Found) -> tuple[int, int]:
     return each.state.changes, len(each.turn.replaces)
 
 
-def _known(states: Iterable[State]) -> list[tuple[int, int]]:
+def _is_same(turn: Turn, other: Turn) -> bool:
+    """Whether it is one turn, which was drawn again after its conversation got another name."""
+    return replace(turn, conversation=other.conversation).id == other.id
+
+
+def _known(states: Sequence[State]) -> list[tuple[int, int]]:
     """How often it had changed, fewest first; and the lowest `last` from then on."""
     known: list[tuple[int, int]] = []
     least = MAX_NUMBER
-    for state in sorted(states, key=_age, reverse=True):
+    for state in reversed(states):
         least = min(least, state.last)
         known.append((state.changes, least))
     return known[::-1]
@@ -170,5 +168,5 @@ def _hidden(each: Found, hidden: Ranges) -> Found:
 
 def _highest(state: State, numbers: Iterable[int]) -> int:
     """The highest number that is named."""
-    ends = [last for _, last in (*state.gone, *state.hidden, *state.also)]
+    ends = [last for _, last in (*state.gone, *state.hidden)]
     return max([state.last, state.changes, *ends, *numbers])

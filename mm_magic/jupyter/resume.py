@@ -5,7 +5,7 @@ and address are never taken from a file.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.notebook_file import Notebook, load_bytes, read, shown
-from mm_magic.conversation.stored import Past, conversation, latest, pasts
+from mm_magic.conversation.stored import Past, names_here, pasts
 from mm_magic.conversation.turn import TURN_MIME, Turn, is_notebook_id
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.own_notebook import is_file, is_trusted, own_path
@@ -23,7 +23,7 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
-from mm_magic.wording import plain
+from mm_magic.wording import counted, option, plain
 
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
@@ -69,16 +69,18 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
         return [plain(f"Earlier turns of this notebook are not known: {error.message}.")]
     found = pasts(notebook)
     for name, of_name in found.items():
-        session.conversations.not_resumed[name] = max(past.state.changes for past in of_name)
-    told = f"{_turns(_count(map(latest, found.values())))} found, saved {file.when}"
+        session.conversations.not_resumed[name] = of_name[0].state.changes
+    due = latest(session, found)
+    number = _number_of_turns(due)
+    told = f"{_turns(number)} found, saved {file.when}"
     if not _may_be_in(notebook, cell):
         told += ", and not sent: this cell is not in the saved file. Save, then `%minimax restore`."
     elif not is_trusted(file.data):
         told += "; Jupyter does not trust this file: not sent before `%minimax restore`."
     else:
-        told += f". {_resume(session, found)}"
-    has_turns = _count(found.values()) > 0
-    return [told] * has_turns + list(map(plain, _left_out(session, found, notebook)))
+        told += f". {_resume(session, due, file)}"
+    lines = [told] if number else []
+    return [*lines, *map(plain, _left_out(session, found, due, notebook))]
 
 
 def restore(shell: InteractiveShell, session: Session, path: str | None) -> None:
@@ -105,21 +107,32 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
                 "If it has another name now: `%minimax restore FILE`.",
             ),
         )
-    found = pasts(notebook) if is_own else _without_cells(pasts(notebook))
-    lines = [_taken_in(session, found, file)]
-    lines += _left_out(session, found, notebook)
+    found = pasts(notebook)
+    due = [each if is_own else _without_cells(each) for each in latest(session, found)]
+    before = _ids(session)
+    names = take_in(session, due, file.name)
+    number = sum(map(_number_of_turns, found.values()))
+    told = f"{_turns(number)} in {shown(file.name)}, saved {file.when}."
+    lines = [told if _ids(session) != before else f"Nothing to take in: {told}"]
+    lines += _new_names(due, names)
+    lines += _left_out(session, found, due, notebook)
     if path is None and session.last_commit and file.modified < session.last_commit:
         lines.append(
             "The file is older than the last turn of this kernel. To see what it will hold: save, "
             "then `%minimax restore`."
         )
-    names = [name for name in found if name in session.conversations]
-    turns = [] if path is None else _turns_of_file(session, found)
+    keys = {None, *(turn.key for past in due for turn in past.turns if path is not None)}
+    here = [session.conversations[name] for name in names]
     record = record_json(
-        (turn_json(turn, session.conversations.state_of(turn), is_copy=True) for turn in turns),
-        ((name, session.conversations[name].state) for name in names),
+        (
+            turn_json(turn, each.state, is_copy=True)
+            for each in here
+            for turn in each.turns
+            if turn.key in keys  # no cell of this notebook may hold it, or only its old form
+        ),
+        ((each.name, each.state) for each in here),
     )
-    *tables, last = _tables(session, names, notebook, lines)
+    *tables, last = _tables(session, found, notebook, lines)
     show(shell, *tables, {**last, TURN_MIME: record} if names else last)
 
 
@@ -133,70 +146,45 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
         notebook = _read(path).notebook()
     except UsageError:
         return None
-    name = session.options.conversation
-    found = pasts(notebook).get(name)
+    found = pasts(notebook).get(session.options.conversation)
     if not found or not _may_be_in(notebook, cell):
         return None
-    return conversation(name, found).numbered(number)
+    return found[0].conversation().numbered(number)
 
 
 # What is taken in
 
 
-def _resume(session: Session, found: Pasts) -> str:
-    """Take in what the last kernel had; return the sentence on what is sent."""
-    mixed = [name for name, of_name in found.items() if len(latest(of_name)) > 1]
-    for name, of_name in found.items():
-        if name not in mixed:
-            session.conversations.take_in(name, of_name[0].turns, of_name[0].state)
-    told = []
-    if resumed := [name for name in found if name not in mixed]:
-        parts = ", ".join(f"{_sent(session, name)} of {name}" for name in resumed)
-        told.append(f"A new cell sends {parts}; `%minimax history` lists them.")
-    if mixed:
-        told.append(
-            f"Not sent before `%minimax restore`: {', '.join(mixed)}, as kernels wrote it that did "
-            "not know of each other."
-        )
-    return plain(" ".join(told))
+def latest(session: Session, found: Pasts) -> list[Past]:
+    """Of each name the latest that this kernel did not begin itself."""
+    here = session.conversations.values()
+    begun = {each.begins for each in here if not each.is_from_file}
+    others = (
+        [past for past in of_name if past.state.begins not in begun] for of_name in found.values()
+    )
+    return [of_name[0] for of_name in others if of_name]
 
 
-def take_in(session: Session, found: Pasts) -> bool:
-    """Take in what the last kernel had, and what this one lacks; whether anything changed."""
-    before = _ids(session)
-    for name, of_name in found.items():
-        here = session.conversations.get(name)
-        known = {past for past in of_name if here and here.holds(past.state)}
-        due = known.union(latest([past for past in of_name if past not in known]))
-        for past in of_name:
-            if past in due:
-                session.conversations.take_in(name, past.turns, past.state)
-    return _ids(session) != before
+def take_in(session: Session, due: Sequence[Past], file: str) -> list[str]:
+    """Take in what the last kernel had, unless this one went on with it; return the names here."""
+    names = names_here(due, session.conversations, file)
+    for name, past in zip(names, due, strict=True):
+        session.conversations.take_in(name, past.turns, past.state)
+    return names
 
 
-def _taken_in(session: Session, found: Pasts, file: _File) -> str:
-    """Take in what the file holds; return what to say of it."""
-    has_changed = take_in(session, found)
-    told = f"{_turns(_count(found.values()))} in {shown(file.name)}, saved {file.when}."
-    return told if has_changed else f"Nothing to take in: {told}"
+def _resume(session: Session, due: Sequence[Past], file: _File) -> str:
+    """Take in what the last kernel had; return the sentences on what is sent."""
+    names = take_in(session, due, file.name)
+    parts = ", ".join(f"{_sent(session, name)} of {name}" for name in names)
+    told = f"A new cell sends {parts}; `%minimax history` lists them."
+    return plain(" ".join([told, *_new_names(due, names)]))
 
 
-def _without_cells(found: Pasts) -> Pasts:
-    """The turns of a notebook whose cells are not here."""
-    return {name: [_without_cells_of(past) for past in each] for name, each in found.items()}
-
-
-def _without_cells_of(past: Past) -> Past:
+def _without_cells(past: Past) -> Past:
+    """A conversation of a notebook whose cells are not here."""
     turns = [replace(each, turn=replace(each.turn, key=None)) for each in past.found]
     return replace(past, found=tuple(turns))
-
-
-def _turns_of_file(session: Session, found: Pasts) -> Iterator[Turn]:
-    """The turns in this kernel that came from a file, but for those that ran again here."""
-    keys = {each.turn.key for of_name in found.values() for past in of_name for each in past.found}
-    for name in found:
-        here = session.conversations.get(name)
-        yield from (turn for turn in (here.turns if here else ()) if turn.key in (keys | {None}))
 
 
 def _read(path: Path) -> _File:
@@ -230,9 +218,9 @@ def _may_be_in(notebook: Notebook, cell: Cell) -> bool:
 
 
 def _tables(
-    session: Session, names: Sequence[str], notebook: Notebook, lines: Sequence[str]
+    session: Session, found: Pasts, notebook: Notebook, lines: Sequence[str]
 ) -> "list[Bundle]":
-    """A table for each conversation, then the lines."""
+    """A table for each conversation of the file that this kernel has, then the lines."""
     from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
     from mm_magic.rendering.bundles import status_bundle
     from mm_magic.rendering.tables import table_bundle
@@ -242,15 +230,17 @@ def _tables(
     for turn, parts in not_on_page(notebook.found):
         known = unseen.setdefault(_content(turn), [])
         known += [part for part in parts if part not in known]
+    in_file = {past.state.begins for of_name in found.values() for past in of_name}
     tables = []
-    for name in names:
-        here = session.conversations[name]
+    for here in session.conversations.values():
+        if here.begins not in in_file:
+            continue
         next_one = next_turn(session, here)
         rows = history_rows(here, next_one)
         for row, turn in zip(rows, here.turns, strict=True):
             if hidden := unseen.get(_content(turn)):
                 row[-1] += f"; not visible on its page: {', '.join(hidden)}"
-        note = f"Conversation {name}: a new cell sends {_turns(next_one.history.sent)}."
+        note = f"Conversation {here.name}: a new cell sends {_turns(next_one.history.sent)}."
         tables.append(table_bundle(COLUMNS, rows, [note]))
     return [*tables, status_bundle([], lines, None)]
 
@@ -260,22 +250,32 @@ def _content(turn: Turn) -> str:
     return fingerprint([turn.prompt.to_wire(), turn.reply.content])
 
 
-def _left_out(session: Session, found: Pasts, notebook: Notebook) -> list[str]:
+def _new_names(due: Sequence[Past], names: Sequence[str]) -> list[str]:
+    """Sentences on the conversations that have another name here than in their file."""
+    return [
+        f"This kernel already has a conversation {past.name}, so the file's {past.name} "
+        f"({_turns(len(past.found))}) is called {name} here. "
+        f"To go on with it: `%minimax {option('-c', '--conversation', name)}`."
+        for past, name in zip(due, names, strict=True)
+        if past.found and name != past.name
+    ]
+
+
+def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Notebook) -> list[str]:
     """Sentences on the turns of a file that are not taken in."""
+    known = {each.begins for each in session.conversations.values()}
+    known |= {past.state.begins for past in due}
+    everything = (past for of_name in found.values() for past in of_name)
+    earlier = _number_of_turns(past for past in everything if past.state.begins not in known)
     lines = []
-    for name, of_name in found.items():
-        for past in of_name:
-            here = session.conversations.get(name)
-            if past.found and here and not here.holds(past.state):
-                lines.append(
-                    f"{_turns(len(past.found))} of {name} from an earlier kernel: not sent; "
-                    "`%minimax restore` takes them in."
-                )
-        for past in latest(of_name):
-            lines += [
-                f"{_turns(count)} of {name} left out: {reason}."
-                for reason, count in past.left_out.items()
-            ]
+    if earlier:
+        stay = "stays" if earlier == 1 else "stay"
+        lines.append(f"{_turns(earlier)} of an earlier kernel {stay} out.")
+    lines += [
+        f"{_turns(count)} of {past.name} left out: {reason}."
+        for past in due
+        for reason, count in past.left_out.items()
+    ]
     lines += [
         f"{_turns(count)} can't be read: {reason}." for reason, count in notebook.unreadable.items()
     ]
@@ -291,13 +291,13 @@ def _sent(session: Session, name: str) -> int:
         return len(session.conversations[name].visible)
 
 
-def _count(groups: Iterable[Sequence[Past]]) -> int:
-    return sum(len(past.found) for each in groups for past in each)
+def _number_of_turns(found: Iterable[Past]) -> int:
+    return sum(len(past.found) for past in found)
 
 
-def _turns(count: int) -> str:
-    return "1 turn" if count == 1 else f"{count or 'no'} turns"
+def _turns(number: int) -> str:
+    return counted(number, "turn") if number else "no turns"
 
 
-def _ids(session: Session) -> dict[str, list[str]]:
-    return {name: [t.id for t in each.turns] for name, each in session.conversations.items()}
+def _ids(session: Session) -> list[str]:
+    return [turn.id for each in session.conversations.values() for turn in each.turns]

@@ -1,7 +1,7 @@
-"""A table as text for a prompt, bounded; arrays whose text is cut; and what is no text.
+"""Tables as text of bounded size, arrays whose text is cut, and values that have no text.
 
-Values are known by the names of their types: no library is imported, and nothing is asked of a
-value that is none of these.
+A value's kind is told by the names of its types, so no library is imported, and a value of any
+other type is left alone.
 """
 
 import re
@@ -11,10 +11,12 @@ from math import prod
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
+from mm_magic.wording import shortened
+
 MAX_ROWS = 20
 MAX_COLUMNS = 20
 MAX_CHARACTERS = 60
-"""Of one cell, and of one label."""
+"""The most that one cell or one label may have."""
 
 _PICTURES = (
     ("matplotlib", "Artist"),  # figures and axes
@@ -60,7 +62,7 @@ def table_of(value: object) -> Table | None:
 
 
 def left_out_of(value: object, text: str) -> str:
-    """What `text`, that of an array, leaves out of it; "" if nothing, and for any other value."""
+    """What an array's `text` leaves out; "" if nothing, and for a value that is no array."""
     if not any(_is_a(value, library, name) for library, name in _ARRAYS):
         return ""
     values = text.partition("\nCategories")[0]
@@ -76,7 +78,7 @@ def is_picture(value: object) -> bool:
 
 
 def without_text(value: object, text: str) -> str:
-    """What a value is whose `text` would tell a model nothing, as "a method"; "" for any other."""
+    """The kind of a value whose `text` would tell a model nothing, as "a method"; else ""."""
     if isinstance(value, str):
         return ""
     if isinstance(value, FunctionType):
@@ -135,14 +137,14 @@ def _table(lines: Iterable[Iterable[object]], shape: tuple[int, int]) -> Table:
 
 
 def _count(number: int, limit: int, things: str) -> str:
-    """As "20 of 5,000 rows"; "" where all are there."""
+    """As "20 of 5,000 rows" or "no rows"; "" if all are shown."""
     if number > limit:
         return f"{limit} of {number:,} {things}"
     return "" if number else f"no {things}"
 
 
 def _index(index: Any) -> tuple[list[str], list[tuple[object, ...]]]:
-    """Its names and the labels of each row; nothing where it only counts the rows from 0."""
+    """The names of an index and each row's labels; none if it only counts the rows from 0."""
     if index.nlevels > 1:
         return [_label(name) for name in index.names], list(index)
     if index.name is None and list(index) == list(range(len(index))):
@@ -151,7 +153,7 @@ def _index(index: Any) -> tuple[list[str], list[tuple[object, ...]]]:
 
 
 def _label(label: object) -> str:
-    """A column's name; that of a column with several as one."""
+    """A column's name; several levels become one name, as "2024 / price"."""
     parts = label if isinstance(label, tuple) else (label,)
     return " / ".join("" if part is None else str(part) for part in parts)
 
@@ -163,6 +165,5 @@ def _text(value: object) -> str:
 
 
 def _cell(line: str) -> str:
-    """A cell that its own bars don't end."""
-    shown = line if len(line) <= MAX_CHARACTERS else f"{line[: MAX_CHARACTERS - 1]}…"
-    return shown.replace("|", "\\|")
+    """A cell of a Markdown table, shortened; its own bars are escaped so that they don't end it."""
+    return shortened(line, MAX_CHARACTERS).replace("|", "\\|")

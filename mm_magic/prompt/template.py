@@ -11,19 +11,20 @@ from typing import Any, NamedTuple
 
 from mm_magic.errors import UsageError
 from mm_magic.prompt.dataframes import is_picture, left_out_of, table_of, without_text
+from mm_magic.wording import counted, shortened
 
 _STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]"""
 _INSERT = re.compile(rf"\{{\{{[ \t]*([A-Za-z_]\w*)((?:{_STEP})*)[ \t]*\}}\}}")
 _DOUBLE = re.compile(r"\{\{[^{}\n]{1,200}\}\}")
 _SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
 _LONGEST = 40
-"""So many characters of the user's own text are shown in a sentence."""
+"""Characters of the user's own text that a sentence shows at most."""
 _KEYS = 5
 _LITERAL = "Add --literal to send double braces as they stand."
 
 
 class Filled(NamedTuple):
-    """A prompt with its values in; `notes` say of which only a part is, as "df: 20 of 80 rows"."""
+    """A prompt with its values put in; `notes` name values that were cut: "df: 20 of 80 rows."."""
 
     prompt: str
     notes: tuple[str, ...] = ()
@@ -55,9 +56,11 @@ def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
     unfilled = dict.fromkeys(found[0] for found in _DOUBLE.finditer(prompt) if _is_code(found[0]))
     if unfilled:
         first, *others = unfilled
-        more = f" and {len(others)} more were sent as they stand" if others else ""
+        sent = (
+            f"and {len(others)} more were sent as they stand" if others else "was sent as it stands"
+        )
         return (
-            f"{_short(first)}{more or ' was sent as it stands'}: only a name, an attribute or an "
+            f"{shortened(first, _LONGEST)} {sent}: only a name, an attribute or an "
             "index is filled in, as {{name}}, {{row.title}} or {{xs[0]}}. "
             "Compute it in a cell above and use its name; --literal if it is meant so."
         )
@@ -69,7 +72,7 @@ def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
 
 
 def _is_code(double: str) -> bool:
-    """Whether these braces hold something, and no name that is filled in."""
+    """Whether these braces hold something other than a name that is filled in."""
     return _INSERT.fullmatch(double) is None and re.search(r"\w", double) is not None
 
 
@@ -93,13 +96,13 @@ def _what_is_there(name: str, value: Any, error: Exception) -> str:
     """What to write instead of a step that `value` does not have."""
     try:
         if isinstance(error, KeyError):
-            keys = [_short(repr(key)) for key in islice(value.keys(), _KEYS + 1)]
+            keys = [shortened(repr(key), _LONGEST) for key in islice(value.keys(), _KEYS + 1)]
             more = " and more" if len(keys) > _KEYS else ""
             return f"The keys of {name}: {', '.join(keys[:_KEYS]) or 'none'}{more}."
         if isinstance(error, IndexError):
             count = len(value)
             last = f": [0] to [{count - 1}]" if count else ""
-            return f"{name} has {count:,} item{'' if count == 1 else 's'}{last}."
+            return f"{name} has {counted(count, 'item')}{last}."
     except Exception:  # its own methods may raise anything, too
         pass
     return f"Look at {name} in a cell of its own, and correct what stands behind it."
@@ -151,10 +154,6 @@ def _item(value: object, key: str) -> object:
     index: object = key[1:-1] if key[0] in "'\"" else int(key)
     item: object = value[index]  # type: ignore[index]
     return item
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _unfilled(insert: str, why: str, step: str) -> UsageError:

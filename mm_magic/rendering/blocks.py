@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from mm_magic.rendering.formulas import CLOSERS, CONTAINERS, MAX_MATH, closes
 
@@ -12,6 +13,19 @@ _LIST_ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
 _TABLE_RULE = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t:-]*)+$")
 
 
+class Piece(NamedTuple):
+    """A finished block, or a part of a long one.
+
+    `text` is what came. `drawn` is the same as Markdown that stands alone: in a part of a long
+    block the fence is opened and closed again, or the table's head repeated. `ends_block` is false
+    for all parts of a block but its last.
+    """
+
+    text: str
+    drawn: str
+    ends_block: bool
+
+
 class Blocks:
     """Cuts a growing text into its finished top-level blocks.
 
@@ -19,58 +33,83 @@ class Blocks:
     end, they are the text. A list, or indented code, is finished by the line that ends it; any
     other block by a blank line, and code by its closing fence.
 
-    With `limit` (in characters) a longer fence, list or table is also cut within: what follows
-    opens the fence or repeats the table's head again. That is for drawing only.
+    With `limit` (in characters) a longer fence, list or table comes in parts. Where blocks end
+    does not depend on it.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
         self._partial: list[str] = []
-        self._restart()
+        self._begin_block()
 
-    def _restart(self, *lines: str) -> None:
-        self._lines = list(lines)
-        self._size = sum(map(len, lines))
+    def _begin_block(self) -> None:
         self._kind = ""  # "flow" or "container" once a line is not blank
         self._fence = ""  # the open fence's marker
         self._prefix = ""  # what stands before it on its line
         self._opening = ""  # that line
-        self._start = 0  # how many blank lines come first
         self._closer = ""  # what closes the display formula that is open
-        self._is_table = False
-        self._blank = False
+        self._line = ""  # the last one, and how many there are but for blank ones at the beginning
+        self._count = 0
+        self._head = ""  # a table's first two lines
+        self._size = 0
+        self._after_blank = False
+        self._begin_piece()
+
+    def _begin_piece(self, repeated: str = "") -> None:
+        self._repeated = repeated  # what is drawn before the lines that came
+        self._lines: list[str] = []
+        self._piece_size = len(repeated)
 
     @property
     def rest(self) -> str:
-        """The text behind the last finished block."""
-        return "".join(self._lines) + "".join(self._partial)
+        """The text behind the last piece."""
+        return "".join([*self._lines, *self._partial])
+
+    @property
+    def drawn_rest(self) -> str:
+        """The same, to be drawn."""
+        return self._repeated + self.rest
 
     @property
     def is_in_formula(self) -> bool:
         """Whether `rest` holds a display formula that is not closed yet."""
         return bool(self._closer)
 
-    def push(self, delta: str) -> list[str]:
-        """Take the next piece of the text and return the blocks that it finished."""
+    def push(self, delta: str) -> list[Piece]:
+        """Take the next part of the text and return the pieces that it finished."""
         first, *more = delta.split("\n")
         self._partial.append(first)
-        done: list[str] = []
-        for piece in more:
+        done: list[Piece] = []
+        for part in more:
             line = "".join(self._partial) + "\n"
-            self._partial = [piece]
+            self._partial = [part]
             done += self._take_line(line)
         return done
 
-    def _cut(self, *again: str, tail: str = "") -> list[str]:
-        block = "".join(self._lines) + tail
-        self._restart(*again)
-        return [block]
+    def _end_block(self) -> list[Piece]:
+        piece = self._piece(ends_block=True)
+        self._begin_block()
+        return [piece]
+
+    def _cut(self, *, closing: str = "", repeated: str = "") -> list[Piece]:
+        """End a piece within a long block; `repeated` opens the next one."""
+        piece = self._piece(closing, ends_block=False)
+        self._begin_piece(repeated)
+        return [piece]
+
+    def _piece(self, closing: str = "", *, ends_block: bool) -> Piece:
+        text = "".join(self._lines)
+        return Piece(text, f"{self._repeated}{text}{closing}", ends_block)
 
     def _append(self, line: str) -> None:
         self._lines.append(line)
+        self._line = line
         self._size += len(line)
+        self._piece_size += len(line)
+        if self._kind or line.strip():
+            self._count += 1
 
-    def _take_line(self, line: str) -> list[str]:
+    def _take_line(self, line: str) -> list[Piece]:
         if self._fence and not self._leaves_fence(line):
             return self._take_code(line)
         self._fence = ""
@@ -79,31 +118,33 @@ class Blocks:
             if self._closer in line or self._size > MAX_MATH:
                 self._closer = ""
             return []
-        if not line.strip():
-            if self._kind and self._lines[-1].startswith(_INDENTED):
-                self._kind = "container"  # indented code goes on behind a blank line
-            self._append(line)
-            self._blank = True
-            self._start += not self._kind
-            return self._cut() if self._kind == "flow" else []
-        return self._take_text(line)
+        return self._take_text(line) if line.strip() else self._take_blank(line)
 
-    def _take_text(self, line: str) -> list[str]:
-        done: list[str] = []
-        is_item = _LIST_ITEM.match(line) is not None
-        if self._kind == "container" and (
-            (self._blank and not is_item and line[0] not in " \t")
-            or (is_item and line[0] not in " \t" and self._is_long())
-        ):
-            done = self._cut()
+    def _take_blank(self, line: str) -> list[Piece]:
+        if self._kind and self._line.startswith(_INDENTED):
+            self._kind = "container"  # indented code goes on behind a blank line
         self._append(line)
-        self._blank = False
+        self._after_blank = True
+        return self._end_block() if self._kind == "flow" else []
+
+    def _take_text(self, line: str) -> list[Piece]:
+        done: list[Piece] = []
+        is_item = _LIST_ITEM.match(line) is not None
+        if self._kind == "container" and line[0] not in " \t":
+            if is_item and self._is_long():
+                done = self._cut()
+            elif self._after_blank and not is_item:
+                done = self._end_block()
+        before = self._line
+        self._append(line)
+        self._after_blank = False
         if is_item or (not self._kind and line.startswith(_INDENTED)):
             self._kind = "container"
         self._kind = self._kind or "flow"
-        if len(self._lines) == self._start + 2:
-            self._is_table = _TABLE_RULE.match(line.rstrip()) is not None
         self._open(line)
+        if self._count == 2 and _TABLE_RULE.match(line.rstrip()):
+            self._head = before + line
+            return done
         return done or self._cut_table(line)
 
     def _open(self, line: str) -> None:
@@ -123,25 +164,20 @@ class Blocks:
             return not line.lstrip().startswith(">")
         return bool(self._prefix) and self._kind == "container" and line[0] not in " \t\n"
 
-    def _take_code(self, line: str) -> list[str]:
+    def _take_code(self, line: str) -> list[Piece]:
         self._append(line)
         if closes(self._fence, line):
             self._fence = ""
-            return self._cut() if self._kind == "flow" else []
+            return self._end_block() if self._kind == "flow" else []
         if self._is_long() and self._kind == "flow":
-            fence, prefix, opening = self._fence, self._prefix, self._opening
-            done = self._cut(opening, tail=f"{prefix}{fence}\n")
-            self._fence, self._prefix, self._opening, self._kind = fence, prefix, opening, "flow"
-            return done
+            return self._cut(closing=f"{self._prefix}{self._fence}\n", repeated=self._opening)
         return []
 
-    def _cut_table(self, line: str) -> list[str]:
-        is_row = self._kind == "flow" and "|" in line and len(self._lines) > self._start + 3
-        if not (self._is_table and is_row and self._is_long()):
-            return []
-        done = self._cut(*self._lines[self._start : self._start + 2])
-        self._kind, self._is_table = "flow", True
-        return done
+    def _cut_table(self, line: str) -> list[Piece]:
+        is_row = self._head and self._kind == "flow" and "|" in line
+        if is_row and not self._fence and not self._closer and self._is_long():
+            return self._cut(repeated=self._head)
+        return []
 
     def _is_long(self) -> bool:
-        return self._limit is not None and self._size > self._limit
+        return self._limit is not None and self._piece_size > self._limit

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
-from mm_magic.rendering.blocks import Blocks
+from mm_magic.rendering.blocks import Blocks, Piece
 from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
 from mm_magic.rendering.markdown import IGNORE, code_lines, escaped, to_html, wrap
 from mm_magic.wording import plain
@@ -42,6 +42,11 @@ def thinking_bundle(text: str, title: str) -> Bundle:
     }
 
 
+def folded_thinking(text: str, title: str, *, is_hidden: bool) -> Bundle:
+    """Return the folded box, or its title alone where the thinking is hidden."""
+    return line_bundle(title) if is_hidden else thinking_bundle(text, title)
+
+
 def growing_thinking(text: str, title: str) -> Bundle:
     """Return the open box while the model thinks; `text` may be only the end of it."""
     return {"text/html": _thinking_html(text, title, is_open=True), "text/plain": plain(title)}
@@ -61,38 +66,35 @@ def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
 # -- answer -----------------------------------------------------------------------------------
 
 
-class Pages:
-    """Cuts a growing answer into pages of `PAGE` characters or a little more.
+class AnswerPage:
+    """Collects the pieces of a growing answer until they fill a page: `PAGE` characters or more.
 
-    A page ends only where a block is finished; a longer block stays whole.
+    A page ends only where a block does; a longer block stays whole.
     """
 
     def __init__(self) -> None:
-        self._blocks = Blocks()
-        self._page: list[str] = []
+        self._texts: list[str] = []
         self._size = 0
 
-    def push(self, delta: str) -> list[str]:
-        """Take the next piece of the text and return the pages that it filled."""
-        full: list[str] = []
-        for block in self._blocks.push(delta):
-            self._page.append(block)
-            self._size += len(block)
-            if self._size >= PAGE:
-                full.append("".join(self._page))
-                self._page, self._size = [], 0
-        return full
-
     @property
-    def rest(self) -> str:
-        """The text of the page that isn't full."""
-        return "".join(self._page) + self._blocks.rest
+    def text(self) -> str:
+        return "".join(self._texts)
+
+    def add(self, piece: Piece) -> bool:
+        """Take the next piece, and return whether the page is full now."""
+        self._texts.append(piece.text)
+        self._size += len(piece.text)
+        return piece.ends_block and self._size >= PAGE
 
 
 def answer_pages(text: str) -> list[str]:
     """Return the pages of a finished answer; joined, they are the text but for blank ends."""
-    pages = Pages()
-    return [page for page in (*pages.push(text), pages.rest) if page.strip()]
+    blocks, page, pages = Blocks(), AnswerPage(), []
+    for block in blocks.push(text):
+        if page.add(block):
+            pages.append(page.text)
+            page = AnswerPage()
+    return [text for text in (*pages, page.text + blocks.rest) if text.strip()]
 
 
 def answer_bundle(page: str) -> Bundle:
@@ -109,8 +111,16 @@ def answer_bundle(page: str) -> Bundle:
     }
 
 
+def finished_bundles(thinking: str, title: str, text: str, *, hide_thinking: bool) -> list[Bundle]:
+    """Return the parts of a finished reply: its thinking if there is any, and its pages."""
+    pages = [answer_bundle(page) for page in answer_pages(text)]
+    if not thinking.strip():
+        return pages
+    return [folded_thinking(thinking, title, is_hidden=hide_thinking), *pages]
+
+
 def growing_answer(html: str, waiting: str = "") -> Bundle:
-    """Return a part of an answer that still grows, from safe HTML and a line on what it awaits."""
+    """Return a part of an answer that still grows: safe HTML, and a line on what it waits for."""
     line = f'<p style="{_DIM}"><small>{escaped(waiting)}</small></p>' if waiting else ""
     return {"text/html": wrap(html + line), "text/plain": plain(waiting) or "…"}
 

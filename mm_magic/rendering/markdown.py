@@ -196,7 +196,10 @@ class _Parser(MarkdownIt):
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "maxNesting": MAX_NESTING})
         self.enable(["table", "strikethrough"])
-        self.core.ruler.push("mm_finish", _finish)
+        self.core.ruler.push("mm_headings", _lower_headings)
+        self.core.ruler.push("mm_direction", _set_direction)
+        self.core.ruler.push("mm_images", _replace_images)
+        self.core.ruler.push("mm_formulas", _put_formulas_back)
         self.add_render_rule("fence", _code_html)
         self.add_render_rule("code_block", _code_html)
 
@@ -221,32 +224,48 @@ def _block_parser() -> MarkdownIt:
     return parser
 
 
-def _finish(state: StateCore) -> None:
-    """Turn the parsed tokens into what is shown: headings, images, formulas put back."""
-    formulas: list[str] = state.env["formulas"]
-    previous: Token | None = None
+# The parser's last rules. Behind each opening of a heading, paragraph or cell stands its text.
+
+
+def _lower_headings(state: StateCore) -> None:
+    """Make headings smaller than the notebook's own, and bold."""
     for token in state.tokens:
         if token.type in ("heading_open", "heading_close"):
             token.tag = _HEADINGS[token.tag]
-        if token.type == "heading_open":
+    for opening, text in pairwise(state.tokens):
+        if opening.type == "heading_open":
             # JupyterLab's table of contents lists the headings of outputs too, down to h4.
-            token.attrSet("class", "jp-toc-ignore")
-        if token.nesting == 1 and token.tag in _TEXT_BLOCKS:
-            token.attrSet("dir", "auto")
-        token.children = _without_images(token.children or [])
-        if previous is not None and previous.type == "heading_open":
-            token.children = [_STRONG, *token.children, _STRONG_END]
-        if previous is not None and previous.type in _ALIGNED and not previous.attrGet("style"):
+            opening.attrSet("class", "jp-toc-ignore")
+            text.children = [_STRONG, *(text.children or []), _STRONG_END]
+
+
+def _set_direction(state: StateCore) -> None:
+    """Let each block run in the direction of its own text, and align it to that side."""
+    for opening, text in pairwise(state.tokens):
+        if opening.nesting == 1 and opening.tag in _TEXT_BLOCKS:
+            opening.attrSet("dir", "auto")
+        if opening.type in _ALIGNED and not opening.attrGet("style"):
             # JupyterLab aligns every paragraph to the left and every cell of a table to the right,
             # and lets no "start" through.
-            if _is_rtl(token.content):
-                previous.attrSet("style", "text-align:right")
-            elif previous.type != "paragraph_open":
-                previous.attrSet("style", "text-align:left")
-        previous = token
-        for part in (token, *token.children):
+            if _is_rtl(text.content):
+                opening.attrSet("style", "text-align:right")
+            elif opening.type != "paragraph_open":
+                opening.attrSet("style", "text-align:left")
+
+
+def _replace_images(state: StateCore) -> None:
+    for token in state.tokens:
+        token.children = _without_images(token.children or [])
+
+
+def _put_formulas_back(state: StateCore) -> None:
+    """Fill the holes that the renderer can't: those outside of text."""
+    formulas: list[str] = state.env["formulas"]
+    for token in state.tokens:
+        children = token.children or []
+        for part in (token, *children):
             _fill_holes(part, formulas)
-        for link, shown in pairwise(token.children):
+        for link, shown in pairwise(children):
             if link.markup == "autolink" and shown.type == "text":
                 shown.content = _filled_address(shown.content, formulas)
 

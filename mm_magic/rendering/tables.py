@@ -1,6 +1,7 @@
-"""A table as a MIME bundle: safe HTML for the page, columns for a terminal."""
+"""A table as a MIME bundle: safe HTML for the page, aligned columns for a terminal."""
 
 from collections.abc import Sequence
+from itertools import compress
 
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.rendering.markdown import IGNORE, escaped
@@ -12,13 +13,13 @@ _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
 def table_bundle(
     columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
 ) -> Bundle:
-    """Return rows of plain text under their columns, and sentences below.
+    """Return rows of plain text under the names of their columns, and `notes` below the table.
 
-    A column in which all is empty is left out, and so is a table without rows.
+    A column whose cells are all empty is left out, and so is a table without rows.
     """
-    used = [place for place in range(len(columns)) if any(row[place] for row in rows)]
-    columns = [columns[place] for place in used]
-    rows = [[row[place] for place in used] for row in rows]
+    used = [any(row[place] for row in rows) for place in range(len(columns))]
+    columns = list(compress(columns, used))
+    rows = [list(compress(row, used)) for row in rows]
     head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in columns)
     body = "".join(
         "<tr>" + "".join(f'<td style="{_CELL}" dir="auto">{escaped(c)}</td>' for c in row) + "</tr>"
@@ -31,13 +32,6 @@ def table_bundle(
         "text/html": f'<div class="mm-table {IGNORE}">{table}{below}</div>',
         "text/plain": "\n".join([*lines, *map(plain, notes)]),
     }
-
-
-def shortened(text: str, limit: int) -> str:
-    """The beginning of a text on one line, in `limit` characters at most."""
-    line = " ".join(text[: limit * 4].split())
-    is_whole = len(line) <= limit and len(text) <= limit * 4
-    return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -69,6 +69,7 @@ class Draft:
             request=Request([*history.messages, ask.prompt.encode()], ask.options.parameters()),
             request_key=self.request_key(to_demo=server == OFFLINE),
             endpoint=endpoint,
+            to_demo=server == OFFLINE,
             script=script,
             origin=origin,
         )

@@ -1,6 +1,6 @@
 """The conversations of one kernel, by name. May be used from several threads."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import RLock
 
 from mm_magic.conversation.conversation import Conversation, State
@@ -79,7 +79,7 @@ class Conversations(Mapping[str, Conversation]):
         with self.changing:
             return self.named(name).bring_back(number) if name in self else []
 
-    def take_in(self, name: str, turns: Iterable[Turn], state: State) -> None:
+    def take_in(self, name: str, turns: Sequence[Turn], state: State) -> None:
         """Put turns of a file into a conversation; see `Conversation.take_in`."""
         with self.changing:
             self.named(name).take_in(turns, state)

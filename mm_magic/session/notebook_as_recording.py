@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.stored import conversation, pasts
+from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request_key import RequestKey
@@ -34,9 +34,9 @@ def recording_of(notebook: Notebook) -> Recording:
     """
     exchanges: list[RecordedExchange] = []
     damaged: list[tuple[int, str]] = []
-    for name, found in pasts(notebook).items():
-        there = conversation(name, found)
-        stale = there.made_with_others()
+    for found in pasts(notebook).values():
+        there = found[0].conversation()
+        stale = there.stale_turns()
         for place, turn in enumerate(there.turns):
             if turn.is_hidden:
                 continue

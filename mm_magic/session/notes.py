@@ -1,16 +1,15 @@
 """Sentences under an answer: what its reader should know of the request."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.model_facts import WINDOWS
-from mm_magic.conversation.number_ranges import in_words, ranges
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.protocol.request import max_tokens_warning
 from mm_magic.session.options import Options
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.recording.writer import Recorder
-from mm_magic.wording import option
+from mm_magic.wording import option, turns_listed
 
 
 def notes(
@@ -91,17 +90,12 @@ def recording_notes(
         missing = [numbers[place - 1] for place in places if place <= len(numbers)]
         verb = "is" if len(missing) == 1 else "are"
         yield (
-            f"Not from top to bottom: {_turns(missing)} above, which this request carries, {verb} "
-            f"not in {recorder.name}. Readers run all cells from the top: do so, too."
+            f"Not from top to bottom: {turns_listed(missing)} above, which this request carries, "
+            f"{verb} not in {recorder.name}. Readers run all cells from the top: do so, too."
         )
-    elif conversation is not None and (others := sorted(conversation.made_with_others())):
+    elif conversation is not None and (others := sorted(conversation.stale_turns())):
         verb, cells = ("was", "that cell") if len(others) == 1 else ("were", "those cells")
         yield (
-            f"Not from top to bottom: {_turns(others)} {verb} made with other turns above. Readers "
-            f"run all cells from the top: run {cells} again, in order."
+            f"Not from top to bottom: {turns_listed(others)} {verb} made with other turns above. "
+            f"Readers run all cells from the top: run {cells} again, in order."
         )
-
-
-def _turns(numbers: Sequence[int]) -> str:
-    """As "turn 3", or "turns 1 to 4, 7"."""
-    return f"{'turn' if len(numbers) == 1 else 'turns'} {in_words(ranges(numbers))}"

@@ -66,7 +66,8 @@ class Replaying:
                 return draft.build(*live())
             except MiniMaxError as error:
                 why = partial(_with_more_steps, error, why)
-        return draft.build(None, live_name, script=Unanswered(why))
+        first = next((chain_name(each.server) for each in self.replay.exchanges), live_name)
+        return draft.build(None, first, script=Unanswered(why))
 
     def in_words(self) -> str:
         """What answers, in a few words."""

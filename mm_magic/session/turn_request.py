@@ -46,8 +46,9 @@ class Ask:
 class TurnRequest:
     """A request that is ready, where it goes, and the place of its turn.
 
-    A turn that stands alone has the number 0. `endpoint` is None for the demo and a recording. In
-    replay `script` answers; `origin` says where its answer came from. `sample` counts the answers
+    A turn that stands alone has the number 0. `endpoint` is None for the demo and a recording.
+    `to_demo`: it carries turns of the demo, as only the demo's own requests do. In replay `script`
+    answers; `origin` says where its answer came from. `sample` counts the answers
     to this same request, from 0.
     """
 
@@ -59,6 +60,7 @@ class TurnRequest:
     request: Request
     request_key: RequestKey
     endpoint: Endpoint | None
+    to_demo: bool
     sample: int = 0
     script: "Script | None" = None
     origin: Origin | None = None

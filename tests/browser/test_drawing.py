@@ -10,6 +10,8 @@ from support.loopback import END, Loopback, Step, captured, chunk, delta, head, 
 
 from browser.lab import Lab, Server, new_lab
 
+pytestmark = pytest.mark.browser
+
 LOAD = "%load_ext mm_magic"
 OWN_HEADING = "from IPython.display import HTML\nHTML('<h4>A heading of the notebook</h4>')"
 HEADINGS = "# A heading of the answer\n\nText.\n\n## Another\n\nIt costs $5 and $10, or $x^2$."
@@ -45,6 +47,7 @@ def finished(chromium: Browser, server: Server) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.mark.smoke
 def test_answer_is_seen_while_it_streams(lab: Lab) -> None:
     """Thinking is open while the model thinks and folds at the first text; text comes piecewise."""
     answer, (thought, first, second) = gated("Scattering, I think.", "First words.", " Last ones.")

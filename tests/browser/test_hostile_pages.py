@@ -18,6 +18,8 @@ from browser.lab import MILLISECONDS, Lab
 from browser.test_safety import ACTIVE, HANDLERS, payloads
 from mm_magic.jupyter.panel.text import _STYLE
 
+pytestmark = pytest.mark.browser
+
 TEXTS = [*payloads(), *(e["payload"] for e in hostile.load("xss_payloads.json")["payloads"])]
 TEXT = "\n\n".join(TEXTS)
 NAME = " ".join(" ".join(text.split()) for text in TEXTS)

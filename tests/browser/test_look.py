@@ -1,8 +1,11 @@
 """Themes, and text that is drawn dim."""
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from browser.lab import Lab
+
+pytestmark = pytest.mark.browser
 
 DIM_CONTRAST = 4.5
 """Least contrast of small text: WCAG 2.2, success criterion 1.4.3."""

@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 from support.loopback import Loopback, captured, streamed
 
 from browser.lab import Lab
+
+pytestmark = pytest.mark.browser
 
 A, B, C, D = 1, 2, 3, 4
 PICTURE = Path(__file__).parents[2] / "notebooks" / "images" / "memory.svg"

@@ -14,6 +14,8 @@ from browser.test_drawing import gated
 from browser.test_look import DIM_CONTRAST, contrast
 from browser.test_stopping import MODELS, open_panel
 
+pytestmark = pytest.mark.browser
+
 LOAD, PANEL = "%load_ext mm_magic", "%minimax panel"
 HEIGHT = 330
 """Pixels: the panel and the cell below it are seen together on a projector of 1280 × 720."""
@@ -67,6 +69,7 @@ def test_keyboard_only(lab: Lab) -> None:
     ]
 
 
+@pytest.mark.smoke
 def test_moved_while_a_cell_streams(page: Lab) -> None:
     """What is moved while an answer streams does not disturb it, and holds for the next request."""
     answer, (thought, text) = gated("A thought.", "First words.")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 from support import hostile
 from support.loopback import Loopback, captured, chunk, delta, head, sse
@@ -14,7 +15,9 @@ AT_ONCE = 45
 """JupyterLab draws the first 50 outputs of a cell."""
 SHOW = """
 import json
-from mm_magic.rendering import answer_bundle
+from mm_magic.rendering.bundles import answer_bundle
+
+pytestmark = pytest.mark.browser
 with open({path!r}, encoding="utf-8") as file:
     payloads = [entry["payload"] for entry in json.load(file)["payloads"]]
 for text in payloads[{start}:{end}]:
@@ -37,6 +40,7 @@ def payloads() -> list[str]:
     return texts
 
 
+@pytest.mark.smoke
 def test_hostile_answer_does_nothing(lab: Lab) -> None:
     """Hostile Markdown runs no script and asks no other machine, live, finished and reloaded."""
     texts = payloads()

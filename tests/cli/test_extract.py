@@ -108,7 +108,7 @@ def test_unreadable_turns_are_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["extract", str(path)]) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert "2 saved turn(s) can't be read: a later release of mm_magic wrote it" in err
+    assert "2 saved turns can't be read: a later release of mm_magic wrote it" in err
 
 
 def test_csv_is_a_table(tmp_path: Path) -> None:

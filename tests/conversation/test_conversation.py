@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.conversation import Conversation, State
 from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Reply, Status
 from mm_magic.conversation.turn import Turn, TurnKey
@@ -211,3 +211,50 @@ def test_memory_grows_with_the_turns_alone(systems: tuple[str, ...]) -> None:
         return taken
 
     assert size(200) < 2.5 * size(100)
+
+
+STATE = State("how it began", changes=2, last=3)
+
+
+def test_conversation_is_read_again_until_it_goes_on() -> None:
+    """A later file of the same conversation is taken; not once something happened here."""
+    earlier = three_turns().turns
+    conversation = Conversation("main")
+    conversation.take_in(earlier[:2], STATE)
+    conversation.take_in(earlier, STATE)
+    assert conversation.turns == earlier
+
+    run(conversation, "d", "prompt d", reply())
+    conversation.take_in(earlier, STATE)
+    assert [turn.number for turn in conversation.turns] == [1, 2, 3, 4]
+
+    conversation.forget()
+    conversation.take_in(earlier, STATE)
+    assert conversation.turns == []
+
+
+def test_no_conversation_takes_the_place_of_another() -> None:
+    """A conversation with turns stays as it is; one that was emptied makes room for another."""
+    conversation = three_turns()
+    mine = conversation.state
+    conversation.take_in(three_turns().turns[:1], STATE)
+    assert conversation.state == mine
+
+    conversation.forget()
+    conversation.take_in(three_turns().turns[:1], STATE)
+    assert [turn.prompt.text for turn in conversation.turns] == ["prompt a"]
+    assert (conversation.begins, conversation.state.changes) == (STATE.begins, 3)
+
+
+def test_turn_is_as_stale_under_another_name() -> None:
+    """What was made with the turns above is not stale in a conversation of another name."""
+    conversation = three_turns()
+    run(conversation, "b", "changed", reply("new"))
+    run(conversation, "d", "prompt d", reply())
+    conversation.hide(["d"])
+    lesson = Conversation("lesson")
+    lesson.take_in(conversation.turns, conversation.state)
+    lesson.bring_back(4)
+
+    assert conversation.stale_turns() == lesson.stale_turns() == {3}
+    assert all(turn.conversation == "lesson" for turn in lesson.turns)

@@ -1,12 +1,12 @@
 """From events to a message: whatever the order, the cuts and the gaps, nothing is lost."""
 
-import time
 import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.timing import seconds_of
 from support.wire import (
     BEGIN,
     DATA,
@@ -293,18 +293,16 @@ def test_a_half_that_stays_alone_is_replaced(kind: Any) -> None:
     str(found.to_wire()).encode()
 
 
+@pytest.mark.timed
 def test_a_long_answer_costs_linear_time() -> None:
     """Four times the deltas, of text or of tool input, take four times as long, not sixteen."""
 
     def seconds(count: int, kind: str, name: str) -> float:
         stream = [sse(delta(0, kind, name, "word "))] * count
-        begin = time.process_time()
-        read(stream)[0].message()
-        return time.process_time() - begin
+        return seconds_of(lambda: read(stream)[0].message())
 
     for kind, name in (("text_delta", "text"), ("input_json_delta", "partial_json")):
-        short, long = (min(seconds(n, kind, name) for _ in range(3)) for n in (5_000, 20_000))
-        assert long / short < 8
+        assert seconds(20_000, kind, name) < 8 * seconds(5_000, kind, name)
 
 
 def test_a_growth_is_as_long_as_its_read() -> None:

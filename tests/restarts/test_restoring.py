@@ -7,6 +7,8 @@ from support.kernels import TURN, Cell
 from support.loopback import Loopback
 from support.pages import Page, sent
 
+import mm_magic as mm
+
 ADDRESS = "vscode-notebook-cell:/home/me/lesson.ipynb#"
 
 
@@ -16,9 +18,10 @@ def record(cell: Any) -> Any:
     return found
 
 
-def test_what_is_done_since_outranks_the_file(page: Page, server: Loopback) -> None:
-    """What the last kernel had is resumed; turns of the one before are told, and can be added."""
+def test_two_kernels_one_after_the_other(page: Page, server: Loopback) -> None:
+    """The later kernel's conversation is resumed; how much of the earlier one is left is told."""
     page.ask("a")
+    page.ask("a2")
     page.save(trusted=False)
     page.load(server.url)
     page.ask("b")
@@ -27,14 +30,53 @@ def test_what_is_done_since_outranks_the_file(page: Page, server: Loopback) -> N
 
     told = page.load(server.url)
     assert "1 turn found" in told
-    assert "1 turn of main from an earlier kernel: not sent; `%minimax restore` takes them" in told
+    assert "2 turns of an earlier kernel stay out." in told
     page.ask("c")
-    assert sent(server) == ["b", "2", "c"]
-    assert "sends 3 turns" in page.run("restore", "%minimax restore").shown
-    page.save()
+    assert sent(server) == ["b", "3", "c"]
+    shown = page.run("restore", "%minimax restore").shown
+    assert "Nothing to take in: 3 turns in 'lesson.ipynb'" in shown
+    assert "2 turns of an earlier kernel stay out." in shown
+    (main,) = mm.read_notebook(page.path).values()
+    assert [turn.prompt.text for turn in main.turns] == ["prompt b"]
+
+
+def test_restore_after_a_cell_ran(page: Page, server: Loopback) -> None:
+    """The file's conversation then has the file's name; its cells stay its cells, also later."""
+    page.ask("a")
+    page.ask("b")
+    page.save(trusted=False)
     page.load(server.url)
+    page.ask("c")
+    page.run("restore", "")
+    page.save(trusted=False)
+
+    for told in ("3 turns in 'lesson.ipynb'", "Nothing to take in: 3 turns in 'lesson.ipynb'"):
+        shown = page.run("restore", "%minimax restore").shown
+        assert told in shown
+        assert (
+            "This kernel already has a conversation main, so the file's main (2 turns) is called "
+            "lesson here. To go on with it: `%minimax -c lesson`."
+        ) in shown
+        assert "Conversation main: a new cell sends 1 turn." in shown
+        assert "Conversation lesson: a new cell sends 2 turns." in shown
     page.ask("d")
-    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
+    assert sent(server) == ["c", "3", "d"]
+    page.run("choose", "%minimax -c lesson")
+    page.ask("b", "new b")
+    page.ask("c")
+    assert sent(server) == ["a", "1", "new b", "5", "c"]
+    page.save()
+
+    told = page.load(server.url)
+    assert "4 turns found" in told
+    assert "stay out" not in told
+    page.run("choose", "%minimax -c lesson")
+    page.ask("a", "new a")
+    page.ask("e")
+    assert sent(server) == ["new a", "7", "new b", "5", "c", "6", "e"]
+    page.run("choose", "%minimax -c main")
+    page.ask("f")
+    assert sent(server) == ["d", "4", "f"]
 
 
 def test_saving_late_is_early_enough(page: Page, server: Loopback) -> None:
@@ -72,20 +114,20 @@ def test_renamed_file(page: Page, server: Loopback) -> None:
 
 
 def test_another_notebook_is_continued(page: Page, server: Loopback) -> None:
-    """`restore FILE` puts another notebook's turns first, and the own file holds them from then."""
+    """`restore FILE` takes another notebook's turns in, and the own file holds them from then."""
     page.ask("a")
     page.ask("b")
     page.save(trusted=False)
     other = Page(page.path.with_name("mine.ipynb"), page.data, page.kernel)
     other.load(server.url)
-    other.ask("c")
     page.kernel.run(f"import os; here = os.getcwd(); os.chdir({str(page.path.parent)!r})")
     shown = other.run("restore", "%minimax restore lesson.ipynb").shown
     page.kernel.run("os.chdir(here)")
     assert "2 turns in 'lesson.ipynb', saved " in shown
+    assert "is called" not in shown
     other.ask("a")
     other.ask("d")
-    assert sent(server) == ["a", "1", "b", "2", "c", "3", "a", "4", "d"]
+    assert sent(server) == ["a", "1", "b", "2", "a", "3", "d"]
 
     again = other.run("restore", f"%minimax restore {page.path}")
     assert [turn["prompt"] for turn in record(again)["turns"]] == ["prompt a", "prompt b"]
@@ -93,7 +135,31 @@ def test_another_notebook_is_continued(page: Page, server: Loopback) -> None:
     other.save()
     other.load(server.url)
     other.ask("e")
-    assert sent(server)[::2] == ["a", "b", "c", "a", "d", "e"]
+    assert sent(server)[::2] == ["a", "b", "a", "d", "e"]
+
+
+def test_another_notebook_beside_the_own_turns(page: Page, server: Loopback) -> None:
+    """Where the name is taken, another notebook's turns are a conversation with its file's name."""
+    page.ask("a")
+    page.save(trusted=False)
+    other = Page(page.path.with_name("mine.ipynb"), page.data, page.kernel)
+    other.load(server.url)
+    other.ask("c")
+    shown = other.run("restore", f"%minimax restore {page.path}").shown
+    assert "so the file's main (1 turn) is called lesson here" in shown
+    other.ask("d", options="-c lesson")
+    assert sent(server) == ["a", "1", "d"]
+    again = other.run("restore", f"%minimax restore {page.path}")
+    assert "Nothing to take in: 1 turn in 'lesson.ipynb'" in again.shown
+    assert record(again)["states"].keys() == {"lesson"}
+
+    page.path.unlink()
+    other.save()
+    other.load(server.url)
+    other.ask("e", options="-c lesson")
+    assert sent(server) == ["a", "1", "d", "3", "e"]
+    other.ask("f")
+    assert sent(server) == ["c", "2", "f"]
 
 
 def test_vs_code_goes_by_the_prompt(page: Page, server: Loopback) -> None:
@@ -142,19 +208,16 @@ def test_show_finds_a_turn_in_the_file(page: Page, server: Loopback) -> None:
 
 
 def test_two_kernels_at_a_time(page: Page, server: Loopback) -> None:
-    """What two kernels wrote without knowing of each other is not sent before `restore`."""
-    page.run("restore", "")
+    """Where nothing tells which kernel was the later one, the last in the document counts."""
     page.ask("a")
     page.load(server.url)
     page.ask("b")
     page.save()
 
     told = page.load(server.url)
-    assert "Not sent before `%minimax restore`: main" in told
-    assert "has no turns" in page.kernel.run("%minimax history").shown
-    page.run("restore", "%minimax restore")
+    assert "1 turn of an earlier kernel stays out." in told
     page.ask("c")
-    assert sent(server) == ["a", "1", "b", "2", "c"]
+    assert sent(server) == ["b", "2", "c"]
 
 
 def test_what_the_page_does_not_show_is_listed(page: Page, server: Loopback) -> None:

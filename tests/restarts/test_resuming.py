@@ -58,17 +58,17 @@ def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
     told = page.load(server.url)
     assert "2 turns found" in told
     assert "Jupyter does not trust this file: not sent before `%minimax restore`." in told
-    page.ask("c")
-    assert sent(server) == ["c"]
+    page.ask("alone", options="--alone")
+    assert sent(server) == ["alone"]
 
     shown = page.run("restore", "%minimax restore").traceback
     assert "this cell is not in 'lesson.ipynb'" in shown
     page.save(trusted=False)
     shown = page.run("restore", "%minimax restore").shown
-    assert "2 turns in 'lesson.ipynb', saved " not in shown
-    assert "Conversation main: a new cell sends 3 turns." in shown
+    assert "2 turns in 'lesson.ipynb', saved " in shown
+    assert "Conversation main: a new cell sends 2 turns." in shown
     page.ask("d")
-    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
+    assert sent(server) == ["a", "1", "b", "2", "d"]
 
 
 def test_no_trust_without_signatures(page: Page, server: Loopback, tmp_path: Path) -> None:

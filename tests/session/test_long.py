@@ -58,6 +58,7 @@ def build(session: Session) -> bytes:
     return session.build(ask_of("next", OPTIONS)).request.encode()
 
 
+@pytest.mark.timed
 def test_next_request_of_a_long_conversation(session: Session) -> None:
     """It is built in a fraction of the time that `json.dumps` of its messages takes."""
     messages = json.loads(build(session))["messages"]
@@ -66,6 +67,7 @@ def test_next_request_of_a_long_conversation(session: Session) -> None:
     assert ours < 0.4 * dumps  # 0.12 was measured; the limit leaves room for a busy machine
 
 
+@pytest.mark.timed
 def test_request_for_a_turn_far_above_costs_the_next_one_nothing(session: Session) -> None:
     """What was encoded stays, also where a cell at the top was looked at in between."""
     first = session.conversations.named("main").turns[0]

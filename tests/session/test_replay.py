@@ -528,11 +528,8 @@ def test_speed_changes_the_pace_only(speed: float, least: float) -> None:
 
 
 def test_no_wait_at_full_speed() -> None:
-    """At full speed a silence of hours passes at once."""
-    begin = time.monotonic()
-
+    """At full speed a silence of hours passes at once: the suite's limit would end the test."""
     assert played((0.1, sse(BEGIN)), (9999.0, sse(STOP)), speed=math.inf) == [0.1, 9999.0]
-    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, math.inf])

@@ -104,7 +104,7 @@ def test_threads_wait_for_each_other() -> None:
 
     assert sorted(map(len, sent)) == [1, 1, 2, 3]
     assert [turn.number for turn in session.conversations.named("main").turns] == [1, 2, 3]
-    assert not session.conversations.named("main").made_with_others()
+    assert not session.conversations.named("main").stale_turns()
 
 
 NESTED = """

@@ -16,16 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.notebook_file import read
 from mm_magic.conversation.saved_turn import record_json, turn_json
-from mm_magic.conversation.stored import latest, pasts
+from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import TURN_MIME
-from mm_magic.jupyter.resume import take_in
+from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.transport.demo.read_request import read_request
 from support.asking import ANSWERS, WHOS, Call, Kernel, World
 from support.oracle import Key, Oracle, Page
 
 # One number picks a cell and what it asks: each draw costs time. (`sampled_from` prints all that it
 # could have picked.)
-_CALLS = [Call(*each) for each in product(("main", "side", None), WHOS, ("Why?", "How?"), ANSWERS)]
+NAMES = ("main", "side", "lesson")
+_CALLS = [Call(*each) for each in product((*NAMES, None), WHOS, ("Why?", "How?"), ANSWERS)]
 _USUAL = [Call(*each) for each in product(["main"], ["usual"], ("Why?", "How?"), list(ANSWERS)[:3])]
 CHANGES = ("delete", "undo", "cut and paste", "move", "clear")
 _RUNS = list(product("abcd", _CALLS))
@@ -48,10 +49,11 @@ def usual_runs(draw: st.DrawFn) -> tuple[str, Call]:
 
 
 cells = st.sampled_from("abcd")
-HIDDEN = re.compile(r"Turn (\d+)(?: of (\w+))? is not sent: its cell was deleted")
+HIDDEN = re.compile(r"Turn (\d+)(?: of ([\w-]+))? is not sent: its cell was deleted")
+FILE = "lesson"
 RESTORE = "the cell of %minimax restore"
 often = st.integers(0, 3).map(bool)
-conversations = st.sampled_from(("main", "side"))
+conversations = st.sampled_from(NAMES)
 
 
 def as_a_browser(value: Any) -> Any:
@@ -153,6 +155,7 @@ class Day(RuleBasedStateMachine):
             self.oracle.page[cell] = self.oracle.trash.pop(cell)
         elif what == "move" and cell in self.outputs:
             self.outputs[cell] = self.outputs.pop(cell)  # to the end
+            self.oracle.page[cell] = self.oracle.page.pop(cell)
         elif what == "clear" and cell in self.outputs:
             self.outputs[cell], self.oracle.page[cell] = [], []
 
@@ -165,29 +168,24 @@ class Day(RuleBasedStateMachine):
         self.kernel.close()
         self.kernel = Kernel(self._world)
         self.oracle = self.oracle.restarted()
-        for name, found in pasts(read(self._file())).items():
-            past, *others = latest(found)
-            assert not others
-            self.kernel.session.conversations.not_resumed[name] = past.state.changes
-            if is_trusted:
-                self.kernel.session.conversations.take_in(name, past.turns, past.state)
+        self.oracle.look(self.oracle.page)
+        found = pasts(read(self._file()))
+        for name, of_name in found.items():
+            self.kernel.session.conversations.not_resumed[name] = of_name[0].state.changes
         if is_trusted:
-            self._read(self.oracle.page)
+            self._take_in(self._file(), self.oracle.page)
         self._compare_turns()
 
     @rule()
     def take_in(self) -> None:
-        """Save, then `%minimax restore`: what other kernels wrote comes before what is here.
+        """Save, then `%minimax restore`: what other kernels wrote is taken in.
 
-        It has a cell of its own, which stays: else the file would not tell that they are one now.
+        It has a cell of its own, which stays: else the file would not tell the names from then on.
         """
         self._insert(RESTORE)
         file, page = self._file(), deepcopy(self.oracle.page)
         self._begin(RESTORE)
-        found = pasts(read(file))
-        take_in(self.kernel.session, found)
-        self._read(page)
-        for name in found:
+        for name in self._take_in(file, page):
             self._mark(RESTORE, name)
         self._end(RESTORE, 0, is_well=True)
 
@@ -259,10 +257,13 @@ class Day(RuleBasedStateMachine):
         told = [HIDDEN.match(note) for note in self.kernel.notes]
         assert {(each[2] or "main", int(each[1])) for each in told if each} == hidden
 
-    def _read(self, page: Page) -> None:
-        """The oracle reads what the kernel has read."""
-        found = self.kernel.session.conversations
-        self.oracle.take_in(page, {name: each.last_number for name, each in found.items()})
+    def _take_in(self, file: bytes, page: Page) -> list[str]:
+        """Kernel and oracle take in what was saved; the names that it has here."""
+        session = self.kernel.session
+        names = take_in(session, latest(session, pasts(read(file))), f"{FILE}.ipynb")
+        last = {name: each.last_number for name, each in session.conversations.items()}
+        self.oracle.take_in(page, FILE, last)
+        return names
 
     def _mark(self, cell: str, name: str) -> None:
         """A command leaves in the outputs how it stands with a conversation."""
@@ -282,9 +283,9 @@ class Day(RuleBasedStateMachine):
         self._compare_turns()
 
     def _compare_turns(self) -> None:
-        for name in ("main", "side"):
+        for name in {*self.kernel.session.conversations, *self.oracle.turns}:
             conversation = self.kernel.session.conversations.get(name) or Conversation(name)
             assert [(t.number, t.prompt.text, t.is_hidden) for t in conversation.turns] == [
                 (t["number"], t["prompt"], t["hidden"]) for t in self.oracle.turns.get(name, [])
             ]
-            assert conversation.made_with_others() == self.oracle.marked(name)
+            assert conversation.stale_turns() == self.oracle.marked(name)

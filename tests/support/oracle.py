@@ -23,9 +23,11 @@ class Oracle:
     def __init__(self) -> None:
         self.turns: dict[str, list[Turn]] = {}
         self.last: dict[str, int] = {}  # the highest number that a conversation has used
-        self.lives: dict[str, set[int]] = {}  # the kernels in which it was begun
-        self.to_tell: set[Any] = set()  # the places of turns that were hidden
+        self.lives: dict[str, str] = {}  # how it began, which tells it from others of its name
+        self.changes: dict[str, int] = {}
+        self.in_file: dict[str, int] = {}  # the changes of those that the file had at the start
         self.as_read: dict[str, list[Turn]] = {}  # as it was taken from a file
+        self.to_tell: set[Any] = set()  # the places of turns that were hidden
         self.page: Page = {}
         self.trash: Page = {}  # that of deleted cells
         self.clock = 0
@@ -70,10 +72,12 @@ class Oracle:
         places = [i for i, old in enumerate(turns) if key and old["key"] == key]
         if places:
             old = turns[places[0]]
+            self.changes[name] += old["hidden"]
             turns[places[0]] = turn | {"number": old["number"], "place": old["place"]}
             return
         self.clock += 1
-        self.lives.setdefault(name, {self.clock})
+        changes = self.changes.setdefault(name, self.in_file.get(name, -1) + 1)
+        self.lives.setdefault(name, repr((name, prompt, blocks, changes)))
         self.last[name] = self.last.get(name, 0) + 1
         turns.append(turn | {"number": self.last[name], "place": self.clock})
 
@@ -81,7 +85,10 @@ class Oracle:
         self.turns[name] = [turn for turn in self.turns.get(name, []) if is_kept(turn)]
 
     def forget(self, name: str, number: int | None = None) -> None:
+        before = self.turns.get(name, [])
         self.keep(name, lambda turn: number not in (None, turn["number"]))
+        if len(self.turns[name]) < len(before):
+            self.changes[name] += 1
 
     def hide(self, cells: set[str]) -> None:
         """These cells were deleted."""
@@ -94,6 +101,8 @@ class Oracle:
     def change(self, name: str, hidden: bool, is_meant: Callable[[Turn], Any]) -> None:
         meant = [t for t in self.turns.get(name, []) if is_meant(t) and t["hidden"] != hidden]
         places = {turn["place"] for turn in meant}
+        if meant:
+            self.changes[name] += 1
         self.to_tell = self.to_tell | places if hidden else self.to_tell - places
         self.turns[name] = [
             turn | {"hidden": hidden} if turn["place"] in places else turn
@@ -134,32 +143,45 @@ class Oracle:
         """The outputs of a cell tell of a turn, and how it stands with its conversation."""
         self.clock += 1
         told = {"at": self.clock, "name": name, "turn": turn, "turns": self.turns[name]}
-        told |= {"lives": self.lives[name], "last": self.last[name]}
+        told |= {"life": self.lives[name], "changes": self.changes[name], "last": self.last[name]}
         self.page[cell].append(deepcopy(told))
 
-    def take_in(self, page: Page, last: dict[str, int]) -> None:
-        """Read a saved page: what was told last of a conversation holds, and goes before this one.
+    def look(self, page: Page) -> None:
+        """A new kernel looks into the saved page: what it begins itself counts as later."""
+        self.in_file = {each[-1]["name"]: each[-1]["changes"] for each in conversations(page)}
 
-        It has those of its turns of which the page still tells. What this kernel has of it already
-        stays as it is; if nothing happened to it since it was read, it is read again. `last` are
-        the highest numbers from then on: not every page tells one that no turn bears.
+    def take_in(self, page: Page, file: str, last: dict[str, int]) -> None:
+        """Read a saved page: of each name the conversation counts that changed last.
+
+        Those that this kernel began itself are left as they are, and so is one that was read before
+        and went on. Where the name belongs to another conversation, it is called after the file.
+        `last` are the highest numbers from then on: not every page tells one that no turn bears.
         """
-        told = sorted(chain.from_iterable(page.values()), key=lambda told: told["at"])
-        for name in {each["name"] for each in told}:
-            of_name = [each for each in told if each["name"] == name]
-            own = [each for each in of_name if each["lives"] & self.lives.get(name, set())]
-            is_as_read = same(self.turns.get(name, []), self.as_read.get(name, []))
-            if own and is_as_read:
-                self.turns[name] = as_told(own[-1], told)
-            if others := [each for each in of_name if each not in own]:
-                new = as_told(others[-1], told)
-                added = last[name] - self.last.get(name, 0)
-                assert max([0, *(turn["number"] for turn in new)]) <= added <= others[-1]["last"]
-                moved = [t | {"number": t["number"] + added} for t in self.turns.get(name, [])]
-                self.turns[name], self.last[name] = new + moved, last[name]
-                self.lives[name] = self.lives.get(name, set()) | others[-1]["lives"]
-            if others or is_as_read:
-                self.as_read[name] = [*self.turns[name]]
+        begun = {life for name, life in self.lives.items() if name not in self.as_read}
+        counts = {}
+        for each in conversations(page):
+            if each[0]["life"] not in begun:
+                counts[each[-1]["name"]] = each
+        taken = {name for name, turns in self.turns.items() if turns}
+        for now in [each[-1] for each in counts.values()]:
+            names = [name for name, life in self.lives.items() if life == now["life"]]
+            if names and not same(self.turns[names[0]], self.as_read[names[0]]):
+                continue
+            if not names and now["name"] not in taken:
+                names = [now["name"]]
+            numbered = [file, *(f"{file}-{number}" for number in range(2, 99))]
+            free = [each for each in numbered if each not in taken | {*counts}]
+            name = [*names, *free][0]
+            taken.add(name)
+            is_known = self.lives.get(name) == now["life"]
+            turns = self.turns[name] = as_told(now, page)
+            used = self.last[name] if is_known else 0
+            highest = max([0, *(turn["number"] for turn in turns)])
+            assert max(used, highest) <= last[name] <= max(used, now["last"])
+            self.last[name], self.lives[name] = last[name], now["life"]
+            changes = self.changes.get(name, self.in_file.get(name, -1) + 1)
+            self.changes[name] = max(changes, now["changes"]) + 1
+            self.as_read[name] = [*turns]
 
     def restarted(self) -> "Oracle":
         """A new kernel that takes nothing from the page."""
@@ -168,10 +190,27 @@ class Oracle:
         return new
 
 
-def as_told(now: Turn, told: list[Turn]) -> list[Turn]:
-    """The turns of a conversation as one telling has it, where all that was told still tells of
-    them.
+def conversations(page: Page) -> list[list[Turn]]:
+    """All that a page tells of each conversation, its latest word last; the latest of them last.
+
+    Of those that changed as often it is the last in the document.
     """
+    told = [*chain.from_iterable(page.values())]
+    names = dict.fromkeys(each["name"] for each in told)
+    by_name = [each for name in names for each in told if each["name"] == name]
+    lives = dict.fromkeys(each["life"] for each in by_name)
+    found = [sorted((t for t in told if t["life"] == life), key=time_of) for life in lives]
+    return sorted(found, key=lambda of_life: int(of_life[-1]["changes"]))
+
+
+def time_of(told: Turn) -> int:
+    """When it was told."""
+    return int(told["at"])
+
+
+def as_told(now: Turn, page: Page) -> list[Turn]:
+    """The turns of a conversation as one telling has it, if something on the page tells of them."""
+    told = sorted(chain.from_iterable(page.values()), key=time_of)
     seen = {each["turn"]["place"]: each["turn"] for each in told if each["turn"]}
     return [
         deepcopy(seen[turn["place"]] | {each: turn[each] for each in ("number", "hidden")})

@@ -1,9 +1,6 @@
 """Take one answer with the real client, for the tests of the transport."""
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -62,13 +59,6 @@ def get_error(url: str, *, retries: int = 0, clocks: Clocks | None = None) -> Mi
     with pytest.raises(MiniMaxError) as caught:
         get(url, retries=retries, clocks=clocks)
     return caught.value
-
-
-@contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    begin = time.monotonic()
-    yield
-    assert time.monotonic() - begin < seconds
 
 
 def check_captured(message: Message) -> None:

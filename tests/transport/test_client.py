@@ -32,7 +32,6 @@ from support.taking import (
     get_error,
     new_client,
     take,
-    within,
 )
 
 from mm_magic.transport.client import Retrying
@@ -156,7 +155,7 @@ def test_lines_before_the_answer_are_dropped() -> None:
 def test_error_in_the_middle_of_a_stream_ends_it() -> None:
     """After an error event nothing more is waited for, and what came before it is kept."""
     error = {"type": "error", "error": {"type": "api_error", "message": "filter (1027)"}}
-    with Loopback([head(), chunk(sse(*captured()[:8], error)), stall]) as server, within(2):
+    with Loopback([head(), chunk(sse(*captured()[:8], error)), stall]) as server:
         got = get(server.url)
 
     assert got.message.text == TEXT

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from mm_magic.conversation.conversation import Conversation
-from mm_magic.conversation.number_ranges import in_words, ranges
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one
@@ -12,6 +11,7 @@ from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_
 from mm_magic.jupyter.views.finished import draw_again, show
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
+from mm_magic.wording import counted, listed, turns_listed
 
 
 def history(here: Here, words: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ def turn_numbered(session: Session, number: str) -> Turn:
     conversation = _named(session, None)
     turn = conversation.numbered(int(number)) if number.isdecimal() else None
     if turn is None:
-        known = in_words(ranges(each.number for each in conversation.turns)) or "none"
+        known = listed(each.number for each in conversation.turns) or "none"
         raise UsageError(
             f"conversation {conversation.name} has no turn {number!r}; its turns: {known}"
         )
@@ -107,12 +107,11 @@ def _named(session: Session, name: str | None) -> Conversation:
 def _say_forgotten(here: Here, name: str, gone: Sequence[Turn]) -> None:
     if not gone:
         raise UsageError(f"conversation {name} has no turns")
-    numbers = in_words(ranges(turn.number for turn in gone))
-    turns = "turn" if len(gone) == 1 else "turns"
+    turns = turns_listed(turn.number for turn in gone)
     _mark(
         here,
         here.session.conversations.named(name),
-        f"Conversation {name}: {turns} {numbers} forgotten. The page keeps the answers.",
+        f"Conversation {name}: {turns} forgotten. The page keeps the answers.",
     )
 
 
@@ -129,5 +128,5 @@ def _summary(conversation: Conversation, next_one: TurnRequest) -> str:
     if not conversation.turns:
         return f"Conversation {conversation.name} has no turns."
     sent = next_one.history.sent
-    turns = "1 turn" if sent == 1 else f"{sent} turns"
+    turns = counted(sent, "turn")
     return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."

@@ -6,7 +6,6 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask, TurnRequest
-from mm_magic.transport.endpoint import OFFLINE
 
 PROMPT_CHARACTERS = 60
 
@@ -28,11 +27,11 @@ def next_turn(session: Session, conversation: Conversation) -> TurnRequest:
 
 def history_rows(conversation: Conversation, next_one: TurnRequest) -> list[list[str]]:
     """The turns of a conversation as rows of COLUMNS; `next_one` is what a new cell would send."""
-    to_demo = next_one.backend == OFFLINE
-    others = conversation.made_with_others()
+    to_demo = next_one.to_demo
+    stale = conversation.stale_turns()
     left_out = next_one.history.too_long
     return [
-        _row(turn, _state(turn, others, to_demo=to_demo, is_left_out=is_left_out))
+        _row(turn, _state(turn, stale, to_demo=to_demo, is_left_out=is_left_out))
         for turn, is_left_out in _with_room(conversation, left_out, to_demo=to_demo)
     ]
 
@@ -51,7 +50,7 @@ def _with_room(
 
 def _row(turn: Turn, state: str) -> list[str]:
     from mm_magic.rendering.status_line import tokens_in_words, who_answered
-    from mm_magic.rendering.tables import shortened
+    from mm_magic.wording import shortened
 
     return [
         str(turn.number),
@@ -64,7 +63,7 @@ def _row(turn: Turn, state: str) -> list[str]:
     ]
 
 
-def _state(turn: Turn, others: set[int], *, to_demo: bool, is_left_out: bool) -> str:
+def _state(turn: Turn, stale: set[int], *, to_demo: bool, is_left_out: bool) -> str:
     if turn.is_hidden:
         return "not sent: its cell was deleted"
     if turn.is_demo and not to_demo:
@@ -74,6 +73,6 @@ def _state(turn: Turn, others: set[int], *, to_demo: bool, is_left_out: bool) ->
     parts = ["sent"]
     if turn.reply.status == "stopped":
         parts.append("stopped")
-    if turn.number in others:
+    if turn.number in stale:
         parts.append("made with other turns above")
     return ", ".join(parts)

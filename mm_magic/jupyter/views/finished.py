@@ -1,5 +1,6 @@
 """Draws what is finished: a bundle, a reply, a turn that was drawn before."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,29 +10,16 @@ from mm_magic.conversation.conversation import State
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
 from mm_magic.jupyter.running_cell import running_cell
-from mm_magic.session.session import Session
-from mm_magic.wording import plain
-
-if TYPE_CHECKING:
-    pass
-
-import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mm_magic.rendering.bundles import Bundle
-
-from typing import TYPE_CHECKING
-
-from mm_magic.conversation.number_ranges import in_words, ranges
 from mm_magic.session.cell_run import CellEnd
+from mm_magic.session.session import Session
+from mm_magic.wording import plain, turns_listed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the Markdown parser is loaded at the first drawing
     from mm_magic.rendering.bundles import Bundle
 
 
 def show(shell: InteractiveShell, *bundles: "Bundle") -> None:
-    """Display bundles one under the other; in a terminal their plain text."""
+    """Display bundles one under the other; in a terminal print their plain text."""
     if running_cell(shell).audience == "terminal":
         for bundle in bundles:
             print(bundle["text/plain"])
@@ -41,30 +29,18 @@ def show(shell: InteractiveShell, *bundles: "Bundle") -> None:
         page.show(str(number), bundle, update=False)
 
 
-def reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
-    """Thinking, or only how long it took, and answer in their final forms."""
-    from mm_magic.rendering.bundles import answer_bundle, answer_pages, line_bundle, thinking_bundle
-
-    bundles = [answer_bundle(text) for text in answer_pages(reply.text)]
-    if reply.thinking:
-        title = thinking_title(reply.thinking_seconds)
-        thinking = line_bundle(title) if hide_thinking else thinking_bundle(reply.thinking, title)
-        bundles.insert(0, thinking)
-    return bundles
-
-
 def show_reply(shell: InteractiveShell, reply: Reply, *, hide_thinking: bool) -> None:
-    """Display a reply in full, or without its thinking; in a terminal its text."""
+    """Display a reply in full, or without its thinking; in a terminal print its text."""
     if running_cell(shell).audience == "terminal":
         print(plain(reply.text))
         return
-    show(shell, *reply_bundles(reply, hide_thinking=hide_thinking))
+    show(shell, *_reply_bundles(reply, hide_thinking=hide_thinking))
 
 
 def draw_again(
     shell: InteractiveShell, turn: Turn, state: State | None, *, hide_thinking: bool
 ) -> None:
-    """Display a turn, prompt first; without its thinking where its cell hid it, too."""
+    """Display a turn, prompt first; its thinking stays hidden where its own cell hid it."""
     from mm_magic.rendering.bundles import line_bundle
 
     prompt = line_bundle(
@@ -72,7 +48,7 @@ def draw_again(
     )
     status = status_of(turn, state, [], is_copy=True)
     hide = hide_thinking or turn.hides_thinking
-    show(shell, prompt, *reply_bundles(turn.reply, hide_thinking=hide), status)
+    show(shell, prompt, *_reply_bundles(turn.reply, hide_thinking=hide), status)
 
 
 def leave_in_file(shell: InteractiveShell, session: Session, end: CellEnd) -> None:
@@ -99,10 +75,7 @@ def _sentences(what: str, turns: Sequence[Turn]) -> list[str]:
     by_name: dict[str, list[int]] = {}
     for turn in turns:
         by_name.setdefault(str(turn.conversation), []).append(turn.number)
-    return [
-        f"{what}: turn{'s' * (len(numbers) > 1)} {in_words(ranges(numbers))} of {name}."
-        for name, numbers in by_name.items()
-    ]
+    return [f"{what}: {turns_listed(numbers)} of {name}." for name, numbers in by_name.items()]
 
 
 class Page:
@@ -122,6 +95,13 @@ class Page:
 
 def thinking_title(seconds: float | None) -> str:
     return "Thinking" if seconds is None else f"Thinking ({seconds:.1f} s)"
+
+
+def _reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
+    from mm_magic.rendering.bundles import finished_bundles
+
+    title = thinking_title(reply.thinking_seconds)
+    return finished_bundles(reply.thinking, title, reply.text, hide_thinking=hide_thinking)
 
 
 def status_of(

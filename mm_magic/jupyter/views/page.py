@@ -8,19 +8,20 @@ messages and bytes are budgeted. Nothing here imports IPython.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate, takewhile
 from typing import Protocol
 
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import (
+    AnswerPage,
     Bundle,
-    Pages,
     answer_bundle,
-    answer_pages,
+    finished_bundles,
+    folded_thinking,
     growing_answer,
     growing_thinking,
     line_bundle,
-    thinking_bundle,
 )
 from mm_magic.rendering.markdown import as_text, fragment
 
@@ -84,7 +85,7 @@ class Live:
 
     def update(self, thinking: str, text: str) -> None:
         """Take what just came, and draw it now if the budget allows; the first of each does."""
-        is_first = self._thinking.push(thinking) | self._answer.push(text)
+        is_first = any([self._thinking.push(thinking), self._answer.push(text)])
         self._credit += (len(thinking) + len(text)) * BYTES_PER_CHARACTER
         self._tail_is_stale |= bool(text)
         self._draw(at_once=is_first)
@@ -195,7 +196,7 @@ class _Thinking:
         self.title = ""
 
     def push(self, delta: str) -> bool:
-        """Take what came; is it the first that can be seen?"""
+        """Take what came, and return whether it is the first that can be seen."""
         if not delta:
             return False
         self._parts.append(delta)
@@ -212,10 +213,10 @@ class _Thinking:
         self.is_stale = False
         if self._is_hidden:
             return line_bundle(OPEN_TITLE)
-        return growing_thinking("…" * self._is_cut + self._end, OPEN_TITLE)
+        return growing_thinking(f"…{self._end}" if self._is_cut else self._end, OPEN_TITLE)
 
     def close(self, title: str) -> bool:
-        """Take the title of the folded form; is it the first?"""
+        """Take the title of the folded form, and return whether it is the first."""
         if not self.has_text:
             return False
         is_first = not self.title
@@ -224,27 +225,28 @@ class _Thinking:
         return is_first
 
     def is_fold_due(self) -> bool:
-        """Has it doubled since it was folded? Each fold writes all of it, and closes the box."""
+        """Whether it has doubled since it was folded.
+
+        Each fold writes all of it, and closes the box that somebody may be reading.
+        """
         return self.is_stale and 0 < 2 * self._folded_size <= self._size
 
     def folded(self) -> Bundle:
         self.is_stale, self._folded_size = False, self._size
-        if self._is_hidden:
-            return line_bundle(self.title)
-        return thinking_bundle("".join(self._parts), self.title)
+        return folded_thinking("".join(self._parts), self.title, is_hidden=self._is_hidden)
 
 
 class _Answer:
     """The answer so far: full pages, and for the page that grows its body and its tail."""
 
     def __init__(self) -> None:
-        self._pages = Pages()
         self._blocks = Blocks(limit=SOFT_LIMIT)
         self.full_pages: list[str] = []
         self.has_text = False
-        self._start_page()
+        self._begin_page()
 
-    def _start_page(self) -> None:
+    def _begin_page(self) -> None:
+        self._page = AnswerPage()
         self._body: list[str] = []
         self._waiting: list[str] = []
         self._waiting_characters = 0
@@ -252,15 +254,14 @@ class _Answer:
         self.tail_sent = 0
 
     def push(self, delta: str) -> bool:
-        """Take what came; is it the first that can be seen?"""
-        # Line by line, so that a full page ends at the same line for both.
-        for line in _lines(delta):
-            for block in self._blocks.push(line):
-                self._waiting.append(_drawn(block))
-                self._waiting_characters += len(block)
-            if full := self._pages.push(line):
-                self.full_pages += full
-                self._start_page()
+        """Take what came, and return whether it is the first that can be seen."""
+        for piece in self._blocks.push(delta):
+            if self._page.add(piece):
+                self.full_pages.append(self._page.text)
+                self._begin_page()
+            else:
+                self._waiting.append(_drawn(piece.drawn))
+                self._waiting_characters += len(piece.drawn)
         is_first = not self.has_text and bool(delta.strip())
         self.has_text |= is_first
         return is_first
@@ -275,23 +276,31 @@ class _Answer:
         """Return the body with all that waited for it, cut to its end if it is too large."""
         self._body += self._waiting
         self._waiting, self._waiting_characters, self.tail_sent = [], 0, 0
-        size, cut, last = sum(map(len, self._body)), 0, len(self._body) - 1
-        if size > LARGEST_BODY:
-            # To a half: it has to grow before it is cut again. The last block stays if it can.
-            while size > LARGEST_BODY // (1 if cut == last else 2):
-                size -= len(self._body[cut])
-                cut += 1
-            self._body = ["<p>…</p>", *self._body[cut:]]
+        if sum(map(len, self._body)) > LARGEST_BODY:
+            self._body = ["<p>…</p>", *_last_blocks(self._body)]
         return growing_answer("".join(self._body))
 
     def tail(self) -> str:
         # In half a formula, a line that begins with a minus would be drawn as a list.
         draw = as_text if self._blocks.is_in_formula else _drawn
-        return "".join(self._waiting) + draw(_end(self._blocks.rest))
+        return "".join(self._waiting) + draw(_end(self._blocks.drawn_rest))
 
     def finish(self) -> list[str]:
         """Return the pages that have no final form yet."""
-        return [page for page in (*self.full_pages, self._pages.rest) if page.strip()]
+        last = self._page.text + self._blocks.rest
+        return [page for page in (*self.full_pages, last) if page.strip()]
+
+
+def _last_blocks(body: Sequence[str]) -> Sequence[str]:
+    """Return the blocks at the end of a body that take half the room at most.
+
+    So the body has to grow before it is cut again. The very last block may take all of the room.
+    """
+    sizes = accumulate(map(len, reversed(body)))
+    count = sum(1 for _ in takewhile(lambda size: size <= LARGEST_BODY // 2, sizes))
+    if count:
+        return body[-count:]
+    return body[-1:] if len(body[-1]) <= LARGEST_BODY else []
 
 
 def _drawn(block: str) -> str:
@@ -299,13 +308,8 @@ def _drawn(block: str) -> str:
 
 
 def _end(text: str) -> str:
-    """Of a huge block its end, so that what is drawn again and again is bounded."""
+    """The end of a huge block, so that what is drawn again and again is bounded."""
     return text if len(text) <= 2 * SOFT_LIMIT else "…" + text[-SOFT_LIMIT:]
-
-
-def _lines(text: str) -> list[str]:
-    *lines, last = text.split("\n")
-    return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
 class Final:
@@ -313,17 +317,19 @@ class Final:
 
     def __init__(self, screen: Screen, *, hide_thinking: bool = False) -> None:
         self._screen = screen
-        self._thinking = _Thinking(hide_thinking)
+        self._hide_thinking = hide_thinking
+        self._thinking: list[str] = []
         self._text: list[str] = []
+        self._title = ""
 
     @property
     def is_blank(self) -> bool:
         """Whether nothing would be drawn but the status."""
-        return not self._thinking.has_text and not any(map(str.strip, self._text))
+        return not any(map(str.strip, [*self._thinking, *self._text]))
 
     def update(self, thinking: str, text: str) -> None:
         """Keep what came."""
-        self._thinking.push(thinking)
+        self._thinking.append(thinking)
         self._text.append(text)
 
     def tick(self, waiting: str) -> None:
@@ -331,11 +337,11 @@ class Final:
 
     def thinking_done(self, title: str) -> None:
         """Keep the title."""
-        self._thinking.close(title)
+        self._title = title
 
     def finish(self, status: Bundle) -> None:
         """Show thinking, pages and `status`, each in a display of its own."""
-        parts = [self._thinking.folded()] if self._thinking.has_text else []
-        parts += map(answer_bundle, answer_pages("".join(self._text)))
+        thinking, text = "".join(self._thinking), "".join(self._text)
+        parts = finished_bundles(thinking, self._title, text, hide_thinking=self._hide_thinking)
         for number, bundle in enumerate([*parts, status], start=1):
             self._screen.show(f"part-{number}", bundle, update=False)

@@ -1,10 +1,10 @@
 """What of a stranger's turn its page hides, though it would be sent. No kernel is needed."""
 
-import time
 from typing import Any
 
 import pytest
 from support.files import file
+from support.timing import seconds_of
 
 from mm_magic.conversation.notebook_file import Notebook, read
 from mm_magic.conversation.turn import TURN_MIME
@@ -115,16 +115,13 @@ def test_outputs_that_a_page_does_not_draw_show_nothing(more: dict[str, Any]) ->
     assert unseen(read(file(made | {"outputs": [shows | more, holds]}))) == [["answer"]]
 
 
+@pytest.mark.timed
 def test_what_is_not_visible_is_found_in_linear_time() -> None:
     """Twice the turns in one cell take twice as long, not four times."""
 
     def seconds(count: int) -> float:
         notebook = drawn(*(f"{'some words and `code` ' * 20}{n}" for n in range(count)))
-        best = []
-        for _ in range(3):
-            begin = time.process_time()
-            assert unseen(notebook) == [[]] * count
-            best.append(time.process_time() - begin)
-        return min(best)
+        assert unseen(notebook) == [[]] * count
+        return seconds_of(lambda: unseen(notebook))
 
     assert seconds(600) < 3 * seconds(300)
