@@ -88,14 +88,14 @@ def test_moved_while_a_cell_streams(page: Lab) -> None:
         page.run(4)
         expect(page.panel()).to_contain_text("2 answers · 78 in / 82 out · price —")
     _, first, second = model.requests
-    assert (first.json["temperature"], second.json["temperature"]) == (1.0, 0.2)
+    assert (first.json.get("temperature"), second.json["temperature"]) == (None, 0.2)
 
 
 @pytest.mark.parametrize(
     ("field", "typed", "why"),
     [
-        ("temperature", "0", "must be in (0, 1], got 0. The smallest useful value is 0.01."),
-        ("max_tokens", "12.7", "must be a whole number of 1 or more, got 12.7"),
+        ("temperature", "0", "must be in (0, 1], got 0.0. The smallest useful value is 0.01."),
+        ("max_tokens", "12.7", "must be a whole number, got '12.7'"),
         ("model", "", "must be a name, got ''"),
     ],
 )
