@@ -121,6 +121,10 @@ class Session:
 
     # -- who answers --------------------------------------------------------------------------
 
+    def answering(self) -> str:
+        """Who answers now, in a few words. Raises as `WhoAnswers.endpoint` does."""
+        return self.who.in_words() if self.replaying is None else self.replaying.in_words()
+
     async def models(self) -> list[str]:
         """The models that the server offers; none where the demo answers."""
         endpoint = self.who.endpoint()

@@ -372,8 +372,8 @@ def test_no_recording_there(page: Page) -> None:
     assert "'notes.txt' is not a recording" in shown["notes.txt"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown["lesson.ipynb"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown[""]
-    assert "one file is due, got 2 words" in shown["a b"]
-    assert "Who answers: http://127" in page.run("w", "%minimax").stdout
+    assert "replay takes one word, got 2" in shown["a b"]
+    assert "Answering: your own server (http://127" in page.run("w", "%minimax").stdout
 
 
 def test_damaged_lines_are_told(page: Page) -> None:
@@ -417,7 +417,7 @@ def test_who_answers_in_replay(page: Page, server: Loopback) -> None:
     day = read_day(page)
 
     assert page.run("w", "%minimax").stdout.startswith(
-        f"Who answers: the recording lesson.jsonl (6 answers, recorded {day})\n"
+        f"Answering: the recording lesson.jsonl (6 answers, recorded {day})\n"
     )
     cell = page.run("dry", "%%minimax --dry-run\nWhy?")
     assert cell.stdout.startswith("To the recording:\n{")
