@@ -336,7 +336,7 @@ def test_tab(line: str) -> None:
     """Tab behind `%minimax request` offers `--events`, and no option of a cell."""
     with fresh_shell() as shell, provisionalcompleter():
         offered = [found.text for found in shell.ip.Completer.completions(line, len(line))]
-    assert offered == ["--events"]
+    assert offered == ["--events", "--help"]
 
 
 def test_no_key_from_a_server(
