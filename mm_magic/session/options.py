@@ -42,6 +42,13 @@ class Kind:
     meaning: str
     read: Callable[[str], Any]
 
+    def fits(self, value: object) -> bool:
+        """Whether it is of this type; True is no number, though Python has it so."""
+        is_switch = isinstance(value, bool)
+        return is_switch == (self.of is bool) and isinstance(
+            value, (int, float) if self.of is float else self.of
+        )
+
 
 TEXT = Kind(str, "text", str)
 NUMBER = Kind(float, "a number such as 0.3", float)
@@ -93,7 +100,7 @@ class Row:
             return
         if self.check is not None:
             self.check(self.name, value)
-        elif not isinstance(value, self.kind.of):
+        elif not self.kind.fits(value):
             raise UsageError(f"{self.name} must be {self.kind.meaning}, got {value!r}")
         elif self.words and value not in self.words:
             raise UsageError(f"{self.name} must be one of {', '.join(self.words)}, got {value!r}")
