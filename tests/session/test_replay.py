@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,10 +15,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.asks import ask_of
 from support.jumping import run as run_quickly
-from support.replays import ALONE, NIGHT, WHY, Cell, Kernel, recorded, replaying, to_end
-from support.scripted import Ending
+from support.replays import ALONE, NIGHT, SIGNED, WHY, Cell, Kernel, recorded, replaying, to_end
+from support.scripted import Answer, Ending
 from support.taking import PROMPT, new_client
 from support.wire import BEGIN, STOP, delta, sse
 
@@ -25,6 +26,7 @@ from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.rendering.status_line import status_notes, status_parts
+from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Step
 from mm_magic.session.who_answers import Choice
@@ -113,6 +115,48 @@ def test_fill_asks_only_for_what_is_missing(
     assert whole.service.requests == []
 
 
+# What the notebook said
+
+ENVIRONMENTS: list[Mapping[str, str]] = [{}, {"MINIMAX_MODEL": "MiniMax-M3"}]
+
+
+@pytest.mark.parametrize("there", ENVIRONMENTS)
+@pytest.mark.parametrize("here", ENVIRONMENTS)
+@pytest.mark.parametrize("server", ["B", "demo"])
+def test_the_environment_tells_no_requests_apart(
+    tmp_path: Path, there: Mapping[str, str], here: Mapping[str, str], server: str
+) -> None:
+    """With another default model, at another address, the same cells get the same answers."""
+    kernel = Kernel(**there)
+    kernel.record(tmp_path / "r")
+    for cell in (WHY, NIGHT):
+        kernel.run(cell)
+
+    again = replaying(tmp_path / "r", here)
+
+    for cell, answer in ((WHY, "answer 1"), (NIGHT, "answer 2")):
+        assert again.run(replace(cell, server=server)).text == answer
+
+
+def test_a_model_that_was_said_does(tmp_path: Path) -> None:
+    """A cell that names its model asks something else, also where that is the default model."""
+    recorded(tmp_path / "r", replace(ALONE, model="MiniMax-M3"))
+    error = replaying(tmp_path / "r", {"MINIMAX_MODEL": "MiniMax-M3"}).refusal(ALONE)
+    assert error.next_steps[0] == "Recorded with -m MiniMax-M3: `%%minimax -m MiniMax-M3`"
+    assert replaying(tmp_path / "r").run(replace(ALONE, model="MiniMax-M3")).text == "answer 1"
+
+
+def test_thinking_of_earlier_turns_tells_none_apart(tmp_path: Path) -> None:
+    """Earlier turns are compared without their thinking: another kernel may have thought else."""
+    recorded(tmp_path / "r", WHY, NIGHT)
+    kernel = Kernel()
+    kernel.thinking = "Otherwise."
+    kernel.run(WHY)
+    kernel.replay(tmp_path / "r")
+
+    assert kernel.run(NIGHT).text == "answer 2"
+
+
 # Which answer
 
 
@@ -150,6 +194,40 @@ def test_last_answer_of_a_recorded_cell_counts(tmp_path: Path) -> None:
     assert [kernel.run(each).text for each in (WHY, NIGHT)] == ["answer 2", "answer 3"]
     recorded_again.run(WHY)
     assert replaying(tmp_path / "r").run(WHY).text == "answer 1"
+
+
+def in_threads(kernel: Kernel, times: int) -> list[str]:
+    """The answers to one prompt, asked alone from eight threads that take turns very often."""
+
+    def ask(_: int) -> str:
+        return asyncio.run(kernel.session.ask("Why?", Options(), alone=True)).text
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(ask, range(times)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_threads_that_record_the_same(tmp_path: Path) -> None:
+    """Of threads that ask the same at once each records an answer of its own."""
+    kernel = Kernel()
+    kernel.record(tmp_path / "r")
+    kernel.service.next_answer = Answer("whole", (SIGNED,))
+
+    in_threads(kernel, 40)
+
+    exchanges = read((tmp_path / "r").read_bytes(), "r").exchanges
+    assert sorted(each.sample for each in exchanges) == [*range(40)]
+
+
+def test_threads_that_replay_the_same(tmp_path: Path) -> None:
+    """Of threads that ask the same at once each gets an answer of its own."""
+    recorded(tmp_path / "r", *(replace(ALONE, id=str(n)) for n in range(40)))
+
+    assert len(set(in_threads(replaying(tmp_path / "r"), 40))) == 40
 
 
 @pytest.mark.parametrize("ending", ["stopped", "refused"])
@@ -371,7 +449,7 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
     kernel.variables["MINIMAX_BASE_URL"] = ""
     kernel.session.who.choice = choice
 
-    run = kernel.session.start(ask_of("And?", NIGHT.options))
+    run = kernel.session.start(kernel.ask(replace(NIGHT, prompt="And?")))
     with pytest.raises(MiniMaxError) as caught:
         asyncio.run(to_end(kernel.session, run))
 
@@ -441,7 +519,7 @@ def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
     long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
     kernel = replaying(tmp_path / "r")
     kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
-    run = kernel.session.start(ask_of("Why?", WHY.options))
+    run = kernel.session.start(kernel.ask(WHY))
 
     async def stop_at_the_first_word() -> None:
         async with aclosing(kernel.session.steps(run)) as steps:

@@ -13,15 +13,15 @@ import pytest
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError
-from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.session.turn_request import Ask
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, create
-from support.asks import ask_of, said
+from support.asks import ask_of
 from support.scripted import Answer, Ending, Service
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
@@ -42,14 +42,11 @@ class Cell:
     ending: Ending = "whole"
 
     @property
-    def options(self) -> Options:
-        """Those that the notebook said."""
+    def given(self) -> dict[str, object]:
+        """The options that the notebook says."""
         given = {"model": self.model, "temperature": self.temperature, "system": self.system}
-        return said(
-            conversation=self.conversation or "main",
-            retries=0,
-            **{name: value for name, value in given.items() if value},
-        )
+        said = {name: value for name, value in given.items() if value}
+        return {"conversation": self.conversation or "main", "retries": 0, **said}
 
 
 WHY, NIGHT = Cell(id="a"), Cell("And at night?", id="b")
@@ -61,6 +58,7 @@ class Kernel:
 
     def __init__(self, **variables: str) -> None:
         self.service = Service()
+        self.thinking = "Hm."
         self.variables = variables
         self.session = Session(variables, sources=lambda _: self.service)
         self.session.who.demo_allowed = True
@@ -87,13 +85,18 @@ class Kernel:
         self.session.who.choice = "offline" if cell.server == "demo" else "auto"
         self.session.begin_cell(cell.id)
         answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
-        self.service.next_answer = Answer(cell.ending, (SIGNED, answer))
-        alone = cell.conversation is None
-        ask = ask_of(cell.prompt, cell.options, alone=alone)
-        self.last_run = run = self.session.start(ask, is_drawn=True)
+        self.service.next_answer = Answer(
+            cell.ending, (SIGNED | {"thinking": self.thinking}, answer)
+        )
+        self.last_run = run = self.session.start(self.ask(cell), is_drawn=True)
         asyncio.run(to_end(self.session, run))
         self.session.end_cell(succeeded=True)
         return run.reply()
+
+    def ask(self, cell: Cell) -> Ask:
+        """What a cell asks here."""
+        options = self.session.options.overridden(cell.given)
+        return ask_of(cell.prompt, options, alone=cell.conversation is None)
 
     @property
     def notes(self) -> list[str]:
