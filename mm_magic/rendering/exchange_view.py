@@ -57,17 +57,18 @@ def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
 
     Of many events of one sort in a row the first two and the last are there.
     """
-    reads = kept.beginning if kept.left_out else [*kept.beginning, *kept.end]
+    reads = list(kept.reads)
     body = b"".join(data for _, data in reads)
-    gap = Came(None, "…", f"{kept.left_out:,} bytes are not kept")
+    gap = [Came(None, "…", f"{kept.left_out:,} bytes are not kept")] if kept.left_out else []
+    is_json = "json" in kept.content_type if gap else body.lstrip().startswith(b"{")
     if not body:
-        return [gap] if kept.left_out else []
-    if kept.status != 200 or body.lstrip().startswith(b"{"):
-        text = _indented(body[:-1000] if kept.left_out else body)  # no half of a key at the gap
-        return [Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
+        return gap
+    if kept.status != 200 or is_json:
+        text = _indented(body[1000:] if gap else body)  # no half of a key at the gap
+        return [*gap, Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
     events = _events(reads)
-    if kept.left_out:
-        events = [*events[:-1], gap, *_events(kept.end)[1:]]  # those at the gap may be halves
+    if gap:
+        events = [*gap, *events[1:]]  # the first may be a half
     events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
     runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
     return [

@@ -54,9 +54,11 @@ class Draft:
         *,
         script: "Script | None" = None,
         origin: Origin | None = None,
+        counted_as: str = "",
     ) -> TurnRequest:
         """The request to `endpoint`, which the history knows as `server`, or to a script."""
         ask, there = self.ask, self.conversation
+        request_key = self.request_key(to_demo=server == OFFLINE)
         history = self._history(server)
         first = 0 if ask.alone else 1
         number = there.number_at(self.place) if there else first
@@ -67,9 +69,10 @@ class Draft:
             number=number,
             history=history,
             request=Request([*history.messages, ask.prompt.encode()], ask.options.parameters()),
-            request_key=self.request_key(to_demo=server == OFFLINE),
+            request_key=request_key,
             endpoint=endpoint,
             to_demo=server == OFFLINE,
+            counted_as=counted_as or request_key.hash,
             script=script,
             origin=origin,
         )

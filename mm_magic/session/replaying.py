@@ -5,7 +5,7 @@ to nobody else. So where a conversation holds such turns, both keys are looked f
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mm_magic.conversation.conversation import Conversation
@@ -17,8 +17,7 @@ from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.build_request import Draft, history_now
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
-from mm_magic.transport.recording.file_format import RecordedExchange
-from mm_magic.transport.recording.player import Playback, Replay, Unanswered
+from mm_magic.transport.recording.player import Found, Playback, Replay, Unanswered
 from mm_magic.wording import counted, plain, quoted
 
 
@@ -45,27 +44,23 @@ class Replaying:
         `live` gives who is asked for a missing answer, `live_name` the name of who would be: turns
         of the notebook's file may know it by that.
         """
+        model, asker = draft.ask.options.model, draft.cell.asker
         keys = _keys(draft)
-        model = draft.ask.options.model
-        fitting = [
-            found
-            for key in keys
-            if (found := self.replay.find(key, model, draft.cell.asker(key.hash))) is not None
-        ]
+        fitting = [found for key in keys if (found := self.replay.find(key, model, asker))]
         if fitting:
             # A prompt that was asked twice in a row, of a model and of the demo, fits both.
-            return self._played(draft, min(fitting, key=self.replay.place))
-        key = keys[0]
-        if self.is_loose:
-            asker = draft.cell.asker(key.question)
-            if found := self.replay.find_loosely(key, asker):
-                return self._played(draft, found, is_loose=True)
+            return self._played(draft, min(fitting, key=lambda f: self.replay.place(f.exchange)))
+        if self.is_loose and (found := self.replay.find_loosely(keys[0], model, asker)):
+            return self._played(draft, found)
         why = partial(self._missing, keys, model)
         if self.fills:
             try:
-                return draft.build(*live())
+                request = draft.build(*live())
             except MiniMaxError as error:
                 why = partial(_with_more_steps, error, why)
+            else:
+                counted_as = self.replay.counted_as(request.request_key, model)
+                return replace(request, counted_as=counted_as)
         first = next((chain_name(each.server) for each in self.replay.exchanges), live_name)
         return draft.build(None, first, script=Unanswered(why))
 
@@ -85,12 +80,15 @@ class Replaying:
         same = (each for each in histories if each.context_hash == turn.context_hash)
         return next(same, histories[0])
 
-    def _played(
-        self, draft: Draft, found: RecordedExchange, *, is_loose: bool = False
-    ) -> TurnRequest:
-        server = chain_name(found.server)
-        origin = Origin(found.backend, found.day, is_loose)
-        return draft.build(None, server, script=Playback(found, self.speed), origin=origin)
+    def _played(self, draft: Draft, found: Found) -> TurnRequest:
+        exchange = found.exchange
+        return draft.build(
+            None,
+            chain_name(exchange.server),
+            script=Playback(exchange, self.speed),
+            origin=Origin(exchange.backend, exchange.day, found.is_loose),
+            counted_as=found.counted_as,
+        )
 
     def _missing(self, keys: Sequence[RequestKey], model: str) -> MiniMaxError:
         """There is no answer: how the request differs from the recorded ones, and what to do."""
@@ -111,7 +109,7 @@ class Replaying:
         steps = difference(keys, self.replay.exchanges)
         if not self.fills:
             steps.append(fill)
-        if self.replay.loosely(keys[0]):
+        if self.replay.loosely(keys[0], model):
             steps.append(f"To take it as it is: `{command} --loose`")
         return UsageError(f"this request is not in {where}", next_steps=steps)
 

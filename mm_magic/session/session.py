@@ -288,12 +288,12 @@ class Session:
 
     def _begin(self, run: "Run") -> TurnRequest:
         """The turn of a run has come: its request, built once."""
-        request = self.build(run.ask, run.cell, run.key)
-        if run.ask.is_cell or self.replaying is not None or self.recorder is not None:
-            name = request.counted_as
-            sample = self.samples.keep(name, run.cell.asker(name))
-            request = replace(request, sample=sample)
-            run.cell.has_asked(name)
+        with self.conversations.changing:  # of two threads that ask the same each gets its sample
+            request = self.build(run.ask, run.cell, run.key)
+            if run.ask.is_cell or self.replaying is not None or self.recorder is not None:
+                name = request.counted_as
+                self.samples.keep(name, run.cell.asker(name))
+                run.cell.has_asked(name)
         run.request = self.last = request
         run.notes += self._notes(request)
         return request

@@ -48,8 +48,8 @@ class TurnRequest:
 
     A turn that stands alone has the number 0. `endpoint` is None for the demo and a recording.
     `to_demo`: it carries turns of the demo, as only the demo's own requests do. In replay `script`
-    answers; `origin` says where its answer came from. `sample` counts the answers
-    to this same request, from 0.
+    answers; `origin` says where its answer came from. `sample` counts the answers to this same
+    request, from 0, under the name `counted_as`.
     """
 
     ask: Ask
@@ -61,6 +61,7 @@ class TurnRequest:
     request_key: RequestKey
     endpoint: Endpoint | None
     to_demo: bool
+    counted_as: str
     sample: int = 0
     script: "Script | None" = None
     origin: Origin | None = None
@@ -70,12 +71,6 @@ class TurnRequest:
         if self.script is not None:
             return "recorded"
         return self.endpoint.backend if self.endpoint else OFFLINE
-
-    @property
-    def counted_as(self) -> str:
-        """What `sample` counts: equal requests, or in loose replay equal questions."""
-        is_loose = self.origin is not None and self.origin.is_loose
-        return self.request_key.question if is_loose else self.request_key.hash
 
     @property
     def same_prompt(self) -> int | None:

@@ -42,12 +42,21 @@ def text_delta(text: str) -> bytes:
     )
 
 
-def kept(*reads: Read, status: int = 200) -> KeptAnswer[None]:
-    """An answer of which these reads came."""
-    answer: KeptAnswer[None] = KeptAnswer(None, exchange(status=status))
-    for seconds, data in reads:
-        answer.add(seconds, data)
+def kept(*reads: Read, status: int = 200, content_type: str = "") -> KeptAnswer[str]:
+    """What is kept of an answer of which these reads came."""
+    exchanges: RecentExchanges[str] = RecentExchanges()
+    passing = exchanges.tap("turn")(exchange(*reads, status=status))
+    assert asyncio.run(taken(passing)) == list(reads)
+    answer = exchanges.to("turn")
+    assert answer is not None
+    answer.content_type = content_type or answer.content_type
     return answer
+
+
+async def taken(passing: Exchange) -> list[Read]:
+    """The reads of an exchange."""
+    async with aclosing(passing.chunks) as chunks:
+        return [read async for read in chunks]
 
 
 def exchange(*reads: Read, status: int = 200) -> Exchange:
@@ -150,8 +159,8 @@ def test_what_a_server_sends_is_text(place: str) -> None:
     """Markup, terminal codes and reordering do nothing, wherever they stand in what came."""
     name = HOSTILE if place == "name" else "x"
     data = HOSTILE if place == "data" else "x"
-    answer = kept((0.1, f"event: {name}\ndata: {data}\n\n".encode()))
-    answer.content_type = HOSTILE if place == "status line" else "text/event-stream"
+    content_type = HOSTILE if place == "status line" else "text/event-stream"
+    answer = kept((0.1, f"event: {name}\ndata: {data}\n\n".encode()), content_type=content_type)
     bundle = wire_bundle(HOSTILE if place == "request" else "{}", answer, "")
     html, text = str(bundle["text/html"]), str(bundle["text/plain"])
     allowed = {"div", "p", "pre", "table", "thead", "tbody", "tr", "th", "td", "br"}
@@ -167,8 +176,7 @@ def test_no_key(key: str) -> None:
     in_json = json.dumps(key)[1:-1]
     padding = "x" * (MAX_LINE * 2 // 3 - 8)  # half of the key stands where the line is cut
     data = f'{{"a":"{padding}{in_json}{padding}"}}'
-    answer = kept((0.1, f"event: {key}\ndata: {data}\n\n".encode()))
-    answer.content_type = key
+    answer = kept((0.1, f"event: {key}\ndata: {data}\n\n".encode()), content_type=key)
     shown = str(wire_bundle(f'"content": "{in_json}"', answer, key))
     assert not re.search("secret|quo|0123|6789", shown)
 
@@ -176,58 +184,82 @@ def test_no_key(key: str) -> None:
 # What is kept
 
 
+@pytest.mark.parametrize("key", ["secret-0123456789", 'quo"te-0123456789'])
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json"])
+def test_no_half_of_a_key_at_the_gap(key: str, content_type: str) -> None:
+    """Where a key stood across the first read that is kept and the one before, no half is shown."""
+    form = json.dumps(key)[1:-1].encode()
+    for cut in (1, 9, len(form) - 1):
+        first = (0.1, b'data: {"a":"' + b"x" * (MAX_BYTES - 500) + form[:cut])
+        answer = kept(first, (0.2, form[cut:] + b'"}\n\n' + PING * 40), content_type=content_type)
+        assert answer.left_out == len(first[1])
+        shown = str(wire_bundle("{}", answer, key))
+        assert not re.search("secret|quo|0123|6789", shown)
+
+
 def test_reads_pass_unchanged() -> None:
     """An answer that is kept is the same answer, read by read."""
     reads = [(0.1, b"a"), (0.2, b""), (0.3, b"c" * 1_000_000)]
     exchanges: RecentExchanges[str] = RecentExchanges()
-    taped = exchanges.tap("turn")
 
-    async def through() -> list[Read]:
-        async with aclosing(taped(exchange(*reads)).chunks) as chunks:
-            return [read async for read in chunks]
-
-    assert asyncio.run(through()) == reads
+    assert asyncio.run(taken(exchanges.tap("turn")(exchange(*reads)))) == reads
 
 
 def test_memory_is_bounded() -> None:
-    """Of a long answer beginning and end are kept; the gap is told, and half an event is not."""
-    answer = kept(*((float(n), text_delta("x" * 1000)) for n in range(2000)), (2000.0, PING))
-    assert answer.size <= MAX_BYTES // 2
-    assert answer.left_out > 1_000_000
-    shown = came_events(answer)
-    gap = f"{answer.left_out:,} bytes are not kept"
-    assert [came.data for came in shown if came.data == gap] == [gap]
-    assert shown[-1] == (2000.0, "ping", '{"type":"ping"}')
+    """Of a long answer the first reads go; that is told at its beginning, without half an event."""
+    deltas = [(float(n), text_delta("x" * 1000)) for n in range(2000)]
+    halves = [(seconds, half) for seconds, data in deltas for half in (data[:600], data[600:])]
+    for reads in (deltas, halves):
+        answer = kept(*reads, (2000.0, PING))
+        assert sum(len(data) for _, data in answer.reads) <= MAX_BYTES
+        assert answer.left_out > MAX_BYTES
+        shown = came_events(answer)
+        assert shown[0] == (None, "…", f"{answer.left_out:,} bytes are not kept")
+        assert shown[-1] == (2000.0, "ping", '{"type":"ping"}')
+        assert {came.name for came in shown} == {"…", "content_block_delta", "ping"}
+
+
+def test_a_document_that_is_too_large() -> None:
+    """Of a long document the end is shown, and how much of its beginning is not kept."""
+    text = b'{"a":"' + b"x" * 3_000_000 + b'end"}'
+    parts = [(0.1, text[place : place + 1000]) for place in range(0, len(text), 1000)]
+    gap, rest = came_events(kept(*parts, content_type="application/json"))
+    assert re.fullmatch(r"2,\d{3},\d{3} bytes are not kept", gap.data)
+    assert (rest.name, rest.data[-8:]) == ("(no stream)", 'xxxend"}')
 
 
 def test_one_read_that_is_too_large() -> None:
     """Of an answer that came in one read, larger than the room for it, its size is told."""
-    assert came_events(kept((0.1, b"{" * MAX_BYTES)))[0].data == "1,000,000 bytes are not kept"
+    assert came_events(kept((0.1, b"{" * MAX_BYTES))) == [
+        (None, "…", "1,000,000 bytes are not kept")
+    ]
 
 
 def test_small_reads_count_as_memory() -> None:
     """Reads of one byte take more memory than their byte, and that counts."""
     answer = kept(*((0.0, b":") for _ in range(20_000)))
-    assert len(answer.beginning) + len(answer.end) < 5_000
+    assert len(answer.reads) < 10_000
 
 
 def test_the_oldest_goes() -> None:
-    """All answers together are bounded, and the oldest is forgotten first."""
+    """All answers together are bounded: the oldest reads go, and of the oldest turns all is."""
     exchanges: RecentExchanges[int] = RecentExchanges()
     client, request = Client(), request_of("?")
     large = Plays((0.1, PING + b":" * 200_000), (0.1, b'\ndata: {"type":"message_stop"}\n\n'))
 
     async def ask() -> None:
-        for turn in range(10):
+        for turn in range(MAX_EXCHANGES + 4):
             stream = client.stream(large, request, retries=0, taps=[exchanges.tap(turn)])
             async with aclosing(stream) as arriving:
                 async for _ in arriving:
                     pass
 
     asyncio.run(ask())
-    known = [turn for turn in range(10) if exchanges.to(turn)]
-    assert known == [6, 7, 8, 9]
-    assert len(known) < MAX_EXCHANGES
+    known = [answer for turn in range(30) if (answer := exchanges.to(turn))]
+    assert [answer.of for answer in known] == list(range(4, MAX_EXCHANGES + 4))
+    assert [answer.of for answer in known if answer.reads][:2] == [15, 16]
+    assert [bool(answer.left_out) for answer in known] == [True] * 12 + [False] * 4
+    assert came_events(known[0])[0].data == "200,067 bytes are not kept"
 
 
 # The command

@@ -2,10 +2,12 @@
 
 import asyncio
 import math
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,142 +15,25 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.asks import ask_of, said
 from support.jumping import run as run_quickly
-from support.scripted import Answer, Ending, ScriptedSession, Service
+from support.replays import ALONE, NIGHT, SIGNED, WHY, Cell, Kernel, recorded, replaying, to_end
+from support.scripted import Answer, Ending
 from support.taking import PROMPT, new_client
 from support.wire import BEGIN, STOP, delta, sse
 
-from mm_magic.conversation.reply import Origin, Reply
+from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.saved_turn import read_turn, turn_json
-from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.rendering.status_line import status_notes, status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
-from mm_magic.session.run import Run, Step
-from mm_magic.session.session import Session
+from mm_magic.session.run import Step
 from mm_magic.session.who_answers import Choice
 from mm_magic.transport.body import Batch
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback, Replay
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, create
-
-SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
-SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": ""}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell that asks: alone where it has no conversation, of the server A or B or of the demo."""
-
-    prompt: str = "Why?"
-    conversation: str | None = "main"
-    server: str = "A"
-    temperature: float | None = None
-    system: str = ""
-    model: str | None = None
-    id: str | None = None
-    ending: Ending = "whole"
-
-    @property
-    def options(self) -> Options:
-        """Those that the notebook said."""
-        given = {"model": self.model, "temperature": self.temperature, "system": self.system}
-        return said(
-            conversation=self.conversation or "main",
-            retries=0,
-            **{name: value for name, value in given.items() if value},
-        )
-
-
-WHY, NIGHT = Cell(id="a"), Cell("And at night?", id="b")
-ALONE = Cell(conversation=None)
-
-
-class Kernel:
-    """A session whose servers answer in this process: "answer 1", "answer 2" and so on."""
-
-    def __init__(self) -> None:
-        self.service = Service()
-        self.session = ScriptedSession(self.service)
-
-    def record(self, path: Path) -> None:
-        known: Sequence[RecordedExchange] = ()
-        if path.exists():
-            known = read(path.read_bytes(), path.name).exchanges
-        else:
-            create(path, path.name)
-        self.session.recorder = Recorder(path, path.name, known)
-
-    def replay(self, path: Path, **more: Any) -> None:
-        exchanges = read(path.read_bytes(), path.name).exchanges
-        replay, recorder = Replay(exchanges), None
-        if more.get("fills"):
-            recorder = Recorder(path, path.name, exchanges, samples=replay.samples)
-            recorder.on_recorded = replay.add
-        self.session.replay(Replaying(replay, path.name, math.inf, **more), recorder)
-
-    def run(self, cell: Cell) -> Reply:
-        """Run one cell."""
-        self.session.variables["MINIMAX_BASE_URL"] = SERVERS[cell.server]
-        self.session.who.choice = "offline" if cell.server == "demo" else "auto"
-        self.session.begin_cell(cell.id)
-        answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
-        self.service.next_answer = Answer(cell.ending, (SIGNED, answer))
-        alone = cell.conversation is None
-        ask = ask_of(cell.prompt, cell.options, alone=alone)
-        self.last_run = run = self.session.start(ask, is_drawn=True)
-        asyncio.run(to_end(self.session, run))
-        self.session.end_cell(succeeded=True)
-        return run.reply()
-
-    @property
-    def notes(self) -> list[str]:
-        """What stood below the last answer."""
-        return self.last_run.notes
-
-    @property
-    def turn(self) -> Turn:
-        """The last turn."""
-        assert self.session.last_turn is not None
-        return self.session.last_turn
-
-    @property
-    def request(self) -> Any:
-        """The request that was prepared last."""
-        assert self.session.last is not None
-        return self.session.last.request.to_body()
-
-    def refusal(self, cell: Cell) -> MiniMaxError:
-        """The error of a cell that is due to have no answer."""
-        with pytest.raises(MiniMaxError) as caught:
-            self.run(cell)
-        return caught.value
-
-
-async def to_end(session: Session, run: Run) -> None:
-    async with aclosing(session.steps(run)) as steps:
-        async for _ in steps:
-            pass
-
-
-def recorded(path: Path, *cells: Cell) -> Kernel:
-    """A kernel that recorded these cells, in order."""
-    kernel = Kernel()
-    kernel.record(path)
-    for cell in cells:
-        kernel.run(cell)
-    return kernel
-
-
-def replaying(path: Path, **more: Any) -> Kernel:
-    kernel = Kernel()
-    kernel.replay(path, **more)
-    return kernel
-
 
 # The same requests again
 
@@ -230,6 +115,48 @@ def test_fill_asks_only_for_what_is_missing(
     assert whole.service.requests == []
 
 
+# What the notebook said
+
+ENVIRONMENTS: list[Mapping[str, str]] = [{}, {"MINIMAX_MODEL": "MiniMax-M3"}]
+
+
+@pytest.mark.parametrize("there", ENVIRONMENTS)
+@pytest.mark.parametrize("here", ENVIRONMENTS)
+@pytest.mark.parametrize("server", ["B", "demo"])
+def test_the_environment_tells_no_requests_apart(
+    tmp_path: Path, there: Mapping[str, str], here: Mapping[str, str], server: str
+) -> None:
+    """With another default model, at another address, the same cells get the same answers."""
+    kernel = Kernel(**there)
+    kernel.record(tmp_path / "r")
+    for cell in (WHY, NIGHT):
+        kernel.run(cell)
+
+    again = replaying(tmp_path / "r", here)
+
+    for cell, answer in ((WHY, "answer 1"), (NIGHT, "answer 2")):
+        assert again.run(replace(cell, server=server)).text == answer
+
+
+def test_a_model_that_was_said_does(tmp_path: Path) -> None:
+    """A cell that names its model asks something else, also where that is the default model."""
+    recorded(tmp_path / "r", replace(ALONE, model="MiniMax-M3"))
+    error = replaying(tmp_path / "r", {"MINIMAX_MODEL": "MiniMax-M3"}).refusal(ALONE)
+    assert error.next_steps[0] == "Recorded with -m MiniMax-M3: `%%minimax -m MiniMax-M3`"
+    assert replaying(tmp_path / "r").run(replace(ALONE, model="MiniMax-M3")).text == "answer 1"
+
+
+def test_thinking_of_earlier_turns_tells_none_apart(tmp_path: Path) -> None:
+    """Earlier turns are compared without their thinking: another kernel may have thought else."""
+    recorded(tmp_path / "r", WHY, NIGHT)
+    kernel = Kernel()
+    kernel.thinking = "Otherwise."
+    kernel.run(WHY)
+    kernel.replay(tmp_path / "r")
+
+    assert kernel.run(NIGHT).text == "answer 2"
+
+
 # Which answer
 
 
@@ -267,6 +194,40 @@ def test_last_answer_of_a_recorded_cell_counts(tmp_path: Path) -> None:
     assert [kernel.run(each).text for each in (WHY, NIGHT)] == ["answer 2", "answer 3"]
     recorded_again.run(WHY)
     assert replaying(tmp_path / "r").run(WHY).text == "answer 1"
+
+
+def in_threads(kernel: Kernel, times: int) -> list[str]:
+    """The answers to one prompt, asked alone from eight threads that take turns very often."""
+
+    def ask(_: int) -> str:
+        return asyncio.run(kernel.session.ask("Why?", Options(), alone=True)).text
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(ask, range(times)))
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_threads_that_record_the_same(tmp_path: Path) -> None:
+    """Of threads that ask the same at once each records an answer of its own."""
+    kernel = Kernel()
+    kernel.record(tmp_path / "r")
+    kernel.service.next_answer = Answer("whole", (SIGNED,))
+
+    in_threads(kernel, 40)
+
+    exchanges = read((tmp_path / "r").read_bytes(), "r").exchanges
+    assert sorted(each.sample for each in exchanges) == [*range(40)]
+
+
+def test_threads_that_replay_the_same(tmp_path: Path) -> None:
+    """Of threads that ask the same at once each gets an answer of its own."""
+    recorded(tmp_path / "r", *(replace(ALONE, id=str(n)) for n in range(40)))
+
+    assert len(set(in_threads(replaying(tmp_path / "r"), 40))) == 40
 
 
 @pytest.mark.parametrize("ending", ["stopped", "refused"])
@@ -485,10 +446,10 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
     kernel = replaying(tmp_path / "r", fills=True)
     kernel.run(WHY)
     kernel.session.begin_cell("b")
-    kernel.session.variables["MINIMAX_BASE_URL"] = ""
+    kernel.variables["MINIMAX_BASE_URL"] = ""
     kernel.session.who.choice = choice
 
-    run = kernel.session.start(ask_of("And?", NIGHT.options))
+    run = kernel.session.start(kernel.ask(replace(NIGHT, prompt="And?")))
     with pytest.raises(MiniMaxError) as caught:
         asyncio.run(to_end(kernel.session, run))
 
@@ -558,7 +519,7 @@ def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
     long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
     kernel = replaying(tmp_path / "r")
     kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
-    run = kernel.session.start(ask_of("Why?", WHY.options))
+    run = kernel.session.start(kernel.ask(WHY))
 
     async def stop_at_the_first_word() -> None:
         async with aclosing(kernel.session.steps(run)) as steps:

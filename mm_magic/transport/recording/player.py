@@ -5,6 +5,7 @@ Never another answer than the one recorded for that very request, but where `loo
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.request_key import RequestKey
@@ -12,6 +13,14 @@ from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.writer import Asker, Samples
+
+
+class Found(NamedTuple):
+    """A recorded answer to a request. `counted_as` names what its sample counts."""
+
+    exchange: RecordedExchange
+    counted_as: str
+    is_loose: bool = False
 
 
 class Replay:
@@ -24,8 +33,8 @@ class Replay:
     def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
         self.exchanges: list[RecordedExchange] = []
         self.samples = Samples()
-        self._answers: dict[str, dict[int, RecordedExchange]] = {}
-        self._places: dict[tuple[str, int], int] = {}
+        self._answers: dict[_Name, dict[int, RecordedExchange]] = {}
+        self._places: dict[tuple[_Name, int], int] = {}
         for exchange in exchanges:
             self.add(exchange)
 
@@ -34,48 +43,62 @@ class Replay:
         self.exchanges.append(exchange)
         if not exchange.is_offered:
             return
-        answers = self._answers.setdefault(_name(exchange), {})
-        self._places.setdefault((exchange.key.hash, exchange.sample), len(self._places))
-        before = answers.get(exchange.sample)
+        name, sample = _name(exchange), exchange.sample
+        self._places.setdefault((name, sample), len(self._places))
+        answers = self._answers.setdefault(name, {})
+        before = answers.get(sample)
         if before is None or exchange.ending == "complete" or before.ending == "failed":
-            answers[exchange.sample] = exchange  # an error does not stand for an answer
+            answers[sample] = exchange  # an error does not stand for an answer
 
-    def find(self, key: RequestKey, model: str, asker: Asker) -> RecordedExchange | None:
-        """The answer to this request for this asker; `model` is the one that it asks."""
-        return self.answers(key, model).get(self.samples.place(key.hash, asker))
+    def find(self, key: RequestKey, model: str, asker: Callable[[str], Asker]) -> Found | None:
+        """The answer to this request, which asks this model; `asker` says who asks it."""
+        counted_as = self.counted_as(key, model)
+        place = self.samples.place(counted_as, asker(counted_as))
+        found = self.answers(key, model).get(place)
+        return Found(found, counted_as) if found else None
+
+    def find_loosely(
+        self, key: RequestKey, model: str, asker: Callable[[str], Asker]
+    ) -> Found | None:
+        """The answer to the same prompt with the same options, whatever came before it."""
+        found = self.loosely(key, model)
+        if not found:
+            return None
+        counted_as = found[0].key.question
+        place = self.samples.place(counted_as, asker(counted_as))
+        return Found(found[place], counted_as, is_loose=True) if place < len(found) else None
+
+    def counted_as(self, key: RequestKey, model: str) -> str:
+        """What the answers to a request are counted by: its hash.
+
+        In a file of version 0.1 some requests that differ now are one and the same.
+        """
+        old = (each.hash for each in version_1.keys_for(key, model))
+        return next((each for each in old if (each, True) in self._answers), key.hash)
 
     def answers(self, key: RequestKey, model: str) -> dict[int, RecordedExchange]:
-        """All answers to this request, by their sample."""
-        if found := self._answers.get(key.hash):
-            return found
-        names = (_VERSION_1 + each.hash for each in version_1.keys_for(key, model))
-        return next((self._answers[name] for name in names if name in self._answers), {})
+        """All answers to this request, by their sample; a file may have lines of both versions."""
+        old = self._answers.get((self.counted_as(key, model), True), {})
+        return old | self._answers.get((key.hash, False), {})
 
     def place(self, exchange: RecordedExchange) -> int:
         """Where it stands in the order in which the requests were asked first."""
-        return self._places[exchange.key.hash, exchange.sample]
+        return self._places[_name(exchange), exchange.sample]
 
-    def find_loosely(self, key: RequestKey, asker: Asker) -> RecordedExchange | None:
-        """The answer to the same prompt with the same options, whatever came before it."""
-        found = self.loosely(key)
-        place = self.samples.place(key.question, asker)
-        return found[place] if place < len(found) else None
-
-    def loosely(self, key: RequestKey) -> list[RecordedExchange]:
+    def loosely(self, key: RequestKey, model: str) -> list[RecordedExchange]:
         """All answers to the same prompt with the same options."""
-        return [
-            exchange
-            for answers in self._answers.values()
-            for exchange in answers.values()
-            if exchange.key.question == key.question
-        ]
+        questions = {(each.question, True) for each in version_1.keys_for(key, model)}
+        questions.add((key.question, False))
+        answers = [each for found in self._answers.values() for each in found.values()]
+        return [each for each in answers if (each.key.question, each.is_version_1) in questions]
 
 
-_VERSION_1 = "version 1: "
+_Name: TypeAlias = tuple[str, bool]
+"""The hash of a request, and whether version 0.1 recorded it."""
 
 
-def _name(exchange: RecordedExchange) -> str:
-    return (_VERSION_1 if exchange.is_version_1 else "") + exchange.key.hash
+def _name(exchange: RecordedExchange) -> _Name:
+    return exchange.key.hash, exchange.is_version_1
 
 
 @dataclass(frozen=True, slots=True)

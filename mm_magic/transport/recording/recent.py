@@ -1,12 +1,12 @@
 """The last few answers as they came, read by read, in memory: `%minimax request --events`.
 
-It takes what passes and changes nothing of it. Of a long answer only beginning and end are kept.
+It takes what passes and changes nothing of it. Reads are kept whole; the oldest go first.
 """
 
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -18,44 +18,23 @@ T = TypeVar("T")
 
 MAX_EXCHANGES = 16
 MAX_BYTES = 1_000_000
-"""Of all answers together, once they have ended."""
-_HALF = MAX_BYTES // 4  # of one answer: its beginning, and its end
-_READ = 120  # bytes that a read takes beside its data: many servers send a token at a time
+"""Of all answers together."""
+_READ = 128  # bytes that a read takes beside its data: many servers send a token at a time
 
 
+@dataclass(slots=True, eq=False)
 class KeptAnswer(Generic[T]):
     """What came for one turn: `of` it as it was prepared; `turn_id` is what became of it.
 
-    `left_out` counts the bytes between `beginning` and `end`.
+    `left_out` counts the bytes that came before `reads` and are not kept.
     """
 
-    def __init__(self, of: T, exchange: Exchange) -> None:
-        self.of = of
-        self.turn_id: str | None = None
-        self.status = exchange.status
-        self.content_type = exchange.headers.get("content-type", "")
-        self.beginning: list[Read] = []
-        self.end: deque[Read] = deque()
-        self.left_out = 0
-        self._sizes = [0, 0]
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory."""
-        return sum(self._sizes)
-
-    def add(self, seconds: float, data: bytes) -> None:
-        """Take the next read; a read that is larger than there is room for counts as left out."""
-        if not self.end and self._sizes[0] + len(data) + _READ <= _HALF:
-            self.beginning.append((seconds, data))
-            self._sizes[0] += len(data) + _READ
-            return
-        self.end.append((seconds, data))
-        self._sizes[1] += len(data) + _READ
-        while self._sizes[1] > _HALF:
-            _, gone = self.end.popleft()
-            self._sizes[1] -= len(gone) + _READ
-            self.left_out += len(gone)
+    of: T
+    status: int
+    content_type: str
+    turn_id: str | None = None
+    reads: deque[Read] = field(default_factory=deque)
+    left_out: int = 0
 
 
 class RecentExchanges(Generic[T]):
@@ -63,16 +42,18 @@ class RecentExchanges(Generic[T]):
 
     def __init__(self) -> None:
         self._kept: deque[KeptAnswer[T]] = deque(maxlen=MAX_EXCHANGES)
+        self._came: deque[KeptAnswer[T]] = deque()  # for each read its answer, oldest first
+        self._size = 0
         self._lock = Lock()
 
     def tap(self, of: T) -> Callable[[Exchange], Exchange]:
         """Keep the answers that pass from now on, which are for the turn `of`."""
 
         def keep(exchange: Exchange) -> Exchange:
-            kept = KeptAnswer(of, exchange)
+            kept = KeptAnswer(of, exchange.status, exchange.headers.get("content-type", ""))
             with self._lock:
                 self._kept.append(kept)
-            return replace(exchange, chunks=self._keep(exchange, kept))
+            return replace(exchange, chunks=self._keep(exchange.chunks, kept))
 
         return keep
 
@@ -93,16 +74,19 @@ class RecentExchanges(Generic[T]):
         with self._lock:
             return next(filter(is_meant, reversed(self._kept)), None)
 
-    async def _keep(self, exchange: Exchange, kept: KeptAnswer[T]) -> Reads:
-        try:
-            async with aclosing(exchange.chunks) as chunks:
-                async for seconds, data in chunks:
-                    kept.add(seconds, data)
-                    yield seconds, data
-        finally:
-            self._make_room()
+    async def _keep(self, chunks: Reads, kept: KeptAnswer[T]) -> Reads:
+        async with aclosing(chunks):
+            async for read in chunks:
+                self._add(kept, read)
+                yield read
 
-    def _make_room(self) -> None:
+    def _add(self, kept: KeptAnswer[T], read: Read) -> None:
         with self._lock:
-            while sum(kept.size for kept in self._kept) > MAX_BYTES:
-                self._kept.popleft()
+            kept.reads.append(read)
+            self._came.append(kept)
+            self._size += len(read[1]) + _READ
+            while self._size > MAX_BYTES:
+                oldest = self._came.popleft()
+                _, gone = oldest.reads.popleft()
+                oldest.left_out += len(gone)
+                self._size -= len(gone) + _READ

@@ -7,6 +7,7 @@ counts as not set, and each earlier message is found among the file's own prompt
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from mm_magic.protocol.json_values import (
     join_surrogates,
     settled,
 )
-from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock
+from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.body import take_in
 from mm_magic.transport.recording.file_format import DamagedLine, RecordedExchange, exchange_of
@@ -41,8 +42,11 @@ def said(parameters: Mapping[str, object]) -> JsonObject:
 
 
 def keys_for(key: RequestKey, model: str) -> list[RequestKey]:
-    """The keys under which version 0.1's files may hold a request, which asks this model."""
-    options = [said(key.options), said({"model": model, **key.options})]
+    """The keys under which version 0.1's files may hold a request, which asks this model.
+
+    Its lines name the model that was asked, also where the notebook did not say one.
+    """
+    options = [said({"model": model, **key.options}), said(key.options)]
     return [key.with_options(each) for each in options]
 
 
@@ -54,16 +58,21 @@ def exchanges(wires: Iterable[JsonObject]) -> Iterator[RecordedExchange | Damage
         if not isinstance(line, DamagedLine):
             prints.update(_prints(line))
     samples: dict[str, dict[tuple[str, int], int]] = {}
+    numbered: Counter[tuple[str, str]] = Counter()
     for line in lines:
         if isinstance(line, DamagedLine):
             yield line
             continue
         earlier = tuple(tuple(prints.get(each, each) for each in turn) for turn in line.key.earlier)
         key = RequestKey(line.key.options, earlier, line.key.prompt)
-        # Requests that differed in a default, or in how they streamed, are one request now.
-        of_key = samples.setdefault(key.hash, {})
-        own = str(line.extra.get("hash")), line.sample
-        sample = of_key.setdefault(own, len(of_key))
+        # Requests that differed in how they streamed are one request now. Who asked first comes
+        # first; a line that is missing keeps its place.
+        of_key, old = samples.setdefault(key.hash, {}), str(line.extra.get("hash"))
+        nth = min(line.sample, len(lines))
+        while numbered[key.hash, old] <= nth:
+            of_key[old, numbered[key.hash, old]] = len(of_key)
+            numbered[key.hash, old] += 1
+        sample = of_key[old, nth]
         yield replace(line, key=key, sample=sample, is_version_1=True, extra={})
 
 
@@ -96,9 +105,10 @@ def _prints(line: RecordedExchange) -> Iterator[tuple[str, str]]:
     except MiniMaxError:  # an error has no answer that a later request could hold
         return
     blocks = answer.message().content
-    today = fingerprint(_answer(b for b in blocks if isinstance(b, TextBlock) and b.text.strip()))
-    for thinking in (True, False):
-        yield _print(_answer(_sent(blocks, thinking=thinking))), today
+    known = _sent(blocks, thinking=False)
+    today = fingerprint(_answer(b for b in known if not isinstance(b, ToolUseBlock)))
+    for sent in (known, _sent(blocks, thinking=True)):
+        yield _print(_answer(sent)), today
 
 
 def _sent(blocks: Sequence[Block], *, thinking: bool) -> list[Block]:

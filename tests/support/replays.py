@@ -1,0 +1,144 @@
+"""Cells that a kernel records and another replays."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import Turn
+from mm_magic.errors import MiniMaxError
+from mm_magic.session.replaying import Replaying
+from mm_magic.session.run import Run
+from mm_magic.session.session import Session
+from mm_magic.session.turn_request import Ask
+from mm_magic.transport.recording.file_format import RecordedExchange
+from mm_magic.transport.recording.player import Replay
+from mm_magic.transport.recording.reader import read
+from mm_magic.transport.recording.writer import Recorder, create
+from support.asks import ask_of
+from support.scripted import Answer, Ending, Service
+
+SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
+SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": ""}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell that asks: alone where it has no conversation, of the server A or B or of the demo."""
+
+    prompt: str = "Why?"
+    conversation: str | None = "main"
+    server: str = "A"
+    temperature: float | None = None
+    system: str = ""
+    model: str | None = None
+    id: str | None = None
+    ending: Ending = "whole"
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The options that the notebook says."""
+        given = {"model": self.model, "temperature": self.temperature, "system": self.system}
+        said = {name: value for name, value in given.items() if value}
+        return {"conversation": self.conversation or "main", "retries": 0, **said}
+
+
+WHY, NIGHT = Cell(id="a"), Cell("And at night?", id="b")
+ALONE = Cell(conversation=None)
+
+
+class Kernel:
+    """A session whose servers answer in this process: "answer 1", "answer 2" and so on."""
+
+    def __init__(self, **variables: str) -> None:
+        self.service = Service()
+        self.thinking = "Hm."
+        self.variables = variables
+        self.session = Session(variables, sources=lambda _: self.service)
+        self.session.who.demo_allowed = True
+
+    def record(self, path: Path) -> None:
+        known: Sequence[RecordedExchange] = ()
+        if path.exists():
+            known = read(path.read_bytes(), path.name).exchanges
+        else:
+            create(path, path.name)
+        self.session.recorder = Recorder(path, path.name, known)
+
+    def replay(self, path: Path, **more: Any) -> None:
+        exchanges = read(path.read_bytes(), path.name).exchanges
+        replay, recorder = Replay(exchanges), None
+        if more.get("fills"):
+            recorder = Recorder(path, path.name, exchanges, samples=replay.samples)
+            recorder.on_recorded = replay.add
+        self.session.replay(Replaying(replay, path.name, math.inf, **more), recorder)
+
+    def run(self, cell: Cell) -> Reply:
+        """Run one cell."""
+        self.variables["MINIMAX_BASE_URL"] = SERVERS[cell.server]
+        self.session.who.choice = "offline" if cell.server == "demo" else "auto"
+        self.session.begin_cell(cell.id)
+        answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
+        self.service.next_answer = Answer(
+            cell.ending, (SIGNED | {"thinking": self.thinking}, answer)
+        )
+        self.last_run = run = self.session.start(self.ask(cell), is_drawn=True)
+        asyncio.run(to_end(self.session, run))
+        self.session.end_cell(succeeded=True)
+        return run.reply()
+
+    def ask(self, cell: Cell) -> Ask:
+        """What a cell asks here."""
+        options = self.session.options.overridden(cell.given)
+        return ask_of(cell.prompt, options, alone=cell.conversation is None)
+
+    @property
+    def notes(self) -> list[str]:
+        """What stood below the last answer."""
+        return self.last_run.notes
+
+    @property
+    def turn(self) -> Turn:
+        """The last turn."""
+        assert self.session.last_turn is not None
+        return self.session.last_turn
+
+    @property
+    def request(self) -> Any:
+        """The request that was prepared last."""
+        assert self.session.last is not None
+        return self.session.last.request.to_body()
+
+    def refusal(self, cell: Cell) -> MiniMaxError:
+        """The error of a cell that is due to have no answer."""
+        with pytest.raises(MiniMaxError) as caught:
+            self.run(cell)
+        return caught.value
+
+
+async def to_end(session: Session, run: Run) -> None:
+    async with aclosing(session.steps(run)) as steps:
+        async for _ in steps:
+            pass
+
+
+def recorded(path: Path, *cells: Cell) -> Kernel:
+    """A kernel that recorded these cells, in order."""
+    kernel = Kernel()
+    kernel.record(path)
+    for cell in cells:
+        kernel.run(cell)
+    return kernel
+
+
+def replaying(path: Path, variables: Mapping[str, str] | None = None, **more: Any) -> Kernel:
+    """A kernel that replays a recording, with these environment variables."""
+    kernel = Kernel(**(variables or {}))
+    kernel.replay(path, **more)
+    return kernel
