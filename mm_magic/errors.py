@@ -58,7 +58,7 @@ class MiniMaxError(Exception):
     for, `retry_after` the seconds that the server asked to wait; each is None if unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of a failure, by name
         self,
         message: str,
         *,

@@ -53,7 +53,7 @@ def register(shell: InteractiveShell, complete: Matcher) -> None:
 
 
 def unregister(shell: InteractiveShell, complete: Matcher) -> None:
-    if shell.Completer is not None and complete in shell.Completer.custom_matchers:
+    if complete in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.remove(complete)
 
 

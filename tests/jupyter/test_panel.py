@@ -533,12 +533,13 @@ def test_reset_leaves_a_mark(kernel: Kernel) -> None:
         "from mm_magic.session.api import session\n"
         "session().watchers[0].__self__.controls.reset.click()"
     )
+    states = []
     for code in (click, "%minimax -t 0.3"):
         (update,) = kernel.run(code).of("update_display_data")
-        state = update["content"]["data"][TURN]["states"]["main"]
-        assert (state["gone"], state["last"]) == ([[1, 1]], 1)
+        states.append(update["content"]["data"][TURN]["states"]["main"])
+        assert (states[-1]["gone"], states[-1]["last"]) == ([[1, 1]], 1)
     again = kernel.run("%minimax panel", cell_id="a")
-    assert again.saved["states"]["main"] == state
+    assert again.saved["states"]["main"] == states[-1]
     assert not kernel.run(click).of("update_display_data")
 
 

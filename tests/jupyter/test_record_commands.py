@@ -316,14 +316,13 @@ def test_own_file_that_cannot_be_looked_for(page: Page, server: Loopback) -> Non
 def test_order_is_told(page: Page) -> None:
     """A cell that runs again while it is recorded says which cells below have to run again."""
     page.run("r", "%minimax record lesson.jsonl")
-    for name in "aba":
-        cell = page.run(name, LESSON[name])
+    cells = [page.run(name, LESSON[name]) for name in "aba"]
     page.run("e", "%minimax record")
 
     assert (
         "Not from top to bottom: turn 2 was made with other turns above. Readers run all cells "
         "from the top: run that cell again, in order."
-    ) in cell.shown
+    ) in cells[-1].shown
 
 
 def test_order_on_the_page_is_told(page: Page) -> None:
