@@ -1,7 +1,8 @@
 """The checks by name: `nox -l` lists them, `nox -s lint types` runs two.
 
 Install it with `pip install nox`. Each session has its own environment; with `-R` an existing one
-is used again and nothing is installed. Words behind `--` go to pytest: `nox -s tests -- -k json`.
+is used again and nothing is installed, and with `--no-venv` the tests, lint, types, slow and bench
+use the environment that is active. Words behind `--` go to pytest: `nox -s tests -- -k json`.
 """
 
 from pathlib import Path
@@ -23,7 +24,8 @@ print(reply.text.splitlines()[0])
 
 def install(session: nox.Session) -> None:
     """The package as it stands here, with everything that its tests need."""
-    session.install("-e", ".[test]")
+    if session.virtualenv.is_sandboxed:
+        session.install("-e", ".[test]")
 
 
 @nox.session
@@ -45,7 +47,7 @@ def slow(session: nox.Session) -> None:
     """What the default run leaves out: long tests, the browser, and comparisons of seconds."""
     install(session)
     session.run("pytest", "-m", "slow", *session.posargs)
-    session.run("pytest", "-m", "browser and not timed and not slow", *session.posargs)
+    session.run("pytest", "-m", "browser and not (timed or slow or smoke)", *session.posargs)
     session.run("pytest", "-n", "0", "-m", "timed and not slow", *session.posargs)
 
 
