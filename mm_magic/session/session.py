@@ -66,7 +66,7 @@ class Session:
         self.recorder: Recorder | None = None
         self._set_aside: Recorder | None = None  # while a recording answers
         self.conversations: dict[str, Conversation] = {}
-        self.not_resumed: dict[str, int] = {}  # conversations of the file: how often they changed
+        self.changes_in_file = -1  # the most of any conversation there; what begins here is later
         self.last: Prepared | None = None
         self.last_turn: Turn | None = None
         self.last_commit: float | None = None  # seconds since 1970, to compare with a file's time
@@ -311,7 +311,7 @@ class Session:
         """The conversation of this name; a new one if there is none."""
         with self._changing:
             if name not in self.conversations:
-                changes = self.not_resumed.get(name, -1) + 1
+                changes = self.changes_in_file + 1
                 self.conversations[name] = Conversation(name, changes=changes)
             return self.conversations[name]
 
