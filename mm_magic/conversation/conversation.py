@@ -37,7 +37,8 @@ class State:
 class Conversation:
     """The turns of one conversation, in order of first run.
 
-    `changes` begins above what a file holds of an earlier one of the same name.
+    `changes` begins above what a file holds of earlier ones: it counts as later, and is not taken
+    for one that began with the same turn.
     """
 
     def __init__(self, name: str, *, changes: int = 0) -> None:

@@ -68,8 +68,9 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
     except UsageError as error:
         return [plain(f"Earlier turns of this notebook are not known: {error.message}.")]
     found = pasts(notebook)
-    for name, of_name in found.items():
-        session.conversations.not_resumed[name] = of_name[0].state.changes
+    session.conversations.changes_in_file = max(
+        (of_name[0].state.changes for of_name in found.values()), default=-1
+    )
     due = latest(session, found)
     number = _number_of_turns(due)
     told = f"{_turns(number)} found, saved {file.when}"

@@ -10,14 +10,14 @@ from mm_magic.conversation.turn import Turn
 class Conversations(Mapping[str, Conversation]):
     """The conversations that have begun.
 
-    `changing` is held where turns are placed, taken out, or read as a history. `not_resumed` tells
-    of each conversation of the notebook's file how often it had changed: one of this name begins
-    above that.
+    `changing` is held where turns are placed, taken out, or read as a history. `changes_in_file` is
+    the most changes of any conversation in the notebook's file, -1 if there is none: what begins
+    here is later than all of them.
     """
 
     def __init__(self) -> None:
         self.changing = RLock()
-        self.not_resumed: dict[str, int] = {}
+        self.changes_in_file = -1
         self._by_name: dict[str, Conversation] = {}
 
     def __getitem__(self, name: str) -> Conversation:
@@ -33,8 +33,7 @@ class Conversations(Mapping[str, Conversation]):
         """The conversation of this name; a new one if there is none."""
         with self.changing:
             if name not in self._by_name:
-                changes = self.not_resumed.get(name, -1) + 1
-                self._by_name[name] = Conversation(name, changes=changes)
+                self._by_name[name] = Conversation(name, changes=self.changes_in_file + 1)
             return self._by_name[name]
 
     def state_of(self, turn: Turn) -> State | None:

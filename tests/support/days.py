@@ -169,9 +169,8 @@ class Day(RuleBasedStateMachine):
         self.kernel = Kernel(self._world)
         self.oracle = self.oracle.restarted()
         self.oracle.look(self.oracle.page)
-        found = pasts(read(self._file()))
-        for name, of_name in found.items():
-            self.kernel.session.conversations.not_resumed[name] = of_name[0].state.changes
+        changes = (found[0].state.changes for found in pasts(read(self._file())).values())
+        self.kernel.session.conversations.changes_in_file = max(changes, default=-1)
         if is_trusted:
             self._take_in(self._file(), self.oracle.page)
         self._compare_turns()

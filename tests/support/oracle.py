@@ -25,7 +25,7 @@ class Oracle:
         self.last: dict[str, int] = {}  # the highest number that a conversation has used
         self.lives: dict[str, str] = {}  # how it began, which tells it from others of its name
         self.changes: dict[str, int] = {}
-        self.in_file: dict[str, int] = {}  # the changes of those that the file had at the start
+        self.in_file = -1  # the most changes of a conversation that the file had at the start
         self.as_read: dict[str, list[Turn]] = {}  # as it was taken from a file
         self.to_tell: set[Any] = set()  # the places of turns that were hidden
         self.page: Page = {}
@@ -76,7 +76,7 @@ class Oracle:
             turns[places[0]] = turn | {"number": old["number"], "place": old["place"]}
             return
         self.clock += 1
-        changes = self.changes.setdefault(name, self.in_file.get(name, -1) + 1)
+        changes = self.changes.setdefault(name, self.in_file + 1)
         self.lives.setdefault(name, repr((name, prompt, blocks, changes)))
         self.last[name] = self.last.get(name, 0) + 1
         turns.append(turn | {"number": self.last[name], "place": self.clock})
@@ -148,7 +148,7 @@ class Oracle:
 
     def look(self, page: Page) -> None:
         """A new kernel looks into the saved page: what it begins itself counts as later."""
-        self.in_file = {each[-1]["name"]: each[-1]["changes"] for each in conversations(page)}
+        self.in_file = max((each[-1]["changes"] for each in conversations(page)), default=-1)
 
     def take_in(self, page: Page, file: str, last: dict[str, int]) -> None:
         """Read a saved page: of each name the conversation counts that changed last.
@@ -179,7 +179,7 @@ class Oracle:
             highest = max([0, *(turn["number"] for turn in turns)])
             assert max(used, highest) <= last[name] <= max(used, now["last"])
             self.last[name], self.lives[name] = last[name], now["life"]
-            changes = self.changes.get(name, self.in_file.get(name, -1) + 1)
+            changes = self.changes.get(name, self.in_file + 1)
             self.changes[name] = max(changes, now["changes"]) + 1
             self.as_read[name] = [*turns]
 
