@@ -41,8 +41,8 @@ Kind = Literal[
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"  # red would be 2.95:1 on JupyterLab's dark error colour
 
 
-_GENERATED = ("get_ipython().run_", "__import__('mm_magic')")
-"""A line that holds one of these was made of a magic, and is not what the user wrote."""
+_GENERATED = "get_ipython().run_"
+"""A line that holds this was made of a magic, by IPython or as IPython does it."""
 
 _TELLING = 8
 """So many of a key's first characters are not shown, either: a server's words may be cut there."""
@@ -58,7 +58,7 @@ class MiniMaxError(Exception):
     for, `retry_after` the seconds that the server asked to wait; each is None if unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known of a failure, by name
         self,
         message: str,
         *,
@@ -125,7 +125,7 @@ def _lines_of_cells(raised: TracebackType | None) -> list[str]:
         plain(f"  line {frame.lineno} in {frame.name}: {frame.line}")
         for frame in extract_tb(raised)
         if ("ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input"))
-        and not any(made in (frame.line or "") for made in _GENERATED)
+        and _GENERATED not in (frame.line or "")
     ]
 
 

@@ -32,7 +32,7 @@ def shortened(text: str, limit: int) -> str:
     beginning = text[: limit * 4]  # a long text is not read to its end
     line = " ".join(beginning.split())
     is_whole = len(line) <= limit and len(beginning) == len(text)
-    return line if is_whole else f"{line[: limit - 1]}…"
+    return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
 def counted(number: int, noun: str) -> str:

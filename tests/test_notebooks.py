@@ -182,7 +182,7 @@ def test_the_administrators_configuration(capsys: pytest.CaptureFixture[str]) ->
         shell.run("%minimax")
     told = capsys.readouterr().out
     assert "max_tokens 1000" in told
-    assert "system 'You help students of a first course in physics.'" in told
+    assert "system You help students of a first course in physics." in told
 
 
 def _path(name: str) -> Path:

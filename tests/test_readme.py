@@ -1,12 +1,14 @@
-"""The README's claims that a program can check. `python tests/test_readme.py` mends its table."""
+"""The README's claims that a program can check. `python tests/test_readme.py` mends its tables."""
 
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from mm_magic.errors import Kind
-from mm_magic.jupyter.arguments import CELL_ROWS, help_rows
-from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.jupyter.arguments import CELL_ROWS, flags_of, help_rows
+from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.session.api import AskOptions
 from mm_magic.session.options import ROWS
 from mm_magic.transport.demo.offline import DEMOS
@@ -14,15 +16,45 @@ from mm_magic.transport.demo.offline import DEMOS
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DEPENDENCIES = ROOT / "docs" / "dependencies.md"
-BEGIN = "<!-- options: made by tests/test_readme.py -->\n"
-END = "<!-- end of options -->"
 
 
 def options_table() -> str:
     """The table of options as the README must have it."""
-    pairs = [pair for row in CELL_ROWS for pair in help_rows(row)]
-    rows = "\n".join(f"| `{names}` | {meaning} |" for names, meaning in pairs)
+    rows = "\n".join(f"| `{names}` | {meaning} |" for names, meaning in help_rows(CELL_ROWS))
     return f"| option | meaning |\n| --- | --- |\n{rows}\n"
+
+
+def commands_table() -> str:
+    """The table of commands as the README must have it."""
+    rows = [
+        "| | `%minimax` | shows what answers, the settings, and what to try |",
+        '| | `%minimax -t 0.3 -s "Be brief"` | sets options for all cells from now on |',
+    ]
+    group = ""
+    for command in COMMANDS.values():
+        title = "" if command.group == group else f"*{command.group}* "
+        group = command.group
+        meaning = "; ".join(filter(None, (command.help, command.more)))
+        own = f". `-h` lists its options: {', '.join(f'`{flag}`' for flag in own_flags(command))}"
+        rows.append(
+            f"| {title}| `%minimax {command.usage}` | {meaning}{own if command.options else ''} |"
+        )
+    return "\n".join(["| | command | what it does |", "| --- | --- | --- |", *rows, ""])
+
+
+def own_flags(command: Command) -> list[str]:
+    """The options of one command alone, without `--help`."""
+    return flags_of(command.own_options)[:-1]
+
+
+TABLES = {"options": options_table, "commands": commands_table}
+
+
+def around(name: str, text: str) -> tuple[str, str, str]:
+    """The README before a table, the table as it is there, and what comes after it."""
+    before, _, rest = text.partition(f"<!-- {name}: made by tests/test_readme.py -->\n")
+    table, _, after = rest.partition(f"<!-- end of {name} -->")
+    return before, table, after
 
 
 def section(title: str) -> str:
@@ -38,16 +70,10 @@ def project() -> dict[str, object]:
     return table
 
 
-def test_options() -> None:
-    """The README lists exactly the options of `%%minimax`; running this file mends it."""
-    shown = README.read_text("utf-8").split(BEGIN)[1].split(END)[0]
-    assert shown == options_table()
-
-
-def test_commands() -> None:
-    """The README lists exactly the commands of `%minimax`."""
-    shown = set(re.findall(r"^\| `%minimax ([a-z]+)", section("Commands"), re.MULTILINE))
-    assert shown == set(COMMANDS)
+@pytest.mark.parametrize("name", TABLES)
+def test_tables(name: str) -> None:
+    """The README lists exactly the options and commands there are; running this file mends it."""
+    assert around(name, README.read_text("utf-8"))[1] == TABLES[name]()
 
 
 def test_options_of_python() -> None:
@@ -88,6 +114,7 @@ def test_links() -> None:
 
 
 if __name__ == "__main__":
-    text = README.read_text("utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    README.write_text(f"{before}{BEGIN}{options_table()}{END}{after}", "utf-8")
+    for name, table in TABLES.items():
+        before, _, after = around(name, README.read_text("utf-8"))
+        marks = f"<!-- {name}: made by tests/test_readme.py -->\n", f"<!-- end of {name} -->"
+        README.write_text(f"{before}{marks[0]}{table()}{marks[1]}{after}", "utf-8")

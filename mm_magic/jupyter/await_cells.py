@@ -18,6 +18,8 @@ from mm_magic.jupyter.mistakes import check_first_line
 MAGIC = "minimax"
 AWAITED = "minimax_awaited"
 """The twin of the cell magic, which gives a coroutine."""
+MISPLACED = "minimax_misplaced"
+"""The magic that gets a cell in which `%%minimax` does not come first, and says so."""
 
 Transformer = Callable[[list[str]], list[str]]
 
@@ -55,11 +57,8 @@ def misplaced(lines: list[str]) -> list[str]:
         return lines
     try:
         check_first_line(text)
-    except UsageError as slip:
-        step = slip.next_steps[0]
-        return [
-            f"raise __import__('mm_magic').UsageError({slip.message!r}, next_steps=({step!r},))\n"
-        ]
+    except UsageError:
+        return [f"get_ipython().run_cell_magic({MISPLACED!r}, '', {text!r})\n"]
     return lines
 
 

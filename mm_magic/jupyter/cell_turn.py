@@ -102,7 +102,7 @@ class CellTurn:
             notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
         drawn.finish(status_of(turn, self._session.conversations.state_of(turn), notes))
         self.reply = reply
-        if self._to is not None:
+        if self._to:
             self._shell.user_ns[self._to] = reply
         return reply
 

@@ -1,6 +1,6 @@
-"""Tab on a `%minimax` or `%%minimax` line: options, commands, models, words of an option."""
+"""Tab on a `%minimax` or `%%minimax` line: options, commands, and the words behind them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from IPython.core.completer import (
@@ -12,9 +12,9 @@ from IPython.core.completer import (
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.model_facts import MODELS
-from mm_magic.jupyter.arguments import CELL_ROWS, flags_of
-from mm_magic.jupyter.commands.table import COMMANDS, Command
-from mm_magic.session.options import UNSET, Row
+from mm_magic.jupyter.arguments import CELL_ROWS, HELP, flags_of
+from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.session.options import SWITCH, UNSET, Offer, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import quoted
 
@@ -30,12 +30,13 @@ def matcher(session: Session) -> Matcher:
         if head not in ("%minimax", "%%minimax") or not line.endswith(rest) or " " not in line:
             return {"completions": []}
         *before, fragment = rest.split(" ")
-        found = _candidates(session, [word for word in before if word], is_line=head == "%minimax")
+        words = [word for word in before if word]
+        found = _line(session, words) if head == "%minimax" else _options(session, words)
         return {
             "completions": [
                 SimpleCompletion(text=text, type="magic")
                 for text in found
-                if text.startswith(fragment) and (fragment or not text.startswith("-h"))
+                if text.startswith(fragment)
             ],
             "matched_fragment": fragment,
             "ordered": True,
@@ -52,54 +53,62 @@ def register(shell: InteractiveShell, complete: Matcher) -> None:
 
 
 def unregister(shell: InteractiveShell, complete: Matcher) -> None:
-    if shell.Completer is not None and complete in shell.Completer.custom_matchers:
+    if complete in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.remove(complete)
 
 
-def _candidates(session: Session, words: Sequence[str], *, is_line: bool) -> list[str]:
-    """What may stand behind these words."""
-    command = COMMANDS.get(words[0]) if is_line and words else None
-    table = command.options if command and command.options else CELL_ROWS
-    if words and (row := _row(table, words[-1])) is not None and row.kind != "switch":
-        return _values(session, row)
-    if command is not None:
-        operands = _operands(session, command) if len(words) == 1 else []
-        own = [*operands, *flags_of(command.options)]
-        return own or flags_of(CELL_ROWS)
-    names = sorted(COMMANDS) if is_line and not words else []
-    return [*names, *flags_of(CELL_ROWS)]
+def _line(session: Session, before: Sequence[str]) -> Sequence[str]:
+    """What may stand behind these words of `%minimax`."""
+    if not before:
+        return [*COMMANDS, *flags_of(CELL_ROWS)]
+    command = COMMANDS.get(before[0])
+    if command is None:
+        return _options(session, before)
+    operands = _OFFERED[command.offers](session) if command.offers and len(before) == 1 else ()
+    return _options(session, before, command.own_options, operands)
 
 
-def _row(table: Iterable[Row], flag: str) -> Row | None:
-    """The option with this name."""
-    return next((row for row in table if flag.replace("_", "-") in row.flags), None)
+def _options(
+    session: Session,
+    before: Sequence[str],
+    table: Sequence[Row] = CELL_ROWS,
+    operands: Sequence[str] = (),
+) -> Sequence[str]:
+    """The values of the option that the last word names, else operands and options."""
+    last = before[-1].replace("_", "-") if before else ""
+    row = next((row for row in table if last in row.flags), None)
+    if row is None or row.kind is SWITCH:
+        return [*operands, *flags_of(table)] or flags_of([HELP])
+    offered = _OFFERED[row.offers](session) if isinstance(row.offers, str) else row.offers
+    return [*row.words, *offered, *([UNSET] if row.may_be_unset else [])]
 
 
-def _values(session: Session, row: Row) -> list[str]:
-    """What an option may be."""
-    if row.name == "model":
-        return _words(dict.fromkeys([*session.offered_models, *MODELS]))
-    if row.name == "conversation":
-        return _words(session.conversations)
-    if row.kind == "speed":
-        return ["max", "2", "10"]
-    return [*row.words, *([UNSET] if row.may_be_unset and row.wire else [])]
+def _models(session: Session) -> list[str]:
+    return _words(dict.fromkeys([*session.offered_models, *MODELS]))
 
 
-def _operands(session: Session, command: Command) -> list[str]:
-    """What may stand behind a command."""
-    match command.completes:
-        case "recordings":
-            return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
-        case "conversations":
-            return _words(session.conversations)
-        case "turns":
-            there = session.conversations.get(session.options.conversation)
-            return [str(turn.number) for turn in there.turns] if there else []
-        case "nothing":
-            return []
+def _conversations(session: Session) -> list[str]:
+    return _words(session.conversations)
+
+
+def _turns(session: Session) -> list[str]:
+    conversation = session.conversations.get(session.options.conversation)
+    return [str(turn.number) for turn in conversation.turns] if conversation else []
+
+
+def _recordings(_session: Session) -> list[str]:
+    """The files that may be recordings, by their name."""
+    return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
 
 
 def _words(names: Iterable[str]) -> list[str]:
     """The names as they are typed; one that can't be typed is left out."""
     return [word for name in names if (word := quoted(name)) is not None]
+
+
+_OFFERED: Mapping[Offer, Callable[[Session], list[str]]] = {
+    "models": _models,
+    "conversations": _conversations,
+    "turns": _turns,
+    "recordings": _recordings,
+}

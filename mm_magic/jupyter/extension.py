@@ -8,7 +8,6 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter import completion
 from mm_magic.jupyter.await_cells import keep_question_mark, misplaced, transformer
 from mm_magic.jupyter.commands.here import Here
-from mm_magic.jupyter.commands.who_answers import who_answers
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.magics import Magics
 from mm_magic.jupyter.own_notebook import own_path
@@ -20,6 +19,7 @@ from mm_magic.session.api import session as shared_session
 from mm_magic.session.cell_run import running
 from mm_magic.session.session import Session
 from mm_magic.session.who_answers import anthropic_hint
+from mm_magic.wording import plain
 
 _loaded: dict[InteractiveShell, "Extension"] = {}
 
@@ -52,8 +52,8 @@ class Extension:
 
     def take_out(self) -> None:
         shell = self._shell
-        while self._here.panels:  # what stays on the page is their summary
-            self._here.panels.popitem()[1].close()
+        while self._here.panels:
+            self._here.panels.popitem()[1].close()  # its summary stays on the page
         self._session.who.demo_allowed = False
         self._configurables.remove(self._settings)
         shell.input_transformers_cleanup.remove(keep_question_mark)
@@ -67,16 +67,17 @@ class Extension:
         running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
     def greeting(self) -> str:
-        """One line: who answers, and what to type next."""
+        """One line: where prompts go, and how to write one."""
+        session = self._session
         try:
-            who = who_answers(self._session)
+            line = f"mm_magic is ready: `%%minimax` cells go to {session.answering()}"
+            is_demo = session.who.endpoint() is None
         except MiniMaxError as error:
             return f"mm_magic: {error.card()}"
-        is_demo = self._session.who.endpoint() is None
-        model = "" if is_demo else f"{self._session.options.model} at "
-        line = f"mm_magic: {model}{who} answers. Begin a cell with %%minimax."
-        hint = anthropic_hint(self._session.who.environ) if is_demo else None
-        return f"{line}\n{hint}" if hint else line
+        if not is_demo:
+            return plain(f"{line}; model {session.options.model}.")
+        hint = anthropic_hint(session.who.environ)
+        return f"{line}.\n{hint}" if hint else f"{line}."
 
     @property
     def _configurables(self) -> list[Configurable]:

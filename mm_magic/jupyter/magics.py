@@ -8,46 +8,36 @@ from IPython.core.magic import no_var_expand
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import Stopped, UsageError
-from mm_magic.jupyter.arguments import (
-    CELL_ROWS,
-    Arguments,
-    check_no_words,
-    help_of,
-    parse,
-    words_of,
-)
-from mm_magic.jupyter.await_cells import AWAITED, MAGIC
+from mm_magic.jupyter import mistakes
+from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, help_text, parse, words_of
+from mm_magic.jupyter.await_cells import AWAITED, MAGIC, MISPLACED
 from mm_magic.jupyter.cell_turn import CellTurn
+from mm_magic.jupyter.commands import table
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.state import show_state
-from mm_magic.jupyter.commands.table import (
-    COMMANDS,
-    check_no_options,
-    command_help,
-    commands_help,
-    run,
-)
+from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
+from mm_magic.wording import quoted
 
-HELP = f"""\
-Ask a MiniMax model; thinking and answer stream in under the cell.
+HELP_TEXT = f"""\
+Ask a MiniMax model; thinking and answer stream in below the cell.
 
     %%minimax [options]
     Why is the sky blue?
 
 Options:
-{help_of(CELL_ROWS)}
+{help_text()}
 
 {{{{name}}}} in the prompt puts in the value of a notebook variable; so do {{{{row.title}}}} and
 {{{{xs[0]}}}}. All else is sent as it stands. Text with spaces goes in double quotes: -s "Be brief".
 
 The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
 
-%minimax alone tells who answers; %minimax with options sets them for all cells.
+%minimax alone shows which model answers; %minimax with options sets them for all cells.
 %minimax COMMAND:
-{commands_help()}
+{table.help_text()}
 """
 
 
@@ -56,7 +46,6 @@ class Magics:
 
     def __init__(self, here: Here, replies: ReplyFormatter) -> None:
         self._here = here
-        self._shell = here.shell
         self._session = here.session
         self._replies = replies
 
@@ -72,31 +61,36 @@ class Magics:
         def minimax_awaited(line: str, cell: str) -> Coroutine[object, object, Reply | None]:
             return self.awaited(line, cell)
 
-        minimax.__doc__ = HELP
+        @no_var_expand
+        def minimax_misplaced(_line: str, cell: str) -> None:
+            mistakes.check_first_line(cell)
+
+        minimax.__doc__ = HELP_TEXT
         minimax_awaited.__doc__ = "What IPython awaits for a cell that is %%minimax alone."
-        register = self._shell.magics_manager.register_function
+        minimax_misplaced.__doc__ = "What runs in place of a cell that %%minimax should begin."
+        register = self._here.shell.magics_manager.register_function
         register(minimax, "line_cell", MAGIC)
         register(minimax_awaited, "cell", AWAITED)
+        register(minimax_misplaced, "cell", MISPLACED)
 
     def unregister(self) -> None:
-        manager = self._shell.magics_manager
-        for kind, name in (("line", MAGIC), ("cell", MAGIC), ("cell", AWAITED)):
+        manager = self._here.shell.magics_manager
+        for kind, name in (("line", MAGIC), *(("cell", n) for n in (MAGIC, AWAITED, MISPLACED))):
             manager.magics[kind].pop(name, None)
             vars(manager.user_magics).pop(name, None)  # where IPython keeps the functions, too
 
     def line(self, line: str) -> None:
         """`%minimax`: a command, or options that become the defaults."""
-        command = COMMANDS.get(next(iter(line.split(maxsplit=1)), ""))
-        if command is not None and command.options:
-            self._run(words_of(line), line)
+        command = COMMANDS.get(line.strip().partition(" ")[0])
+        if command is not None and command.options is not None:
+            words = words_of(line)[1:]
+            self._run(command, words, shows_help=not set(HELP.flags).isdisjoint(words))
             return
         arguments = parse(line)
         if arguments.words:
-            if not arguments.help:
-                check_no_options(arguments)
-            self._run([*arguments.words, *(["-h"] if arguments.help else [])], line)
+            self._command(arguments, line)
         elif arguments.help:
-            print(HELP)
+            print(HELP_TEXT)
         elif arguments == Arguments():
             show_state(self._here)
         else:
@@ -128,10 +122,11 @@ class Magics:
         arguments = parse(line)
         if arguments.help:
             self._session.cell.only_shows = True
-            print(HELP)
+            print(HELP_TEXT)
             return None
-        check_no_words(arguments, line, tuple(COMMANDS))
-        turn = CellTurn(self._shell, self._session, arguments, body)
+        if arguments.words:
+            raise mistakes.stray_words(arguments.words, line, [*COMMANDS])
+        turn = CellTurn(self._here.shell, self._session, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())
@@ -142,23 +137,40 @@ class Magics:
         self._replies.was_drawn(reply)
         return reply
 
-    def _run(self, words: Sequence[str], line: str) -> None:
-        if words[0] in COMMANDS and words[-1] in ("-h", "--help"):
-            print(command_help(words[0]))
+    def _command(self, arguments: Arguments, line: str) -> None:
+        """A command that has no options."""
+        name, *words = arguments.words
+        command = COMMANDS.get(name)
+        if command is None:
+            raise mistakes.no_command(arguments.words, line, [*COMMANDS])
+        if not arguments.help and arguments != Arguments(words=arguments.words):
+            written = " ".join(quoted(word) or word for word in arguments.words)
+            raise UsageError(
+                "a command takes no options",
+                next_steps=(f"Write: `%minimax {written}`, and the options on their own.",),
+            )
+        self._run(command, words, shows_help=arguments.help)
+
+    def _run(self, command: Command, words: Sequence[str], *, shows_help: bool) -> None:
+        if shows_help:
+            print(command.help_text())
             return
         with _stop_in_one_line():
-            run(self._here, words, line)
+            command.run(self._here, words)
 
     def _set_defaults(self, arguments: Arguments) -> None:
-        if misplaced := arguments.of_one_cell():
-            raise UsageError(
-                f"{misplaced[0]} belongs to one cell", next_steps=("Write it behind `%%minimax`.",)
-            )
+        for row in OF_ONE_CELL:
+            if getattr(arguments, row.name) != row.default:
+                raise UsageError(
+                    f"{row.flags[0]} belongs to one cell",
+                    next_steps=("Write it behind `%%minimax`.",),
+                )
         self._here.settings.say(arguments.given)
-        options = self._session.options
-        values = {name: getattr(options, name) for name in arguments.given}
-        changed = [f"{n} {UNSET if v is None else repr(v)}" for n, v in values.items()]
-        print(f"From now on: {', '.join(changed)}")
+        told = (
+            f"{name} {UNSET if value is None else repr(value)}"
+            for name, value in arguments.given.items()
+        )
+        print(f"From now on: {', '.join(told)}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Likely slips in a cell, each with the right line where it can be guessed."""
+"""Likely mistakes in a cell, each with the right line where it can be guessed."""
 
 import re
 from collections.abc import Sequence
@@ -11,6 +11,11 @@ _BELOW = "The prompt goes on the lines below `%%minimax`."
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}|(?<!\S)[\w-]{40,}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII
 )
+
+
+def holds_key(text: str) -> bool:
+    """Whether something in it looks like a key."""
+    return _KEY.search(text) is not None
 
 
 def check_one_cell(body: str) -> None:
@@ -32,13 +37,13 @@ def check_first_line(text: str) -> None:
     if re.search(r"^[ \t]*%%minimax\b", text, re.MULTILINE):
         raise UsageError(
             "%%minimax must begin the cell",
-            next_steps=("Put what stands before it, also a space, into a cell of its own.",),
+            next_steps=("Move everything before it, even a space, into another cell.",),
         )
 
 
 def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
     """The error of words behind `%%minimax` that belong to no option."""
-    if _KEY.search(line):
+    if holds_key(line):
         return key_in_cell()
     first = words[0]
     if first.startswith("#"):
@@ -55,7 +60,7 @@ def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> Usa
 
 def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
     if _TYPOGRAPHIC.search(line):  # copied from a slide or a text
-        return ('Type quotes and hyphens anew: it takes " and -, not “ ” and –.', _BELOW)
+        return ('Type the quotes and hyphens again: use " and -, not “ ” and –.', _BELOW)
     if first in commands:
         return (f"The command has one percent sign, and a cell of its own: `%minimax {first}`",)
     if assigned := re.fullmatch(r"(\w+)=(\S*)", first):
@@ -71,7 +76,7 @@ def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
 
 def no_command(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
     """The error of `%minimax …` with something that is no command: mostly a question."""
-    if _KEY.search(line):
+    if holds_key(line):
         return key_in_cell()
     options = line[: line.index(words[0])].strip() if words[0] in line else ""
     close = _closest(words[0], commands)
@@ -100,7 +105,7 @@ def key_in_cell() -> UsageError:
 
 def unclosed_quote(line: str) -> UsageError:
     """The error of a quote without its end: `-s You're brief`, `-s 'Be brief`."""
-    if _KEY.search(line):
+    if holds_key(line):
         return key_in_cell()
     found = re.search(r"(?:-s|--system)[ =]+([^\"]*'[^\"]*?)(\s+--?[a-z].*)?$", line)
     step = "Put a text with an apostrophe in double quotes."
@@ -113,8 +118,6 @@ def unclosed_quote(line: str) -> UsageError:
 
 def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageError:
     """argparse's complaint in our words."""
-    if _KEY.search(message):
-        return key_in_cell()
     help_step = f"`{help_line}` lists the options."
     if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
         name = unknown[1].split("=")[0]

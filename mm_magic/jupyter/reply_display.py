@@ -1,7 +1,6 @@
 """How a Reply is shown: not again by the cell that drew it, and in full by any other."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.formatters import IPythonDisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
@@ -9,6 +8,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from mm_magic.conversation.reply import Reply
 from mm_magic.jupyter.views.finished import show_reply
 from mm_magic.session.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ReplyFormatter:

@@ -54,23 +54,22 @@ def encode_message(role: str, content: object) -> bytes:
     return encode_json({"role": role, "content": content})
 
 
-def check_model(model: str) -> None:
+def check_model(model: object) -> None:
     """Raise UsageError unless `model` is a name. Any name is let through: models come and go."""
     if not isinstance(model, str) or not model.strip():
         raise UsageError(f"model must be a name, got {model!r}")
 
 
-def check_fraction(name: str, value: float) -> None:
+def check_fraction(name: str, value: object) -> None:
     """Raise UsageError unless `value` is in (0, 1]: the range of temperature and of top_p."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= 1:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
         raise UsageError(
             f"{name} must be in (0, 1], got {value!r}",
             next_steps=("The smallest useful value is 0.01.",) if value == 0 else (),
         )
 
 
-def check_max_tokens(value: int) -> None:
+def check_max_tokens(value: object) -> None:
     """Raise UsageError unless `value` is a whole number of 1 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f"max_tokens must be a whole number of 1 or more, got {value!r}")

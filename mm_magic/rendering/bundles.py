@@ -11,13 +11,16 @@ No part is a live region: a screen reader would read every delta.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import Blocks, Piece
 from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
 from mm_magic.rendering.markdown import IGNORE, code_lines, escaped, to_html, wrap
 from mm_magic.wording import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Bundle = dict[str, object]
 """MIME type to data, as a kernel publishes it."""

@@ -7,20 +7,16 @@ check, and an nh3 allowlist over all that comes out. Nothing here knows of a not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from html import escape
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from unicodedata import bidirectional
 from urllib.parse import quote
 
 import nh3
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
-from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Error, Keyword, Number, Operator, String
 from pygments.token import _TokenType as TokenType
@@ -28,6 +24,14 @@ from pygments.util import ClassNotFound
 
 from mm_magic.rendering.formulas import find_formulas
 from mm_magic.wording import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.rules_core import StateCore
+    from markdown_it.utils import EnvType, OptionsDict
+    from pygments.lexer import Lexer
 
 # Beyond this many characters a fragment is shown as plain text: the parser needs up to 30 µs a
 # character, for a row of "![", so this bounds one call to about three seconds.

@@ -35,12 +35,12 @@ def _session() -> Session:
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of `ask`. What is left out is as `%config MiniMax` has it."""
+    """The options of `ask`. What is left out is as `%config MiniMax` has it; None is not set."""
 
     model: str
-    temperature: float
-    max_tokens: int
-    top_p: float
+    temperature: float | None
+    max_tokens: int | None
+    top_p: float | None
     system: str
     thinking: Thinking
     stream: bool

@@ -1,8 +1,8 @@
 """The options: one table, which the magic line, the traits, the panel and the request follow.
 
 A field of `Options` is a row: its names on the line, its help, its check, and how it is sent. To
-add an option, add a field here and what it does; parser, help, Tab, `%config` and the key of a
-request take it from its row. What belongs to one cell alone is in `jupyter/arguments`.
+add an option, add a field here and what it does; parser, help, Tab, `%config`, panel, README and
+the key of a request take it from its row. What belongs to one cell alone is in `jupyter/arguments`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +13,9 @@ from mm_magic.conversation.model_facts import DEFAULT_MAX_TOKENS, DEFAULT_MODEL
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, join_surrogates
 from mm_magic.protocol.request import (
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP_P,
+    DOCUMENTED_MAX_TOKENS,
     Thinking,
     check_fraction,
     check_max_tokens,
@@ -20,22 +23,57 @@ from mm_magic.protocol.request import (
     check_thinking,
 )
 
-Kind: TypeAlias = Literal["text", "number", "count", "word", "switch", "speed"]
-"""What a value is: any text, a float, an int, one of the row's `words`, True or False, a factor."""
-
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
+
+Offer: TypeAlias = Literal["models", "conversations", "turns", "recordings"]
+"""Words that Tab looks up when it needs them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What values are: their type, in words, and how text becomes one (else ValueError).
+
+    A kind to come, as several values with commas or the text of a file (`@FILE`), is one more
+    of the four below.
+    """
+
+    of: type
+    meaning: str
+    read: Callable[[str], Any]
+
+    def fits(self, value: object) -> bool:
+        """Whether it is of this type; True is no number, though Python has it so."""
+        is_switch = isinstance(value, bool)
+        return is_switch == (self.of is bool) and isinstance(
+            value, (int, float) if self.of is float else self.of
+        )
+
+
+TEXT = Kind(str, "text", str)
+NUMBER = Kind(float, "a number such as 0.3", float)
+COUNT = Kind(int, "a whole number", int)
+SWITCH = Kind(bool, "True or False", bool)  # on the line its flag alone says it
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The panel's slider. `usual` is where it stands while the option is not set."""
+
+    low: float
+    high: float
+    usual: float
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One option.
 
-    `flags` are its names on the line, none for one that only `%config` and Python set. `wire` makes
-    of a value what the request holds under the option's name, None for nothing; it is None for
-    an option that is never sent. `in_key`: two requests that differ in it are different requests.
-    A switch that is on by default has `off`, the help of its `--no-…`.
-    An option whose default is None may be unset.
+    `flags` are its names on the line, none for one that only `%config` and Python set; of a switch,
+    those with `--no-` switch it off. `words` are the only values it may have, `offers` those that
+    Tab offers. `wire` makes of a value what the request holds under the option's name, None for
+    nothing; it is None for an option that is never sent. `in_key`: two requests that differ in it
+    are different requests. An option whose default is None may be unset.
     """
 
     name: str
@@ -45,14 +83,45 @@ class Row:
     help: str
     metavar: str = ""
     words: tuple[str, ...] = ()
+    offers: Offer | tuple[str, ...] = ()
     check: Callable[[str, Any], None] | None = None
     wire: Callable[[Any], object] | None = None
     in_key: bool = True
-    off: str = ""
+    in_panel: bool = True
+    scale: Scale | None = None
 
     @property
     def may_be_unset(self) -> bool:
         return self.default is None
+
+    def accept(self, value: object) -> None:
+        """Raise UsageError unless the option may have this value."""
+        if value is None and self.may_be_unset:
+            return
+        if self.check is not None:
+            self.check(self.name, value)
+        elif not self.kind.fits(value):
+            raise UsageError(f"{self.name} must be {self.kind.meaning}, got {value!r}")
+        elif self.words and value not in self.words:
+            raise UsageError(f"{self.name} must be one of {', '.join(self.words)}, got {value!r}")
+
+    def read(self, text: str) -> object:
+        """The value that a word of a line, or the text in a box, gives. Raises UsageError."""
+        if self.may_be_unset and text == UNSET:
+            return None
+        try:
+            value = self.kind.read(text)
+        except ValueError:
+            raise UsageError(f"{self.name} must be {self.kind.meaning}, got {text!r}") from None
+        self.accept(value)
+        return value
+
+    def text(self, value: object) -> str:
+        """A value as the text that `read` takes."""
+        if isinstance(value, float):
+            short = f"{value:g}"
+            return short if float(short) == value else repr(value)
+        return UNSET if value is None else str(value)
 
 
 def option(default: object, kind: Kind, *flags: str, help: str, **more: Any) -> Any:  # noqa: A002
@@ -78,19 +147,9 @@ def _thinking(value: Thinking) -> JsonObject | None:
     return None if value == "auto" else {"type": value}
 
 
-def _check_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise UsageError(f"{name} must be text, got {value!r}")
-
-
 def _check_conversation(_name: str, value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"a conversation needs a name, got {value!r}")
-
-
-def _check_switch(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise UsageError(f"{name} must be True or False, got {value!r}")
 
 
 def _check_retries(name: str, value: object) -> None:
@@ -108,62 +167,82 @@ class Options:
     """
 
     model: str = option(
-        DEFAULT_MODEL, "text", "-m", "--model", metavar="NAME", help="the model to ask",
-        check=lambda _, value: check_model(value), wire=_as_it_is,
+        DEFAULT_MODEL, TEXT, "-m", "--model", metavar="NAME", help="the model to ask",
+        offers="models", check=lambda _, value: check_model(value), wire=_as_it_is,
+    )  # fmt: skip
+    conversation: str = option(
+        "main", TEXT, "-c", "--conversation", metavar="NAME",
+        help="the conversation that the turn belongs to",
+        offers="conversations", check=_check_conversation,
     )  # fmt: skip
     temperature: float | None = option(
-        None, "number", "-t", "--temperature", metavar="T", help="randomness, in (0, 1]",
-        check=check_fraction, wire=_as_it_is,
-    )  # fmt: skip
-    max_tokens: int | None = option(
-        None, "count", "--max-tokens", metavar="N",
-        help="maximum length of the answer in tokens, including thinking",
-        check=lambda _, value: check_max_tokens(value), wire=_as_it_is,
+        None, NUMBER, "-t", "--temperature", metavar="T", help="randomness, in (0, 1]",
+        check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=DEFAULT_TEMPERATURE),
     )  # fmt: skip
     top_p: float | None = option(
-        None, "number", "--top-p", metavar="P",
+        None, NUMBER, "--top-p", metavar="P",
         help="keep only the most likely words, up to this total probability, in (0, 1]",
-        check=check_fraction, wire=_as_it_is,
+        check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=DEFAULT_TOP_P),
     )  # fmt: skip
-    system: str = option(
-        "", "text", "-s", "--system", metavar="TEXT",
-        help="system prompt: the role and style the model should adopt",
-        check=_check_text, wire=_not_empty,
+    max_tokens: int | None = option(
+        None, COUNT, "--max-tokens", metavar="N",
+        help="maximum length of the answer in tokens, including thinking",
+        check=lambda _, value: check_max_tokens(value), wire=_as_it_is,
+        scale=Scale(1, DOCUMENTED_MAX_TOKENS, usual=DEFAULT_MAX_TOKENS),
     )  # fmt: skip
     thinking: Thinking = option(
-        "auto", "word", "--thinking", metavar="WORD", help="auto, adaptive or disabled",
+        "auto", TEXT, "--thinking", metavar="WORD", help="auto, adaptive or disabled",
         words=get_args(Thinking), check=lambda _, value: check_thinking(value), wire=_thinking,
     )  # fmt: skip
     hide_thinking: bool = option(
-        False, "switch", "--hide-thinking", help="do not show the thinking", check=_check_switch
-    )
-    stream: bool = option(
-        True, "switch", "--stream", help="show the answer as it comes (default)",
-        check=_check_switch, wire=_as_it_is, in_key=False, off="ask for the answer in one piece",
+        False, SWITCH, "--hide-thinking", help="do not show the thinking"
     )  # fmt: skip
-    conversation: str = option(
-        "main", "text", "-c", "--conversation", metavar="NAME",
-        help="which conversation the turn belongs to", check=_check_conversation,
+    system: str = option(
+        "", TEXT, "-s", "--system", metavar="TEXT",
+        help="system prompt: the role and style the model should adopt", wire=_not_empty,
+    )  # fmt: skip
+    stream: bool = option(
+        True, SWITCH, "--stream", "--no-stream",
+        help="show the answer as it comes (default), or ask for it in one piece",
+        wire=_as_it_is, in_key=False, in_panel=False,
     )  # fmt: skip
     retries: int = option(
-        2, "count", help="further tries while the service is busy", check=_check_retries
-    )
+        2, COUNT, help="further tries while the service is busy",
+        check=_check_retries, in_panel=False,
+    )  # fmt: skip
     said: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for row in ROWS:
             value = getattr(self, row.name)
-            if row.check is not None and not (value is None and row.may_be_unset):
-                row.check(row.name, value)
+            row.accept(value)
             if isinstance(value, str):  # no file or socket takes half characters
                 object.__setattr__(self, row.name, join_surrogates(value))
 
     def overridden(self, given: Mapping[str, object]) -> "Options":
-        """These options with those that the notebook gives now; None, or UNSET, unsets one."""
-        values = {name: _value(name, value) for name, value in given.items()}
+        """These options with those that the notebook gives now.
+
+        None, or UNSET, unsets one; it changes nothing where the option can't be unset.
+        """
+        values = {
+            name: None if value == UNSET and BY_NAME[name].may_be_unset else value
+            for name, value in given.items()
+            if value is not None or BY_NAME[name].may_be_unset
+        }
         unset = {name for name, value in values.items() if value is None}
         said = frozenset({*self.said, *values} - unset)
         return replace(self, said=said, **values)  # type: ignore[arg-type]
+
+    def in_words(self) -> list[tuple[str, str]]:
+        """Name and value of each option that a line can set; of a switch only what is unusual."""
+        found = []
+        for row in ROWS:
+            value = getattr(self, row.name)
+            if row.kind is SWITCH and value != row.default:
+                found.append((row.name, "yes" if value else "no"))
+            elif row.kind is not SWITCH and row.flags:
+                found.append((row.name, row.text(value).replace("\n", " ↵ ") or "none"))
+        return found
 
     def parameters(self) -> JsonObject:
         """The request's body but for its messages, by the names of the wire."""
@@ -186,13 +265,7 @@ class Options:
 
 
 ROWS = tuple(rows(Options))
-_BY_NAME = {row.name: row for row in ROWS}
-
-
-def _value(name: str, value: object) -> object:
-    """A given value; that of an option which goes back to its default."""
-    row = _BY_NAME[name]
-    return row.default if row.may_be_unset and value == UNSET else value
+BY_NAME = {row.name: row for row in ROWS}
 
 
 def first_options(environ: Mapping[str, str]) -> Options:

@@ -5,6 +5,7 @@ what it must know of the notebook (the cell, that the demo may answer) it is giv
 """
 
 import asyncio
+import math
 import os
 import time
 import warnings
@@ -61,7 +62,7 @@ class Session:
         *,
         sources: "Callable[[Endpoint | None], Source] | None" = None,
     ) -> None:
-        self._sources = sources or (lambda endpoint: endpoint or self._demo)
+        self._sources = sources
         self.who = WhoAnswers(Environment(environ))
         self.options = first_options(environ)
         self.conversations = Conversations()
@@ -120,6 +121,10 @@ class Session:
         )
 
     # -- who answers --------------------------------------------------------------------------
+
+    def answering(self) -> str:
+        """Who answers now, in a few words. Raises as `WhoAnswers.endpoint` does."""
+        return self.who.in_words() if self.replaying is None else self.replaying.in_words()
 
     async def models(self) -> list[str]:
         """The models that the server offers; none where the demo answers."""
@@ -235,7 +240,7 @@ class Session:
             async with self._queue(run.ask):
                 request = self._begin(run)
                 stream = self.client.stream(
-                    self._source(request),
+                    self._source(run, request),
                     request.request,
                     retries=request.ask.options.retries,
                     taps=self._taps(request),
@@ -293,9 +298,14 @@ class Session:
         run.notes += self._notes(request)
         return request
 
-    def _source(self, request: TurnRequest) -> "Source":
-        """Who answers a turn."""
-        return request.script or self._sources(request.endpoint)
+    def _source(self, run: "Run", request: TurnRequest) -> "Source":
+        """What answers a turn. The demo does not wait between words that nobody watches."""
+        if request.script is not None:
+            return request.script
+        if self._sources is not None:
+            return self._sources(request.endpoint)
+        self._demo.speed = 1.0 if run.cell.is_watched else math.inf
+        return request.endpoint or self._demo
 
     def _taps(self, request: TurnRequest) -> "list[Tap]":
         """What looks on while the answer passes: the recording, and the last exchanges."""

@@ -76,6 +76,16 @@ class WhoAnswers:
             return error.kind != "auth"  # a setting that can't be is an error when it is used
         return True
 
+    def in_words(self) -> str:
+        """Who answers, in a few words. Raises as `choose_endpoint` does."""
+        endpoint = self.endpoint()
+        if endpoint is None:
+            return "the offline demo, not a language model"
+        key = "with a key" if endpoint.key else "no key"
+        if endpoint.backend == "minimax":
+            return f"MiniMax ({endpoint.host}, {REGIONS[endpoint.host]}), {key}"
+        return f"your own server ({endpoint.base_url}), {key}"
+
     def server_name(self) -> str:
         """The address that would be asked, "" where the environment names none that is one."""
         try:

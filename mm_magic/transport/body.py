@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError
 from mm_magic.protocol.accumulate import Accumulator
@@ -189,10 +189,6 @@ def _is_last(event: Event) -> bool:
             return base_resp.status_code != 0
         case _:
             return False
-
-
-if TYPE_CHECKING:
-    from mm_magic.protocol.events import Event
 
 
 async def whole_body(exchange: Exchange, clocks: Clocks, limit: int = MAX_EVENT_BYTES) -> bytes:

@@ -8,14 +8,14 @@ from support.asks import said
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import (
     CELL_ROWS,
+    OF_ONE_CELL,
     Arguments,
-    check_no_words,
     flags_of,
-    help_of,
+    help_text,
     parse,
 )
-from mm_magic.jupyter.mistakes import check_one_cell
-from mm_magic.session.options import Options
+from mm_magic.jupyter.mistakes import check_one_cell, stray_words
+from mm_magic.session.options import COUNT, NUMBER, SWITCH, TEXT, Options, Row
 
 
 def told(error: UsageError) -> str:
@@ -62,8 +62,8 @@ def test_all_options() -> None:
         ("--top_p 0.5 --hide_thinking", Arguments(given={"top_p": 0.5, "hide_thinking": True})),
         ("--system=under_score", Arguments(given={"system": "under_score"})),
         ("--stream", Arguments(given={"stream": True})),
-        ("-t default", Arguments(given={"temperature": "default"})),
-        ("--max-tokens default", Arguments(given={"max_tokens": "default"})),
+        ("-t default", Arguments(given={"temperature": None})),
+        ("--max-tokens default", Arguments(given={"max_tokens": None})),
         ("--no_stream", Arguments(given={"stream": False})),
         ("-t.5", Arguments(given={"temperature": 0.5})),
         ("-mName", Arguments(given={"model": "Name"})),
@@ -153,7 +153,7 @@ def test_wrong_options_are_named(line: str, words: str) -> None:
 def test_comment_behind_the_magic(line: str, hint: str) -> None:
     """A comment behind the magic is told as such, with the line that is right."""
     with pytest.raises(UsageError, match="a comment can't stand behind") as caught:
-        check_no_words(parse(line), line, ())
+        raise stray_words(parse(line).words, line, ())
 
     assert hint in told(caught.value)
 
@@ -161,7 +161,7 @@ def test_comment_behind_the_magic(line: str, hint: str) -> None:
 def test_prompt_on_the_magic_line() -> None:
     """A prompt on the line of the magic is told where it goes."""
     with pytest.raises(UsageError, match=r"'Why is it\?' is not an option") as caught:
-        check_no_words(parse("Why is it?"), "Why is it?", ())
+        raise stray_words(parse("Why is it?").words, "Why is it?", ())
 
     assert "The prompt goes on the lines below `%%minimax`." in told(caught.value)
 
@@ -184,7 +184,7 @@ def test_magic_inside_a_line_is_text(body: str) -> None:
 def test_help_has_every_option() -> None:
     """The help lists each option with a line of its own."""
     for flag in flags_of(CELL_ROWS):
-        assert flag in help_of(CELL_ROWS)
+        assert flag in help_text()
 
 
 def test_unsetting_an_option() -> None:
@@ -195,15 +195,33 @@ def test_unsetting_an_option() -> None:
     assert "temperature" not in parse("-t default").options(cold).parameters()
 
 
-def test_every_option_is_a_row() -> None:
-    """Parser, help and Tab know the same options, and each has a help."""
-    flags = {flag for row in CELL_ROWS for flag in row.flags}
+EXAMPLES = {TEXT: "x", NUMBER: "0.5", COUNT: "5"}
 
-    assert {"--model", "--temperature", "--alone", "--to"} < flags
-    assert all(row.help for row in CELL_ROWS)
-    for row in CELL_ROWS:
-        word = {"number": "0.5", "count": "5", "word": row.words[0] if row.words else ""}
-        line = " ".join(
-            [*row.flags[:1], *([] if row.kind == "switch" else [word.get(row.kind, "x")])]
-        )
-        assert parse(line) != Arguments() or not row.flags
+
+@pytest.mark.parametrize("row", CELL_ROWS, ids=lambda row: row.name)
+def test_every_option_is_read(row: Row) -> None:
+    """Each name of each row is an option of the line, and its value arrives under its name."""
+    for flag in row.flags:
+        word = () if row.kind is SWITCH else (row.words[0] if row.words else EXAMPLES[row.kind],)
+        arguments = parse(" ".join([flag, *word]))
+        found = {**vars_of(arguments), **arguments.given}
+        assert found[row.name] == (row.read(*word) if word else not flag.startswith("--no-"))
+
+
+def vars_of(arguments: Arguments) -> dict[str, object]:
+    return {row.name: getattr(arguments, row.name) for row in OF_ONE_CELL}
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in CELL_ROWS if row.may_be_unset], ids=lambda row: row.name
+)
+def test_every_option_that_may_be_unset(row: Row) -> None:
+    """`default` unsets each option that may be unset; its text reads back as that."""
+    assert parse(f"{row.flags[0]} default").given == {row.name: None}
+    assert row.read(row.text(None)) is None
+
+
+def test_variable_may_be_called_default() -> None:
+    """`-o default` is a variable's name: only an option that may be unset has that word."""
+    assert parse("-o default").to == "default"
+    assert parse("-m default").given == {"model": "default"}

@@ -90,7 +90,7 @@ def test_card_of_a_magic_below_a_line(cell: str) -> None:
     assert isinstance(error, UsageError)
     assert error._render_traceback_() == [
         "\x1b[1mMiniMax (usage):\x1b[0m %%minimax must begin the cell\n"
-        "→ Put what stands before it, also a space, into a cell of its own."
+        "→ Move everything before it, even a space, into another cell."
     ]
 
 

@@ -165,7 +165,7 @@ def test_offline_and_live(shell: Shell, asks: Asks, capsys: pytest.CaptureFixtur
     assert shell.run("%%minimax\nWhy?").backend == "url"
     capsys.readouterr()
     shell.run("%minimax offline")
-    assert capsys.readouterr().out.endswith("answers. `%minimax live` goes back.\n")
+    assert capsys.readouterr().out.endswith("model. `%minimax live` goes back.\n")
     assert shell.run("%%minimax --max-tokens 5\nWhy?").backend == "offline"
     shell.run("%minimax live")
     capsys.readouterr()
@@ -178,7 +178,7 @@ def test_offline_without_a_key(shell: Shell, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     shell.run("%minimax offline")
     assert capsys.readouterr().out == (
-        "From now on the offline demo (no language model, as chosen) answers. "
+        "From now on `%%minimax` cells go to the offline demo, not a language model. "
         "`%minimax key` adds a key.\n"
     )
 

@@ -9,28 +9,11 @@ from support.kernels import Kernel
 from support.loopback import Loopback, whole
 from support.shells import Shell, fresh_shell
 
+from mm_magic.jupyter.arguments import CELL_ROWS, flags_of
+from mm_magic.jupyter.commands.table import COMMANDS, Command
+
 LOAD = "%load_ext mm_magic"
-OPTIONS = [
-    "--model",
-    "--temperature",
-    "--max-tokens",
-    "--top-p",
-    "--system",
-    "--thinking",
-    "--hide-thinking",
-    "--stream",
-    "--no-stream",
-    "--conversation",
-    "--alone",
-    "--to",
-    "--literal",
-    "--dry-run",
-    "--help",
-]
-COMMANDS = [
-    *("code", "forget", "history", "key", "live", "models", "offline", "panel"),
-    *("record", "replay", "request", "reset", "restore", "show", "usage"),
-]
+OPTIONS = flags_of(CELL_ROWS)
 
 ASK = """import mm_magic as mm
 for name in ("main", "main", "my talk"):
@@ -70,7 +53,11 @@ def completed(shell: Shell, text: str) -> list[str]:
         ("%minimax show ", ["1", "2"]),
         ("%minimax forget ", ["1", "2"]),
         ("%%minimax -c ", ["main", '"my talk"']),
-        ("%minimax models ", OPTIONS),
+        ("%minimax models ", ["--help"]),
+        ("%minimax request ", ["1", "2", "--events", "--help"]),
+        ("%minimax request 1 ", ["--events", "--help"]),
+        ("%%minimax -t ", ["default"]),
+        ("%%minimax --max_tokens ", ["default"]),
         ("%%minimax --te", ["--temperature"]),
         ("%%minimax -t 0.3 --th", ["--thinking"]),
         ("%%minimax --thinking ", ["auto", "adaptive", "disabled"]),
@@ -86,6 +73,14 @@ def test_in_a_shell_and_in_a_kernel(
     """Options, commands and models are offered where they may stand, and nothing else is."""
     assert sorted(completed(shell, text)) == sorted(expected)
     assert sorted(kernel.complete(text)) == sorted(expected)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.name)
+def test_every_command(shell: Shell, command: Command) -> None:
+    """Tab knows each command, and the options that it has."""
+    assert command.name in completed(shell, f"%minimax {command.name[:2]}")
+    for flag in flags_of(command.own_options):
+        assert flag in completed(shell, f"%minimax {command.name} -")
 
 
 def test_second_line_is_a_line_of_its_own(shell: Shell) -> None:

@@ -12,6 +12,7 @@ from traitlets.config import Config
 
 import mm_magic.session.api
 from mm_magic import Reply, UsageError
+from mm_magic.session.options import ROWS, Row
 
 TEXT = "\n\nRayleigh scattering."
 SHOWN = "Rayleigh scattering."
@@ -298,6 +299,56 @@ def test_ipython_configuration_is_honoured(server: Loopback) -> None:
         shell.run("%%minimax\nWhy?")
 
     assert (server.json["model"], server.json["temperature"]) == ("Mine", 0.2)
+
+
+def said() -> frozenset[str]:
+    return mm_magic.session.api.session().options.said
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["%config MiniMax.model = 'MiniMax-M2.7'"], {"model"}),
+        (["%config MiniMax.retries = 3", "%config IPCompleter.greedy = False"], {"retries"}),
+        (["%minimax -m MiniMax-M2.7 -t 0.3"], {"model", "temperature"}),
+        (["%minimax -t 0.3", "%minimax -t default"], set()),
+        (["%config MiniMax.top_p = 0.5", "%config MiniMax.top_p = None"], set()),
+        (["%config MiniMax.temperature = 7"], set()),
+    ],
+)
+def test_what_the_notebook_says(shell: Shell, lines: list[str], expected: set[str]) -> None:
+    """A line and `%config` say an option, also one that had the same value; unsetting unsays it."""
+    for line in lines:
+        shell.run(line)
+    assert said() == expected
+
+
+def test_configuration_file_says_nothing(server: Loopback) -> None:
+    """What IPython's configuration sets is sent, and counts as the environment."""
+    config = Config()
+    config.MiniMax.temperature = 0.2
+    with fresh_shell(config) as shell:
+        assert said() == set()
+        shell.run("%%minimax\nWhy?")
+        shell.run("%config MiniMax.temperature = 0.2")
+        assert said() == {"temperature"}
+    assert server.json["temperature"] == 0.2
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_option_is_a_trait(shell: Shell, row: Row) -> None:
+    """`%config MiniMax` has each option, and takes None where it may be unset."""
+    assert shell.run(f"%config MiniMax.{row.name}") == row.default
+    shell.run(f"%config MiniMax.{row.name} = {row.default!r}")
+    assert (row.name in said()) == (not row.may_be_unset)
+
+
+def test_settings_are_told(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """`%minimax` calls what is not set "default", and so does the line that unsets it."""
+    shell.run("%minimax -t default --top-p 0.5")
+    assert "From now on: temperature default, top_p 0.5" in capsys.readouterr().out
+    shell.run("%minimax")
+    assert "temperature default · top_p 0.5 · max_tokens default" in capsys.readouterr().out
 
 
 def test_variable_for_the_reply(shell: Shell) -> None:

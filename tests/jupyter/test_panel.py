@@ -17,6 +17,7 @@ from traitlets.config import Config
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.panel.panel import USE_TOOLBAR, Panel
 from mm_magic.jupyter.panel.text import DIMMED, Reach
+from mm_magic.jupyter.panel.widgets import Number
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 
@@ -59,10 +60,12 @@ def move(widget: Any, value: object) -> None:
 
 def widgets_of(panel: Panel) -> dict[str, Any]:
     """The widgets by name; a slider as "temperature_slider"."""
-    pairs = panel.controls.numbers.items()
-    boxes = {name: box for name, (box, _) in pairs}
-    sliders = {f"{name}_slider": slider for name, (_, slider) in pairs}
-    return {**vars(panel.controls), **boxes, **sliders}
+    found = dict(vars(panel.controls))
+    for name, setting in panel.controls.settings.items():
+        found[name] = setting.widget
+        if isinstance(setting, Number):
+            found[f"{name}_slider"] = setting.slider
+    return found
 
 
 def shown(panel: Panel) -> dict[str, Any]:
@@ -87,7 +90,7 @@ MOVES = [
     ("max_tokens", "max_tokens", 100_000),
     ("max_tokens_slider", "max_tokens", 7),
     ("thinking", "thinking", "disabled"),
-    ("hide", "hide_thinking", True),
+    ("hide_thinking", "hide_thinking", True),
     ("system", "system", "Be brief.\nBe kind."),
 ]
 
@@ -117,8 +120,7 @@ def test_panel_shows_the_traits(desk: Desk, name: str, value: object) -> None:
     setattr(desk.settings, name, value)
 
     assert getattr(desk.session.options, name) == value
-    widget = widgets_of(panel)["hide" if name == "hide_thinking" else name]
-    assert widget.value == typed(value)
+    assert widgets_of(panel)[name].value == typed(value)
 
 
 def test_arithmetic_of_the_browser(desk: Desk) -> None:
@@ -157,7 +159,7 @@ def test_wrong_value(desk: Desk, widget: str, value: object, why: str) -> None:
 def test_an_empty_box_is_not_set(desk: Desk, name: str) -> None:
     """An emptied box unsets the option: it is not sent, and its slider is dimmed until moved."""
     panel = desk.panel()
-    box, slider = panel.controls.numbers[name]
+    box, slider = widgets_of(panel)[name], widgets_of(panel)[f"{name}_slider"]
     assert (box.value, box.placeholder) == ("", "default")
     assert DIMMED in slider._dom_classes
     move(box, "1")
@@ -194,8 +196,8 @@ def test_line_is_there_to_be_copied(desk: Desk) -> None:
     assert panel.controls.line.value == line
     assert desk.settings.temperature == 0.3
     assert line == (
-        "%%minimax -m MiniMax-M2.7 -t 0.3 --max-tokens default --top-p default "
-        '-s "" --thinking auto -c main'
+        "%%minimax -m MiniMax-M2.7 -c main -t 0.3 --top-p default --max-tokens default "
+        '--thinking auto -s ""'
     )
 
 
@@ -260,10 +262,10 @@ def test_new_conversation(desk: Desk) -> None:
     assert desk.settings.conversation == "chat-2"
     asked(desk)
     panel.controls.new.click()
-    assert panel.controls.conversation.options == ("main", "chat-2", "chat-3")
-    assert panel.controls.conversation.value == "chat-3"
+    assert panel.controls.conversation.values == ["main", "chat-2", "chat-3"]
+    assert panel.controls.conversation.widget.value == "chat-3"
 
-    panel.controls.conversation.set_state({"index": 1})
+    panel.controls.conversation.widget.set_state({"index": 1})
 
     assert desk.session.options.conversation == "chat-2"
 
@@ -283,19 +285,22 @@ def test_reset(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("environ", "who"),
     [
-        ({}, "Offline demo, not a language model. %minimax key adds a key"),
+        ({}, "Answering: the offline demo, not a language model. %minimax key adds a key"),
         (
             {"MINIMAX_BACKEND": "offline"},
-            "Offline demo, not a language model. %minimax key adds a key",
+            "Answering: the offline demo, not a language model. %minimax key adds a key",
         ),
         (
             {"MINIMAX_BACKEND": "offline", "MINIMAX_API_KEY": KEY},
-            "Offline demo, not a language model. %minimax live goes back",
+            "Answering: the offline demo, not a language model. %minimax live goes back",
         ),
-        ({"MINIMAX_API_KEY": KEY}, "MiniMax (api.minimax.io), with a key"),
-        ({"MINIMAX_BASE_URL": "http://localhost:8080/a"}, "Another server (localhost), without"),
-        ({"MINIMAX_BACKEND": "live"}, "Nobody: there is no API key"),
-        ({"MINIMAX_BASE_URL": "ftp://x"}, "Nobody: MINIMAX_BASE_URL must begin with https"),
+        ({"MINIMAX_API_KEY": KEY}, "Answering: MiniMax (api.minimax.io, global), with a key."),
+        (
+            {"MINIMAX_BASE_URL": "http://localhost:8080/a"},
+            "Answering: your own server (http://localhost:8080/a), no key.",
+        ),
+        ({"MINIMAX_BACKEND": "live"}, "No answer: there is no API key"),
+        ({"MINIMAX_BASE_URL": "ftp://x"}, "No answer: MINIMAX_BASE_URL must begin with https"),
     ],
 )
 def test_who_answers(environ: dict[str, str], who: str) -> None:
@@ -491,7 +496,7 @@ def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         shell.run("%minimax panel")
         text = capsys.readouterr().out
     assert "temperature 0.3" in text
-    assert "\n  %%minimax -m MiniMax-M2.7 -t 0.3 " in text
+    assert "\n  %%minimax -m MiniMax-M2.7 -c main -t 0.3 " in text
     assert "Sliders need a running kernel" in text
 
 
@@ -528,12 +533,13 @@ def test_reset_leaves_a_mark(kernel: Kernel) -> None:
         "from mm_magic.session.api import session\n"
         "session().watchers[0].__self__.controls.reset.click()"
     )
+    states = []
     for code in (click, "%minimax -t 0.3"):
         (update,) = kernel.run(code).of("update_display_data")
-        state = update["content"]["data"][TURN]["states"]["main"]
-        assert (state["gone"], state["last"]) == ([[1, 1]], 1)
+        states.append(update["content"]["data"][TURN]["states"]["main"])
+        assert (states[-1]["gone"], states[-1]["last"]) == ([[1, 1]], 1)
     again = kernel.run("%minimax panel", cell_id="a")
-    assert again.saved["states"]["main"] == state
+    assert again.saved["states"]["main"] == states[-1]
     assert not kernel.run(click).of("update_display_data")
 
 

@@ -61,10 +61,10 @@ def test_lines_are_lines(options: Options) -> None:
 @given(WORDS)
 def test_word_reads_back(text: str) -> None:
     """A name that is offered as a word, or as an option's value, is read as that name."""
-    word, line = quoted(text), option("-c", "--conversation", text)
+    word, line = quoted(text), option("-s", "--system", text)
     assert word is None or words_of(f"replay {word} --fill") == ["replay", text, "--fill"]
     assert word is None or parse(f"history {word}").words == ("history", text)
-    assert line is None or parse(f"{line} --alone").given == {"conversation": text}
+    assert line is None or parse(f"{line} --alone").given == {"system": text}
     if "\n" not in text and plain(text) == text and text != "--":
         assert line is not None
         assert (word is None) == text.startswith("-")
@@ -73,7 +73,7 @@ def test_word_reads_back(text: str) -> None:
 def test_quotes_are_few() -> None:
     """Text with both kinds of quotes changes them no more often than it must."""
     (line,) = reproducing(Options(system='Say "no", it\'s easy'))
-    assert """-s 'Say "no", it'"'s easy" --thinking""" in line
+    assert """-s 'Say "no", it'"'s easy\"""" in line
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_summary_tells_all() -> None:
         for word in (
             "0.3",
             "default",
-            "auto, hidden",
+            "hide_thinking",
             "Be brief",
             "main",
             "--no-stream",

@@ -316,14 +316,13 @@ def test_own_file_that_cannot_be_looked_for(page: Page, server: Loopback) -> Non
 def test_order_is_told(page: Page) -> None:
     """A cell that runs again while it is recorded says which cells below have to run again."""
     page.run("r", "%minimax record lesson.jsonl")
-    for name in "aba":
-        cell = page.run(name, LESSON[name])
+    cells = [page.run(name, LESSON[name]) for name in "aba"]
     page.run("e", "%minimax record")
 
     assert (
         "Not from top to bottom: turn 2 was made with other turns above. Readers run all cells "
         "from the top: run that cell again, in order."
-    ) in cell.shown
+    ) in cells[-1].shown
 
 
 def test_order_on_the_page_is_told(page: Page) -> None:
@@ -372,8 +371,8 @@ def test_no_recording_there(page: Page) -> None:
     assert "'notes.txt' is not a recording" in shown["notes.txt"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown["lesson.ipynb"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown[""]
-    assert "one file is due, got 2 words" in shown["a b"]
-    assert "Who answers: http://127" in page.run("w", "%minimax").stdout
+    assert "replay takes one word, got 2" in shown["a b"]
+    assert "Answering: your own server (http://127" in page.run("w", "%minimax").stdout
 
 
 def test_damaged_lines_are_told(page: Page) -> None:
@@ -417,7 +416,7 @@ def test_who_answers_in_replay(page: Page, server: Loopback) -> None:
     day = read_day(page)
 
     assert page.run("w", "%minimax").stdout.startswith(
-        f"Who answers: the recording lesson.jsonl (6 answers, recorded {day})\n"
+        f"Answering: the recording lesson.jsonl (6 answers, recorded {day})\n"
     )
     cell = page.run("dry", "%%minimax --dry-run\nWhy?")
     assert cell.stdout.startswith("To the recording:\n{")

@@ -5,7 +5,7 @@ import json
 import pickle
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,8 +27,10 @@ from mm_magic.protocol.failure import (
     retry_delay,
     unexpected_content,
 )
-from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import BaseResp
+
+if TYPE_CHECKING:
+    from mm_magic.protocol.json_values import JsonObject
 
 # MiniMax's code, the HTTP status that it arrives with, the kind, retryable.
 TABLE = [

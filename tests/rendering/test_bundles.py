@@ -7,10 +7,10 @@ import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from mm_magic.rendering.bundles import (
     PAGE,
@@ -26,6 +26,9 @@ from mm_magic.rendering.bundles import (
     thinking_bundle,
 )
 from mm_magic.rendering.markdown import to_html
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 OWN = json.loads((Path(__file__).parents[1] / "data" / "xss.json").read_text("utf-8"))["payloads"]
 TAGS = {

@@ -365,10 +365,10 @@ def test_slips() -> None:
 
 @pytest.mark.parametrize("line", ["%minimax request --", "%minimax request 1 --"])
 def test_tab(line: str) -> None:
-    """Tab behind `%minimax request` offers `--events`, and no option of a cell."""
+    """Tab behind `%minimax request` offers its own options, and no option of a cell."""
     with fresh_shell() as shell, provisionalcompleter():
         offered = [found.text for found in shell.ip.Completer.completions(line, len(line))]
-    assert offered == ["--events"]
+    assert offered == ["--events", "--help"]
 
 
 def test_no_key_from_a_server(

@@ -227,6 +227,7 @@ def test_settings_are_not_restored(page: Page, server: Loopback) -> None:
     page.ask("b")
 
     body = server.requests[-1].json
-    assert (body["model"], body["temperature"], "system" in body) == ("MiniMax-M2.7", 1.0, False)
+    assert body["model"] == "MiniMax-M2.7"
+    assert body.keys().isdisjoint({"temperature", "system"})
     assert len(body["messages"]) == 3
     assert os.fspath(page.path) not in json.dumps(body)

@@ -118,6 +118,6 @@ def test_unload_forgets_key_and_conversation(tmp_path: Path) -> None:
         loaded = kernel.run("%load_ext mm_magic")
         kernel.run("%%minimax\nTwo")
 
-    assert "without a key" in loaded.stdout
+    assert "no key" in loaded.stdout
     assert "authorization" not in server.requests[-1].headers
     assert len(server.requests[-1].json["messages"]) == 1

@@ -62,7 +62,14 @@ def test_reply_of_a_turn() -> None:
 def test_every_option_is_sent() -> None:
     """All options stand in the request's body as the API page names them."""
     options = Options(
-        "MiniMax-M3", 0.3, 100, 0.9, "Be brief.", "disabled", stream=False, conversation="x"
+        model="MiniMax-M3",
+        temperature=0.3,
+        max_tokens=100,
+        top_p=0.9,
+        system="Be brief.",
+        thinking="disabled",
+        stream=False,
+        conversation="x",
     )
     with Loopback(streamed()) as server:
         ask(session_for(server), "Hi", options)

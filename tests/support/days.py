@@ -189,6 +189,14 @@ class Day(RuleBasedStateMachine):
             self._mark(RESTORE, name)
         self._end(RESTORE, 0, is_well=True)
 
+    @rule(before=st.lists(usual_runs(), min_size=2, max_size=3), run=usual_runs())
+    def take_in_late(self, before: list[tuple[str, Call]], run: tuple[str, Call]) -> None:
+        """`%minimax restore` in a notebook that is not trusted, after a cell ran."""
+        self.run_some(before)
+        self.restart(is_trusted=False)
+        self.run_some([run])
+        self.take_in()
+
     # What each of them consists of
 
     def _file(self) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,12 +17,14 @@ from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
-from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, create
 from support.asks import ask_of
 from support.scripted import Answer, Ending, Service
+
+if TYPE_CHECKING:
+    from mm_magic.transport.recording.file_format import RecordedExchange
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
 SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": ""}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
+from mm_magic.jupyter.arguments import at_most_one
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
 from mm_magic.jupyter.views.finished import draw_again, show
@@ -17,7 +18,7 @@ def history(here: Here, words: Sequence[str]) -> None:
     """`%minimax history [NAME]`: the turns as a table, and what would be sent."""
     from mm_magic.rendering.tables import table_bundle
 
-    conversation = _named(here.session, _at_most_one("history", words))
+    conversation = _named(here.session, at_most_one("history", words))
     next_one = next_turn(here.session, conversation)
     rows = history_rows(conversation, next_one)
     notes = [_summary(conversation, next_one)]
@@ -29,7 +30,7 @@ def history(here: Here, words: Sequence[str]) -> None:
 
 def show_again(here: Here, words: Sequence[str]) -> None:
     """`%minimax show [N]`: draw a turn again; without N the last one."""
-    word = _at_most_one("show", words)
+    word = at_most_one("show", words)
     turn = (
         here.session.last_turn
         if word is None
@@ -43,13 +44,13 @@ def show_again(here: Here, words: Sequence[str]) -> None:
 
 def reset(here: Here, words: Sequence[str]) -> None:
     """`%minimax reset [NAME]`: forget all turns of a conversation."""
-    name = _named(here.session, _at_most_one("reset", words)).name
+    name = _named(here.session, at_most_one("reset", words)).name
     _say_forgotten(here, name, here.session.forget(name))
 
 
 def forget(here: Here, words: Sequence[str]) -> None:
     """`%minimax forget [N]`: forget a turn; without N the last one."""
-    word = _at_most_one("forget", words)
+    word = at_most_one("forget", words)
     conversation = _named(here.session, None)
     if word is None and not conversation.turns:
         raise UsageError(f"conversation {conversation.name} has no turns")
@@ -59,7 +60,7 @@ def forget(here: Here, words: Sequence[str]) -> None:
 
 def restore(here: Here, words: Sequence[str]) -> None:
     """`%minimax restore [FILE or N]`: send again what is not sent now."""
-    word = _at_most_one("restore", words)
+    word = at_most_one("restore", words)
     if word is None or not word.isdecimal():
         from mm_magic.jupyter.resume import restore
 
@@ -129,12 +130,3 @@ def _summary(conversation: Conversation, next_one: TurnRequest) -> str:
     sent = next_one.history.sent
     turns = counted(sent, "turn")
     return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
-
-
-def _at_most_one(command: str, words: Sequence[str]) -> str | None:
-    if len(words) > 1:
-        raise UsageError(
-            f"{command} takes one word, got {len(words)}",
-            next_steps=("A name or a path with spaces goes in double quotes.",),
-        )
-    return words[0] if words else None

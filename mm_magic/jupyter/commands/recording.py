@@ -1,21 +1,22 @@
 """`%minimax record` and `%minimax replay`: which file, and what is said of it."""
 
+import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mm_magic.conversation.notebook_file import load_bytes, shown
-from mm_magic.conversation.notebook_file import read as read_notebook
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import ReplayArguments, parse_replay
+from mm_magic.jupyter.arguments import at_most_one, read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.own_notebook import is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.session.options import SWITCH, Kind, option
 from mm_magic.wording import counted, plain, quoted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quick
     from mm_magic.session.replaying import Replaying
     from mm_magic.transport.recording.file_format import Recording
     from mm_magic.transport.recording.writer import Recorder
@@ -24,11 +25,35 @@ if TYPE_CHECKING:
 _BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
 
 
+def _speed(text: str) -> float:
+    speed = math.inf if text == "max" else float(text)
+    if not speed > 0:
+        raise ValueError
+    return speed
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """The options of `%minimax replay`. `speed` is a factor, math.inf for "max"."""
+
+    speed: float = option(
+        1.0, Kind(float, "a number above 0, or max", _speed), "--speed", metavar="N",
+        help="N times as fast, or max", offers=("max", "2", "10"),
+    )  # fmt: skip
+    fill: bool = option(
+        False, SWITCH, "--fill", help="ask a model for what is missing, and record it"
+    )  # fmt: skip
+    loose: bool = option(
+        False, SWITCH, "--loose",
+        help="take the answer to the same prompt and options, whatever the earlier turns",
+    )  # fmt: skip
+
+
 def record(here: Here, words: Sequence[str]) -> None:
     """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
-    _at_most_one(words)
+    file = at_most_one("record", words)
     session, before = here.session, here.session.recorder
-    if not words:
+    if file is None:
         if before is None or session.replaying is not None:
             raise UsageError(
                 "nothing is being recorded",
@@ -47,9 +72,9 @@ def record(here: Here, words: Sequence[str]) -> None:
             "a recording answers now, and is not recorded again",
             next_steps=(_BACK, *_filling(session.replaying)),
         )
-    session.recorder = _recorder(words[0])
+    session.recorder = _recorder(file)
     print(
-        f"From now on each exchange is recorded in {plain(words[0])}, with its prompt and "
+        f"From now on each exchange is recorded in {plain(file)}, with its prompt and "
         "without the key. Readers run all cells from the top: do so, too. "
         "`%minimax record` alone ends it."
     )
@@ -60,35 +85,36 @@ def replay(here: Here, words: Sequence[str]) -> None:
     from mm_magic.session.replaying import Replaying
     from mm_magic.transport.recording.player import Replay
 
-    arguments = parse_replay(words)
-    file = _at_most_one(arguments.words)
+    file, given = read_command("replay", ReplayOptions, words)
     path = _path(here, file)
     recording, lines = _loaded(path)
-    replay = Replay(recording.exchanges)
+    answers = Replay(recording.exchanges)
     recorder = None
-    if arguments.fill and not _is_notebook(path):
+    if given.fill and not _is_notebook(path):
         from mm_magic.transport.recording.writer import Recorder
 
-        recorder = Recorder(path, path.name, recording.exchanges, samples=replay.samples)
-        recorder.on_recorded = replay.add
+        recorder = Recorder(path, path.name, recording.exchanges, samples=answers.samples)
+        recorder.on_recorded = answers.add
     replaying = Replaying(
-        replay=replay,
+        replay=answers,
         name=file or "",
-        speed=arguments.speed,
-        is_loose=arguments.loose,
-        fills=arguments.fill,
+        speed=given.speed,
+        is_loose=given.loose,
+        fills=given.fill,
     )
     here.session.replay(replaying, recorder)
-    print("\n".join([_answering(path, arguments, recorder), *map(plain, lines)]))
+    print("\n".join([_answering(path, given, recorder), *map(plain, lines)]))
 
 
 def _out_of_order(here: Here) -> list[str]:
     """The conversations whose cells did not run in the order of the notebook's file."""
+    from mm_magic.conversation.notebook_file import load_bytes, read
+
     path = own_path(here.shell, running_cell(here.shell).id)
     if path is None or not is_file(path):
         return []
     try:
-        cells = read_notebook(load_bytes(path, path.name), path.name).cells
+        cells = read(load_bytes(path, path.name), path.name).cells
     except UsageError:  # nothing is known of the page then
         return []
     place = {cell.id: number for number, cell in enumerate(cells)}
@@ -116,23 +142,14 @@ def _path(here: Here, file: str | None) -> Path:
     return path
 
 
-def _at_most_one(words: Sequence[str]) -> str | None:
-    if len(words) > 1:
-        raise UsageError(
-            f"one file is due, got {len(words)} words",
-            next_steps=("A path with spaces goes in double quotes.",),
-        )
-    return words[0] if words else None
-
-
-def _answering(path: Path, arguments: ReplayArguments, recorder: "Recorder | None") -> str:
+def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") -> str:
     """It says nothing of the file but its name: it may be filled from one run to the next."""
     who = "the saved turns of" if _is_notebook(path) else "the recording"
     told = f"From now on {who} {path.name} answer{'' if _is_notebook(path) else 's'}. "
-    if arguments.fill:
+    if given.fill:
         told += "A model is asked for what is missing"
         told += ", and recorded there. " if recorder else ". "
-    if arguments.loose:
+    if given.loose:
         told += "The context may be another one. "
     return plain(told + _BACK)
 
@@ -148,6 +165,7 @@ def _filling(replaying: "Replaying") -> list[str]:
 
 def _recorder(file: str) -> "Recorder":
     """For a new file, or for one that is a recording. Raises UsageError."""
+    from mm_magic.conversation.notebook_file import load_bytes
     from mm_magic.transport.recording.reader import read
     from mm_magic.transport.recording.writer import Recorder, create
 
@@ -160,9 +178,10 @@ def _recorder(file: str) -> "Recorder":
 
 def _loaded(path: Path) -> "tuple[Recording, list[str]]":
     """What a file holds, and what to say of it. Raises UsageError."""
+    from mm_magic.conversation import notebook_file
     from mm_magic.transport.recording.reader import read
 
-    data = load_bytes(path, path.name)
+    data = notebook_file.load_bytes(path, path.name)
     if not _is_notebook(path):
         recording = read(data, path.name)
         damaged = [f"Line {n} is damaged, and left out: {why}." for n, why in recording.damaged]
@@ -174,10 +193,10 @@ def _loaded(path: Path) -> "tuple[Recording, list[str]]":
         return recording, damaged
     from mm_magic.session.notebook_as_recording import recording_of
 
-    recording = recording_of(read_notebook(data, path.name))
+    recording = recording_of(notebook_file.read(data, path.name))
     if not recording.exchanges:
         raise UsageError(
-            f"{shown(path.name)} holds no turns that can be replayed",
+            f"{notebook_file.shown(path.name)} holds no turns that can be replayed",
             next_steps=("Save the notebook with its answers, or name a recording.",),
         )
     return recording, [f"Turn {n} is not replayed: {why}." for n, why in recording.damaged]

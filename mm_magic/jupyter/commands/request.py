@@ -1,17 +1,19 @@
-"""`%minimax request` and `code`: what was sent and what came, and the code of an answer."""
+"""`%minimax request` and `code`: what was sent, what came, and the code in an answer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import dedent
 
 from mm_magic.conversation.history import links_of
 from mm_magic.conversation.turn import Link, Turn
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import parse_request
+from mm_magic.jupyter.arguments import read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history import turn_numbered
 from mm_magic.jupyter.views.finished import show
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request import Request
+from mm_magic.session.options import SWITCH, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.wording import json_text
@@ -19,17 +21,27 @@ from mm_magic.wording import json_text
 _PYTHON = ("", "python", "py")  # what a model writes behind the fence of Python code
 
 
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """The options of `%minimax request`."""
+
+    events: bool = option(
+        False, SWITCH, "--events", help="with the events that came back, and their times"
+    )
+
+
 def request(here: Here, words: Sequence[str]) -> None:
     """`%minimax request [N] [--events]`: the exact JSON that was sent last, or for turn N."""
-    given = parse_request(words)
-    turn = turn_numbered(here.session, given.words[0]) if given.words else None
+    number, given = read_command("request", RequestOptions, words)
+    session = here.session
+    turn = None if number is None else turn_numbered(here.session, number)
     if given.events:
-        _events(here, turn)
+        _show_events(here, turn)
         return
     if turn is None:
-        print(_last(here.session).in_words())
+        print(_last(session).in_words())
         return
-    now = here.session.history_now(turn)
+    now = session.history_now(turn)
     sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
     if sent is None:
         print("What was sent is not known any more: earlier turns have changed since.")
@@ -55,7 +67,7 @@ def code(here: Here, words: Sequence[str]) -> None:
     here.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
 
 
-def _events(here: Here, turn: Turn | None) -> None:
+def _show_events(here: Here, turn: Turn | None) -> None:
     """The request of a turn, or the last one, beside what came for it."""
     from mm_magic.rendering.exchange_view import wire_bundle
 

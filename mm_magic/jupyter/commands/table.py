@@ -1,40 +1,58 @@
-"""`%minimax …`: one table of commands, which dispatch, help, Tab and the README follow.
+"""The commands of `%minimax`: one table, which dispatch, `-h`, Tab and the README follow.
 
-To add a command, add a row here and its function in the module of its subject.
+To add a command, add a row here and the function that runs it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, TypeAlias
 
-from mm_magic.errors import UsageError
-from mm_magic.jupyter import mistakes
-from mm_magic.jupyter.arguments import (
-    Arguments,
-    ReplayArguments,
-    RequestArguments,
-    help_of,
-    in_columns,
-)
+from mm_magic.jupyter.arguments import HELP, help_rows, in_columns
 from mm_magic.jupyter.commands import history, recording, request, who_answers
 from mm_magic.jupyter.commands.here import Here
-from mm_magic.session.options import Row, rows
-from mm_magic.wording import quoted
+from mm_magic.session.options import Offer, Row, rows
 
-Completes: TypeAlias = Literal["nothing", "turns", "conversations", "recordings"]
-"""What Tab offers behind a command."""
+Group: TypeAlias = Literal["settings", "look", "edit", "backend"]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `run` gets the words behind its name; `options` are its own."""
+    """One command.
+
+    `run` gets the words behind the name. `operands` shows them in the help, and `offers` is what
+    Tab offers for them. `help` is for a list of all commands, `more` for one command alone.
+    `options` is a class whose fields are options, where the command has some of its own: `run`
+    reads them itself.
+    """
 
     name: str
+    group: Group
     operands: str
     help: str
     run: Callable[[Here, Sequence[str]], None]
-    completes: Completes = "nothing"
-    options: tuple[Row, ...] = ()
+    more: str = ""
+    offers: Offer | None = None
+    options: type | None = None
+
+    @property
+    def own_options(self) -> tuple[Row, ...]:
+        return () if self.options is None else (*rows(self.options), HELP)
+
+    @property
+    def usage(self) -> str:
+        """Its name, and what may stand behind it."""
+        own = "[options]" if self.options else ""
+        return " ".join(filter(None, (self.name, self.operands, own)))
+
+    def help_text(self) -> str:
+        """What `%minimax NAME -h` shows."""
+        lines = [f"%minimax {self.usage}", f"  {self.help}"]
+        if self.more:
+            lines.append(f"  {self.more}")
+        if self.own_options:
+            lines.append(in_columns(help_rows(self.own_options)))
+        return "\n".join(lines)
 
 
 def _panel(here: Here, _words: Sequence[str]) -> None:
@@ -43,89 +61,50 @@ def _panel(here: Here, _words: Sequence[str]) -> None:
     show_panel(here.shell, here.session, here.settings, here.panels)
 
 
-GROUPS: dict[str, tuple[Command, ...]] = {
-    "settings": (
-        Command("panel", "", "shows the settings as sliders and menus", _panel),
-        Command("models", "", "lists the models that the server offers", who_answers.models),
-        Command(
-            "key", "", "asks for a key, without showing it, and checks it", who_answers.key
-        ),
-        Command("usage", "", "shows tokens and cost so far", who_answers.usage),
-    ),
-    "look": (
-        Command(
-            "history", "[NAME]", "lists the turns of a conversation, and what of them is sent",
-            history.history, "conversations",
-        ),
-        Command("show", "[N]", "draws turn N again, or the last one", history.show_again, "turns"),
-        Command(
-            "request", "[N] [--events]", "shows what was sent last, or for turn N, and what came",
-            request.request, "turns", tuple(rows(RequestArguments)),
-        ),
-        Command(
-            "code", "[N]", "turns this cell into the Python code of an answer; it is not run",
-            request.code, "turns",
-        ),
-    ),
-    "edit": (
-        Command("forget", "[N]", "forgets turn N, or the last one", history.forget, "turns"),
-        Command(
-            "restore", "[N or FILE]",
+_TABLE = (
+    Command("panel", "settings", "", "shows the settings as sliders and menus", _panel),
+    Command("models", "settings", "", "lists the models that the server offers",
+            who_answers.models),
+    Command("key", "settings", "", "asks for a key, without showing it, and checks it",
+            who_answers.key, "it stays in memory only"),
+    Command("usage", "settings", "", "shows tokens and cost so far", who_answers.usage),
+    Command("history", "look", "[NAME]", "lists the turns of a conversation, and which are sent",
+            history.history, offers="conversations"),
+    Command("show", "look", "[N]", "draws turn N again, or the last one", history.show_again,
+            "what arrived while no page was open is not lost", offers="turns"),
+    Command("request", "look", "[N]", "shows the exact JSON that was sent last, or for turn N",
+            request.request, "if turn N would be sent differently now, that is shown, too",
+            offers="turns", options=request.RequestOptions),
+    Command("code", "look", "[N]", "puts the Python code of an answer into this cell",
+            request.code, "it is the last answer, or that of turn N; nothing is run",
+            offers="turns"),
+    Command("forget", "edit", "[N]", "forgets turn N, or the last one", history.forget,
+            offers="turns"),
+    Command("restore", "edit", "[N or FILE]",
             "sends turn N again, or the turns of the saved notebook or of FILE",
-            history.restore, "turns",
-        ),
-        Command(
-            "reset", "[NAME]", "forgets all turns of a conversation", history.reset,
-            "conversations",
-        ),
-    ),
-    "backend": (
-        Command("live", "", "goes back to the real server", who_answers.live),
-        Command("offline", "", "switches to the demo", who_answers.offline),
-        Command(
-            "record", "[FILE]", "writes each exchange into FILE; without FILE it ends",
-            recording.record, "recordings",
-        ),
-        Command(
-            "replay", "[FILE]", "answers from a recording, or from this notebook's saved turns",
-            recording.replay, "recordings", tuple(rows(ReplayArguments)),
-        ),
-    ),
-}  # fmt: skip
-COMMANDS = {each.name: each for group in GROUPS.values() for each in group}
+            history.restore, "N is a turn that is not sent because its cell was deleted",
+            offers="turns"),
+    Command("reset", "edit", "[NAME]", "forgets all turns of a conversation", history.reset,
+            offers="conversations"),
+    Command("live", "backend", "", "goes back to the real server", who_answers.live),
+    Command("offline", "backend", "", "switches to the demo", who_answers.offline,
+            "it needs no network and no key"),
+    Command("record", "backend", "[FILE]",
+            "records each exchange in FILE; without FILE, stops recording",
+            recording.record, offers="recordings"),
+    Command("replay", "backend", "[FILE]",
+            "answers from a recording, or from this notebook's saved turns",
+            recording.replay, "it needs no network and no key",
+            offers="recordings", options=recording.ReplayOptions),
+)  # fmt: skip
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
+"""By name, in the order of their groups."""
 
 
-def run(here: Here, words: Sequence[str], line: str) -> None:
-    """Run the command that `words` begins with; `line` is all behind `%minimax`."""
-    if words[0] not in COMMANDS:
-        raise mistakes.no_command(words, line, tuple(COMMANDS))
-    COMMANDS[words[0]].run(here, words[1:])
-
-
-def check_no_options(arguments: Arguments) -> None:
-    """Raise UsageError where options stand beside a command that has none."""
-    words = arguments.words
-    if words[0] in COMMANDS and arguments != Arguments(words=words):
-        command = " ".join(quoted(word) or word for word in words)
-        raise UsageError(
-            "a command takes no options",
-            next_steps=(f"Write: `%minimax {command}`, and the options on their own.",),
-        )
-
-
-def command_help(name: str) -> str:
-    """What `%minimax NAME -h` shows of a command."""
-    command = COMMANDS[name]
-    first = f"%minimax {f'{name} {command.operands}'.rstrip()}\n  {command.help}"
-    return f"{first}\n{help_of(command.options)}" if command.options else first
-
-
-def commands_help() -> str:
-    """All commands, group by group, with a line for each."""
-    return "\n".join(f"{title}:\n{_group_help(group)}" for title, group in GROUPS.items())
-
-
-def _group_help(group: Sequence[Command]) -> str:
-    width = max(len(f"{each.name} {each.operands}") for each in COMMANDS.values())
-    pairs = [(f"{each.name} {each.operands}".ljust(width), each.help) for each in group]
-    return in_columns(pairs)
+def help_text() -> str:
+    """All commands in their groups, with a line for each."""
+    lines = in_columns([(each.usage, each.help) for each in _TABLE]).split("\n")
+    found: dict[Group, list[str]] = {}
+    for command, line in zip(_TABLE, lines, strict=True):
+        found.setdefault(command.group, [f"{command.group}:"]).append(line)
+    return "\n".join(chain.from_iterable(found.values()))

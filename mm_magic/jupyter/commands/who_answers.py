@@ -1,4 +1,4 @@
-"""Which server answers: `%minimax models`, `key`, `usage`, `live` and `offline`."""
+"""`%minimax key`, `models`, `usage`, `live` and `offline`: which server answers."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from IPython.core.error import StdinNotImplementedError
 
 from mm_magic.conversation.model_facts import MODELS
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.jupyter import mistakes
 from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.mistakes import key_in_cell
 from mm_magic.session.next_steps import next_steps
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
@@ -16,39 +16,27 @@ from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.wording import option, plain
 
 
-def who_answers(session: Session) -> str:
-    """Who answers now, in a few words."""
-    if (replaying := session.replaying) is not None:
-        return plain(replaying.in_words())
-    endpoint = session.who.endpoint()
-    if endpoint is None:
-        chosen = "" if session.who.choice == "auto" else ", as chosen"
-        return f"the offline demo (no language model{chosen})"
-    key = "with a key" if endpoint.key else "without a key"
-    region = f", {REGIONS[endpoint.host]}" if endpoint.host in REGIONS else ""
-    return f"{endpoint.base_url} ({key}{region})"
-
-
 def usage(here: Here, _words: Sequence[str]) -> None:
-    """`%minimax usage`: tokens and price so far."""
+    """`%minimax usage`: tokens and cost so far."""
     print("\n".join(here.session.meter.lines()))
 
 
 def models(here: Here, _words: Sequence[str]) -> None:
-    """`%minimax models`: what the server offers; the known names where nobody can be asked."""
-    if here.session.who.endpoint() is None:
+    """`%minimax models`: what the server offers; the known names where none can be asked."""
+    session = here.session
+    if session.who.endpoint() is None:
         print("Known models (the offline demo answers under any name):")
         print("\n".join(f"  {name}" for name in MODELS))
         return
-    for name in _listed(here.session):
-        is_used = name == here.session.options.model
+    for name in _listed(session):
+        is_used = name == session.options.model
         print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
 
 
 def key(here: Here, words: Sequence[str]) -> None:
     """`%minimax key`: ask for the key without showing it; it stays in memory only."""
     if words:
-        raise mistakes.key_in_cell()
+        raise key_in_cell()
     session = here.session
     host = keyless_endpoint(session.who.environ).host
     secret = clean_key(_typed())
@@ -58,7 +46,7 @@ def key(here: Here, words: Sequence[str]) -> None:
     session.who.typed_key = TypedKey(secret, host)
     session.who.choice = "live"
     try:
-        _check(here.session, session.who.endpoint())
+        _check(session, session.who.endpoint())
     except (MiniMaxError, KeyboardInterrupt):
         session.who.typed_key, session.who.choice = before
         raise
@@ -67,23 +55,25 @@ def key(here: Here, words: Sequence[str]) -> None:
 
 def offline(here: Here, _words: Sequence[str]) -> None:
     """`%minimax offline`: the demo answers, on purpose."""
-    here.session.who.choice = "offline"
-    here.session.replay(None)
-    can_go_back = here.session.who.has_server()
+    session = here.session
+    session.who.choice = "offline"
+    session.replay(None)
+    can_go_back = session.who.has_server()
     way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
-    print(f"From now on {who_answers(here.session)} answers. {way}")
+    print(f"From now on `%%minimax` cells go to {session.answering()}. {way}")
 
 
 def live(here: Here, _words: Sequence[str]) -> None:
     """`%minimax live`: a real server answers."""
-    before, here.session.who.choice = here.session.who.choice, "live"
+    session = here.session
+    before, session.who.choice = session.who.choice, "live"
     try:
-        here.session.who.endpoint()
+        session.who.endpoint()
     except MiniMaxError:
-        here.session.who.choice = before
+        session.who.choice = before
         raise
-    here.session.replay(None)
-    print(f"From now on {who_answers(here.session)} answers.")
+    session.replay(None)
+    print(f"From now on `%%minimax` cells go to {plain(session.answering())}.")
 
 
 def _typed() -> str:

@@ -1,23 +1,23 @@
 """`%minimax panel`: the settings as widgets, in step with `%config` and Python.
 
-The traits are the only truth: a widget sets a trait, and every panel shows what the traits then
-are. Callbacks may come on any thread, also while a cell runs. Nothing is displayed from them but
-updates of what `show_panel` displayed.
+The session's options are the only truth: a widget sets one, its trait follows, and every panel
+shows what then holds. Callbacks may come on any thread, also while a cell runs. Nothing is
+displayed from them but updates of what `show_panel` displayed.
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from threading import Lock, get_ident
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets import TraitError
 
 from mm_magic.conversation.model_facts import MODELS
 from mm_magic.conversation.saved_turn import record_json
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.jupyter.config import NAMES, MiniMax, in_one_line
+from mm_magic.jupyter.config import MiniMax, in_one_line
 from mm_magic.jupyter.panel.model_list import ModelList
 from mm_magic.jupyter.panel.text import (
     TOO_MANY,
@@ -28,12 +28,12 @@ from mm_magic.jupyter.panel.text import (
     still_text,
     who_answers,
 )
-from mm_magic.jupyter.panel.widgets import Controls, Widget, read, set_options, show_value
+from mm_magic.jupyter.panel.widgets import Controls, Reading
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.finished import Page
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering.bundles import Bundle
-from mm_magic.session.options import Options
+from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
 
 USE_TOOLBAR = "use ■"
@@ -103,7 +103,7 @@ class Panel:
 
     def close(self) -> None:
         """Stop following, and take the widgets off the page."""
-        self._settings.unobserve(self.refresh, NAMES)
+        self._settings.unobserve(self.refresh, list(BY_NAME))
         self._session.watchers.remove(self._session_changed)
         self._models.close()
         self.controls.close()
@@ -128,38 +128,35 @@ class Panel:
 
     def _observe(self) -> None:
         controls = self.controls
-        for name, widgets in controls.by_setting.items():
-            for widget in widgets:
-                self._follow(name, widget)
-        controls.line.observe(lambda _: self._edited(), "value")  # it is there to be copied
-        controls.new.on_click(lambda _: self._edited("conversation", self._new_name()))
+        for name, setting in controls.settings.items():
+            for widget, read in setting.sources:
+                widget.observe(partial(self._moved, name, read), "value")
+        controls.line.observe(self._undo, "value")  # it is there to be copied
+        controls.new.on_click(lambda _: self._begin_conversation())
         controls.reset.on_click(lambda _: self._reset())
         controls.stop.on_click(lambda _: self._stop())
-        self._settings.observe(self.refresh, NAMES)
+        self._settings.observe(self.refresh, list(BY_NAME))
         self._session.watchers.append(self._session_changed)
         self._models.look()
 
-    def _follow(self, name: str, widget: Widget) -> None:
-        """Set the trait to what the widget is moved to."""
-        widget.observe(lambda change: self._edited(name, change["new"], widget), "value")
-
-    def _edited(
-        self, name: str | None = None, value: object = None, widget: Widget | None = None
-    ) -> None:
-        """The user moved something: set the trait, or say why not."""
+    def _moved(self, name: str, read: Reading, change: dict[str, Any]) -> None:
+        """The user moved something: set the option, or say why not."""
         if self._refreshing == get_ident():
             return
         self._message = ""
         try:
-            if name is not None:
-                given = {name: value if widget is None else read(name, widget, value)}
-                self._session.options.overridden(given)  # its errors say what to do
-                self._settings.say(given)
+            self._settings.say({name: read(change["new"])})
         except UsageError as error:
             self._message = in_one_line(error)
-        except TraitError as error:
-            self._message = str(error)
         self.refresh(anew=name)
+
+    def _undo(self, _change: object) -> None:
+        if self._refreshing != get_ident():
+            self.refresh()
+
+    def _begin_conversation(self) -> None:
+        self._message = ""
+        self._settings.say({"conversation": self._new_name()})
 
     def _stop(self) -> None:
         for run in tuple(self._session.running):
@@ -190,13 +187,12 @@ class Panel:
 
     def _show(self, options: Options, anew: str | None) -> None:
         controls, before = self.controls, self._shown
-        for name, widgets in controls.by_setting.items():
+        for name, setting in controls.settings.items():
             value = getattr(options, name)
             # Only what changed: another thread may be taking in what the reader moved just now.
             if before is None or name == anew or value != getattr(before, name):
-                for widget in widgets:
-                    show_value(widget, value)
-        set_options(controls.conversation, self._conversations(), options.conversation)
+                setting.show(value)
+        controls.conversation.offer(self._conversations(), options.conversation)
         controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
         controls.line.value = "\n".join(reproducing(options))
         controls.who.value = who_answers(self._session)

@@ -1,4 +1,4 @@
-"""The words of the settings panel: the line that reproduces it, its summary, who answers.
+"""The words of the settings panel: the line that reproduces it, its summary, what answers.
 
 Nothing is displayed here. The summary is all that a reader has where no widget is drawn: in a
 saved file without its kernel, on GitHub, in a terminal. It holds no address and no key.
@@ -11,15 +11,15 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
-from mm_magic.session.options import ROWS, UNSET, Options, Row
+from mm_magic.session.options import ROWS, SWITCH, Options, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import option, plain
 
 STILL = "mm-panel-still"
 LIVE = "mm-panel"
 """Classes of the summary, and of the widgets that stand in its place while they live."""
-DIMMED = "mm-unset"
-"""Class of a slider whose setting is not set."""
+DIMMED = "mm-panel-unset"
+"""The class of a slider whose option is not set."""
 
 WHY_STILL = (
     "Sliders need a running kernel: run the cell with `%minimax panel`, in a notebook that shows "
@@ -40,7 +40,7 @@ _STYLE = (
     "{display:none}"
     f".{LIVE} .widget-label{{white-space:normal;height:auto;line-height:1.4}}"
     f".{LIVE} select{{background-image:none!important;appearance:auto!important}}"
-    f".{LIVE} .{DIMMED}{{opacity:.45}}"
+    f".{DIMMED}{{opacity:.45}}"
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
 )
 
@@ -51,30 +51,30 @@ _STYLE = (
 def reproducing(options: Options) -> list[str]:
     """The lines that ask with exactly these settings, whatever the panel says by then.
 
-    The last one begins a cell. Text that can't stand on a magic's line, such as one with a line
-    break, is set by lines before it, for a cell of their own.
+    The last one begins a cell. Each option has its value there, also one that is not set, as
+    `-t default`: without it the line would follow what is set by then. Of a switch only what is
+    unusual is said. Text that can't stand on a magic's line, such as one with a line break, is set
+    by lines before it, for a cell of their own.
     """
-    words = {row.name: _word(row, getattr(options, row.name)) for row in ROWS if row.flags}
-    before = [
-        f"%config MiniMax.{name} = {_literal(getattr(options, name))}"
-        for name, word in words.items()
-        if word is None
-    ]
-    return [*before, " ".join(["%%minimax", *filter(None, words.values())])]
+    before, line = [], ["%%minimax"]
+    for row in ROWS:
+        value = getattr(options, row.name)
+        if (word := _on_line(row, value)) is None:
+            before.append(f"%config MiniMax.{row.name} = {_literal(value)}")
+        elif word:
+            line.append(word)
+    return [*before, " ".join(line)]
 
 
-def _word(row: Row, value: object) -> str | None:
-    """An option with its value; "" for one that is as a switch is anyway; None where it can't be
-    typed on a line."""
-    if value is None:
-        return f"{row.flags[0]} {UNSET}"
-    if row.kind == "switch":
-        flag = f"--no-{row.name}" if row.off else row.flags[0]
-        return "" if value == row.default else flag
-    if row.kind == "text":
-        return option(row.flags[0], row.flags[-1], str(value))
-    shown = decimal(value) if isinstance(value, float) else value
-    return f"{row.flags[0]} {shown}"
+def _on_line(row: Row, value: object) -> str | None:
+    """An option and its value; "" where nothing has to be said, None where it can't be."""
+    if not row.flags or (row.kind is SWITCH and value == row.default):
+        return ""
+    return (
+        row.flags[-1 if value is False else 0]
+        if row.kind is SWITCH
+        else option(row.flags[0], row.flags[-1], row.text(value))
+    )
 
 
 def _literal(text: str) -> str:
@@ -82,32 +82,23 @@ def _literal(text: str) -> str:
     return repr(text).replace("{", r"\x7b").replace("}", r"\x7d").replace("$", r"\x24")
 
 
-def decimal(value: float | None) -> str:
-    if value is None:
-        return UNSET
-    short = f"{value:g}"
-    return short if float(short) == value else repr(float(value))
-
-
-# -- who answers ------------------------------------------------------------------------------
+# -- what answers -----------------------------------------------------------------------------
 
 
 def who_answers(session: Session) -> str:
-    """Who answers now, and, where that is the demo, how a model would."""
-    if session.replaying is not None:
-        return plain(f"Replay: {session.replaying.in_words()}. {LEAVE_REPLAY}")
+    """What answers now, and how something else would."""
     try:
-        endpoint = session.who.endpoint()
+        told = f"Answering: {session.answering()}."
+        is_demo = session.replaying is None and session.who.endpoint() is None
     except MiniMaxError as error:
-        return plain(f"Nobody: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}").strip()
-    if endpoint is None:
-        can_go_back = session.who.has_server()
-        ask_model = "%minimax live goes back" if can_go_back else ADD_KEY
-        return f"Offline demo, not a language model. {ask_model}"
-    key = "with a key" if endpoint.key else "without a key"
-    if endpoint.backend == "minimax":
-        return f"MiniMax ({endpoint.host}), {key}"
-    return plain(f"Another server ({endpoint.host}), {key}")
+        return plain(
+            f"No answer: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}"
+        ).strip()
+    if session.replaying is not None:
+        return plain(f"{told} {LEAVE_REPLAY}")
+    if is_demo:
+        told += " %minimax live goes back." if session.who.has_server() else f" {ADD_KEY}"
+    return plain(told)
 
 
 # -- Stop -------------------------------------------------------------------------------------
@@ -131,24 +122,10 @@ def reach(version: str, *, has_subshells: bool) -> Reach:
 # -- the summary ------------------------------------------------------------------------------
 
 
-def summary(options: Options) -> list[tuple[str, str]]:
-    """Names and values of the settings, in the panel's order."""
-    rows = [
-        ("model", options.model),
-        ("temperature", decimal(options.temperature)),
-        ("max_tokens", str(options.max_tokens or UNSET)),
-        ("top_p", decimal(options.top_p)),
-        ("thinking", options.thinking + (", hidden" if options.hide_thinking else "")),
-        ("system", options.system.replace("\n", " ↵ ") or "none"),
-        ("conversation", options.conversation),
-    ]
-    return rows + ([] if options.stream else [("stream", "no")])
-
-
 def still(options: Options) -> Bundle:
     """The panel without widgets, as the file keeps it."""
-    rows, lines = summary(options), reproducing(options)
-    shown = " · ".join(f"{name} <b>{escaped(value)}</b>" for name, value in rows)
+    lines = reproducing(options)
+    shown = " · ".join(f"{name} <b>{escaped(value)}</b>" for name, value in options.in_words())
     code = escaped("\n".join(lines))
     why = re.sub("`(.*?)`", r"<code>\1</code>", escaped(WHY_STILL))
     return {
@@ -172,7 +149,7 @@ def still_text(options: Options) -> str:
 
 
 def _row_text(options: Options) -> str:
-    return " · ".join(f"{name} {value}" for name, value in summary(options))
+    return " · ".join(f"{name} {value}" for name, value in options.in_words())
 
 
 def _fenced(lines: list[str]) -> str:

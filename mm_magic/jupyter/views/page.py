@@ -8,9 +8,8 @@ messages and bytes are budgeted. Nothing here imports IPython.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import (
@@ -24,6 +23,9 @@ from mm_magic.rendering.bundles import (
     line_bundle,
 )
 from mm_magic.rendering.markdown import as_text, fragment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 INTERVAL = 1 / 6
 """Seconds between two drawings."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from mm_magic.rendering.bundles import Bundle
 from mm_magic.wording import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mm_magic.rendering.bundles import Bundle
 
 
 class Terminal:

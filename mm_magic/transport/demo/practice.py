@@ -5,9 +5,10 @@ They let a class practise drawing, Stop and error cards without a network.
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
+from mm_magic.transport.demo.read_request import count_words
 from mm_magic.transport.demo.report import OPENING
+from mm_magic.transport.demo.send import Ending, Script
 
 DEMOS: dict[str, str] = {
     "demo long": "a long answer: scroll while it comes, or press Stop",
@@ -22,15 +23,6 @@ DEMOS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Demo:
-    """A fixed text, the seconds from word to word, and how it ends (see `wire.Reply`)."""
-
-    text: str
-    word_seconds: float
-    ending: Literal["whole", "stall", "cut"] = "whole"
-
-
-@dataclass(frozen=True, slots=True)
 class ScriptedError:
     """An HTTP error of the service: status, the error's type, message with the code in it."""
 
@@ -39,9 +31,9 @@ class ScriptedError:
     message: str
 
 
-def demo(prompt: str) -> Demo | None:
+def script(prompt: str) -> Script | None:
     """The practice answer for exactly this prompt, or None."""
-    return _ANSWERS.get(prompt.strip())
+    return _SCRIPTS.get(prompt.strip())
 
 
 def scripted_error(prompt: str) -> ScriptedError | None:
@@ -61,14 +53,6 @@ def scripted_error(prompt: str) -> ScriptedError | None:
     known = ", ".join((*_CODES, *_STATUSES))
     what = f"no scripted error {number!r}" if number else "which error?"
     return _error("2013", 400, "invalid_request_error", f"{what}; known: {known}")
-
-
-def thinking(prompt: str, words: int) -> str:
-    """The steps behind a practice answer of so many words."""
-    return (
-        f"Step 1: the prompt is exactly `{prompt.strip()}`: a practice answer.\n\n"
-        f"Step 2: send its fixed text, {words} words, with its fixed times."
-    )
 
 
 def _error(code: str, status: int, kind: str, message: str) -> ScriptedError:
@@ -230,11 +214,24 @@ _CUT = (
     " marked as incomplete, and it is not sent along with the next prompt, because the rest of"
 )
 
-_ANSWERS: dict[str, Demo] = {
-    "demo long": Demo(_long(), 0.0053),
-    "demo code": Demo(_CODE, 0.022),
-    "demo maths": Demo(_MATHS, 0.02),
-    "demo slow": Demo(_SLOW, 0.5),
-    "demo stall": Demo(_STALL, 0.05, "stall"),
-    "demo cut": Demo(_CUT, 0.05, "cut"),
+_ANSWERS: dict[str, tuple[str, float, Ending]] = {
+    "demo long": (_long(), 0.0053, "whole"),
+    "demo code": (_CODE, 0.022, "whole"),
+    "demo maths": (_MATHS, 0.02, "whole"),
+    "demo slow": (_SLOW, 0.5, "whole"),
+    "demo stall": (_STALL, 0.05, "stall"),
+    "demo cut": (_CUT, 0.05, "cut"),
+}
+
+
+def _thinking(prompt: str, text: str) -> str:
+    return (
+        f"Step 1: the prompt is exactly `{prompt}`: a practice answer.\n\n"
+        f"Step 2: send its fixed text, {count_words(text)} words, with its fixed times."
+    )
+
+
+_SCRIPTS = {
+    prompt: Script(_thinking(prompt, text), text, word_seconds, ending)
+    for prompt, (text, word_seconds, ending) in _ANSWERS.items()
 }

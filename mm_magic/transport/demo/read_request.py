@@ -1,16 +1,20 @@
 """What the embedded backend reads in a request: the turns, the system prompt, the parameters.
 
-It refuses what the service refuses, with the service's code 2013. It never interprets the words.
+It refuses what the service refuses. It never interprets the words.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, NamedTuple
 
+from mm_magic.errors import UsageError
+from mm_magic.protocol.json_values import as_object
+from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock, block_from_wire
+from mm_magic.protocol.request import check_fraction, check_max_tokens
 
-class InvalidRequest(ValueError):
-    """The service would answer HTTP 400 to this request; the text says why."""
+DEFAULTS: Mapping[str, float] = {"temperature": 1.0, "top_p": 0.95}
+"""The service's own values, for what was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,12 @@ class Request:
     @property
     def temperature(self) -> float:
         """The temperature sent, or the service's default."""
-        return _number(self.parameters.get("temperature"), 1.0)
+        return self._fraction("temperature")
 
     @property
     def top_p(self) -> float:
         """The top_p sent, or the service's default."""
-        return _number(self.parameters.get("top_p"), 0.95)
+        return self._fraction("top_p")
 
     @property
     def max_tokens(self) -> int | None:
@@ -54,25 +58,31 @@ class Request:
     @property
     def wants_thinking(self) -> bool:
         """False only for `{"type": "disabled"}`."""
-        thinking = self.parameters.get("thinking")
-        return not (isinstance(thinking, Mapping) and thinking.get("type") == "disabled")
+        return as_object(self.parameters.get("thinking")).get("type") != "disabled"
 
     @property
     def wants_stream(self) -> bool:
         """Whether the answer is to come as server-sent events."""
         return self.parameters.get("stream") is True
 
+    def _fraction(self, name: str) -> float:
+        value = self.parameters.get(name)
+        return float(value) if isinstance(value, int | float) else DEFAULTS[name]
+
 
 def read_request(body: Mapping[str, object]) -> Request:
-    """The request in the JSON object `body`. Raises InvalidRequest."""
+    """The request in the JSON object `body`.
+
+    Raises UsageError where the service would answer HTTP 400.
+    """
     messages = body.get("messages")
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
-        raise InvalidRequest("messages is empty")
+    if not isinstance(messages, list) or not messages:
+        raise UsageError("messages is empty")
     parts = [_read_message(message, place) for place, message in enumerate(messages)]
     if parts[-1].role != "user":
-        raise InvalidRequest(f"the last message must have role 'user', got {parts[-1].role!r}")
+        raise UsageError(f"the last message must have role 'user', got {parts[-1].role!r}")
     _check_ranges(body)
-    system = _read_content(body.get("system") or "").text
+    system = _read_content(body.get("system")).text
     return Request(
         prompt=parts[-1].content.text,
         earlier=_turns(parts[:-1]),
@@ -88,28 +98,26 @@ def count_words(text: str) -> int:
     return len(text.split())
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(NamedTuple):
     text: str
     thinking: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
+class _Message(NamedTuple):
     role: str
     content: _Content
 
 
 def _read_message(message: object, place: int) -> _Message:
-    if not isinstance(message, Mapping):
-        raise InvalidRequest(f"messages[{place}] must be an object")
+    if not isinstance(message, dict):
+        raise UsageError(f"messages[{place}] must be an object")
     role = message.get("role")
     if role not in ("user", "assistant"):
         # The system prompt has a field of its own; the service refuses it among the messages.
-        raise InvalidRequest(f"messages[{place}]: role must be 'user' or 'assistant', got {role!r}")
+        raise UsageError(f"messages[{place}]: role must be 'user' or 'assistant', got {role!r}")
     content = _read_content(message.get("content"))
     if not content.text.strip() and not content.thinking.strip():
-        raise InvalidRequest(f"messages[{place}]: content is empty")
+        raise UsageError(f"messages[{place}]: content is empty")
     return _Message(role, content)
 
 
@@ -117,19 +125,18 @@ def _read_content(content: object) -> _Content:
     """The text and the thinking in a string or a list of blocks; a wrong type counts as empty."""
     if isinstance(content, str):
         return _Content(content, "")
-    if not isinstance(content, Sequence):
-        return _Content("", "")
-    blocks = [block for block in content if isinstance(block, Mapping)]
-    thinking = [str(b.get("thinking", "")) for b in blocks if b.get("type") == "thinking"]
-    texts = [_block_text(b) for b in blocks if b.get("type") != "thinking"]
+    wires = content if isinstance(content, list) else []
+    blocks = [block_from_wire(wire) for wire in wires if isinstance(wire, dict)]
+    thinking = [block.thinking for block in blocks if isinstance(block, ThinkingBlock)]
+    texts = [_text(block) for block in blocks if not isinstance(block, ThinkingBlock)]
     return _Content("\n\n".join(texts), "\n\n".join(thinking))
 
 
-def _block_text(block: Mapping[object, object]) -> str:
-    if block.get("type") == "text":
-        return str(block.get("text", ""))
+def _text(block: Block) -> str:
+    if isinstance(block, TextBlock):
+        return block.text
     # A tool's result, an image: told as it came, so that nothing that was sent is hidden.
-    return json.dumps(block, ensure_ascii=False)
+    return json.dumps(block.to_wire(), ensure_ascii=False)
 
 
 def _turns(messages: Sequence[_Message]) -> tuple[EarlierTurn, ...]:
@@ -145,19 +152,9 @@ def _turns(messages: Sequence[_Message]) -> tuple[EarlierTurn, ...]:
 
 
 def _check_ranges(body: Mapping[str, object]) -> None:
-    for name in ("temperature", "top_p"):
-        value = body.get(name)
-        if value is not None and not (_is_number(value) and 0 < value <= 1):
-            raise InvalidRequest(f"{name} must be in (0, 1], got {value!r}")
-    limit = body.get("max_tokens")
-    if limit is not None and not (_is_number(limit) and isinstance(limit, int) and limit >= 1):
-        raise InvalidRequest(f"max_tokens must be a whole number from 1, got {limit!r}")
-
-
-def _number(value: object, otherwise: float) -> float:
-    return float(value) if _is_number(value) else otherwise
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    # In Python a bool is an int; on the wire it is no number.
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Raise UsageError where the service would refuse a number. null is as good as not sent."""
+    given: Mapping[str, Any] = {name: value for name, value in body.items() if value is not None}
+    for name in DEFAULTS.keys() & given.keys():
+        check_fraction(name, given[name])
+    if "max_tokens" in given:
+        check_max_tokens(given["max_tokens"])

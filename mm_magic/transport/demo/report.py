@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import takewhile
 
-from mm_magic.transport.demo.read_request import EarlierTurn, Request, count_words
-from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling
+from mm_magic.transport.demo.read_request import DEFAULTS, EarlierTurn, Request, count_words
+from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, sample
+from mm_magic.transport.demo.send import Script
+from mm_magic.wording import counted
 
 OPENING = "Offline demo, not a language model"
 THE_WAY = (
@@ -25,9 +27,21 @@ _TURNS_SHOWN = 10
 _NOT_SENT = "not sent"
 _COLUMNS = ("model", "stream", "max_tokens", "temperature", "top_p", "thinking")
 
+# Seconds for the text of an answer, however long it is, and at most for one word of it.
+_TEXT_SECONDS = 2.8
+_WORD_SECONDS = 0.02
 
-def text(request: Request, before: Request | None, sampling: Sampling) -> str:
-    """The answer to `request` as Markdown; `before` is the request before it."""
+
+def script(request: Request, before: Request | None) -> Script:
+    """The answer to `request`; `before` is the request before it."""
+    sampling = sample(request.temperature, request.top_p, request.prompt, len(request.earlier))
+    text = _text(request, before, sampling)
+    pace = min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS)
+    return Script(_thinking(request, before, sampling, text), text, pace)
+
+
+def _text(request: Request, before: Request | None, sampling: Sampling) -> str:
+    """The answer as Markdown."""
     sections = (
         f"{OPENING}: it only tells what arrived and what changed.",
         _prompt(request.prompt),
@@ -40,23 +54,25 @@ def text(request: Request, before: Request | None, sampling: Sampling) -> str:
     return "\n\n".join(sections)
 
 
-def thinking(request: Request, before: Request | None, sampling: Sampling, answer: str) -> str:
+def _thinking(request: Request, before: Request | None, sampling: Sampling, answer: str) -> str:
     """The steps that led to `answer`, one a paragraph."""
-    messages = 1 + sum(1 + bool(turn.answer or turn.thinking) for turn in request.earlier)
+    replies = [turn for turn in request.earlier if turn.answer or turn.thinking]
+    messages = len(request.earlier) + len(replies) + 1
     found = changes(request, before)
-    compared = "there is none" if found is None else f"{_count(len(found), 'difference')} found"
+    compared = "there is none" if found is None else f"{counted(len(found), 'difference')} found"
     kept = sum(row.kept is not None for row in sampling.rows)
     limit = "no max_tokens" if request.max_tokens is None else f"max_tokens {request.max_tokens}"
     steps = (
-        f"read the request: {_count(messages, 'message')}, {_count(request.words, 'word')}"
+        f"read the request: {counted(messages, 'message')}, {counted(request.words, 'word')}"
         f" {'with the' if request.system else 'and no'} system prompt.",
         f"compare it with the request before: {compared}.",
-        f"divide the scores of {len(SCORES)} words by temperature {_plain(request.temperature)}"
-        " and turn them into probabilities.",
-        f"keep the likeliest words up to top_p {_plain(request.top_p)}: {kept} of {len(SCORES)}.",
+        f"divide the scores of {len(SCORES)} words by temperature"
+        f" {_value(request.parameters, 'temperature')} and turn them into probabilities.",
+        f"keep the likeliest words up to top_p {_value(request.parameters, 'top_p')}:"
+        f" {kept} of {len(SCORES)}.",
         f"draw {DRAWS} words; the seed comes from the prompt and the number of earlier turns,"
         f" {len(request.earlier)}.",
-        f"write the answer: {_count(count_words(answer), 'word')}; {limit}.",
+        f"write the answer: {counted(count_words(answer), 'word')}; {limit}.",
     )
     return "\n\n".join(f"Step {number}: {step}" for number, step in enumerate(steps, 1))
 
@@ -67,7 +83,7 @@ def changes(request: Request, before: Request | None) -> list[str] | None:
         return None
     found = []
     if request.prompt != before.prompt:
-        found.append(f"prompt: another one; it was {_code(_short(before.prompt))}")
+        found.append(f"prompt: another one; it was {_code(_first_words(before.prompt))}")
     turns = _turn_changes(before.earlier, request.earlier)
     if turns:
         found.append(f"earlier turns: {', '.join(turns)}")
@@ -89,7 +105,7 @@ def _fenced(quoted: str) -> str:
 def _prompt(prompt: str) -> str:
     lines = re.split(r"\r\n|\r|\n", prompt[:_PROMPT_SHOWN].rstrip())
     shown = "\n".join(lines[:_LINES_SHOWN])
-    size = _count(count_words(prompt), "word")
+    size = counted(count_words(prompt), "word")
     if len(lines) > _LINES_SHOWN or len(prompt.rstrip()) > _PROMPT_SHOWN:
         size += f", the first {len(shown)} of {len(prompt):,} characters"
     return (
@@ -102,10 +118,11 @@ def _earlier(turns: Sequence[EarlierTurn]) -> str:
     if not turns:
         return "**Earlier prompts:** none, no earlier turn was sent."
     start = max(0, len(turns) - _TURNS_SHOWN)
-    title = f"**Earlier prompts** ({_count(len(turns), 'turn')} sent along"
+    title = f"**Earlier prompts** ({counted(len(turns), 'turn')} sent along"
     title += f", the last {_TURNS_SHOWN} shown):" if start else "):"
     lines = [
-        f"{n}. {_literal(_short(turn.prompt))}" for n, turn in enumerate(turns[start:], start + 1)
+        f"{n}. {_literal(_first_words(turn.prompt))}"
+        for n, turn in enumerate(turns[start:], start + 1)
     ]
     return "\n".join((title, "", *lines))
 
@@ -113,8 +130,8 @@ def _earlier(turns: Sequence[EarlierTurn]) -> str:
 def _system(system: str) -> str:
     if not system:
         return "**System prompt:** none was sent."
-    shown = _code(_short(system, words=20, characters=120))
-    return f"**System prompt** ({_count(count_words(system), 'word')}): {shown}"
+    shown = _code(_first_words(system, words=20, characters=120))
+    return f"**System prompt** ({counted(count_words(system), 'word')}): {shown}"
 
 
 def _changes(found: Sequence[str] | None) -> str:
@@ -164,7 +181,7 @@ def _parameters(parameters: Mapping[str, object]) -> str:
 
 
 def _sampling(request: Request, sampling: Sampling) -> str:
-    temperature, top_p = _plain(request.temperature), _plain(request.top_p)
+    temperature, top_p = (_value(request.parameters, name) for name in DEFAULTS)
     heads = ["word", "score", "temperature 1", f"now {temperature}", f"then top_p {top_p}", "drawn"]
     rows = [heads]
     for row in sampling.rows:
@@ -188,11 +205,12 @@ def _table(rows: Sequence[Sequence[str]], rule: str) -> str:
 
 
 def _value(parameters: Mapping[str, object], name: str) -> str:
+    """A parameter for a table's cell; of one that was not sent, the service's default."""
     value = parameters.get(name)
     if value is None:
-        return _NOT_SENT
+        return f"{_number(DEFAULTS[name])} (default)" if name in DEFAULTS else _NOT_SENT
     if isinstance(value, float):
-        return _plain(value)
+        return _number(value)
     if not isinstance(value, str):
         value = json.dumps(value, ensure_ascii=False)
     return value if re.fullmatch(r"[A-Za-z0-9.:-]{1,60}", value) else _code(value[:60])
@@ -202,7 +220,7 @@ def _name(name: str) -> str:
     return name if re.fullmatch(r"[a-z][a-z_]*[a-z]", name) else _code(name[:60])
 
 
-def _plain(value: float) -> str:
+def _number(value: float) -> str:
     """A number in its shortest form: 1 for 1.0."""
     return f"{value:.12g}"
 
@@ -211,11 +229,7 @@ def _percent(share: Decimal) -> str:
     return f"{share * 100:.1f} %"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _short(quoted: str, words: int = 6, characters: int = 40) -> str:
+def _first_words(quoted: str, words: int = 6, characters: int = 40) -> str:
     """The first words on one line, with an ellipsis where something is left out."""
     first = quoted.split(None, words)
     line = " ".join(first[:words])

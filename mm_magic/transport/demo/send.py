@@ -4,12 +4,26 @@ The shapes are those captured from the service: blocks in order, one signature b
 the thinking, LF line ends. No clock is read: whoever plays an exchange waits.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal, Self, TypeAlias
 
+from mm_magic.protocol.events import (
+    ContentBlockStart,
+    ContentBlockStop,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    Ping,
+    SignatureDelta,
+    TextDelta,
+    ThinkingDelta,
+)
+from mm_magic.protocol.json_values import JsonObject, encode_json
+from mm_magic.protocol.stream_writer import write
+from mm_magic.transport.demo.read_request import count_words
 from mm_magic.transport.exchange import Exchange, Reads
 
 MODEL = "offline-demo"
@@ -23,44 +37,58 @@ _PAUSE = 0.15
 _REFUSED = 0.1
 _SILENCE = 600.0
 
+Ending: TypeAlias = Literal["whole", "stall", "cut"]
+"""`stall` is 600 s of silence behind the text; `cut` breaks the body off there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is to be said; `thinking` may be "". `word_seconds` lie between two words of `text`."""
+
+    thinking: str
+    text: str
+    word_seconds: float
+    ending: Ending = "whole"
+
+    def cut(self, limit: int | None) -> Self:
+        """What a limit of so many words leaves of it: thinking comes first, and counts."""
+        if limit is None or count_words(self.thinking) + count_words(self.text) <= limit:
+            return self
+        thinking = _first_words(self.thinking, limit)
+        text = _first_words(self.text, limit - count_words(thinking))
+        return replace(self, thinking=thinking, text=text, ending="whole")
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply to be sent. `word_seconds` is the time from one word of the text to the next.
-
-    `thinking` is "" when it is switched off, `signature` "" when the thinking is unfinished. The
-    ending is `whole`, `stall` (600 s of silence behind the text) or `cut` (the body ends there).
-    """
+    """A reply to be sent. `signature` is "" where the thinking is unfinished."""
 
     id: str
-    thinking: str
+    script: Script
     signature: str
-    text: str
     stop_reason: Literal["end_turn", "max_tokens"]
     input_words: int
-    output_words: int
-    word_seconds: float
-    ending: Literal["whole", "stall", "cut"]
 
     @property
-    def usage(self) -> dict[str, int]:
-        return _usage(self.input_words, self.output_words)
+    def usage(self) -> JsonObject:
+        words = count_words(self.script.thinking) + count_words(self.script.text)
+        return _usage(self.input_words, words)
 
 
-def streamed(reply: Reply) -> Exchange:
-    """The reply as server-sent events."""
-    return Exchange(200, {"content-type": "text/event-stream"}, _play(_stream(reply)))
+def streamed(reply: Reply, speed: float) -> Exchange:
+    """The reply as server-sent events, to be played `speed` times as fast."""
+    return _exchange(200, "text/event-stream", _stream(reply), _speed(reply, speed))
 
 
-def whole(reply: Reply) -> Exchange:
+def whole(reply: Reply, speed: float) -> Exchange:
     """The reply as one JSON body, at the time at which its stream would have ended."""
     *_, (seconds, _data) = _stream(reply)
-    content: list[dict[str, object]] = []
-    if reply.thinking:
-        block: dict[str, object] = {"thinking": reply.thinking, "type": "thinking"}
+    content: list[JsonObject] = []
+    if reply.script.thinking:
+        block: JsonObject = {"thinking": reply.script.thinking, "type": "thinking"}
         content.append(block | ({"signature": reply.signature} if reply.signature else {}))
-    if reply.text:
-        content.append({"text": reply.text, "type": "text"})
+    if reply.script.text:
+        content.append({"text": reply.script.text, "type": "text"})
     document = {
         "id": reply.id,
         "type": "message",
@@ -71,22 +99,38 @@ def whole(reply: Reply) -> Exchange:
         "stop_reason": reply.stop_reason,
         "base_resp": {"status_code": 0, "status_msg": "success"},
     }
-    data = _json(document)
-    if reply.ending == "cut":
+    data = encode_json(document)
+    if reply.script.ending == "cut":
         data = data[: len(data) // 2]
-    return Exchange(200, {"content-type": "application/json"}, _play([(seconds, data)]))
+    return _exchange(200, "application/json", [(seconds, data)], _speed(reply, speed))
 
 
-def refused(status: int, kind: str, message: str, request_id: str) -> Exchange:
+def refused(status: int, kind: str, message: str, request_id: str, speed: float) -> Exchange:
     """An HTTP error with the service's JSON body."""
     error = {"type": kind, "message": message}
-    data = _json({"type": "error", "error": error, "request_id": request_id})
-    return Exchange(status, {"content-type": "application/json"}, _play([(_REFUSED, data)]))
+    data = encode_json({"type": "error", "error": error, "request_id": request_id})
+    return _exchange(status, "application/json", [(_REFUSED, data)], speed)
 
 
 def words_of(text: str) -> Iterator[str]:
     """The words, each with the white space before it; what is left at the end comes last."""
     return (match.group() for match in re.finditer(r"\s*\S+|\s+\Z", text))
+
+
+def _first_words(text: str, count: int) -> str:
+    # Not a slice of text.split(): the white space between the words is Markdown, too.
+    return "".join(islice(words_of(text), count))
+
+
+def _speed(reply: Reply, speed: float) -> float:
+    """A silence is there to be stopped, so it is as long as it says at any speed."""
+    return 1.0 if reply.script.ending == "stall" else speed
+
+
+def _exchange(
+    status: int, content_type: str, chunks: Iterable[tuple[float, bytes]], speed: float
+) -> Exchange:
+    return Exchange(status, {"content-type": content_type}, _play(chunks), speed)
 
 
 async def _play(chunks: Iterable[tuple[float, bytes]]) -> Reads:
@@ -95,38 +139,38 @@ async def _play(chunks: Iterable[tuple[float, bytes]]) -> Reads:
 
 
 def _stream(reply: Reply) -> Iterator[tuple[float, bytes]]:
-    yield _CONNECTED, _event("message_start", message=_opening(reply))
-    yield _CONNECTED, _event("ping")
+    script = reply.script
+    yield _CONNECTED, write(MessageStart(_opening(reply)))
+    yield _CONNECTED, write(Ping())
     seconds, index = _FIRST_WORD, 0
-    if reply.thinking:
-        words = list(words_of(reply.thinking))
+    if script.thinking:
+        words = list(words_of(script.thinking))
         pace = min(_THINKING / len(words), _WORD_AT_MOST)
-        yield seconds, _start(index, {"type": "thinking", "thinking": ""})
+        yield seconds, write(ContentBlockStart(index, {"type": "thinking", "thinking": ""}))
         for word in words:
-            yield _ms(seconds), _delta(index, "thinking_delta", thinking=word)
+            yield _ms(seconds), write(ThinkingDelta(index, word))
             seconds += pace
         if reply.signature:
-            yield _ms(seconds), _delta(index, "signature_delta", signature=reply.signature)
-        yield _ms(seconds), _event("content_block_stop", index=index)
+            yield _ms(seconds), write(SignatureDelta(index, reply.signature))
+        yield _ms(seconds), write(ContentBlockStop(index))
         index += 1
-    if reply.text:
+    if script.text:
         seconds += _PAUSE
-        yield _ms(seconds), _start(index, {"type": "text", "text": ""})
-        for word in words_of(reply.text):
-            yield _ms(seconds), _delta(index, "text_delta", text=word)
-            seconds += reply.word_seconds
-    if reply.ending == "cut":
+        yield _ms(seconds), write(ContentBlockStart(index, {"type": "text", "text": ""}))
+        for word in words_of(script.text):
+            yield _ms(seconds), write(TextDelta(index, word))
+            seconds += script.word_seconds
+    if script.ending == "cut":
         return
-    if reply.ending == "stall":
+    if script.ending == "stall":
         seconds += _SILENCE
-    if reply.text:
-        yield _ms(seconds), _event("content_block_stop", index=index)
-    stop = {"stop_reason": reply.stop_reason}
-    yield _ms(seconds), _event("message_delta", delta=stop, usage=reply.usage)
-    yield _ms(seconds), _event("message_stop")
+    if script.text:
+        yield _ms(seconds), write(ContentBlockStop(index))
+    yield _ms(seconds), write(MessageDelta(reply.stop_reason, None, reply.usage))
+    yield _ms(seconds), write(MessageStop())
 
 
-def _opening(reply: Reply) -> dict[str, object]:
+def _opening(reply: Reply) -> JsonObject:
     return {
         "id": reply.id,
         "type": "message",
@@ -138,31 +182,13 @@ def _opening(reply: Reply) -> dict[str, object]:
     }
 
 
-def _usage(input_words: int, output_words: int) -> dict[str, int]:
+def _usage(input_words: int, output_words: int) -> JsonObject:
     return {
         "input_tokens": input_words,
         "output_tokens": output_words,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 0,
     }
-
-
-def _start(index: int, block: Mapping[str, object]) -> bytes:
-    return _event("content_block_start", index=index, content_block=block)
-
-
-def _delta(index: int, kind: str, **fields: str) -> bytes:
-    return _event("content_block_delta", index=index, delta={"type": kind, **fields})
-
-
-def _event(kind: str, **fields: object) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (kind.encode("ascii"), _json({"type": kind, **fields}))
-
-
-def _json(value: object) -> bytes:
-    # A lone surrogate in a prompt has no UTF-8 form; "?" stands for it when it is told back.
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
 
 
 def _ms(seconds: float) -> float:

@@ -1,4 +1,4 @@
-"""Likely slips in a real IPython shell: each gets a message with the right line."""
+"""Likely mistakes in a real IPython shell: each gets a message with the right line."""
 
 import re
 from collections.abc import Iterator
@@ -40,9 +40,9 @@ def shell() -> Iterator[Shell]:
         ("%minimax reqest", "'reqest' is not a command", "`%minimax request`"),
         ("%minimax sk-123-456-789-0", "the key does not belong in the cell", "masked"),
         ("%minimax request 9", "conversation main has no turn '9'", ""),
-        ("# a note\n%%minimax\nWhy?", "%%minimax must begin the cell", "a cell of its own"),
+        ("# a note\n%%minimax\nWhy?", "%%minimax must begin the cell", "another cell"),
         ("x = 1\n%%minimax -t 1\nWhy?", "%%minimax must begin the cell", ""),
-        (" %%minimax\nWhy?", "%%minimax must begin the cell", "also a space"),
+        (" %%minimax\nWhy?", "%%minimax must begin the cell", "even a space"),
         ("%%minimax", "the prompt is empty", "lines below"),
         ("%%minimax\n \n", "the prompt is empty", "lines below"),
         ("%%minimax -t 0.3", "the prompt is empty", "lines below"),
@@ -52,8 +52,8 @@ def shell() -> Iterator[Shell]:
         ("%%minimax --top-p 0\nWhy?", "top_p must be in (0, 1], got 0.0", ""),
         ("%%minimax --max-tokens 0\nWhy?", "max_tokens must be a whole number of 1", ""),
         ("%%minimax Why is it so?\nplease", "'Why is it so?' is not an option", "lines below"),
-        ("%%minimax -s “Be brief”\nWhy?", "'brief”' is not an option", "Type quotes"),
-        ("%%minimax –t 1\nWhy?", "'–t 1' is not an option", "and hyphens anew"),
+        ("%%minimax -s “Be brief”\nWhy?", "'brief”' is not an option", "Type the quotes"),
+        ("%%minimax –t 1\nWhy?", "'–t 1' is not an option", "and hyphens again"),
         ("%%minimax --tempreature 1\nWhy?", "--tempreature", "`%%minimax -h`"),
         ("%%minimax -m ''\nWhy?", "model must be a name, got ''", ""),
         ("%minimax -t 7", "temperature must be in (0, 1], got 7.0", ""),
@@ -151,7 +151,7 @@ def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFix
     shell.run("%minimax -h")
 
     assert own.startswith(f"%minimax {command}")
-    assert 2 <= own.count("\n") <= 6
+    assert 2 <= own.count("\n") <= 7
     assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
 
 
@@ -172,9 +172,9 @@ def test_defaults_are_told(shell: Shell, capsys: pytest.CaptureFixture[str]) -> 
     shell.run("%minimax")
 
     shown = capsys.readouterr().out
-    assert "offline demo (no language model)" in shown
+    assert "offline demo, not a language model" in shown
     assert "temperature 0.3" in shown
-    assert "system 'Be brief'" in shown
+    assert "system Be brief" in shown
     assert "demo stall" in shown
     assert shown.count("\n  %") == 5
 
@@ -190,7 +190,7 @@ def test_variables_of_other_tools_are_told_and_not_used(
 
     shown = capsys.readouterr().out
     assert "ANTHROPIC_BASE_URL points at api.minimax.io" in shown
-    assert "offline demo (no language model)" in shown
+    assert "offline demo, not a language model" in shown
     assert "sk-not-yours" not in shown
 
 

@@ -1,0 +1,85 @@
+"""The checks by name: `nox -l` lists them, `nox -s lint types` runs two.
+
+Install it with `pip install nox`. Each session has its own environment; with `-R` an existing one
+is used again and nothing is installed. Words behind `--` go to pytest: `nox -s tests -- -k json`.
+"""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+HEADLESS = ("tests", "--ignore=tests/browser")
+ASK_OFFLINE = """
+import mm_magic as mm
+reply = mm.ask("Is it installed?")
+assert reply.backend == "offline", reply
+print(reply.text.splitlines()[0])
+"""
+
+
+def install(session: nox.Session) -> None:
+    """The package as it stands here, with everything that its tests need."""
+    session.install("-e", ".[test]")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The default run: everything except slow, timed and most browser tests."""
+    install(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=["3.12", "3.13"])
+def other_python(session: nox.Session) -> None:
+    """The tests without a browser on the other supported versions of Python."""
+    install(session)
+    session.run("pytest", *(session.posargs or HEADLESS), env={"ORACLE_SEQUENCES": "200"})
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """What the default run leaves out: long tests, the browser, and comparisons of seconds."""
+    install(session)
+    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-m", "browser and not timed and not slow", *session.posargs)
+    session.run("pytest", "-n", "0", "-m", "timed and not slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, on package and tests."""
+    install(session)
+    session.run("mypy")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it alone, and ask the demo from outside this folder."""
+    folder = Path(session.create_tmp()).resolve()
+    for old in folder.glob("mm_magic-*.whl"):
+        old.unlink()
+    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(folder), ".")
+    (built,) = folder.glob("mm_magic-*.whl")
+    session.install("--force-reinstall", str(built))
+    session.chdir(folder)
+    session.run("python", "-W", "error", "-c", ASK_OFFLINE, env={"MINIMAX_BACKEND": "offline"})
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmark's table; `nox -s bench -- --short` takes a minute and a half."""
+    install(session)
+    session.chdir("tests")
+    session.run("python", "-m", "bench", *session.posargs)
