@@ -5,6 +5,7 @@ this release writes, and against the example notebooks. Something damaged must f
 """
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from support.asks import said
+from support.recordings import EXCHANGE
+from support.replays import ALONE, NIGHT, WHY, Kernel, replaying
 from support.scripted import Answer, ScriptedSession, Service
 
 from mm_magic.conversation.saved_turn import (
@@ -142,6 +145,69 @@ def test_lines_written_today_follow_the_schema(written: tuple[list[Wire], list[W
     assert lines[0] == {"format": "mm_magic recording", "version": 2}
     assert [line["ending"] for line in lines[1:]] == ["complete", "complete", "failed"]
     assert [problem for line in lines for problem in problems(LINE, line)] == []
+
+
+def test_turns_of_all_sorts_follow_the_schema(tmp_path: Path) -> None:
+    """So do turns that were stopped, hidden, run again, asked of the demo, or replayed."""
+    kernel = Kernel()
+    kernel.record(tmp_path / "r")
+    said_all = replace(NIGHT, temperature=0.3, system="Be brief.", model="MiniMax-M3")
+    for cell in (WHY, WHY, said_all, replace(ALONE, server="demo")):
+        kernel.run(cell)
+    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        kernel.run(replace(WHY, prompt="Stop?", id="s", ending="stopped"))
+    kernel.session.stop(kernel.last_run)
+    kernel.session.conversations.hide(["a"])
+    again = replaying(tmp_path / "r", is_loose=True)
+    again.run(said_all)
+
+    for session in (kernel.session, again.session):
+        state = session.conversations["main"].state
+        turns = [turn_json(each, state) for each in session.conversations.turns()]
+        record = record_json(turns, [("main", state)])
+        assert [problem for each in (*turns, record) for problem in problems(TURN, each)] == []
+    lines = lines_of(tmp_path / "r")
+    assert lines[-1]["ending"] == "stopped"
+    assert [problem for line in lines for problem in problems(LINE, line)] == []
+
+
+def test_read_that_ends_within_a_character_follows_the_schema() -> None:
+    """Bytes that are no text follow the schema as base64."""
+    line = json.loads(EXCHANGE.to_line())
+
+    assert line["reads"][-1][1] == {"base64": "4g=="}
+    assert problems(LINE, line) == []
+
+
+CALL = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+STEPS = [
+    {"role": "assistant", "content": [CALL]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]},
+    {"role": "assistant", "content": [{"type": "text", "text": "Blue."}]},
+]
+PICTURE = [{"type": "text", "text": "Why?"}, {"type": "image", "source": {"type": "base64"}}]
+
+
+@pytest.mark.parametrize("more", [{"steps": STEPS}, {"prompt": PICTURE}, {"x_note": ["fair"]}])
+def test_turn_survives_a_round_trip(more: Wire, written: tuple[list[Wire], list[Wire]]) -> None:
+    """Steps, blocks in a prompt, and fields that no release knows yet are read and written."""
+    wire = written[0][0] | more
+    saved = read_turn(wire)
+
+    assert problems(TURN, wire) == []
+    assert turn_json(saved.turn, saved.state) == wire | {"id": saved.turn.id}
+
+
+def test_key_is_made_as_described() -> None:
+    """A key can be made again from its line by what docs/formats.md says of it."""
+    page = (DOCS / "formats.md").read_text("utf-8")
+    (recording,) = re.findall(r"```jsonl\n(.*?)```", page, re.DOTALL)
+    for line in map(json.loads, recording.splitlines()[1:]):
+        request = line["request"]
+        turns = ";".join(map(",".join, request["earlier"]))
+        asked = json.dumps([request["options"], request["prompt"], turns], sort_keys=True)
+        assert line["key"] == hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 def test_every_field_is_described(written: tuple[list[Wire], list[Wire]]) -> None:

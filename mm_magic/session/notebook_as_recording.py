@@ -4,7 +4,6 @@ A file keeps of each turn what was asked and answered, and not when each word ca
 begins after the time that the model thought, and goes on at an even pace.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -12,7 +11,7 @@ from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
-from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.demo.send import words_of
 from mm_magic.transport.endpoint import OFFLINE
@@ -135,5 +134,4 @@ def _opening(reply: Reply) -> JsonObject:
 
 
 def _event(kind: str, **fields: object) -> bytes:
-    data = json.dumps({"type": kind, **fields}, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {kind}\ndata: {data}\n\n".encode()
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode_json({"type": kind, **fields}))

@@ -7,13 +7,13 @@ reader is told.
 import asyncio
 import json
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request_key import RequestKey
@@ -37,36 +37,6 @@ How: TypeAlias = Literal["ended", "stopped", "broken"]
 _HIDDEN = "…".encode()  # in place of a key that a server repeats
 _HEADER_BYTES = 1000
 _BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends
-
-
-class Heard(NamedTuple):
-    """An answer as it was taken in, and how that came to its end."""
-
-    status: int
-    content_type: str
-    reads: list[Read]
-    how: How
-
-
-def tee(exchange: Exchange, hear: Callable[[Heard], None]) -> Exchange:
-    """The same exchange; `hear` is called once when its body has ended, however it did."""
-    return replace(exchange, chunks=_overheard(exchange, hear))
-
-
-async def _overheard(exchange: Exchange, hear: Callable[[Heard], None]) -> Reads:
-    reads: list[Read] = []
-    how: How = "broken"
-    try:
-        async with aclosing(exchange.chunks) as chunks:
-            async for seconds, data in chunks:
-                reads.append((seconds, data))
-                yield seconds, data
-        how = "ended"
-    except (asyncio.CancelledError, GeneratorExit):
-        how = "stopped"
-        raise
-    finally:
-        hear(Heard(exchange.status, exchange.headers.get("content-type", ""), reads, how))
 
 
 class Samples:
@@ -127,7 +97,7 @@ class Recorder:
         self,
         path: Path,
         name: str,
-        known: Iterable[RecordedExchange] = (),
+        known: Sequence[RecordedExchange] = (),
         *,
         samples: Samples | None = None,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
@@ -140,13 +110,9 @@ class Recorder:
         self.samples = samples or Samples()
         self._today = today
         self._lock = Lock()
+        self._prompts = {each.key.prompt_print for each in known if each.is_offered}
+        self._labels = max((int(n) for each in known if (n := each.server).isdecimal()), default=0)
         self._servers: dict[str, str] = {}
-        self._prompts: set[str] = set()
-        self._labels = 0
-        for exchange in known:
-            self._prompts |= {exchange.key.prompt_print} if exchange.is_offered else set()
-            if exchange.server.isdecimal():
-                self._labels = max(self._labels, int(exchange.server))
 
     def tap(
         self, key: RequestKey, sample: int, endpoint: Endpoint | None
@@ -157,10 +123,11 @@ class Recorder:
         is, and that it is not another one.
         """
 
-        def hear(heard: Heard) -> None:
+        def write(exchange: Exchange, reads: list[Read], how: How) -> None:
             secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
-            ending, model = outcome(heard)
-            exchange = RecordedExchange(
+            content_type = exchange.headers.get("content-type", "")
+            ending, model = outcome(exchange.status, content_type, reads, how)
+            recorded = RecordedExchange(
                 key=key,
                 sample=sample,
                 day=self._today().isoformat(),
@@ -168,13 +135,13 @@ class Recorder:
                 server=self._label(endpoint.base_url) if endpoint else OFFLINE,
                 model=model,
                 ending=ending,
-                status=heard.status,
-                content_type=heard.content_type,
-                reads=tuple(_without(secret, heard.reads)),
+                status=exchange.status,
+                content_type=content_type,
+                reads=tuple(_without(secret, reads)),
             )
-            self._write(exchange, secret)
+            self._write(recorded, secret)
 
-        return lambda exchange: tee(exchange, hear)
+        return lambda exchange: replace(exchange, chunks=_overheard(exchange, write))
 
     def unrecorded(self, key: RequestKey) -> list[int]:
         """The places, from 1, of those of its earlier prompts that the file does not hold."""
@@ -184,10 +151,7 @@ class Recorder:
     def _label(self, server: str) -> str:
         """A number that tells this server from the others in the file."""
         with self._lock:
-            if server not in self._servers:
-                self._labels += 1
-                self._servers[server] = str(self._labels)
-            return self._servers[server]
+            return self._servers.setdefault(server, str(self._labels + len(self._servers) + 1))
 
     def _write(self, exchange: RecordedExchange, key: str) -> None:
         line = exchange.to_line()
@@ -207,24 +171,42 @@ class Recorder:
         self.on_recorded(exchange)
 
 
-def outcome(heard: Heard) -> tuple[Ending, str | None]:
+async def _overheard(
+    exchange: Exchange, write: Callable[[Exchange, list[Read], How], None]
+) -> Reads:
+    """The reads of an exchange; `write` is called once when they have ended, however they did."""
+    reads: list[Read] = []
+    how: How = "broken"
+    try:
+        async with aclosing(exchange.chunks) as chunks:
+            async for read in chunks:
+                reads.append(read)
+                yield read
+        how = "ended"
+    except (asyncio.CancelledError, GeneratorExit):
+        how = "stopped"
+        raise
+    finally:
+        write(exchange, reads, how)
+
+
+def outcome(
+    status: int, content_type: str, reads: Iterable[Read], how: How
+) -> tuple[Ending, str | None]:
     """What came of an answer, and the model that gave it, if it said so.
 
     An answer is complete with its last event, whatever became of the connection after that.
     """
-    if not 200 <= heard.status < 300:
+    if not 200 <= status < 300:
         return "failed", None  # the status says enough, whatever is missing of the words
-    unfinished: Ending = "failed" if heard.how == "ended" else heard.how
     try:
-        accumulator, is_over = take_in(
-            heard.content_type, heard.reads, has_ended=heard.how == "ended"
-        )
+        accumulator, is_over = take_in(content_type, reads, has_ended=how == "ended")
     except MiniMaxError:  # the client read no further, either
         return "failed", None
     model = accumulator.message().model
     if accumulator.state == "complete":
         return "complete", model
-    return "failed" if is_over else unfinished, model
+    return "failed" if is_over or how == "ended" else how, model
 
 
 def _without(key: str, reads: list[Read]) -> list[Read]:
