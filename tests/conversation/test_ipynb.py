@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -275,20 +274,21 @@ def test_cells_without_ids() -> None:
     assert found.turn.key == TurnKey("#2", 0)
 
 
-def test_many_conversations_take_linear_time() -> None:
-    """Twice the conversations in a file take twice as long, not four times."""
+@pytest.mark.parametrize("name", ["{}", "main"])
+def test_work_grows_with_the_conversations(name: str) -> None:
+    """Twice the conversations, of several names or of one, take twice the work, not four times."""
 
-    def seconds(count: int) -> float:
+    def calls(number: int) -> int:
         turns = []
-        for name in map(str, range(count)):
-            talk = Conversation(name)
-            turns.append(saved(talk, talk.commit(turn("a", conversation=name))))
+        for each in map(str, range(number)):
+            talk = Conversation(name.format(each))
+            turns.append(saved(talk, talk.commit(turn(each, conversation=talk.name))))
         notebook = read(file(cell("a", record_json(turns))))
-        best = []
-        for _ in range(3):
-            begin = time.process_time()
-            assert len(pasts(notebook)) == count
-            best.append(time.process_time() - begin)
-        return min(best)
+        counted: list[object] = []
+        sys.setprofile(lambda *call: counted.append(call[1]))
+        found = pasts(notebook)
+        sys.setprofile(None)
+        assert sum(map(len, found.values())) == number
+        return len(counted)
 
-    assert seconds(4_000) < 3 * seconds(2_000)
+    assert calls(400) < 2.5 * calls(200)
