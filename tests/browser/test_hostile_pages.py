@@ -40,7 +40,7 @@ SOURCES = [
     "%minimax show 1",
     "%minimax panel",
     "%%minimax\nunknown",
-    "from mm_magic.tables import table_bundle\n"
+    "from mm_magic.rendering.tables import table_bundle\n"
     "rows = [[text] for text in texts]\n"
     "get_ipython().display_pub.publish(table_bundle(['text'], rows, texts))",
     "%minimax",

@@ -10,6 +10,8 @@ from support.loopback import Loopback, captured, chunk, delta, head, sse
 
 from browser.lab import Lab
 
+pytestmark = pytest.mark.browser
+
 OWN = Path(__file__).parent.parent / "data" / "xss.json"
 AT_ONCE = 45
 """JupyterLab draws the first 50 outputs of a cell."""
@@ -17,7 +19,6 @@ SHOW = """
 import json
 from mm_magic.rendering.bundles import answer_bundle
 
-pytestmark = pytest.mark.browser
 with open({path!r}, encoding="utf-8") as file:
     payloads = [entry["payload"] for entry in json.load(file)["payloads"]]
 for text in payloads[{start}:{end}]:
