@@ -15,7 +15,7 @@ from support.scripted import Service
 from mm_magic.conversation.conversation import Conversation, State
 
 SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "300"))
-"""How many random days there are; `.ci/run` takes 10,000."""
+"""How many random days there are; `.ci/run` takes 2,000."""
 
 NOWHERE = {"A": "http://127.0.0.1:1", "B": "http://127.0.0.1:2", DEMO: ""}
 
