@@ -81,6 +81,8 @@ class Conversation:
         keys = [turn.key for turn in self.turns]
         if key in keys:
             return keys.index(key)
+        if not self.is_from_file:
+            return None
         same_prompt = (place for place, turn in enumerate(self.turns) if turn.prompt == prompt)
         return next((p for p in same_prompt if self.turns[p].is_strange_to(key)), None)
 
@@ -103,8 +105,8 @@ class Conversation:
 
         A demo turn goes to nobody but the demo.
         """
-        visible = (turn for turn in self.turns[:place] if not turn.is_hidden)
-        return [turn for turn in visible if to_demo or not turn.is_demo]
+        turns = self.turns[:place]
+        return [t for t in turns if not t.is_hidden and (to_demo or not t.is_demo)]
 
     def history(
         self,

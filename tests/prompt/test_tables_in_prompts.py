@@ -89,10 +89,19 @@ def test_values(value: object, text: str) -> None:
     assert rows(filled(pd.Series([value], dtype=object))) == [[text]]
 
 
-def test_a_long_cell() -> None:
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("x" * 61, "x" * 59 + "…"),
+        # The space stays: version 0.1 sent it, and its recordings are found by what is sent.
+        ("x" * 58 + " yz", "x" * 58 + " …"),
+        ("a " * 200, "a " * 29 + "a…"),
+    ],
+)
+def test_a_long_cell(cell: str, text: str) -> None:
     """A cell of more than 60 characters is cut there, and that is said."""
-    prompt, notes = fill("{{v}}", {"v": pd.DataFrame({"a": ["x" * 61]})})
-    assert rows(prompt) == [["x" * 59 + "…"]]
+    prompt, notes = fill("{{v}}", {"v": pd.DataFrame({"a": [cell]})})
+    assert f"| {text} |" in prompt
     assert prompt.endswith("\n\n(cells cut at 60 characters)")
     assert notes == ("v: cells cut at 60 characters.",)
 
