@@ -305,4 +305,4 @@ def test_unknown_fields_are_allowed(written: tuple[list[Wire], list[Wire]]) -> N
     turns, lines = written
 
     assert problems(TURN, turns[0] | {"x_note": [1]}) == []
-    assert problems(LINE, lines[1] | {"x_note": [1]}) == []
+    assert problems(LINE, lines[1] | {"x_note": [1], "hash": [1]}) == []

@@ -85,15 +85,18 @@ def recording_notes(
         yield f"Not recorded in {recorder.name}: {recorder.problem}."
     elif is_stopped:
         yield "A stopped answer is not replayed: run the cell again to record a whole one."
+    elif conversation is None:
+        return
     elif places := recorder.unrecorded(request.request_key):
-        numbers = [turn.number for turn in request.history.turns()]
+        # The key counts the turns that were left out for want of room, too.
+        numbers = [turn.number for turn in conversation.before(to_demo=request.to_demo)]
         missing = [numbers[place - 1] for place in places if place <= len(numbers)]
         verb = "is" if len(missing) == 1 else "are"
         yield (
-            f"Not from top to bottom: {turns_listed(missing)} above, which this request carries, "
+            f"Not from top to bottom: {turns_listed(missing)} above, which this request follows, "
             f"{verb} not in {recorder.name}. Readers run all cells from the top: do so, too."
         )
-    elif conversation is not None and (others := sorted(conversation.stale_turns())):
+    elif others := sorted(conversation.stale_turns()):
         verb, cells = ("was", "that cell") if len(others) == 1 else ("were", "those cells")
         yield (
             f"Not from top to bottom: {turns_listed(others)} {verb} made with other turns above. "

@@ -568,9 +568,23 @@ def test_note_on_turns_before_the_recording(tmp_path: Path) -> None:
     kernel.run(NIGHT)
 
     assert kernel.notes == [
-        "Not from top to bottom: turn 1 above, which this request carries, is not in r. Readers "
+        "Not from top to bottom: turn 1 above, which this request follows, is not in r. Readers "
         "run all cells from the top: do so, too."
     ]
+
+
+def test_note_on_turns_that_had_no_room(tmp_path: Path) -> None:
+    """A turn that the recording lacks is named by its own number, also when it is not sent."""
+    long = [Cell(f"{name} {'x' * 300_000}", id=name) for name in "abc"]
+    kernel = Kernel()
+    kernel.run(long[0])
+    kernel.record(tmp_path / "r")
+    for cell in long[1:]:
+        kernel.run(cell)
+
+    left_out, note = kernel.notes
+    assert left_out.startswith("The oldest turn was left out")
+    assert note.startswith("Not from top to bottom: turn 1 above, which this request follows, is")
 
 
 def test_note_on_a_stopped_answer(tmp_path: Path) -> None:

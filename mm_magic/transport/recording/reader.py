@@ -37,7 +37,7 @@ def read(data: bytes, name: str) -> Recording:
 
 
 def _is_version_1(wire: object) -> TypeGuard[JsonObject]:
-    return isinstance(wire, dict) and "hash" in wire
+    return isinstance(wire, dict) and "hash" in wire and "key" not in wire
 
 
 def _read(wire: object) -> RecordedExchange | DamagedLine:

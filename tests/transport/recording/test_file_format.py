@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.recordings import ASKED, EARLIER, EXCHANGE, NIGHT, file_of
 
 from mm_magic.errors import UsageError
+from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording.file_format import RecordedExchange, Recording, header
 from mm_magic.transport.recording.reader import read
@@ -58,12 +59,13 @@ def test_line_is_small() -> None:
     assert b"\n" not in line
 
 
-def test_unknown_fields_survive() -> None:
-    """What a later release adds to a line is read, and written again."""
-    line = json.dumps(json.loads(EXCHANGE.to_line()) | {"weather": ["fair"]}).encode()
+@pytest.mark.parametrize("more", [{"weather": ["fair"]}, {"hash": "of version 0.1", "nth": 1}])
+def test_unknown_fields_survive(more: JsonObject) -> None:
+    """What a later release adds to a line is read, and written again; also a name of 0.1's."""
+    line = json.dumps(json.loads(EXCHANGE.to_line()) | more).encode()
     (found,) = read(header() + b"\n" + line, "r").exchanges
 
-    assert found.extra == {"weather": ["fair"]}
+    assert found.extra == more
     assert json.loads(found.to_line()) == json.loads(line)
 
 
