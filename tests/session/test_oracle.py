@@ -14,7 +14,7 @@ from support.scripted import Service
 
 from mm_magic.conversation.conversation import Conversation, State
 
-SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "1000"))
+SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "100"))
 """How many random days there are; `.ci/run` takes 10,000."""
 
 NOWHERE = {"A": "http://127.0.0.1:1", "B": "http://127.0.0.1:2", DEMO: ""}
@@ -58,7 +58,7 @@ def test_days_over_loopback() -> None:
         asyncio.Runner() as runner,
     ):
         urls = {"A": a.url, "B": b.url, DEMO: ""}
-        random_days(World(runner.get_loop(), service, urls, is_wired=True), SEQUENCES * 3 // 100)
+        random_days(World(runner.get_loop(), service, urls, is_wired=True), SEQUENCES // 10)
 
 
 def test_number_is_not_used_again_behind_an_older_file() -> None:
