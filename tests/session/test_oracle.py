@@ -14,7 +14,7 @@ from support.scripted import Service
 from mm_magic.conversation.conversation import Conversation, State
 
 at_length = [pytest.mark.slow, pytest.mark.timeout(1800)]
-so_many = pytest.mark.parametrize("days", [100, pytest.param(10_000, marks=at_length)])
+so_many = pytest.mark.parametrize("days", [100, pytest.param(2_000, marks=at_length)])
 
 NOWHERE = {"A": "http://127.0.0.1:1", "B": "http://127.0.0.1:2", DEMO: ""}
 
