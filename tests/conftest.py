@@ -1,5 +1,6 @@
 """Guards around every test: no user's key or proxy is used, and nothing leaves this machine."""
 
+import gc
 import ipaddress
 import logging
 import os
@@ -35,6 +36,15 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts its background jobs so, and what they start can't be interrupted either.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of collected tests out of each garbage collection; IPython's end makes one.
+
+    Where all are collected, a test with a shell of its own takes 0.09 s with this, and 0.32 s without.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

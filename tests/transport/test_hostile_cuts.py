@@ -202,7 +202,7 @@ def test_a_cut_stream_over_a_socket(ending: str) -> None:
     sizes = sorted({0, *range(1, len(STREAM) - 200, 83), *ENDS[:-2], *(e - 1 for e in ENDS[:-2])})
 
     async def main(urls: list[str]) -> list[tuple[Got, MiniMaxError | None]]:
-        silence = 1.0 if ending == "silence" else 5.0
+        silence = 2.0 if ending == "silence" else 5.0
         return await asyncio.gather(*(taken(url, silence) for url in urls))
 
     servers = [Loopback(over_socket(size, ending)) for size in sizes]
