@@ -1,8 +1,8 @@
 """The checks by name: `nox -l` lists them, `nox -s lint types` runs two.
 
 Install it with `pip install nox`. Each session has its own environment; with `-R` an existing one
-is used again and nothing is installed, and with `--no-venv` the tests, lint, types, slow and bench
-use the environment that is active. Words behind `--` go to pytest: `nox -s tests -- -k json`.
+is used again and nothing is installed, and with `--no-venv` all but the wheel use the environment
+that is active. Words behind `--` go to pytest: `nox -s tests -- -k json`.
 """
 
 from pathlib import Path
@@ -39,16 +39,28 @@ def tests(session: nox.Session) -> None:
 def other_python(session: nox.Session) -> None:
     """The tests without a browser on the other supported versions of Python."""
     install(session)
-    session.run("pytest", *(session.posargs or HEADLESS), env={"ORACLE_SEQUENCES": "200"})
+    session.run("pytest", *(session.posargs or HEADLESS))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """All that JupyterLab and Notebook 7 show in Chromium, seconds aside."""
+    install(session)
+    session.run("pytest", "-m", "browser and not timed", *session.posargs)
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """What the default run leaves out: long tests, the browser, and comparisons of seconds."""
+    """What the default run leaves out, seconds aside: the browser, and all of the samples."""
     install(session)
-    session.run("pytest", "-m", "slow", *session.posargs)
-    session.run("pytest", "-m", "browser and not (timed or slow or smoke)", *session.posargs)
-    session.run("pytest", "-n", "0", "-m", "timed and not slow", *session.posargs)
+    session.run("pytest", "-m", "(slow or browser) and not (timed or smoke)", *session.posargs)
+
+
+@nox.session
+def timed(session: nox.Session) -> None:
+    """What compares seconds, one test after another. Let nothing else run beside it."""
+    install(session)
+    session.run("pytest", "-n", "0", "-m", "timed", *session.posargs)
 
 
 @nox.session

@@ -15,6 +15,7 @@ from support import hostile
 from support.hostile import answering
 from support.kernels import Kernel
 from support.loopback import Loopback, streamed
+from support.samples import one_in
 from support.shells import Shell, fresh_shell
 
 from mm_magic.jupyter.panel.text import still
@@ -203,12 +204,13 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Shell, Loopback]]:
             yield shell, server
 
 
-def test_naughty_strings_as_prompt_and_variable(shell: tuple[Shell, Loopback]) -> None:
+@one_in(8)
+def test_naughty_strings_as_prompt_and_variable(shell: tuple[Shell, Loopback], step: int) -> None:
     """Each is sent as it is, as a prompt, as a variable's value, and as the system prompt, or it is
     refused in words where nothing is in it."""
     ip, server = shell
     sent = 0
-    for text in NAUGHTY:
+    for text in NAUGHTY[::step]:
         ip["x"] = text
         ip.execute("%%minimax --alone\n{{x}}")
         ip.ip.run_cell_magic("minimax", "--alone --literal", text) if text.strip() else None
@@ -219,10 +221,11 @@ def test_naughty_strings_as_prompt_and_variable(shell: tuple[Shell, Loopback]) -
         assert by_variable.json["messages"][0]["content"] == text
         assert by_prompt.json["messages"][0]["content"] == text.strip("\n")
         sent += 1
-    assert sent > 500
+    assert sent > 500 // step
 
 
-def test_naughty_strings_as_names() -> None:
+@one_in(4)
+def test_naughty_strings_as_names(step: int) -> None:
     """As a conversation's name each keeps its turns apart from all others; as a system prompt and
     as a model's name it is sent as it is."""
 
@@ -231,7 +234,7 @@ def test_naughty_strings_as_names() -> None:
             options = Options(model=text, system=text, conversation=text, retries=0)
             await session.ask("Hi", options, alone=False)
 
-    names = [text for text in dict.fromkeys(NAUGHTY) if text.strip()]
+    names = [text for text in dict.fromkeys(NAUGHTY[::step]) if text.strip()]
     with Loopback(streamed()) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
         asyncio.run(main(session))

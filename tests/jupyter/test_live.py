@@ -103,7 +103,10 @@ def test_the_final_form_is_one_fresh_render(text: str, thinking: str) -> None:
     assert list(page.shown.values()) == [*box, *map(answer_bundle, answer_pages(text)), STATUS]
 
 
-@pytest.mark.parametrize("speed", [50, 200, 2_000])
+@pytest.mark.parametrize(
+    "speed",
+    [pytest.param(50, marks=pytest.mark.slow), 200, pytest.param(2_000, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("kind", ["text", "thinking", "code", "line", "list"])
 def test_bytes_are_linear_and_messages_bounded(speed: float, kind: str) -> None:
     """20,000 tokens of 4 characters take at most 260 bytes each, in 10 messages a second."""
@@ -223,21 +226,34 @@ def readable(shown: str) -> str:
     return "".join(re.findall("[a-z0-9]", re.sub("<details.*?</details>|<[^>]*>", "", shown)))
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["text", "text", "text", "thinking", "done", "pause"]),
-            st.one_of(st.integers(1, 500), st.integers(1, 60_000)),
-            st.sampled_from([0, 0.01, 0.2, 3]),
-        ),
-        max_size=40,
-    )
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["text", "text", "text", "thinking", "done", "pause"]),
+        st.one_of(st.integers(1, 500), st.integers(1, 60_000)),
+        st.sampled_from([0, 0.01, 0.2, 3]),
+    ),
+    max_size=40,
 )
+
+
+@settings(max_examples=8)
+@given(STEPS)
 @example([("text", 60_000, 1), ("pause", 1, 1), ("pause", 1, 1)])
 @example([("text", 300, 1), ("thinking", 9, 1)])
 def test_what_was_shown_stays(steps: list[tuple[str, int, float]]) -> None:
     """Whatever comes, and when: the page shows the answer from its beginning, and ever more."""
+    check_shown_stays(steps)
+
+
+@pytest.mark.slow
+@settings(max_examples=200)
+@given(STEPS)
+def test_what_was_shown_stays_at_length(steps: list[tuple[str, int, float]]) -> None:
+    """The same, 200 times."""
+    check_shown_stays(steps)
+
+
+def check_shown_stays(steps: list[tuple[str, int, float]]) -> None:
     page = Page()
     live = Live(page, clock=page.clock)
     whole, at, seen = readable(ANSWER), 0, 0

@@ -330,7 +330,7 @@ def on_a_loop(desk: Desk, check: Callable[[Panel], Coroutine[Any, Any, None]]) -
 
     async def main() -> None:
         panel = desk.panel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await check(panel)
 
     asyncio.run(main())
@@ -396,7 +396,7 @@ class Silent:
 
 
 def check_stopped(desk: Desk, panel: Panel, server: Loopback) -> None:
-    assert server.connections[-1].closed.wait(5)
+    assert server.connections[-1].closed.wait(30)
     assert desk.session.running == []
     assert panel.controls.stop.disabled
 

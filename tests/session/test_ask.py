@@ -58,7 +58,7 @@ def run(body: str, server: Loopback) -> list[str]:
     assert done.stderr == ""
     assert done.returncode == 0
     for connection in server.connections:
-        assert connection.closed.wait(1)
+        assert connection.closed.wait(30)
     return done.stdout.split("\n")[:-1]
 
 

@@ -202,7 +202,7 @@ def check_bytes(given_: tuple[bytes, int, str, int]) -> None:
     check(Server(status, content_type, data, size), data)
 
 
-@fuzzed(2500)
+@fuzzed(500)
 @given(SEQUENCES)
 @example((bytes(2), 7))
 def test_any_sequence_of_events(given_: tuple[bytes, int]) -> None:
@@ -210,7 +210,7 @@ def test_any_sequence_of_events(given_: tuple[bytes, int]) -> None:
     check_sequence(given_)
 
 
-@fuzzed(2500)
+@fuzzed(500)
 @given(BYTES)
 def test_any_bytes(given_: tuple[bytes, int, str, int]) -> None:
     """Any bytes under any status and content type make a reply or a typed error."""

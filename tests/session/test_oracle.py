@@ -1,7 +1,6 @@
 """Random days in a notebook: what is sent, and what is kept, is what the oracle says."""
 
 import asyncio
-import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,8 +13,8 @@ from support.scripted import Service
 
 from mm_magic.conversation.conversation import Conversation, State
 
-SEQUENCES = int(os.environ.get("ORACLE_SEQUENCES", "300"))
-"""How many random days there are; `.ci/run` takes 2,000."""
+at_length = [pytest.mark.slow, pytest.mark.timeout(1800)]
+so_many = pytest.mark.parametrize("days", [100, pytest.param(2_000, marks=at_length)])
 
 NOWHERE = {"A": "http://127.0.0.1:1", "B": "http://127.0.0.1:2", DEMO: ""}
 
@@ -41,15 +40,15 @@ def random_days(world: World, days: int) -> None:
     )
 
 
-@pytest.mark.timeout(900)
-def test_days_in_the_process() -> None:
+@so_many
+def test_days_in_the_process(days: int) -> None:
     """Each request, and what each conversation is, are the oracle's."""
     with asyncio.Runner() as runner:
-        random_days(World(runner.get_loop(), Service(), NOWHERE), SEQUENCES)
+        random_days(World(runner.get_loop(), Service(), NOWHERE), days)
 
 
-@pytest.mark.timeout(900)
-def test_days_over_loopback() -> None:
+@so_many
+def test_days_over_loopback(days: int) -> None:
     """The same holds for the JSON that arrives at a server."""
     service = Service()
     with (
@@ -58,7 +57,7 @@ def test_days_over_loopback() -> None:
         asyncio.Runner() as runner,
     ):
         urls = {"A": a.url, "B": b.url, DEMO: ""}
-        random_days(World(runner.get_loop(), service, urls, is_wired=True), SEQUENCES * 3 // 100)
+        random_days(World(runner.get_loop(), service, urls, is_wired=True), days // 30)
 
 
 def test_number_is_not_used_again_behind_an_older_file() -> None:

@@ -93,7 +93,7 @@ def test_threads_wait_for_each_other() -> None:
     with Loopback(held(go_on), streamed()) as server:
         session = session_for(server)
         threads = [thread("one")]
-        assert server.arrived.wait(5)
+        assert server.arrived.wait(30)
         threads += [thread("two"), thread("three")]
         thread("aside", SIDE).join(5)
         assert has_ended == ["aside"]

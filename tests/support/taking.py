@@ -15,7 +15,6 @@ from mm_magic.transport.client import Client, Retrying
 from mm_magic.transport.endpoint import Endpoint
 from support.asks import request_of
 
-SHORT = Clocks(silence=0.2, progress=0.3)
 PROMPT = request_of("Why is the sky blue?")
 THINKING, TEXT = "The sky scatters blue light.", "\n\nRayleigh scattering."
 

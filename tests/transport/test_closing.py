@@ -54,7 +54,7 @@ def test_cancelled_stream_closes_its_connection(stage: str, limit: float) -> Non
     async def main(server: Loopback) -> None:
         got = Got()
         task = asyncio.create_task(take(new_client(), server.url, got))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not reached(got, server):
                 await asyncio.sleep(0.005)
         task.cancel()
@@ -86,7 +86,7 @@ def test_cancelled_while_waiting_to_try_again(limit: float) -> None:
     async def main(server: Loopback) -> None:
         got = Got()
         task = asyncio.create_task(take(new_client(), server.url, got, n=2))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not got.retries:
                 await asyncio.sleep(0.005)
         task.cancel()
@@ -147,7 +147,7 @@ def test_loops_that_ended_are_forgotten() -> None:
         for _ in range(3):
             asyncio.run(main(server.url))
         for connection in server.connections:
-            assert connection.closed.wait(1)
+            assert connection.closed.wait(30)
     gc.collect()
     assert not list(loops)
 

@@ -27,17 +27,17 @@ from mm_magic.transport.body import AnswerReader, Clocks, whole_body
 from mm_magic.transport.exchange import Exchange, Reads
 
 TEXT_BLOCK = ContentBlockStart(0, {"type": "text", "text": "Hi"})
-SHORT = Clocks(silence=0.2, progress=0.3)
+SHORT = Clocks(silence=0.5, progress=0.5)
 APART = Clocks(silence=5, progress=0.3)  # a busy machine's pauses are no silence
 EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of a compressed body: five bytes that hold none
 PING = sse({"type": "ping"})
 BEGUN = [head(), chunk(sse(*captured()[:4]))]
 
 STANDSTILLS: dict[str, tuple[Answer, str]] = {
-    "before the header": ([stall], "no answer began within 0.2 s"),
+    "before the header": ([stall], "no answer began within 0.5 s"),
     "in the middle of the header": ([send(b"HTTP/1.1 200 OK\r\n"), stall], "no answer began"),
-    "before the first event": ([head(), stall], "no byte came for 0.2 s"),
-    "after the first event": ([*BEGUN, stall], "no byte came for 0.2 s"),
+    "before the first event": ([head(), stall], "no byte came for 0.5 s"),
+    "after the first event": ([*BEGUN, stall], "no byte came for 0.5 s"),
     "in a JSON answer": ([head(200, "application/json"), chunk(b'{"id":'), stall], "no byte came"),
     "endless pings": ([*BEGUN, every(0.02, PING)], "nothing but signs of life for 0.3 s"),
     "endless comments": ([head(), every(0.02, b": wait\n\n")], "nothing but signs of life"),
