@@ -149,7 +149,10 @@ def jupyterlab(folder: Path) -> Iterator[Server]:
             server.stop_kernels()
         finally:
             process.terminate()
-            process.wait(SECONDS)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # seen once: it hung while it stopped
+                process.kill()
 
 
 def _environment(folder: Path) -> dict[str, str]:
