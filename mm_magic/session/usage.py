@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from mm_magic.conversation.model_facts import PRICES_DATE, dollars, price_of
+from mm_magic.conversation.catalog import PRICES_DATE, dollars, price_of
 from mm_magic.conversation.reply import Reply, counted
 from mm_magic.transport.endpoint import Backend
 from mm_magic.wording import plain
