@@ -67,7 +67,7 @@ def model_row(model: Model) -> list[str]:
         f"{model.most_out:,}",
         f"{model.max_tokens:,}",
         "if asked" if model.thinks_if_asked else thinking,
-        "yes" if model.takes_effort else "no",
+        ("no effect" if model.thinks_if_asked else "yes") if model.takes_effort else "no",
         "text, pictures" if model.sees else "text",
         " / ".join("—" if each is None else f"{each:g}" for each in amounts),
     ]

@@ -4,6 +4,7 @@ from mm_magic.conversation.catalog import dollars, find, longer, price_of
 from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
+from mm_magic.wording import model_name
 
 
 def status_parts(turn: Turn) -> list[str]:
@@ -27,7 +28,7 @@ def status_notes(turn: Turn) -> list[str]:
     if reply.origin is not None and reply.origin.is_loose:
         notes.append("Recorded in another context: what came before it was not the same.")
     if reply.model and reply.model != turn.model and not turn.is_demo:
-        notes.append(f"{turn.model} was asked, {reply.model} answered.")
+        notes.append(f"{turn.model} was asked, {model_name(reply.model)} answered.")
     if reply.status != "complete":
         return notes
     if reply.stop_reason == "max_tokens":
@@ -60,11 +61,15 @@ def _cut_note(turn: Turn) -> str:
 
 def who_answered(turn: Turn) -> str:
     """The model, or that it was none; and when that was, where it was recorded."""
-    model = "Offline demo, not a language model" if turn.is_demo else turn.reply.model or turn.model
+    model = "Offline demo, not a language model" if turn.is_demo else _model(turn)
     if turn.reply.backend != "recorded":
         return model
     day = turn.reply.origin.day if turn.reply.origin else ""
     return f"{f'recorded {day}'.strip()}, {model[0].lower() + model[1:] if turn.is_demo else model}"
+
+
+def _model(turn: Turn) -> str:
+    return model_name(turn.reply.model or turn.model)
 
 
 def _place(turn: Turn, *, is_lost: bool) -> str:
