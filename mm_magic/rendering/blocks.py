@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mm_magic.rendering.fences import MarkdownFence, markdown_fence
 from mm_magic.rendering.formulas import CLOSERS, CONTAINERS, MAX_MATH, closes
 
 _FENCE = re.compile(rf"({CONTAINERS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})")
@@ -45,6 +46,7 @@ class Blocks:
     def _begin_block(self) -> None:
         self._kind = ""  # "flow" or "container" once a line is not blank
         self._fence = ""  # the open fence's marker
+        self._markdown: MarkdownFence | None = None  # the same, where it is named `markdown`
         self._prefix = ""  # what stands before it on its line
         self._opening = ""  # that line
         self._closer = ""  # what closes the display formula that is open
@@ -69,6 +71,11 @@ class Blocks:
     def drawn_rest(self) -> str:
         """The same, to be drawn."""
         return self._repeated + self.rest
+
+    @property
+    def is_in_fence(self) -> bool:
+        """Whether `rest` ends in code, by its whole lines."""
+        return bool(self._fence)
 
     @property
     def is_in_formula(self) -> bool:
@@ -152,6 +159,7 @@ class Blocks:
         fence = _FENCE.match(line.rstrip("\n"))
         if fence and (self._kind == "container" or len(fence[1]) < 4):
             self._prefix, self._fence, self._opening = fence[1], fence[2], line
+            self._markdown = markdown_fence(line)
             if not fence[1]:
                 self._kind = "flow"  # at the margin it has ended any list
         elif line.rstrip().endswith(("$$", "\\[")):
@@ -166,10 +174,12 @@ class Blocks:
 
     def _take_code(self, line: str) -> list[Piece]:
         self._append(line)
-        if closes(self._fence, line):
+        markdown = self._markdown
+        if markdown.is_closed_by(line) if markdown else closes(self._fence, line):
             self._fence = ""
             return self._end_block() if self._kind == "flow" else []
-        if self._is_long() and self._kind == "flow":
+        is_within_another = markdown is not None and markdown.holds_open
+        if self._is_long() and self._kind == "flow" and not is_within_another:
             return self._cut(closing=f"{self._prefix}{self._fence}\n", repeated=self._opening)
         return []
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import Blocks, Piece
 from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
-from mm_magic.rendering.markdown import IGNORE, code_lines, escaped, to_html, wrap
+from mm_magic.rendering.markdown import (
+    IGNORE,
+    Definitions,
+    code_lines,
+    escaped,
+    to_html,
+    wrap,
+)
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:
@@ -100,15 +107,23 @@ def answer_pages(text: str) -> list[str]:
     return [text for text in (*pages, page.text + blocks.rest) if text.strip()]
 
 
-def answer_bundle(page: str) -> Bundle:
-    """Return one page of an answer in its final form.
+def definitions_in(pages: Sequence[str]) -> Definitions:
+    """Return what all pages of an answer define, for each of them."""
+    found = Definitions()
+    for page in pages:
+        found.add(page)
+    return found
+
+
+def answer_bundle(page: str, definitions: Definitions | None = None) -> Bundle:
+    """Return one page of an answer in its final form; the `definitions` are the whole answer's.
 
     Front ends prefer the HTML. The Markdown is what other tools take (nbconvert to LaTeX), and it
     is the model's own but for what could act there: see `disarmed`. The plain text is Markdown
     too, without control characters.
     """
     return {
-        "text/html": to_html(page),
+        "text/html": to_html(page, definitions or Definitions()),
         "text/markdown": disarmed(page),
         "text/plain": plain(page.strip("\n")),
     }
@@ -116,7 +131,9 @@ def answer_bundle(page: str) -> Bundle:
 
 def finished_bundles(thinking: str, title: str, text: str, *, hide_thinking: bool) -> list[Bundle]:
     """Return the parts of a finished reply: its thinking if there is any, and its pages."""
-    pages = [answer_bundle(page) for page in answer_pages(text)]
+    texts = answer_pages(text)
+    definitions = definitions_in(texts)
+    pages = [answer_bundle(page, definitions) for page in texts]
     if not thinking.strip():
         return pages
     return [folded_thinking(thinking, title, is_hidden=hide_thinking), *pages]
