@@ -18,6 +18,7 @@ from mm_magic.rendering.blocks import Blocks, Piece
 from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
 from mm_magic.rendering.markdown import (
     IGNORE,
+    NO_DEFINITIONS,
     Definitions,
     code_lines,
     escaped,
@@ -115,7 +116,7 @@ def definitions_in(pages: Sequence[str]) -> Definitions:
     return found
 
 
-def answer_bundle(page: str, definitions: Definitions | None = None) -> Bundle:
+def answer_bundle(page: str, definitions: Definitions = NO_DEFINITIONS) -> Bundle:
     """Return one page of an answer in its final form; the `definitions` are the whole answer's.
 
     Front ends prefer the HTML. The Markdown is what other tools take (nbconvert to LaTeX), and it
@@ -123,7 +124,7 @@ def answer_bundle(page: str, definitions: Definitions | None = None) -> Bundle:
     too, without control characters.
     """
     return {
-        "text/html": to_html(page, definitions or Definitions()),
+        "text/html": to_html(page, definitions),
         "text/markdown": disarmed(page),
         "text/plain": plain(page.strip("\n")),
     }

@@ -20,6 +20,8 @@ from markdown_it.rules_inline.state_inline import Scanned, StateInline
 from markdown_it.token import Token
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from markdown_it import MarkdownIt
     from markdown_it.rules_block import StateBlock
     from markdown_it.rules_core import StateCore
@@ -34,7 +36,7 @@ _RULE_TAG = re.compile(r"<hr ?/?>", re.IGNORECASE)
 _MAX_OPEN_TAGS = 20
 
 FOOTNOTE = re.compile(r"\[\^([^\]\[\s\ufdd0\ufdd1]{1,40})\]")
-_FOOTNOTE_LINE = re.compile(rf"^[ \t>]*{FOOTNOTE.pattern}:", re.MULTILINE)
+_FOOTNOTE_LINE = re.compile(rf"^{FOOTNOTE.pattern}:", re.MULTILINE)
 
 _TASK = re.compile(r"\[([ xX])\](?:[ \t]+|$)")
 _BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
@@ -46,13 +48,9 @@ def install(parser: MarkdownIt) -> None:
     parser.inline = _Inline()
     parser.block.ruler.at("reference", _reference)
     parser.block.ruler.before("table", "lazy_table", _lazy_table, {"alt": ["paragraph"]})
+    parser.core.ruler.after("block", "footnotes", _find_footnotes)
     parser.core.ruler.push("task_boxes", _draw_task_boxes)
     parser.core.ruler.push("tags", _pair_tags)
-
-
-def footnotes_in(text: str) -> set[str]:
-    """Return the labels of the footnotes that `text` defines."""
-    return set(_FOOTNOTE_LINE.findall(text)) if "[^" in text else set()
 
 
 class _Inline(ParserInline):
@@ -206,6 +204,14 @@ def _reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return not FOOTNOTE.match(state.src, place) and reference(state, start, end, silent)
 
 
+def _find_footnotes(state: StateCore) -> None:
+    """Note which footnotes the text defines, before their marks are drawn."""
+    for token in state.tokens:
+        if token.content.startswith("[^") or "\n[^" in token.content:
+            labels = _FOOTNOTE_LINE.findall(token.content) if token.type == "inline" else ()
+            state.env.setdefault("footnotes", set()).update(labels)
+
+
 def _footnote(state: StateInline, silent: bool) -> bool:
     """Show the mark of a footnote, and the one before its text, raised."""
     if not state.src.startswith("[^", state.pos):
@@ -226,10 +232,10 @@ def _footnote(state: StateInline, silent: bool) -> bool:
 
 
 def _is_footnote(state: StateInline, label: str) -> bool:
-    known: tuple[set[str], ...] = state.env.get("footnotes", ())
-    if any(label in labels for labels in known):
+    if label in state.env.get("footnotes", ()):
         return True
-    return label.isdecimal() and not state.env.get("is_complete", True)
+    shared: Container[str] = state.env.get("known_footnotes", ())
+    return label in shared or (label.isdecimal() and not state.env.get("is_complete", True))
 
 
 # -- tags -------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from pygments.token import Comment, Error, Keyword, Number, Operator, String
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
-from mm_magic.rendering.dialect import PAIRED_TAGS, footnotes_in, install
+from mm_magic.rendering.dialect import PAIRED_TAGS, install
 from mm_magic.rendering.fences import lengthened
 from mm_magic.rendering.formulas import find_formulas
 from mm_magic.wording import plain
@@ -122,19 +122,19 @@ class Definitions:
         if "]:" not in text or len(text) > MAX_MARKDOWN:
             return
         text, formulas = _prepared(text)
-        self.footnotes |= footnotes_in(text)
-        environment: dict[str, dict[str, dict[str, str]]] = {}
+        environment: EnvType = {}
         _block_parser().parse(text, environment)
+        self.footnotes |= environment.get("footnotes", set())
         for label, link in environment.get("references", {}).items():
             if not _HOLE.search(label) and label not in self.links:
                 address = _filled_address(_filled(link["href"], formulas), formulas)
                 self.links[label] = {"href": address, "title": _filled(link["title"], formulas)}
 
 
-_NONE = Definitions()
+NO_DEFINITIONS = Definitions()
 
 
-def to_html(text: str, definitions: Definitions = _NONE) -> str:
+def to_html(text: str, definitions: Definitions = NO_DEFINITIONS) -> str:
     """Return untrusted Markdown as one safe HTML element.
 
     JupyterLab's MathJax sets the recognised formulas and nothing else.
@@ -147,7 +147,7 @@ def wrap(html: str) -> str:
     return f'<div class="mm-answer {IGNORE}" dir="auto">{html}</div>'
 
 
-def fragment(text: str, definitions: Definitions = _NONE, *, typeset: bool = True) -> str:
+def fragment(text: str, definitions: Definitions = NO_DEFINITIONS, *, typeset: bool = True) -> str:
     """Return untrusted Markdown as safe HTML without the wrapper, to be joined and wrapped.
 
     With `typeset` false, as while an answer grows, MathJax sets no formula. `definitions` are
@@ -158,15 +158,17 @@ def fragment(text: str, definitions: Definitions = _NONE, *, typeset: bool = Tru
     return plain(html) if "&" in text else html
 
 
-def as_written(text: str, definitions: Definitions = _NONE, *, typeset: bool = True) -> str:
+def as_written(
+    text: str, definitions: Definitions = NO_DEFINITIONS, *, typeset: bool = True
+) -> str:
     """The same, but for characters that reorder text or can't be seen, written as entities."""
     if len(text) > MAX_MARKDOWN:
         return f"<pre>{escape(plain(text))}</pre>\n"
     holed, formulas = _prepared(text, is_growing=not typeset)
-    environment = {
+    environment: EnvType = {
         "formulas": formulas,
         "references": ChainMap({}, definitions.links),
-        "footnotes": (definitions.footnotes, footnotes_in(holed)),
+        "known_footnotes": definitions.footnotes,
         "is_complete": definitions.is_complete,
     }
     html: str = _parser().render(holed, environment)
@@ -279,7 +281,7 @@ def _parser() -> MarkdownIt:
 def _block_parser() -> MarkdownIt:
     """A parser that sees the same blocks, and does not look into their lines."""
     parser = _Parser()
-    parser.core.ruler.enableOnly(["normalize", "block"])
+    parser.core.ruler.enableOnly(["normalize", "block", "footnotes"])
     return parser
 
 

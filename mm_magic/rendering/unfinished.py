@@ -24,7 +24,7 @@ _UNDECIDED = re.compile(
     rf"{CONTAINERS}(?:[-*_=+~`#>|: \t]*|\d{{1,9}}[.)]?|`{{3,}}[^`]*|~{{3,}}.*"
     rf"|\[(?!\^)[^\]]*\]:.*|\[\^[^\]]*\]?)\Z"
 )
-_ROW = re.compile(r"[ \t>]*\|")
+_ROW = re.compile(rf"{CONTAINERS}\|")
 _TABLE_RULE = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:-]*)+\Z")
 _BEGINS_BLOCK = re.compile(r"[ \t>]*(?:[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t])")
 _HEADING_END = re.compile(r"(?<=[ \t])#+[ \t]*\Z")
@@ -48,7 +48,7 @@ _LINK = re.compile(
     r"(?:\((?:[^()\\]|\\.|\([^()]*\))*\)|\[[^\]]*\]|(?=[^(\[]))",
     re.DOTALL,
 )
-_HALF = re.compile(r"(?:\\|(?<!\\)[$!]|<(?:[/A-Za-z][^<>\n]{0,600})?|&[#\w]{0,32})\Z")
+_HALF = re.compile(r"(?:(?<!\\)\\\n?|(?<!\\)[$!]|<(?:[/A-Za-z][^<>\n]{0,600})?|&[#\w]{0,32})\Z")
 
 
 def settled(text: str, *, is_code: bool = False) -> str:
@@ -60,7 +60,7 @@ def settled(text: str, *, is_code: bool = False) -> str:
     if is_code:
         return "\n".join([*lines[:-1], ""]) if _FENCE_END.match(lines[-1]) else text
     end = ""
-    if _UNDECIDED.match(lines[-1]):
+    if len(lines[-1]) <= LONGEST_WAIT and _UNDECIDED.match(lines[-1]):
         lines.pop()
         end = "\n"
     elif _BEGINS_BLOCK.match(lines[-1]):

@@ -49,11 +49,12 @@ _HIDDEN = re.compile(
     rf"|(?:[{_NOTHING}]\s*){{3}}"
 )
 
-# Drawn in other ways than by its letters: list markers, task boxes, and the language of a block of
-# code.
+# Drawn in other ways than by its letters: list markers, task boxes, the language of a block of
+# code, and the numbers of links that are defined elsewhere.
 _MARKUP = re.compile(
     r"^(?:[ \t>*+-]|\d{1,9}[.)](?!\S))*"
-    r"(?:(?:`{3,}|~{3,})[ \t]*[A-Za-z0-9+#]{1,20}|\[[xX]\](?!\S))?",
+    r"(?:(?:`{3,}|~{3,})[ \t]*[A-Za-z0-9+#]{1,20}|\[[xX]\](?!\S)|\[\d{1,3}\](?=:))?"
+    r"|(?<=\])\[\d{1,3}\]",
     re.MULTILINE,
 )
 _TAG = re.compile(r'<(?:[^>"]|"[^"]*")*>')
