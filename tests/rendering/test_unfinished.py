@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import hostile
 from support.samples import one_in
 from support.timing import calls_of
@@ -14,6 +16,9 @@ from support.timing import calls_of
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.markdown import Definitions, fragment
 from mm_magic.rendering.unfinished import settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ANSWER = """Here are the points, **all of them**:
 - one **bold** and `code` [link](https://a.invalid/b_c) x
@@ -176,13 +181,26 @@ def test_finished_blocks_stay_in_every_frame(step: int) -> None:
     assert len(jumping) < 0.06 * len(texts[::step])
 
 
-@pytest.mark.parametrize(
-    "unit", ["[", "*", "**a ", "`", "<b>", "![", "a `", "_a", "\\(", "$a", "|", "| a ", "- ", "&", "<a", "[a](",
-             "https://a ", "> ", "1. a\n", "(", "~~a ", "</b>", "|a|\n", "*a_b "],
-)  # fmt: skip
+UNITS = [
+    "[", "*", "**a ", "`", "<b>", "![", "a `", "_a", "\\(", "$a", "|", "| a ", "- ", "&", "<a",
+    "[a](", "https://a ", "> ", "1. a\n", "(", "~~a ", "</b>", "|a|\n", "*a_b ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_the_end_is_settled_in_linear_work(unit: str) -> None:
     """Twice the text takes twice the work, whatever it repeats."""
-    calls = [
-        calls_of(lambda size=size: settled(unit * (size // len(unit)))) for size in (2_000, 4_000)
-    ]
-    assert calls[1] < 2.6 * calls[0] + 100
+
+    def calls(size: int) -> int:
+        return calls_of(lambda: settled(unit * (size // len(unit))))
+
+    assert calls(4_000) < 2.6 * calls(2_000) + 100
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([*UNITS, "\n", "\n\n", "a", " ", "。", "```", "\\"]), max_size=12))
+def test_any_end_can_be_settled(parts: list[str]) -> None:
+    """Whatever comes, the end of it is drawn, and what is settled stays as it is."""
+    text = settled("".join(parts))
+    assert isinstance(fragment(text, typeset=False), str)
+    assert seen(fragment(settled(f"{text}\n\n"))) == seen(fragment(text))
