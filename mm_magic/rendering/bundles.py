@@ -11,6 +11,7 @@ No part is a live region: a screen reader would read every delta.
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
@@ -151,6 +152,7 @@ _JOINER = "\u2060"
 _OPENS_TAG = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]+>)")
 _OPENS_IMAGE = re.compile(r"!(?=\[)")
 _OPENS_LINK = re.compile(r"\](?=[(:](?![ \t\n]*<?(?:https?://|mailto:)))", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?=(#?\w{1,32};))", re.ASCII)
 _OPENS_RAW = re.compile(r"\{(?=\s*=)")
 _FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))(.*)$", re.MULTILINE)
 _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNORECASE)
@@ -159,8 +161,8 @@ _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNO
 def disarmed(text: str) -> str:
     """Return untrusted Markdown that stays harmless in tools that obey raw HTML and TeX.
 
-    Tags, images, links to anything but the web, fences that are drawn (Mermaid) and TeX that
-    reads files are broken by an invisible character. What is in fenced code at the margin stays
+    Tags, images, links to anything but the web, fences that are drawn (Mermaid), entities that
+    reorder text and TeX that reads files are broken by an invisible character. What is in fenced code at the margin stays
     as it is, in a text of up to 300,000 characters.
     """
     text = _FENCE_LINE.sub(_safe_fence, plain(text))
@@ -178,11 +180,18 @@ def _safe_fence(line: re.Match[str]) -> str:
     return line[0] if _LANGUAGE.fullmatch(line[2]) else line[1]
 
 
+def _safe_entity(entity: re.Match[str]) -> str:
+    """Break what stands for a character that would not be let through as itself."""
+    char = unescape(f"&{entity[1]}")
+    return "&" if plain(char) == char else f"&{_JOINER}"
+
+
 def _broken(text: str) -> str:
     text = _OPENS_TAG.sub(f"<{_JOINER}", text)
     text = _OPENS_IMAGE.sub(f"!{_JOINER}", text)
     text = _OPENS_LINK.sub(f"]{_JOINER}", text)
     text = _OPENS_RAW.sub(f"{{{_JOINER}", text)
+    text = _ENTITY.sub(_safe_entity, text)
     return UNSAFE_TEX.sub(lambda command: f"\\{_JOINER}{command[0][1:]}", text)
 
 

@@ -1,6 +1,6 @@
 """What models write, and readers expect, beyond CommonMark: rules for the Markdown parser.
 
-Emphasis beside the punctuation of Chinese, Japanese and Korean, bare addresses, a few harmless
+Emphasis beside punctuation in scripts without spaces, bare addresses, a few harmless
 tags, footnotes, task boxes, and a table that is indented less than the list item it stands in.
 Nothing here makes HTML of the model's own: each rule makes elements that the parser could make.
 """
@@ -72,7 +72,7 @@ class _Inline(ParserInline):
 
 
 class _Line(StateInline):
-    """The text of one block. Its emphasis follows the CJK-friendly amendment to CommonMark."""
+    """The text of one block, whose emphasis needs no spaces where the script has none."""
 
     def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
         marker, end = self.src[start], start
@@ -87,27 +87,34 @@ def delimits(before: str, after: str, *, splits_words: bool) -> tuple[bool, bool
     """Return whether a run of asterisks, or of underscores (which don't split words), between
     these two characters can begin emphasis, and whether it can end it.
 
-    CommonMark's section 6.2; but scripts that put no space beside punctuation are let off the
-    rules that tell a beginning from an end by it.
+    CommonMark's section 6.2; but where a script puts no space beside punctuation, punctuation
+    doesn't tell a beginning from an end. (So does the specification "markdown-cjk-friendly".)
     """
     at_space = isWhiteSpace(ord(before)), isWhiteSpace(ord(after))
     at_mark = _is_punctuation(before), _is_punctuation(after)
-    is_cjk = _is_cjk(before), _is_cjk(after)
-    is_cjk_near = is_cjk[0] or is_cjk[1]
-    left = not at_space[1] and (not at_mark[1] or at_space[0] or at_mark[0] or is_cjk_near)
-    right = not at_space[0] and (not at_mark[0] or at_space[1] or at_mark[1] or is_cjk_near)
+    unspaced = _is_unspaced(before), _is_unspaced(after)
+    is_free = unspaced[0] or unspaced[1]
+    left = not at_space[1] and (not at_mark[1] or at_space[0] or at_mark[0] or is_free)
+    right = not at_space[0] and (not at_mark[0] or at_space[1] or at_mark[1] or is_free)
     if splits_words:
         return left, right
-    opens = left and (not right or at_mark[0] or (at_mark[1] and is_cjk[1]))
-    closes = right and (not left or at_mark[1] or (at_mark[0] and is_cjk[0]))
+    opens = left and (not right or at_mark[0] or (at_mark[1] and unspaced[1]))
+    closes = right and (not left or at_mark[1] or (at_mark[0] and unspaced[0]))
     return opens, closes
 
 
-def _is_cjk(char: str) -> bool:
-    """Is it wide, as the scripts without spaces are? The emoji, which are wide too, don't count."""
+def _is_unspaced(char: str) -> bool:
+    """Is it of a script that puts no space between words: Thai to Burmese, Khmer, or a wide one?
+
+    Emoji, which are wide too, don't count.
+    """
     code = ord(char)
-    is_emoji = 0x2300 <= code < 0x2E80 or 0x1F000 <= code < 0x20000
-    return code >= 0x1100 and not is_emoji and east_asian_width(char) in ("W", "F", "H")
+    if code < 0x1100:
+        return 0x0E00 <= code < 0x10A0
+    if code < 0x2300:
+        return 0x1780 <= code < 0x1800 or east_asian_width(char) == "W"
+    is_emoji = code < 0x2E80 or 0x1F000 <= code < 0x20000
+    return not is_emoji and east_asian_width(char) in ("W", "F", "H")
 
 
 def _is_punctuation(char: str) -> bool:

@@ -63,6 +63,8 @@ def test_real_answers_are_drawn_as_they_are_meant() -> None:
         ("~~删除。~~后", "<s>删除。</s>后"),
         ("**`代码`**后 **[链接](https://x.invalid)**后", None),
         ("ｶﾀｶﾅ**「ｶﾅ」**ﾃﾞｽ", "ｶﾀｶﾅ<strong>「ｶﾅ」</strong>ﾃﾞｽ"),
+        ('กด**"บันทึก"**ครับ', "กด<strong>“บันทึก”</strong>ครับ".translate({0x201C: 34, 0x201D: 34})),
+        ("**သတိ။**ဒီမှာ", "<strong>သတိ။</strong>ဒီမှာ"),
         ("日本_語_の snake_case_name 2 ** 3", "日本_語_の snake_case_name 2 ** 3"),
         ("**Done ✅**and b", "**Done ✅**and b"),  # emoji are wide, but as before
     ],
