@@ -162,8 +162,8 @@ def disarmed(text: str) -> str:
     """Return untrusted Markdown that stays harmless in tools that obey raw HTML and TeX.
 
     Tags, images, links to anything but the web, fences that are drawn (Mermaid), entities that
-    reorder text and TeX that reads files are broken by an invisible character. What is in fenced code at the margin stays
-    as it is, in a text of up to 300,000 characters.
+    reorder text and TeX that reads files are broken by an invisible character. What is in fenced
+    code at the margin stays as it is, in a text of up to 300,000 characters.
     """
     text = _FENCE_LINE.sub(_safe_fence, plain(text))
     lines = _broken(text).split("\n")
