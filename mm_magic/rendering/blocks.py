@@ -50,6 +50,7 @@ class Blocks:
         self._prefix = ""  # what stands before it on its line
         self._opening = ""  # that line
         self._closer = ""  # what closes the display formula that is open
+        self._above = 0  # how many lines of the piece stand above that
         self._line = ""  # the last one, and how many there are but for blank ones at the beginning
         self._count = 0
         self._head = ""  # a table's first two lines
@@ -78,9 +79,9 @@ class Blocks:
         return bool(self._fence)
 
     @property
-    def is_in_formula(self) -> bool:
-        """Whether `rest` holds a display formula that is not closed yet."""
-        return bool(self._closer)
+    def open_formula(self) -> str:
+        """The end of `rest` from the display formula on that is not closed yet, if there is one."""
+        return "".join([*self._lines[self._above :], *self._partial]) if self._closer else ""
 
     def push(self, delta: str) -> list[Piece]:
         """Take the next part of the text and return the pieces that it finished."""
@@ -149,6 +150,7 @@ class Blocks:
             self._kind = "container"
         self._kind = self._kind or "flow"
         self._open(line)
+        self._above = len(self._lines) - 1
         if self._count == 2 and _TABLE_RULE.match(line.rstrip()):
             self._head = before + line
             return done

@@ -358,6 +358,19 @@ def test_a_dash_is_no_heading() -> None:
     assert "<li" in page.html
 
 
+def test_what_stands_above_an_open_formula_stays_drawn() -> None:
+    """Half a display formula is shown as it is written, and what is above it as before."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for delta in ("- **a**:\n  ", "$$\n", "  - x *y", "*\n"):
+        live.update("", delta)
+        page.now += 5
+        live.tick("")
+        assert "<strong>a</strong>:" in page.html
+        assert "<em>" not in page.html
+    assert "- x *y*" in page.html
+
+
 def test_thinking_is_open_while_it_grows_then_folds() -> None:
     """The box is open with a title, and its last write closes it, with the whole text."""
     page = Page()

@@ -301,12 +301,11 @@ class _Answer:
         return growing_answer("".join(self._body))
 
     def tail(self) -> str:
+        rest, formula = self._blocks.drawn_rest, self._blocks.open_formula
         # In half a formula, a line that begins with a minus would be drawn as a list.
-        rest = _end(self._blocks.drawn_rest)
-        if self._blocks.is_in_formula:
-            return "".join(self._waiting) + as_text(rest)
-        is_code = self._blocks.is_in_fence
-        return "".join(self._waiting) + self._drawn(settled(rest, is_code=is_code))
+        text = _end(rest[: len(rest) - len(formula)])
+        drawn = self._drawn(settled(text, is_code=self._blocks.is_in_fence))
+        return "".join([*self._waiting, drawn, as_text(_end(formula)) if formula else ""])
 
     def _drawn(self, block: str) -> str:
         return fragment(_end(block), self.definitions, typeset=False)
