@@ -57,6 +57,7 @@ class _Inline(ParserInline):
     def __init__(self) -> None:
         super().__init__()
         self.ruler.before("link", "footnote", _footnote)
+        self.add_terminator_char(".")
         self.ruler.before("newline", "address", _bare_address)
         self.ruler.before("html_inline", "tag", _tag)
 
@@ -123,8 +124,14 @@ def _is_punctuation(char: str) -> bool:
 
 # -- addresses --------------------------------------------------------------------------------
 
-_SCHEME = re.compile(r"(?<![A-Za-z0-9])https?\Z", re.IGNORECASE)
-_ADDRESS = re.compile(r"://[^\s<>\"`|\\^\[\]\x00-\x1f\ufdd0]{1,2000}")  # U+FDD0: a formula
+# What an address begins with: before the character at which the parser stops, and from there on.
+_BEGINNINGS = {
+    ":": re.compile(r"(?<![A-Za-z0-9])https?\Z", re.IGNORECASE),
+    ".": re.compile(r"(?<![A-Za-z0-9./])www\Z", re.IGNORECASE),
+}
+_ADDRESS = re.compile(  # U+FDD0: a formula
+    r"(?:://|\.(?=[A-Za-z0-9]))[^\s<>\"`|\\^\[\]\x00-\x1f\ufdd0]{1,2000}"
+)
 _ENTITY = re.compile(r"&#?\w{1,32};", re.ASCII)
 _ENTITY_END = re.compile(r"&(?:lt|gt|quot|nbsp);")
 _PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]+)?(?:[/?#]|\Z)", re.IGNORECASE)
@@ -133,7 +140,8 @@ _LATEST = 8
 
 
 def address_length(text: str, start: int) -> int:
-    """Return how many characters from `start` (at "://") belong to a bare address; 0 if none.
+    """Return how many characters from `start`, behind "https" or "www", belong to a bare address;
+    0 if there is none.
 
     It ends before white space, punctuation of any other script, and a bracket that it doesn't
     open; punctuation at its end belongs to the sentence.
@@ -153,32 +161,39 @@ def address_length(text: str, start: int) -> int:
             address = address[:place]
             break
     address = address.rstrip(_TRAILING)
-    return len(address) if len(address) > len("://") else 0
+    return len(address) if address.strip(":/.") else 0
 
 
 def _bare_address(state: StateInline, silent: bool) -> bool:
-    if silent or state.src[state.pos] != ":" or not state.src.startswith("://", state.pos):
+    pattern = None if silent else _BEGINNINGS.get(state.src[state.pos])
+    beginning = pattern and pattern.search(state.src, max(0, state.pos - 6), state.pos)
+    length = address_length(state.src, state.pos) if beginning else 0
+    if not beginning or not length:
         return False
-    scheme = _SCHEME.search(state.src, max(0, state.pos - 6), state.pos)
-    length = address_length(state.src, state.pos) if scheme else 0
-    if not scheme or not length:
-        return False
-    length = _before_closing(state, length)
-    start, end = scheme.start(), state.pos + length
-    # Behind a character that nobody sees the address would seem to go on.
-    goes_on = end < len(state.src) and category(state.src[end]) == "Cf"
-    if not state.linkLevel and not goes_on and state.pending.endswith(scheme[0]):
-        target = _ENTITY.sub(lambda found: unescape(found[0]), state.src[start:end])
-        link = state.md.normalizeLink(target)
-        if state.md.validateLink(link):
-            state.pending = state.pending[: -len(scheme[0])]
-            shown = target if _PLAIN_HOST.match(target) else state.md.normalizeLinkText(target)
-            _push_link(state, link, shown)
-            state.pos = end
-            return True
-    state.append_pending(state.src[state.pos : end])
+    start, end = beginning.start(), state.pos + _before_closing(state, length)
+    link = _web_link(state, start, end) if state.pending.endswith(beginning[0]) else None
+    if link:
+        state.pending = state.pending[: -len(beginning[0])]
+        _push_link(state, *link)
+    else:
+        state.append_pending(state.src[state.pos : end])
     state.pos = end
     return True
+
+
+def _web_link(state: StateInline, start: int, end: int) -> tuple[str, str] | None:
+    """Return the target of a bare address and what is shown of it; None if it is to be no link."""
+    # Behind a character that nobody sees the address would seem to go on.
+    if state.linkLevel or (end < len(state.src) and category(state.src[end]) == "Cf"):
+        return None
+    written = _ENTITY.sub(lambda found: unescape(found[0]), state.src[start:end])
+    target = f"https://{written}" if written[:4].lower() == "www." else written
+    link = state.md.normalizeLink(target)
+    if not state.md.validateLink(link):
+        return None
+    # A host of other letters may look like another one.
+    is_plain = _PLAIN_HOST.match(target) is not None
+    return link, written if is_plain else state.md.normalizeLinkText(target)
 
 
 def _before_closing(state: StateInline, length: int) -> int:

@@ -36,7 +36,7 @@ _MARK = re.compile(
     | (?P<escape>\\.)
     | (?P<tick>`+)
     | (?P<run>\*+|_+|~+)
-    | (?P<address>(?<=http)://|(?<=https)://)
+    | (?P<address>(?<=http)://|(?<=https)://|(?<=www)\.)
     | (?P<bracket>!?\[)
     | <(?P<slash>/?)(?P<tag>{"|".join(PAIRED_TAGS)})[ ]{{0,9}}>
     """,

@@ -130,6 +130,7 @@ def test_a_tag_does_not_reach_beyond_its_block() -> None:
         ("https://a.invalid/x. B", "https://a.invalid/x", ". B"),
         ('"https://a.invalid/x"', "https://a.invalid/x", '"'),
         ("HTTP://a.invalid:80/?a=1&b=_c_#d!", "HTTP://a.invalid:80/?a=1&b=_c_#d", "!"),
+        ("见www.a.invalid/_x_/y_z。", "www.a.invalid/_x_/y_z", "。"),
         ("https://a.invalid/维基_x_", "https://a.invalid/维基_x_", ""),
         ("https://hi.invalid/हिन्दी_x_ y", "https://hi.invalid/हिन्दी_x_", " y"),
     ],
@@ -154,6 +155,7 @@ def test_what_is_no_web_address_is_no_link() -> None:
     """Other schemes, code, and what would be shown as another address stay text."""
     for text in (
         *("javascript://a.invalid/x", "file:///etc/passwd", "ahttps://a.invalid", "https://"),
+        *("www.", "www..a", "xwww.a.invalid", "www. a", "a.www.invalid"),
         *("`https://a.invalid/_x_`", "https://a.invalid/b\u200bc", "https\\://a.invalid"),
     ):
         assert "<a" not in drawn(text)
