@@ -79,9 +79,14 @@ class Blocks:
         return bool(self._fence)
 
     @property
+    def is_in_formula(self) -> bool:
+        """Whether `rest` holds a display formula that is not closed yet."""
+        return bool(self._closer)
+
+    @property
     def open_formula(self) -> str:
-        """The end of `rest` from the display formula on that is not closed yet, if there is one."""
-        return "".join([*self._lines[self._above :], *self._partial]) if self._closer else ""
+        """The end of `rest` from such a formula on, "" if there is none."""
+        return "".join([*self._lines[self._above :], *self._partial]) if self.is_in_formula else ""
 
     def push(self, delta: str) -> list[Piece]:
         """Take the next part of the text and return the pieces that it finished."""

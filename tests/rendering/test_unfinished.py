@@ -79,7 +79,7 @@ def frames(text: str) -> Iterator[tuple[str, str]]:
         for piece in blocks.push(char):
             definitions.add(piece.drawn)
             done += fragment(piece.drawn, definitions, typeset=False)
-        if not blocks.open_formula:
+        if not blocks.is_in_formula:
             rest = settled(blocks.drawn_rest, is_code=blocks.is_in_fence)
             yield done, fragment(rest, definitions, typeset=False)
 
