@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mm_magic.rendering.fences import MarkdownFence, markdown_fence
 from mm_magic.rendering.formulas import CLOSERS, CONTAINERS, MAX_MATH, closes
 
 _FENCE = re.compile(rf"({CONTAINERS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})")
@@ -45,9 +46,11 @@ class Blocks:
     def _begin_block(self) -> None:
         self._kind = ""  # "flow" or "container" once a line is not blank
         self._fence = ""  # the open fence's marker
+        self._markdown: MarkdownFence | None = None  # the same, where it is named `markdown`
         self._prefix = ""  # what stands before it on its line
         self._opening = ""  # that line
         self._closer = ""  # what closes the display formula that is open
+        self._above = 0  # how many lines of the piece stand above that
         self._line = ""  # the last one, and how many there are but for blank ones at the beginning
         self._count = 0
         self._head = ""  # a table's first two lines
@@ -71,9 +74,19 @@ class Blocks:
         return self._repeated + self.rest
 
     @property
+    def is_in_fence(self) -> bool:
+        """Whether `rest` ends in code, by its whole lines."""
+        return bool(self._fence)
+
+    @property
     def is_in_formula(self) -> bool:
         """Whether `rest` holds a display formula that is not closed yet."""
         return bool(self._closer)
+
+    @property
+    def open_formula(self) -> str:
+        """The end of `rest` from such a formula on, "" if there is none."""
+        return "".join([*self._lines[self._above :], *self._partial]) if self.is_in_formula else ""
 
     def push(self, delta: str) -> list[Piece]:
         """Take the next part of the text and return the pieces that it finished."""
@@ -142,6 +155,7 @@ class Blocks:
             self._kind = "container"
         self._kind = self._kind or "flow"
         self._open(line)
+        self._above = len(self._lines) - 1
         if self._count == 2 and _TABLE_RULE.match(line.rstrip()):
             self._head = before + line
             return done
@@ -152,6 +166,7 @@ class Blocks:
         fence = _FENCE.match(line.rstrip("\n"))
         if fence and (self._kind == "container" or len(fence[1]) < 4):
             self._prefix, self._fence, self._opening = fence[1], fence[2], line
+            self._markdown = markdown_fence(line)
             if not fence[1]:
                 self._kind = "flow"  # at the margin it has ended any list
         elif line.rstrip().endswith(("$$", "\\[")):
@@ -166,10 +181,12 @@ class Blocks:
 
     def _take_code(self, line: str) -> list[Piece]:
         self._append(line)
-        if closes(self._fence, line):
+        markdown = self._markdown
+        if markdown.is_closed_by(line) if markdown else closes(self._fence, line):
             self._fence = ""
             return self._end_block() if self._kind == "flow" else []
-        if self._is_long() and self._kind == "flow":
+        is_within_another = markdown is not None and markdown.holds_open
+        if self._is_long() and self._kind == "flow" and not is_within_another:
             return self._cut(closing=f"{self._prefix}{self._fence}\n", repeated=self._opening)
         return []
 

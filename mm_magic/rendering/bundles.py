@@ -11,12 +11,21 @@ No part is a live region: a screen reader would read every delta.
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import Blocks, Piece
 from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
-from mm_magic.rendering.markdown import IGNORE, code_lines, escaped, to_html, wrap
+from mm_magic.rendering.markdown import (
+    IGNORE,
+    NO_DEFINITIONS,
+    Definitions,
+    code_lines,
+    escaped,
+    to_html,
+    wrap,
+)
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:
@@ -100,15 +109,23 @@ def answer_pages(text: str) -> list[str]:
     return [text for text in (*pages, page.text + blocks.rest) if text.strip()]
 
 
-def answer_bundle(page: str) -> Bundle:
-    """Return one page of an answer in its final form.
+def definitions_in(pages: Sequence[str]) -> Definitions:
+    """Return what all pages of an answer define, for each of them."""
+    found = Definitions()
+    for page in pages:
+        found.add(page)
+    return found
+
+
+def answer_bundle(page: str, definitions: Definitions = NO_DEFINITIONS) -> Bundle:
+    """Return one page of an answer in its final form; the `definitions` are the whole answer's.
 
     Front ends prefer the HTML. The Markdown is what other tools take (nbconvert to LaTeX), and it
     is the model's own but for what could act there: see `disarmed`. The plain text is Markdown
     too, without control characters.
     """
     return {
-        "text/html": to_html(page),
+        "text/html": to_html(page, definitions),
         "text/markdown": disarmed(page),
         "text/plain": plain(page.strip("\n")),
     }
@@ -116,7 +133,9 @@ def answer_bundle(page: str) -> Bundle:
 
 def finished_bundles(thinking: str, title: str, text: str, *, hide_thinking: bool) -> list[Bundle]:
     """Return the parts of a finished reply: its thinking if there is any, and its pages."""
-    pages = [answer_bundle(page) for page in answer_pages(text)]
+    texts = answer_pages(text)
+    definitions = definitions_in(texts)
+    pages = [answer_bundle(page, definitions) for page in texts]
     if not thinking.strip():
         return pages
     return [folded_thinking(thinking, title, is_hidden=hide_thinking), *pages]
@@ -133,6 +152,7 @@ _JOINER = "\u2060"
 _OPENS_TAG = re.compile(r"<(?=[A-Za-z/!?])(?!https?://[^\s<>]+>)")
 _OPENS_IMAGE = re.compile(r"!(?=\[)")
 _OPENS_LINK = re.compile(r"\](?=[(:](?![ \t\n]*<?(?:https?://|mailto:)))", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?=(#?\w{1,32};))", re.ASCII)
 _OPENS_RAW = re.compile(r"\{(?=\s*=)")
 _FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))(.*)$", re.MULTILINE)
 _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNORECASE)
@@ -141,9 +161,9 @@ _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNO
 def disarmed(text: str) -> str:
     """Return untrusted Markdown that stays harmless in tools that obey raw HTML and TeX.
 
-    Tags, images, links to anything but the web, fences that are drawn (Mermaid) and TeX that
-    reads files are broken by an invisible character. What is in fenced code at the margin stays
-    as it is, in a text of up to 300,000 characters.
+    Tags, images, links to anything but the web, fences that are drawn (Mermaid), entities that
+    reorder text and TeX that reads files are broken by an invisible character. What is in fenced
+    code at the margin stays as it is, in a text of up to 300,000 characters.
     """
     text = _FENCE_LINE.sub(_safe_fence, plain(text))
     lines = _broken(text).split("\n")
@@ -160,11 +180,18 @@ def _safe_fence(line: re.Match[str]) -> str:
     return line[0] if _LANGUAGE.fullmatch(line[2]) else line[1]
 
 
+def _safe_entity(entity: re.Match[str]) -> str:
+    """Break what stands for a character that would not be let through as itself."""
+    char = unescape(f"&{entity[1]}")
+    return "&" if plain(char) == char else f"&{_JOINER}"
+
+
 def _broken(text: str) -> str:
     text = _OPENS_TAG.sub(f"<{_JOINER}", text)
     text = _OPENS_IMAGE.sub(f"!{_JOINER}", text)
     text = _OPENS_LINK.sub(f"]{_JOINER}", text)
     text = _OPENS_RAW.sub(f"{{{_JOINER}", text)
+    text = _ENTITY.sub(_safe_entity, text)
     return UNSAFE_TEX.sub(lambda command: f"\\{_JOINER}{command[0][1:]}", text)
 
 

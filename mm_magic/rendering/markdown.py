@@ -7,6 +7,7 @@ check, and an nh3 allowlist over all that comes out. Nothing here knows of a not
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from functools import cache, lru_cache
 from html import escape
 from itertools import pairwise
@@ -22,6 +23,8 @@ from pygments.token import Comment, Error, Keyword, Number, Operator, String
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
+from mm_magic.rendering.dialect import PAIRED_TAGS, install
+from mm_magic.rendering.fences import lengthened
 from mm_magic.rendering.formulas import find_formulas
 from mm_magic.wording import plain
 
@@ -75,7 +78,7 @@ _PROCESS = "mathjax_process tex2jax_process"
 _TEXT_BLOCKS = {"p", "ul", "ol", "li", "blockquote", "th", "td", "h4", "h5", "h6"}
 _TAGS = _TEXT_BLOCKS | {
     "a", "br", "code", "del", "div", "em", "hr", "pre", "s", "span", "strong",
-    "table", "tbody", "thead", "tr",
+    "table", "tbody", "thead", "tr", *PAIRED_TAGS,
 }  # fmt: skip
 _ALIGNED = {"paragraph_open", "th_open", "td_open"}
 _STYLED = ("p", "th", "td", "div")  # by this module alone: no style of the model's gets here
@@ -99,12 +102,44 @@ _CLEANER = nh3.Cleaner(
 )
 
 
-def to_html(text: str) -> str:
+class Definitions:
+    """The addresses and footnotes that an answer defines, for all of its pages.
+
+    The text of a footnote comes last: until the definitions are complete, what looks like the
+    mark of a numbered one is drawn as such.
+    """
+
+    def __init__(self, *, is_complete: bool = True) -> None:
+        self.is_complete = is_complete
+        self.links: dict[str, dict[str, str]] = {}
+        self.footnotes: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.links) + len(self.footnotes)
+
+    def add(self, text: str) -> None:
+        """Take in what finished blocks define; the first definition of a name counts."""
+        if "]:" not in text or len(text) > MAX_MARKDOWN:
+            return
+        text, formulas = _prepared(text)
+        environment: EnvType = {}
+        _block_parser().parse(text, environment)
+        self.footnotes |= environment.get("footnotes", set())
+        for label, link in environment.get("references", {}).items():
+            if not _HOLE.search(label) and label not in self.links:
+                address = _filled_address(_filled(link["href"], formulas), formulas)
+                self.links[label] = {"href": address, "title": _filled(link["title"], formulas)}
+
+
+NO_DEFINITIONS = Definitions()
+
+
+def to_html(text: str, definitions: Definitions = NO_DEFINITIONS) -> str:
     """Return untrusted Markdown as one safe HTML element.
 
     JupyterLab's MathJax sets the recognised formulas and nothing else.
     """
-    return wrap(fragment(text))
+    return wrap(fragment(text, definitions))
 
 
 def wrap(html: str) -> str:
@@ -112,19 +147,40 @@ def wrap(html: str) -> str:
     return f'<div class="mm-answer {IGNORE}" dir="auto">{html}</div>'
 
 
-def fragment(text: str, *, typeset: bool = True) -> str:
+def fragment(text: str, definitions: Definitions = NO_DEFINITIONS, *, typeset: bool = True) -> str:
     """Return untrusted Markdown as safe HTML without the wrapper, to be joined and wrapped.
 
-    With `typeset` false, as while an answer grows, MathJax sets no formula.
+    With `typeset` false, as while an answer grows, MathJax sets no formula. `definitions` are
+    those of the whole answer; those in `text` itself need not be among them.
     """
-    text = plain(text).translate(_RESERVED)
+    html = as_written(text, definitions, typeset=typeset)
+    # An entity may stand for a character that is not let through as itself.
+    return plain(html) if "&" in text else html
+
+
+def as_written(
+    text: str, definitions: Definitions = NO_DEFINITIONS, *, typeset: bool = True
+) -> str:
+    """The same, but for characters that reorder text or can't be seen, written as entities."""
     if len(text) > MAX_MARKDOWN:
-        return f"<pre>{escape(text)}</pre>\n"
-    holed, formulas = _take_math(text)
-    html: str = _parser().render(holed, {"formulas": formulas})
+        return f"<pre>{escape(plain(text))}</pre>\n"
+    holed, formulas = _prepared(text, is_growing=not typeset)
+    environment: EnvType = {
+        "formulas": formulas,
+        "references": ChainMap({}, definitions.links),
+        "known_footnotes": definitions.footnotes,
+        "is_complete": definitions.is_complete,
+    }
+    html: str = _parser().render(holed, environment)
     attribute = f' class="{_PROCESS}"' if typeset else ""
     html = _HOLE.sub(lambda hole: _formula_html(formulas[int(hole[1])], attribute), html)
     return _CLEANER.clean(html)
+
+
+def _prepared(text: str, *, is_growing: bool = False) -> tuple[str, list[str]]:
+    """Return `text` as the parser gets it, and the formulas that were taken out."""
+    text = plain(text).translate(_RESERVED)
+    return _take_math(lengthened(text, is_growing=is_growing))
 
 
 def code_blocks(text: str) -> list[tuple[str, str]]:
@@ -132,7 +188,7 @@ def code_blocks(text: str) -> list[tuple[str, str]]:
 
     The language is in lower case, "" where none is given.
     """
-    holed, formulas = _take_math(plain(text).translate(_RESERVED))
+    holed, formulas = _prepared(text)
     fences = (token for token in _block_parser().parse(holed) if token.type == "fence")
     return [
         (next(iter(token.info.lower().split()), ""), _filled(token.content, formulas))
@@ -199,6 +255,7 @@ class _Parser(MarkdownIt):
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "maxNesting": MAX_NESTING})
+        install(self)
         self.enable(["table", "strikethrough"])
         self.core.ruler.push("mm_headings", _lower_headings)
         self.core.ruler.push("mm_direction", _set_direction)
@@ -224,7 +281,7 @@ def _parser() -> MarkdownIt:
 def _block_parser() -> MarkdownIt:
     """A parser that sees the same blocks, and does not look into their lines."""
     parser = _Parser()
-    parser.core.ruler.enableOnly(["normalize", "block"])
+    parser.core.ruler.enableOnly(["normalize", "block", "footnotes"])
     return parser
 
 

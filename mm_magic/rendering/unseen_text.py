@@ -14,8 +14,14 @@ from mm_magic.conversation.notebook_file import Found, NotebookCell, joined
 from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.protocol.messages import TextBlock, ThinkingBlock
-from mm_magic.rendering.bundles import answer_pages, growing_thinking, line_bundle
-from mm_magic.rendering.markdown import to_html
+from mm_magic.rendering.bundles import (
+    answer_pages,
+    definitions_in,
+    growing_thinking,
+    line_bundle,
+)
+from mm_magic.rendering.dialect import TAG
+from mm_magic.rendering.markdown import as_written, to_html
 from mm_magic.wording import plain
 
 # A cell's source is searched for the prompt of each of its turns: a second or so in all.
@@ -43,9 +49,13 @@ _HIDDEN = re.compile(
     rf"|(?:[{_NOTHING}]\s*){{3}}"
 )
 
-# Drawn in other ways than by its letters: list markers, and the language of a block of code.
+# Drawn in other ways than by its letters: list markers, task boxes, the language of a block of
+# code, and the numbers of links that are defined elsewhere.
 _MARKUP = re.compile(
-    r"^(?:[ \t>*+-]|\d{1,9}[.)](?!\S))*(?:(?:`{3,}|~{3,})[ \t]*[A-Za-z0-9+#]{1,20})?", re.MULTILINE
+    r"^(?:[ \t>*+-]|\d{1,9}[.)](?!\S))*"
+    r"(?:(?:`{3,}|~{3,})[ \t]*[A-Za-z0-9+#]{1,20}|\[[xX]\](?!\S)|\[\d{1,3}\](?=:))?"
+    r"|(?<=\])\[\d{1,3}\]",
+    re.MULTILINE,
 )
 _TAG = re.compile(r'<(?:[^>"]|"[^"]*")*>')
 _ADDRESS = re.compile(r'<a href="([^"]*)"')
@@ -88,8 +98,7 @@ def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
         and not _HIDDEN.search(turn.prompt.text),
         "thinking": (not thinking or _settled(str(box["text/html"])) in page)
         and not _HIDDEN.search(thinking),
-        "answer": all(_is_shown(each, page) for each in answer_pages(answer))
-        and not _HIDDEN.search(answer),
+        "answer": _is_shown(answer_pages(answer), page) and not _HIDDEN.search(answer),
         "other blocks": all(
             isinstance(block, TextBlock | ThinkingBlock) and not block.extra
             for block in turn.reply.message.content
@@ -98,17 +107,20 @@ def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
     return [name for name, is_shown in parts.items() if not is_shown]
 
 
-def _is_shown(text: str, page: set[str]) -> bool:
-    """Whether one page of an answer is in the cell, and has all its words in what is seen of it.
+def _is_shown(texts: Sequence[str], page: set[str]) -> bool:
+    """Whether the pages of an answer are in the cell, and have all its words in what is seen.
 
     Markdown leaves out what links are named and titled, cells beyond a table's width, quotes that
     are too deep, and what stands behind the language of a block of code.
     """
-    html = to_html(text)
-    if _settled(html) not in page or _HIDDEN.search(html):  # "&#917569;" is a tag character there
+    definitions = definitions_in(texts)
+    drawn = [_settled(to_html(text, definitions)) for text in texts]
+    # "&#917569;" is a character that nobody sees, and is left out of the page.
+    entities = [as_written(text, definitions) for text in texts if "&" in text]
+    if not page.issuperset(drawn) or any(map(_HIDDEN.search, entities)):
         return False
-    seen = " ".join([_TAG.sub(" ", _settled(html)), *_ADDRESS.findall(html)])
-    return _words(_MARKUP.sub("", plain(text))) <= _words(seen)
+    seen = [f"{_TAG.sub(' ', html)} {' '.join(_ADDRESS.findall(html))}" for html in drawn]
+    return _words(_MARKUP.sub("", TAG.sub(" ", plain("\n".join(texts))))) <= _words(" ".join(seen))
 
 
 def _words(text: str) -> Counter[str]:

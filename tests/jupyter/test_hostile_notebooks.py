@@ -21,8 +21,8 @@ NAME = " ".join(" ".join(text.split()) for text in [*PAYLOADS[:100], *ESCAPES])
 HIDDEN = (1, 2, 3, 4, 6)
 TAGS = {
     "a", "b", "blockquote", "br", "code", "del", "details", "div", "em", "h4", "h5", "h6", "hr",
-    "li", "ol", "p", "pre", "s", "small", "span", "strong", "summary", "table", "tbody", "td",
-    "th", "thead", "tr", "ul",
+    "i", "ins", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
+    "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 
 

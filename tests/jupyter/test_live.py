@@ -23,6 +23,7 @@ from mm_magic.rendering.bundles import (
     Bundle,
     answer_bundle,
     answer_pages,
+    definitions_in,
     status_bundle,
     thinking_bundle,
 )
@@ -321,6 +322,53 @@ def test_the_answer_shows_everything_while_it_grows() -> None:
     live.tick("")
     assert page.html.index("first word") < page.html.index("last word")
     assert 2 <= len(page.shown) <= 3
+
+
+def test_links_that_are_defined_later_resolve_on_every_page() -> None:
+    """At the end, and only then, the pages with what was defined behind them are written again."""
+    rest = f"{PARAGRAPH * 150}[1]: https://x.invalid\n\n[^1]: Note.\n"
+    text = f"See [the docs][1], [^1] and [^no].\n\n{rest}"
+    page = Page()
+    live = stream(page, text)
+    growing = str(page.shown["part-1"]["text/html"])
+    assert "[the docs][1], <sup>[1]</sup> and [^no]." in growing
+    before = len(page.sent)
+    live.finish(STATUS)
+    assert '<a href="https://x.invalid"' in str(page.shown["part-1"]["text/html"])
+    pages = answer_pages(text)
+    definitions = definitions_in(pages)
+    assert len(pages) > 2
+    assert list(page.shown.values()) == [
+        *(answer_bundle(each, definitions) for each in pages),
+        STATUS,
+    ]
+    assert len(page.sent) - before == 3  # the first page, the last, and the status
+
+
+def test_a_dash_is_no_heading() -> None:
+    """A dash below a line is not drawn until it is known to begin a list."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for delta in ("Here are the points:\n", "-", " one\n"):
+        live.update("", delta)
+        page.now += 5
+        live.tick("")
+        assert "<h" not in page.html
+        assert "points:" in page.html
+    assert "<li" in page.html
+
+
+def test_what_stands_above_an_open_formula_stays_drawn() -> None:
+    """Half a display formula is shown as it is written, and what is above it as before."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for delta in ("- **a**:\n  ", "$$\n", "  - x *y", "*\n"):
+        live.update("", delta)
+        page.now += 5
+        live.tick("")
+        assert "<strong>a</strong>:" in page.html
+        assert "<em>" not in page.html
+    assert "- x *y*" in page.html
 
 
 def test_thinking_is_open_while_it_grows_then_folds() -> None:

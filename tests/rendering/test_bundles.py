@@ -200,6 +200,15 @@ def test_fenced_code_at_the_margin_stays() -> None:
     assert "\u2060" in disarmed("```\n<b>" + "a" * 300_000 + "\n```\n")
 
 
+def test_disarmed_entities_reorder_nothing() -> None:
+    """An entity for a character that is not let through is broken; an ordinary one is not."""
+    parser = MarkdownIt("commonmark")
+    for entity in ("&#x202e;", "&#8238;", "&#xE0041;", "&#x2066;"):
+        html = parser.render(disarmed(f"a{entity}b [c](https://x.invalid '{entity}')"))
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]", html)
+    assert disarmed("&amp; &nbsp; &zwj;") == "&amp; &nbsp; &zwj;"
+
+
 def test_disarmed_tex_reads_no_file() -> None:
     """A TeX command that reads a file is broken; an ordinary one is not."""
     assert r"\VerbatimInput" not in disarmed(r"\VerbatimInput{/etc/passwd}")

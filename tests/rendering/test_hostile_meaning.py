@@ -14,8 +14,12 @@ WEB = re.compile(r"https?://|mailto:", re.IGNORECASE)
 OURS = {tag: LEVELS.get(tag[1:], 6) for tag in ("h1", "h2", "h3", "h4", "h5", "h6")}
 
 OTHERWISE = {
+    # A bare address is a link, as on GitHub.
+    "https://example.com\n",
+    "< https://foo.bar >\n",
+    "<https://foo.bar/baz bim>\n",
     # `\[\\\]` is a formula in brackets for us, as models write it, and stays as it was written.
-    "\\!\\\"\\#\\$\\%\\&\\'\\(\\)\\*\\+\\,\\-\\.\\/\\:\\;\\<\\=\\>\\?\\@\\[\\\\\\]\\^\\_\\`\\{\\|\\}\\~\n"
+    "\\!\\\"\\#\\$\\%\\&\\'\\(\\)\\*\\+\\,\\-\\.\\/\\:\\;\\<\\=\\>\\?\\@\\[\\\\\\]\\^\\_\\`\\{\\|\\}\\~\n",
 }
 """Examples that are drawn otherwise, each with its reason."""
 

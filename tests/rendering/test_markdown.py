@@ -19,6 +19,7 @@ from support.timing import calls_of, seconds_of
 
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import disarmed
+from mm_magic.rendering.dialect import PAIRED_TAGS
 from mm_magic.rendering.markdown import MAX_MARKDOWN, fragment, to_html
 from mm_magic.wording import plain
 
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     **{tag: {"class", "dir"} for tag in ("h4", "h5", "h6")},
     **{tag: {"dir"} for tag in ("ul", "li", "blockquote")},
     **{tag: set() for tag in ("br", "code", "em", "hr", "pre", "s", "strong")},
-    **{tag: set() for tag in ("table", "tbody", "thead", "tr")},
+    **{tag: set() for tag in ("table", "tbody", "thead", "tr", *PAIRED_TAGS)},
 }
 STYLES = {
     "",

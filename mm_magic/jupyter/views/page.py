@@ -22,7 +22,8 @@ from mm_magic.rendering.bundles import (
     growing_thinking,
     line_bundle,
 )
-from mm_magic.rendering.markdown import as_text, fragment
+from mm_magic.rendering.markdown import Definitions, as_text, fragment
+from mm_magic.rendering.unfinished import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,6 +73,7 @@ class Live:
         self._made: set[int] = set()
         self._thinking_slot = 0  # 0 is none
         self._body_slot = 0
+        self._pages: dict[int, tuple[str, Bundle]] = {}  # by slot: those with links, as written
         self._waiting = ""
         self._waiting_since = float("-inf")
         self._tail_is_stale = False
@@ -110,7 +112,9 @@ class Live:
         """Write the final form of each part once; the last display becomes `status`."""
         if self._thinking.is_stale:  # it went on after it was folded
             self._fold()
-        for page in self._answer.finish():
+        pages = self._answer.finish()
+        self._complete_pages()
+        for page in pages:
             self._write_page(page)
         self._write(self._last, status)
 
@@ -152,8 +156,20 @@ class Live:
         self._write(self._thinking_slot, self._thinking.folded())
 
     def _write_page(self, page: str) -> None:
-        self._write(self._body_slot or self._take_last(), answer_bundle(page))
+        bundle = answer_bundle(page, self._answer.definitions)
+        slot = self._body_slot or self._take_last()
+        self._write(slot, bundle)
         self._body_slot = 0
+        if "[" in page:
+            self._pages[slot] = page, bundle
+
+    def _complete_pages(self) -> None:
+        """Write the pages again whose links or footnotes were defined behind them."""
+        definitions = self._answer.definitions
+        for slot, (page, bundle) in self._pages.items():
+            complete = answer_bundle(page, definitions) if definitions or "[^" in page else bundle
+            if complete != bundle:
+                self._write(slot, complete)
 
     def _take_last(self) -> int:
         self._tail_is_stale |= self._answer.has_text  # what it showed is drawn below it again
@@ -243,6 +259,7 @@ class _Answer:
 
     def __init__(self) -> None:
         self._blocks = Blocks(limit=SOFT_LIMIT)
+        self.definitions = Definitions(is_complete=False)
         self.full_pages: list[str] = []
         self.has_text = False
         self._begin_page()
@@ -258,11 +275,12 @@ class _Answer:
     def push(self, delta: str) -> bool:
         """Take what came, and return whether it is the first that can be seen."""
         for piece in self._blocks.push(delta):
+            self.definitions.add(piece.drawn)
             if self._page.add(piece):
                 self.full_pages.append(self._page.text)
                 self._begin_page()
             else:
-                self._waiting.append(_drawn(piece.drawn))
+                self._waiting.append(self._drawn(piece.drawn))
                 self._waiting_characters += len(piece.drawn)
         is_first = not self.has_text and bool(delta.strip())
         self.has_text |= is_first
@@ -283,12 +301,19 @@ class _Answer:
         return growing_answer("".join(self._body))
 
     def tail(self) -> str:
+        rest, formula = self._blocks.drawn_rest, self._blocks.open_formula
         # In half a formula, a line that begins with a minus would be drawn as a list.
-        draw = as_text if self._blocks.is_in_formula else _drawn
-        return "".join(self._waiting) + draw(_end(self._blocks.drawn_rest))
+        text = _end(rest[: len(rest) - len(formula)])
+        drawn = self._drawn(settled(text, is_code=self._blocks.is_in_fence))
+        return "".join([*self._waiting, drawn, as_text(_end(formula)) if formula else ""])
+
+    def _drawn(self, block: str) -> str:
+        return fragment(_end(block), self.definitions, typeset=False)
 
     def finish(self) -> list[str]:
         """Return the pages that have no final form yet."""
+        self.definitions.add(self._blocks.drawn_rest)
+        self.definitions.is_complete = True
         last = self._page.text + self._blocks.rest
         return [page for page in (*self.full_pages, last) if page.strip()]
 
@@ -303,10 +328,6 @@ def _last_blocks(body: Sequence[str]) -> Sequence[str]:
     if count:
         return body[-count:]
     return body[-1:] if len(body[-1]) <= LARGEST_BODY else []
-
-
-def _drawn(block: str) -> str:
-    return fragment(_end(block), typeset=False)
 
 
 def _end(text: str) -> str:
