@@ -35,6 +35,12 @@ def shortened(text: str, limit: int) -> str:
     return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
+def model_name(name: str) -> str:
+    """A model's name; of a server that names a model by its file, such as llama.cpp, the file's."""
+    is_path = name.startswith("/") or name[1:3] in (":/", ":\\")
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1] if is_path else name
+
+
 def counted(number: int, noun: str) -> str:
     """A number and its noun, as "1 turn", "3 turns" or "1,234 turns"."""
     return f"{number:,} {noun if number == 1 else f'{noun}s'}"

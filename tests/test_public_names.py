@@ -48,7 +48,7 @@ SIGNATURES = {
 }
 ASK_OPTIONS = {
     "conversation", "max_tokens", "model", "retries", "stream", "system", "temperature",
-    "thinking", "top_p",
+    "thinking", "top_p", "effort",
 }  # fmt: skip
 REPLY_ATTRIBUTES = {
     "backend", "base_resp", "content", "id", "is_demo", "may_enter", "message", "model", "origin",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mm_magic.conversation.catalog import MODELS as CATALOG
+from mm_magic.conversation.catalog import Model
 from mm_magic.errors import Kind
 from mm_magic.jupyter.arguments import CELL_ROWS, flags_of, help_rows
 from mm_magic.jupyter.commands.table import COMMANDS, Command
@@ -47,11 +49,36 @@ def own_flags(command: Command) -> list[str]:
     return flags_of(command.own_options)[:-1]
 
 
-TABLES = {"options": options_table, "commands": commands_table}
+def models_table() -> str:
+    """The table of models as docs/models.md must have it."""
+    head = ("model", "window", "longest answer", "`max_tokens`", "thinking", "`--effort`", "sees")
+    names = (*head, "in / out / cache read / cache write")
+    rows = [names, ["---"] * len(names), *map(model_row, CATALOG.values())]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def model_row(model: Model) -> list[str]:
+    thinking = "always" if model.always_thinks else "always; `disabled` changes nothing"
+    price = model.price
+    amounts = [price.input, price.output, price.cache_read, price.cache_write] if price else [None]
+    return [
+        f"`{model.name}`",
+        f"{model.window:,}",
+        f"{model.most_out:,}",
+        f"{model.max_tokens:,}",
+        "if asked" if model.thinks_if_asked else thinking,
+        ("no effect" if model.thinks_if_asked else "yes") if model.takes_effort else "no",
+        "text, pictures" if model.sees else "text",
+        " / ".join("—" if each is None else f"{each:g}" for each in amounts),
+    ]
+
+
+TABLES = {"options": options_table, "commands": commands_table, "models": models_table}
+PAGES = {"models": ROOT / "docs" / "models.md"}
 
 
 def around(name: str, text: str) -> tuple[str, str, str]:
-    """The README before a table, the table as it is there, and what comes after it."""
+    """A page before a table, the table as it is there, and what comes after it."""
     before, _, rest = text.partition(f"<!-- {name}: made by tests/test_readme.py -->\n")
     table, _, after = rest.partition(f"<!-- end of {name} -->")
     return before, table, after
@@ -72,8 +99,8 @@ def project() -> dict[str, object]:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_tables(name: str) -> None:
-    """The README lists exactly the options and commands there are; running this file mends it."""
-    assert around(name, README.read_text("utf-8"))[1] == TABLES[name]()
+    """The tables hold exactly what there is; running this file mends them."""
+    assert around(name, PAGES.get(name, README).read_text("utf-8"))[1] == TABLES[name]()
 
 
 def test_options_of_python() -> None:
@@ -115,6 +142,7 @@ def test_links() -> None:
 
 if __name__ == "__main__":
     for name, table in TABLES.items():
-        before, _, after = around(name, README.read_text("utf-8"))
+        page = PAGES.get(name, README)
+        before, _, after = around(name, page.read_text("utf-8"))
         marks = f"<!-- {name}: made by tests/test_readme.py -->\n", f"<!-- end of {name} -->"
-        README.write_text(f"{before}{marks[0]}{table()}{marks[1]}{after}", "utf-8")
+        page.write_text(f"{before}{marks[0]}{table()}{marks[1]}{after}", "utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mm_magic.wording import counted, listed, shortened, turns_listed
+from mm_magic.wording import counted, listed, model_name, shortened, turns_listed
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,19 @@ def test_listed_joins_runs(numbers: list[int], said: str, turns: str) -> None:
     """Numbers in any order are listed in order, and neighbours as a range."""
     assert listed(numbers) == said
     assert turns_listed(numbers) == turns
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("MiniMax-M2.7", "MiniMax-M2.7"),
+        ("minimax/minimax-m3", "minimax/minimax-m3"),
+        ("/home/ada/models/SmolLM2.gguf", "SmolLM2.gguf"),
+        ("C:\\Users\\ada\\SmolLM2.gguf", "SmolLM2.gguf"),
+        ("D:/models/qwen/", "qwen"),
+        ("", ""),
+    ],
+)
+def test_a_path_is_no_name(name: str, shown: str) -> None:
+    """A shared notebook shows the file of a model, and not where it lies on somebody's machine."""
+    assert model_name(name) == shown

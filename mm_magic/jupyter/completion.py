@@ -11,7 +11,7 @@ from IPython.core.completer import (
 )
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation.model_facts import MODELS
+from mm_magic.conversation.catalog import MODELS
 from mm_magic.jupyter.arguments import CELL_ROWS, HELP, flags_of
 from mm_magic.jupyter.commands.table import COMMANDS
 from mm_magic.session.options import SWITCH, UNSET, Offer, Row

@@ -42,9 +42,11 @@ class MiniMax(Configurable):
         # A configuration file is a part of the environment: the notebook has not said this.
         configured = {name: getattr(self, name) for name in self._named_in(self.config)}
         session.options = replace(session.options, **configured)
+        session.is_model_chosen |= "model" in configured
         for name in BY_NAME:
             self.set_trait(name, getattr(session.options, name))
         self.observe(self._follow, list(BY_NAME))
+        session.watchers.append(self._keep_up)
 
     def say(self, given: Mapping[str, object]) -> None:
         """Set options, as the notebook says them. Raises UsageError, and then sets none.
@@ -55,6 +57,12 @@ class MiniMax(Configurable):
             options = self._session.options = self._session.options.overridden(given)
         for name in given:
             self.set_trait(name, getattr(options, name))
+
+    def _keep_up(self) -> None:
+        """The session may have changed an option by itself: another model answers, say."""
+        for name in BY_NAME:
+            if getattr(self, name) != (value := getattr(self._session.options, name)):
+                self.set_trait(name, value)
 
     def update_config(self, config: Config) -> None:
         """As `%config` does: it says its options, also where they were the same before.

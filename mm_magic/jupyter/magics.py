@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from IPython.core.magic import no_var_expand
 
@@ -11,7 +12,6 @@ from mm_magic.errors import Stopped, UsageError
 from mm_magic.jupyter import mistakes
 from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, help_text, parse, words_of
 from mm_magic.jupyter.await_cells import AWAITED, MAGIC, MISPLACED
-from mm_magic.jupyter.cell_turn import CellTurn
 from mm_magic.jupyter.commands import table
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.state import show_state
@@ -20,6 +20,9 @@ from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
 from mm_magic.wording import quoted
+
+if TYPE_CHECKING:
+    from mm_magic.jupyter.cell_turn import CellTurn
 
 HELP_TEXT = f"""\
 Ask a MiniMax model; thinking and answer stream in below the cell.
@@ -117,8 +120,10 @@ class Magics:
                 task.uncancel()
             raise Stopped(turn.reply) from None
 
-    def _turn(self, line: str, body: str) -> CellTurn | None:
+    def _turn(self, line: str, body: str) -> "CellTurn | None":
         """The turn of a cell; None where there is only something to show."""
+        from mm_magic.jupyter.cell_turn import CellTurn  # with all of a stream: %load_ext is quick
+
         arguments = parse(line)
         if arguments.help:
             self._session.cell.only_shows = True

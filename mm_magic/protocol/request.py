@@ -12,12 +12,11 @@ from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, encode_json
 
 Thinking: TypeAlias = Literal["auto", "adaptive", "disabled"]
+Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
 
 DEFAULT_TEMPERATURE = 1.0
 DEFAULT_TOP_P = 0.95
 """What acts where a request has none, by the API page."""
-DOCUMENTED_MAX_TOKENS = 2048
-"""The page's maximum. Other pages of the service name up to 524,288: a warning, not an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +78,3 @@ def check_thinking(value: str) -> None:
     """Raise UsageError unless `value` is one of the three words."""
     if value not in get_args(Thinking):
         raise UsageError(f"thinking must be auto, adaptive or disabled, got {value!r}")
-
-
-def max_tokens_warning(value: int | None) -> str | None:
-    """A sentence for a `max_tokens` above the page's maximum, else None."""
-    if value is None or value <= DOCUMENTED_MAX_TOKENS:
-        return None
-    return (
-        f"max_tokens {value} is above the {DOCUMENTED_MAX_TOKENS} that the API page allows; "
-        "it was sent, and the service may cut the answer at its own limit."
-    )

@@ -1,8 +1,10 @@
 """The quiet line under an answer: who answered, which turn, how many tokens, what it cost."""
 
-from mm_magic.conversation.model_facts import dollars, price_of
+from mm_magic.conversation.catalog import dollars, find, longer, price_of
 from mm_magic.conversation.turn import Turn
+from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
+from mm_magic.wording import model_name
 
 
 def status_parts(turn: Turn) -> list[str]:
@@ -26,24 +28,48 @@ def status_notes(turn: Turn) -> list[str]:
     if reply.origin is not None and reply.origin.is_loose:
         notes.append("Recorded in another context: what came before it was not the same.")
     if reply.model and reply.model != turn.model and not turn.is_demo:
-        notes.append(f"{turn.model} was asked, {reply.model} answered.")
+        notes.append(f"{turn.model} was asked, {model_name(reply.model)} answered.")
     if reply.status != "complete":
         return notes
     if reply.stop_reason == "max_tokens":
-        limit = turn.parameters.get("max_tokens")
-        notes.append(f"The answer was cut at max_tokens {limit}; --max-tokens sets another limit.")
+        notes.append(_cut_note(turn))
     if not reply.text.strip() and turn.conversation is not None:
         notes.append("The reply has no text, so it is not remembered.")
     return notes
 
 
+def _cut_note(turn: Turn) -> str:
+    """Where the answer was cut, and the line that gets a longer one."""
+    reply, limit = turn.reply, as_count(turn.parameters.get("max_tokens")) or 0
+    used = reply.usage.output_tokens or limit
+    is_text = bool(reply.text.strip())
+    if used < 0.9 * limit and is_text:  # the service has a limit of its own, and this is below ours
+        return (
+            f"The service cut the answer after {used:,} tokens, below max_tokens {limit}. To go "
+            "on, ask in the next cell: `Go on.`"
+        )
+    cut = f"The answer was cut at max_tokens {limit}."
+    if not is_text and reply.thinking.strip():
+        cut = f"All of max_tokens {limit} went into thinking, and no text came."
+    more = longer(turn.model, limit)
+    steps = [f"For a longer answer: `%%minimax --max-tokens {more}`"] if more else []
+    known = find(turn.model)
+    if not is_text and known is not None and known.takes_effort and known.always_thinks:
+        steps.append("For less thinking: `%%minimax --effort low`")
+    return " ".join([cut, *steps])
+
+
 def who_answered(turn: Turn) -> str:
     """The model, or that it was none; and when that was, where it was recorded."""
-    model = "Offline demo, not a language model" if turn.is_demo else turn.reply.model or turn.model
+    model = "Offline demo, not a language model" if turn.is_demo else _model(turn)
     if turn.reply.backend != "recorded":
         return model
     day = turn.reply.origin.day if turn.reply.origin else ""
     return f"{f'recorded {day}'.strip()}, {model[0].lower() + model[1:] if turn.is_demo else model}"
+
+
+def _model(turn: Turn) -> str:
+    return model_name(turn.reply.model or turn.model)
 
 
 def _place(turn: Turn, *, is_lost: bool) -> str:

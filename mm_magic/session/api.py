@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.protocol.request import Thinking
+from mm_magic.protocol.request import Effort, Thinking
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 
@@ -43,6 +43,7 @@ class AskOptions(TypedDict, total=False):
     top_p: float | None
     system: str
     thinking: Thinking
+    effort: Effort | None
     stream: bool
     conversation: str
     retries: int
@@ -55,8 +56,9 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Reply:
         print(reply)
 
     Options: model, temperature (0, 1], max_tokens, top_p (0, 1], system, thinking ("auto",
-    "adaptive" or "disabled"), stream, conversation, retries. The request stands alone, and is not
-    remembered, unless `conversation` names one ("main" is the notebook's).
+    "adaptive" or "disabled"), effort ("low" to "max", where the model has it), stream,
+    conversation, retries. The request stands alone, and is not remembered, unless `conversation`
+    names one ("main" is the notebook's).
 
     Works in a script, a cell, a function, a loop and a thread. Raises MiniMaxError; an interrupt
     raises KeyboardInterrupt.

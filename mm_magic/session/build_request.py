@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.catalog import check_accepted, default_max_tokens, room
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History, first_link
-from mm_magic.conversation.model_facts import DEFAULT_MAX_TOKENS, room
 from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.protocol.json_values import as_count
@@ -56,8 +56,15 @@ class Draft:
         origin: Origin | None = None,
         counted_as: str = "",
     ) -> TurnRequest:
-        """The request to `endpoint`, which the history knows as `server`, or to a script."""
+        """The request to `endpoint`, which the history knows as `server`, or to a script.
+
+        Raises UsageError where MiniMax's model is known to refuse it. What a server of one's own
+        takes is not known, and the demo takes what MiniMax does.
+        """
         ask, there = self.ask, self.conversation
+        options = ask.options
+        if script is None and (endpoint is None or endpoint.backend == "minimax"):
+            check_accepted(options.model, options.thinking, options.effort)
         request_key = self.request_key(to_demo=server == OFFLINE)
         history = self._history(server)
         first = 0 if ask.alone else 1
@@ -68,7 +75,7 @@ class Draft:
             key=self.key,
             number=number,
             history=history,
-            request=Request([*history.messages, ask.prompt.encode()], ask.options.parameters()),
+            request=Request([*history.messages, ask.prompt.encode()], options.parameters()),
             request_key=request_key,
             endpoint=endpoint,
             to_demo=server == OFFLINE,
@@ -93,7 +100,7 @@ class Draft:
 
 def history_now(conversation: Conversation, turn: Turn, server: str) -> History:
     """What would be sent before a turn's prompt if its cell ran again now."""
-    max_tokens = as_count(turn.parameters.get("max_tokens")) or DEFAULT_MAX_TOKENS
+    max_tokens = as_count(turn.parameters.get("max_tokens")) or default_max_tokens(turn.model)
     return conversation.history(
         conversation.turns.index(turn),
         model=turn.model,

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Set
 
+from mm_magic.conversation.catalog import find, max_tokens_warning
 from mm_magic.conversation.conversation import Conversation
-from mm_magic.conversation.model_facts import WINDOWS
 from mm_magic.conversation.turn import Turn, TurnKey
-from mm_magic.protocol.request import max_tokens_warning
 from mm_magic.session.options import Options
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.recording.writer import Recorder
@@ -31,7 +30,7 @@ def notes(
         for turn in conversation.turns
         if turn.is_hidden and turn.key in hidden
     ]
-    warning = max_tokens_warning(options.max_tokens)
+    warning = max_tokens_warning(options.model, options.max_tokens)
     if is_sent and warning and once("max_tokens"):
         found.append(warning)
     left_out = is_sent and history.demo_left_out
@@ -67,9 +66,11 @@ def hidden_note(turn: Turn, current: str) -> str:
 def too_long_note(model: str, left_out: int) -> str:
     """The sentence that tells how many turns were left out."""
     turns = "The oldest turn was" if left_out == 1 else f"The {left_out} oldest turns were"
+    known = find(model)
+    assert known is not None  # nothing is left out where the window is not known
     return (
         f"{turns} left out: all together may not fit into {model}'s window of "
-        f"{WINDOWS[model]:,} tokens."
+        f"{known.window:,} tokens."
     )
 
 

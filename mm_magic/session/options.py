@@ -9,13 +9,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
-from mm_magic.conversation.model_facts import DEFAULT_MAX_TOKENS, DEFAULT_MODEL
+from mm_magic.conversation.catalog import (
+    ADVISED_MAX_TOKENS,
+    DEFAULT_MODEL,
+    PAGE_MAX_TOKENS,
+    default_max_tokens,
+    find,
+)
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, join_surrogates
 from mm_magic.protocol.request import (
     DEFAULT_TEMPERATURE,
     DEFAULT_TOP_P,
-    DOCUMENTED_MAX_TOKENS,
+    Effort,
     Thinking,
     check_fraction,
     check_max_tokens,
@@ -71,9 +77,9 @@ class Row:
 
     `flags` are its names on the line, none for one that only `%config` and Python set; of a switch,
     those with `--no-` switch it off. `words` are the only values it may have, `offers` those that
-    Tab offers. `wire` makes of a value what the request holds under the option's name, None for
-    nothing; it is None for an option that is never sent. `in_key`: two requests that differ in it
-    are different requests. An option whose default is None may be unset.
+    Tab offers. `wire` makes of a value what the request holds under `wire_name`, or else under the
+    option's name, None for nothing; it is None for an option that is never sent. `in_key`: two
+    requests that differ in it are different requests. An option whose default is None may be unset.
     """
 
     name: str
@@ -86,6 +92,7 @@ class Row:
     offers: Offer | tuple[str, ...] = ()
     check: Callable[[str, Any], None] | None = None
     wire: Callable[[Any], object] | None = None
+    wire_name: str = ""
     in_key: bool = True
     in_panel: bool = True
     scale: Scale | None = None
@@ -188,11 +195,16 @@ class Options:
         None, COUNT, "--max-tokens", metavar="N",
         help="maximum length of the answer in tokens, including thinking",
         check=lambda _, value: check_max_tokens(value), wire=_as_it_is,
-        scale=Scale(1, DOCUMENTED_MAX_TOKENS, usual=DEFAULT_MAX_TOKENS),
+        scale=Scale(1, ADVISED_MAX_TOKENS, usual=PAGE_MAX_TOKENS),
     )  # fmt: skip
     thinking: Thinking = option(
         "auto", TEXT, "--thinking", metavar="WORD", help="auto, adaptive or disabled",
         words=get_args(Thinking), check=lambda _, value: check_thinking(value), wire=_thinking,
+    )  # fmt: skip
+    effort: Effort | None = option(
+        None, TEXT, "--effort", metavar="WORD",
+        help="how long it thinks, where a model has that: low, medium, high, xhigh or max",
+        words=get_args(Effort), wire=lambda value: {"effort": value}, wire_name="output_config",
     )  # fmt: skip
     hide_thinking: bool = option(
         False, SWITCH, "--hide-thinking", help="do not show the thinking"
@@ -248,7 +260,9 @@ class Options:
         """The request's body but for its messages, by the names of the wire."""
         found = {"model": self.model, "stream": self.stream, **self._wire(lambda _: True)}
         if self.max_tokens is None:
-            found["max_tokens"] = DEFAULT_MAX_TOKENS
+            found["max_tokens"] = default_max_tokens(self.model)
+        if self.thinking == "auto" and (known := find(self.model)) and known.thinks_if_asked:
+            found["thinking"] = {"type": "adaptive"}
         return found
 
     def asked(self) -> JsonObject:
@@ -257,7 +271,7 @@ class Options:
 
     def _wire(self, is_meant: Callable[[Row], bool]) -> JsonObject:
         found = {
-            row.name: row.wire(value)
+            row.wire_name or row.name: row.wire(value)
             for row in ROWS
             if row.wire and (value := getattr(self, row.name)) is not None and is_meant(row)
         }

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from mm_magic.conversation.reply import Reply, Status
 from mm_magic.conversation.turn import Turn, TurnKey
-from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.accumulate import Accumulator, Growth
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
@@ -68,13 +67,24 @@ class Run:
             self.thinking_seconds = batch.seconds
         return Step(batch.seconds, growth)
 
-    def end(self) -> MiniMaxError | None:
-        """The answer has ended: why it is no complete one, or None if it is."""
+    def again(self, ask: Ask) -> None:
+        """Nothing came, and something else is asked in its place."""
+        self.ask = ask
+        self._accumulator = Accumulator()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a complete answer has come, and its last event was taken."""
+        return self._accumulator.state == "complete"
+
+    def end(self) -> None:
+        """The answer has ended. Raises MiniMaxError if it is no complete one."""
         self._accumulator.end()
         if skipped := self._accumulator.skipped:
             events = counted(skipped, "event")
             self.notes.append(f"{events} of the answer could not be read: left out.")
-        return self._accumulator.error()
+        if (error := self._accumulator.error()) is not None:
+            raise error
 
     def reply(self, unfinished: Status = "incomplete") -> Reply:
         """What has come so far: complete, or `unfinished` if something is missing."""

@@ -9,7 +9,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.catalog import DEFAULT_MODEL, preferred
 from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn, TurnKey
@@ -39,6 +40,7 @@ from mm_magic.transport.endpoint import OFFLINE, Endpoint
 if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
     from mm_magic.session.replaying import Replaying
     from mm_magic.session.run import Run, Step
+    from mm_magic.transport.body import Batch
     from mm_magic.transport.client import Client, Retrying, Source, Tap
     from mm_magic.transport.demo.offline import Offline
     from mm_magic.transport.recording.recent import RecentExchanges
@@ -65,6 +67,9 @@ class Session:
         self._sources = sources
         self.who = WhoAnswers(Environment(environ))
         self.options = first_options(environ)
+        self.is_model_chosen = bool(
+            environ.get("MINIMAX_MODEL", "").strip()
+        )  # or by IPython's file
         self.conversations = Conversations()
         self.replaying: Replaying | None = None  # it answers, whatever `who` says
         self.recorder: Recorder | None = None
@@ -239,20 +244,18 @@ class Session:
         with heartbeat(), self._running_now(run):
             async with self._queue(run.ask):
                 request = self._begin(run)
-                stream = self.client.stream(
-                    self._source(run, request),
-                    request.request,
-                    retries=request.ask.options.retries,
-                    taps=self._taps(request),
-                )
-                try:
-                    async with aclosing(stream) as arriving:
-                        async for arrival in arriving:
-                            yield run.take(arrival) if isinstance(arrival, Batch) else arrival
-                except MiniMaxError as error:
-                    raise await self._explained(error, run) from None
-                if (failure := run.end()) is not None:
-                    raise await self._explained(failure, run)
+                while not run.is_over:
+                    try:
+                        async with aclosing(self._stream(run, request)) as arriving:
+                            async for arrival in arriving:
+                                yield run.take(arrival) if isinstance(arrival, Batch) else arrival
+                        run.end()
+                    except MiniMaxError as error:
+                        offered = await self._offered(error, request)
+                        instead = self._instead(run, request, error, offered)
+                        if instead is None:
+                            raise self._explained(error, run, offered) from None
+                        request = instead
                 self._commit(run, run.reply())
                 run.notes += self._recording_notes(request)
 
@@ -298,6 +301,14 @@ class Session:
         run.notes += self._notes(request)
         return request
 
+    def _stream(self, run: "Run", request: TurnRequest) -> "AsyncGenerator[Batch | Retrying, None]":
+        return self.client.stream(
+            self._source(run, request),
+            request.request,
+            retries=request.ask.options.retries,
+            taps=self._taps(request),
+        )
+
     def _source(self, run: "Run", request: TurnRequest) -> "Source":
         """What answers a turn. The demo does not wait between words that nobody watches."""
         if request.script is not None:
@@ -335,7 +346,39 @@ class Session:
         run.turn = self.last_turn = turn
         self.recent.became(run.request, turn.id)
 
-    async def _explained(self, error: MiniMaxError, run: "Run") -> MiniMaxError:
+    async def _offered(self, error: MiniMaxError, request: TurnRequest) -> list[str]:
+        """The models that the server offers, where it does not know the one that was asked."""
+        if error.kind != "not_found" or request.endpoint is None:
+            return []
+        with suppress(MiniMaxError):
+            self.offered_models = await self.models()
+            return self.offered_models
+        return []
+
+    def _instead(
+        self, run: "Run", request: TurnRequest, error: MiniMaxError, offered: Iterable[str]
+    ) -> TurnRequest | None:
+        """What is sent in the place of a request that was refused; None for almost all.
+
+        The API page's model is reported as retired. Where nobody chose a model, the best of those
+        that the server offers takes its place for the session.
+        """
+        options = request.ask.options
+        is_default = options.model == DEFAULT_MODEL and "model" not in options.said
+        if error.kind != "not_found" or not is_default or self.is_model_chosen:
+            return None
+        model = preferred(name for name in offered if name != options.model)
+        if model is None or run.reply().message.content:
+            return None
+        if "model" not in self.options.said:
+            self.options = replace(self.options, model=model)
+        run.notes.append(f"{options.model} is not served any more; {model} answered.")
+        run.again(replace(request.ask, options=replace(options, model=model)))
+        again = replace(self.build(run.ask, run.cell, run.key), sample=request.sample)
+        run.request = self.last = again
+        return again
+
+    def _explained(self, error: MiniMaxError, run: "Run", offered: Sequence[str]) -> MiniMaxError:
         """The error with what had come, and with what to do next."""
         from mm_magic.session.next_steps import next_steps
 
@@ -343,10 +386,6 @@ class Session:
         if reply.message.content:
             error.reply, error.retryable = reply, False  # to send it again would pay for it twice
         endpoint = run.request.endpoint if run.request else None
-        offered: list[str] = []
-        if error.kind == "not_found" and endpoint is not None:
-            with suppress(MiniMaxError):
-                offered = await self.models()
         error.next_steps = next_steps(error, endpoint, offered)
         redact(error, endpoint)
         return error

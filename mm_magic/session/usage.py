@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from mm_magic.conversation.model_facts import PRICES_DATE, dollars, price_of
+from mm_magic.conversation.catalog import PRICES_DATE, dollars, price_of
 from mm_magic.conversation.reply import Reply, counted
 from mm_magic.transport.endpoint import Backend
-from mm_magic.wording import plain
+from mm_magic.wording import model_name, plain
 
 NOTHING = "no answer yet"
 _SUFFIX: Mapping[Backend, str] = {"url": " at another server", "recorded": " from a recording"}
@@ -65,7 +65,7 @@ class Meter:
         if reply.id is None and not reply.content:
             return
         backend: Backend = "offline" if reply.is_demo else reply.backend
-        who = backend, reply.model or asked
+        who = backend, model_name(reply.model or asked)
         with self._lock:
             self._counts[who] = self._counts.get(who, Count()) + _count(reply, asked)
 

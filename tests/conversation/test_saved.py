@@ -169,7 +169,15 @@ def test_status_line(reply: Reply, options: dict[str, Any], line: str) -> None:
     ("message", "note"),
     [
         (replace(MESSAGE, model="New"), "MiniMax-M2.7 was asked, New answered."),
-        (replace(MESSAGE, stop_reason="max_tokens"), "cut at max_tokens 2048"),
+        (
+            replace(MESSAGE, stop_reason="max_tokens", usage=Usage()),
+            "The answer was cut at max_tokens 2048. For a longer answer: `%%minimax --max-tokens "
+            "8192`",
+        ),
+        (
+            replace(MESSAGE, stop_reason="max_tokens"),
+            "The service cut the answer after 41 tokens, below max_tokens 2048.",
+        ),
         (replace(MESSAGE, content=(ThinkingBlock("Why"),)), "has no text, so it is not remembered"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from support.asks import ask_of
 from support.scripted import Answer, ScriptedSession, Service
 
-from mm_magic.conversation.model_facts import BYTES_PER_TOKEN, WINDOWS, room
+from mm_magic.conversation.catalog import BYTES_PER_TOKEN, MODELS, room
 from mm_magic.protocol.request import encode_message
 from mm_magic.session.notes import too_long_note
 from mm_magic.session.options import Options
@@ -58,7 +58,7 @@ def test_room_is_what_the_window_leaves() -> None:
     """The prompt, the system prompt and the longest answer are taken from the model's window."""
     question = encode_message("user", "Why?")
     left = room_of(replace(OPTIONS, system="Be brief."), question)
-    window = WINDOWS[MODEL] - 2000
+    window = MODELS[MODEL].window - 2000
     assert left == window * BYTES_PER_TOKEN - len(question) - len("Be brief.")
 
 
@@ -118,4 +118,4 @@ def test_note(left_out: int, words: str) -> None:
     """The note counts the turns, and names the model and its window."""
     note = too_long_note(MODEL, left_out)
     assert note.startswith(words)
-    assert f"{MODEL}'s window of {WINDOWS[MODEL]:,} tokens" in note
+    assert f"{MODEL}'s window of {MODELS[MODEL].window:,} tokens" in note

@@ -63,7 +63,7 @@ def completed(shell: Shell, text: str) -> list[str]:
         ("%%minimax --thinking ", ["auto", "adaptive", "disabled"]),
         ("%%minimax --thinking a", ["auto", "adaptive"]),
         ("%%minimax -m MiniMax-M2.7", ["MiniMax-M2.7", "MiniMax-M2.7-highspeed"]),
-        ("%%minimax --model  MiniMax-M2.5", ["MiniMax-M2.5"]),
+        ("%%minimax --model  MiniMax-M2.5-", ["MiniMax-M2.5-highspeed"]),
         ("%%minimax --nothing", []),
     ],
 )

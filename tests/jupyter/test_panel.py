@@ -179,7 +179,7 @@ def test_many_tokens_warn(desk: Desk) -> None:
     """max_tokens above the documented limit is let through, with a warning beside it."""
     panel = desk.panel()
     move(widgets_of(panel)["max_tokens"], "4096")
-    assert panel.controls.note.value.startswith("Above 2048")
+    assert panel.controls.note.value.startswith("max_tokens 4096 is above the 2048")
     assert panel.controls.note.layout.display is None
     move(widgets_of(panel)["max_tokens"], "2048")
     assert panel.controls.note.layout.display == "none"
@@ -197,7 +197,7 @@ def test_line_is_there_to_be_copied(desk: Desk) -> None:
     assert desk.settings.temperature == 0.3
     assert line == (
         "%%minimax -m MiniMax-M2.7 -c main -t 0.3 --top-p default --max-tokens default "
-        '--thinking auto -s ""'
+        '--thinking auto --effort default -s ""'
     )
 
 
@@ -477,11 +477,12 @@ def test_no_key_in_a_widget() -> None:
 
 def test_closed_panel_follows_nothing(desk: Desk) -> None:
     """A closed panel has left the page, the settings and the session."""
+    before = list(desk.session.watchers)
     panel = Panel(desk.session, desk.settings, lambda: "awaited")
     panel.close()
     desk.settings.temperature = 0.2
     assert widgets_of(panel)["temperature"].value == ""
-    assert desk.session.watchers == []
+    assert desk.session.watchers == before
     assert panel.controls.root.comm is None
 
 
@@ -531,7 +532,7 @@ def test_reset_leaves_a_mark(kernel: Kernel) -> None:
     kernel.run("%%minimax --thinking disabled --max-tokens 1\nHi", cell_id="b")
     click = (
         "from mm_magic.session.api import session\n"
-        "session().watchers[0].__self__.controls.reset.click()"
+        "session().watchers[-1].__self__.controls.reset.click()"
     )
     states = []
     for code in (click, "%minimax -t 0.3"):

@@ -13,7 +13,6 @@ from mm_magic.protocol.request import (
     check_model,
     check_thinking,
     encode_message,
-    max_tokens_warning,
 )
 
 HELLO: dict[str, object] = {"role": "user", "content": "Hello"}
@@ -110,15 +109,6 @@ def test_max_tokens_below_one_is_refused(value: Any) -> None:
     with pytest.raises(UsageError) as raised:
         check_max_tokens(value)
     assert f"max_tokens must be a whole number of 1 or more, got {value!r}" == str(raised.value)
-
-
-def test_max_tokens_above_the_pages_maximum_is_warned_of() -> None:
-    """The warning names the value and the maximum; up to 2048 there is none."""
-    warning = max_tokens_warning(2049)
-    assert warning is not None
-    assert "2049" in warning
-    assert "2048" in warning
-    assert [max_tokens_warning(value) for value in (None, 1, 2048)] == [None, None, None]
 
 
 @pytest.mark.parametrize("model", ["", "  ", None, 5])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from support.loopback import Loopback, captured, chunk, close, head, sse, streamed
 
-from mm_magic.conversation.model_facts import dollars
+from mm_magic.conversation.catalog import dollars
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError

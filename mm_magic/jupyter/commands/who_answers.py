@@ -1,10 +1,10 @@
 """`%minimax key`, `models`, `usage`, `live` and `offline`: which server answers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from IPython.core.error import StdinNotImplementedError
 
-from mm_magic.conversation.model_facts import MODELS
+from mm_magic.conversation.catalog import MODELS, PRICES_DATE, find
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import key_in_cell
@@ -26,11 +26,21 @@ def models(here: Here, _words: Sequence[str]) -> None:
     session = here.session
     if session.who.endpoint() is None:
         print("Known models (the offline demo answers under any name):")
-        print("\n".join(f"  {name}" for name in MODELS))
+        _print_models(MODELS, session.options.model)
         return
-    for name in _listed(session):
-        is_used = name == session.options.model
-        print(f"  {plain(name)}" + ("  (in use)" if is_used else ""))
+    _print_models(_listed(session), session.options.model)
+
+
+def _print_models(names: Collection[str], used: str) -> None:
+    """Each name with what is known of it."""
+    width = max(map(len, names), default=0)
+    for name in names:
+        known = find(name)
+        facts = [known.in_words() if known else "", "(in use)" if name == used else ""]
+        line = f"  {plain(name):{width}}  {' · '.join(filter(None, facts))}"
+        print(line.rstrip())
+    if any(map(find, names)):
+        print(f"Prices are those of {PRICES_DATE}, for a million tokens.")
 
 
 def key(here: Here, words: Sequence[str]) -> None:

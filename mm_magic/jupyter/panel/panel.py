@@ -13,14 +13,13 @@ from typing import Any, TypeAlias
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation.model_facts import MODELS
+from mm_magic.conversation.catalog import MODELS, max_tokens_warning
 from mm_magic.conversation.saved_turn import record_json
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.config import MiniMax, in_one_line
 from mm_magic.jupyter.panel.model_list import ModelList
 from mm_magic.jupyter.panel.text import (
-    TOO_MANY,
     Reach,
     reach,
     reproducing,
@@ -31,7 +30,6 @@ from mm_magic.jupyter.panel.text import (
 from mm_magic.jupyter.panel.widgets import Controls, Reading
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.finished import Page
-from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
@@ -197,8 +195,11 @@ class Panel:
         controls.line.value = "\n".join(reproducing(options))
         controls.who.value = who_answers(self._session)
         controls.meter.value = f"Used: {self._session.meter.summary()}"
-        too_many = (options.max_tokens or 0) > DOCUMENTED_MAX_TOKENS
-        controls.note.value = self._message or (TOO_MANY if too_many else "")
+        offered = self._session.offered_models
+        warning = max_tokens_warning(options.model, options.max_tokens)
+        if offered and options.model not in offered:
+            warning = f"The server does not list {options.model}."
+        controls.note.value = self._message or warning or ""
         controls.note.layout.display = None if controls.note.value else "none"
         self._show_stop()
         if before not in (None, options):

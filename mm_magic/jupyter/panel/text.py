@@ -8,7 +8,6 @@ import re
 from typing import Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError
-from mm_magic.protocol.request import DOCUMENTED_MAX_TOKENS
 from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
 from mm_magic.session.options import ROWS, SWITCH, Options, Row
@@ -25,7 +24,6 @@ WHY_STILL = (
     "Sliders need a running kernel: run the cell with `%minimax panel`, in a notebook that shows "
     "Jupyter widgets. `%config MiniMax.temperature = 0.3` sets the same without them."
 )
-TOO_MANY = f"Above {DOCUMENTED_MAX_TOKENS}, the API page's limit: the service may cut the answer."
 ADD_KEY = "%minimax key adds a key; then a model answers."
 LEAVE_REPLAY = "%minimax live goes back to a server, %minimax offline to the demo"
 

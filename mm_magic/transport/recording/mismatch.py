@@ -22,6 +22,7 @@ _FLAGS = {
     "top_p": "--top-p",
     "system": "-s",
     "thinking": "--thinking",
+    "effort": "--effort",
 }
 
 
@@ -81,6 +82,8 @@ def _option(name: str, options: JsonObject) -> str:
         return "the default model"
     if name == "thinking":
         value = as_object(value).get("type", "auto")
+    if name == "output_config":
+        name, value = "effort", as_object(value).get("effort")
     if name == "system":
         value = value or ""
     line = None

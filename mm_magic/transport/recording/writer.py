@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.protocol.failure import classify_response
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.body import take_in
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
@@ -127,6 +128,9 @@ class Recorder:
             secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
             content_type = exchange.headers.get("content-type", "")
             ending, model = outcome(exchange.status, content_type, reads, how)
+            is_open = endpoint is not None and "model" not in key.options
+            if ending == "failed" and is_open and _is_unknown(exchange, reads):
+                return  # another model is asked in its place
             recorded = RecordedExchange(
                 key=key,
                 sample=sample,
@@ -207,6 +211,19 @@ def outcome(
     if accumulator.state == "complete":
         return "complete", model
     return "failed" if is_over or how == "ended" else how, model
+
+
+def _is_unknown(exchange: Exchange, reads: Sequence[Read]) -> bool:
+    """Whether a server refused a request since it does not know the model."""
+    body = b"".join(data for _, data in reads)
+    if not 200 <= exchange.status < 300:
+        return classify_response(exchange.status, exchange.headers, body).kind == "not_found"
+    content_type = exchange.headers.get("content-type", "")
+    try:
+        accumulator, _ = take_in(content_type, reads, has_ended=True)
+    except MiniMaxError:  # it is no answer of this API
+        return False
+    return accumulator.failure is not None and accumulator.failure.kind == "not_found"
 
 
 def _without(key: str, reads: list[Read]) -> list[Read]:

@@ -1,0 +1,239 @@
+"""The catalog: what is known of MiniMax's models, and what follows from it. Data and arithmetic.
+
+Any other name works, too: nothing is known of it then, and nothing is refused. Sources: MiniMax's
+pages on models and prices, and captures of real traffic, of PRICES_DATE.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mm_magic.conversation.reply import Reply
+from mm_magic.errors import UsageError
+from mm_magic.protocol.json_values import as_text
+from mm_magic.protocol.messages import Usage
+
+PRICES_DATE = "November 2026"
+DEFAULT_MODEL = "MiniMax-M2.7"
+PAGE_MAX_TOKENS = 2048
+"""The largest `max_tokens` by the API page, which knows MiniMax-M2.1 to M2.7 alone. Other pages of
+the service allow more."""
+ADVISED_MAX_TOKENS = 16_384
+"""What is sent as `max_tokens` for M3 and later, whose thinking alone can take thousands."""
+BYTES_PER_TOKEN = 3
+"""A careful guess: English text has about 4, Chinese 3 to 4, code and numbers fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens; None where a price is not known.
+
+    A prompt of more than `long_from` tokens costs twice as much, a request of the priority tier
+    `priority` times as much.
+    """
+
+    input: float
+    output: float
+    cache_read: float
+    cache_write: float | None
+    long_from: int | None = None
+    priority: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model of MiniMax.
+
+    `window` counts the tokens that a request and its answer may have together, `most_out` those of
+    the longest answer; `max_tokens` is what is sent where it is not set, and `page_max` the most
+    that the API page allows, None where the page does not know the model. `thinks_if_asked`: its
+    thinking is off unless the request says adaptive. `always_thinks`: it refuses to have it
+    disabled. `takes_effort`: it accepts `output_config`. `sees`: it takes pictures.
+    """
+
+    name: str
+    window: int
+    most_out: int
+    max_tokens: int
+    page_max: int | None
+    price: Price | None
+    thinks_if_asked: bool = False
+    always_thinks: bool = False
+    takes_effort: bool = False
+    sees: bool = False
+
+    def in_words(self) -> str:
+        """What is known of it, on one line; the price is in USD per million tokens."""
+        thinking = "always thinks"
+        if self.thinks_if_asked:
+            thinking = "thinks unless disabled"
+        parts = [f"{self.window:,} tokens", thinking, "sees pictures" if self.sees else ""]
+        if self.price is not None:
+            parts.append(f"${self.price.input:.2f} in / ${self.price.output:.2f} out")
+        return " · ".join(filter(None, parts))
+
+
+def _m2(name: str, price: Price | None) -> Model:
+    return Model(name, 204_800, 131_072, PAGE_MAX_TOKENS, PAGE_MAX_TOKENS, price)
+
+
+def _m3(name: str, price: Price, *, thinks_if_asked: bool = False) -> Model:
+    return Model(
+        name, 1_000_000, 524_288, ADVISED_MAX_TOKENS, None, price,
+        thinks_if_asked=thinks_if_asked, always_thinks=not thinks_if_asked, takes_effort=True,
+        sees=True,
+    )  # fmt: skip
+
+
+_FLASH = Price(0.15, 0.60, 0.015, None)
+
+_CATALOG = (
+    _m2("MiniMax-M2.7", Price(0.30, 1.20, 0.06, 0.375)),
+    _m2("MiniMax-M2.7-highspeed", Price(0.60, 2.40, 0.06, 0.375)),
+    _m2("MiniMax-M2.5", Price(0.30, 1.20, 0.03, 0.375)),
+    _m2("MiniMax-M2.5-highspeed", Price(0.60, 2.40, 0.03, 0.375)),
+    _m2("MiniMax-M2.1", Price(0.30, 1.20, 0.03, 0.375)),
+    _m2("MiniMax-M2.1-highspeed", None),
+    _m2("MiniMax-M2", Price(0.30, 1.20, 0.03, 0.375)),
+    _m3(
+        "MiniMax-M3", Price(0.30, 1.20, 0.06, None, long_from=512_000, priority=1.5),
+        thinks_if_asked=True,
+    ),
+    _m3("MiniMax-M3.1-Flash", _FLASH),
+    _m3("MiniMax-M3.1-Flash-Preview", _FLASH),
+)  # fmt: skip
+
+MODELS: Mapping[str, Model] = {model.name: model for model in _CATALOG}
+_BY_ID = {name.lower(): model for name, model in MODELS.items()}
+_DATE = re.compile(r"-\d{8}\Z", re.ASCII)
+
+PREFERENCE = (
+    "MiniMax-M3",
+    "MiniMax-M3.1-Flash",
+    "MiniMax-M3.1-Flash-Preview",
+    "MiniMax-M2.7-highspeed",
+    "MiniMax-M2.5",
+    "MiniMax-M2.5-highspeed",
+    "MiniMax-M2.1",
+    "MiniMax-M2.1-highspeed",
+    "MiniMax-M2",
+)
+"""The models that answer where the default one is not served any more, the best first."""
+
+
+def find(name: str | None) -> Model | None:
+    """What is known of a model, None if nothing is.
+
+    The service also answers with ids such as `minimax-m2.5-20260211`, and proxies put the maker
+    in front, as `minimax/minimax-m2.5`.
+    """
+    own = (name or "").rpartition("/")[2].lower()
+    return _BY_ID.get(own) or _BY_ID.get(_DATE.sub("", own))
+
+
+def preferred(offered: Iterable[str]) -> str | None:
+    """The model of PREFERENCE, as the server calls it, that comes first; None if it has none."""
+    names = {model.name: name for name in offered if (model := find(name))}
+    return next((names[name] for name in PREFERENCE if name in names), None)
+
+
+def default_max_tokens(model: str) -> int:
+    """What is sent as `max_tokens` where it is not set: the wire requires one."""
+    known = find(model)
+    return known.max_tokens if known else PAGE_MAX_TOKENS
+
+
+def max_tokens_warning(model: str, value: int | None) -> str | None:
+    """A sentence for a `max_tokens` above what the service documents for a model, else None."""
+    known = find(model)
+    if known is None or value is None or value <= (known.page_max or known.most_out):
+        return None
+    if known.page_max is None or value > known.most_out:
+        return (
+            f"max_tokens {value} is above the {known.most_out} that {known.name} can give: the "
+            "service may refuse it."
+        )
+    return (
+        f"max_tokens {value} is above the {known.page_max} that the API page allows. It is sent: "
+        f"other pages of the service allow {known.name} up to {known.most_out}."
+    )
+
+
+def longer(model: str, max_tokens: int) -> int | None:
+    """A larger `max_tokens` to try, None where the model can give no more."""
+    known = find(model)
+    most = known.most_out if known else None
+    if most is not None and max_tokens >= most:
+        return None
+    return min(filter(None, (max(4 * max_tokens, PAGE_MAX_TOKENS), most)))
+
+
+def check_accepted(model: str, thinking: str, effort: str | None) -> None:
+    """Raise UsageError where a model is known to refuse what it would be asked with."""
+    known = find(model)
+    if known is None:
+        return
+    if thinking == "disabled" and known.always_thinks:
+        raise UsageError(
+            f"{known.name} always thinks, and refuses --thinking disabled",
+            next_steps=("To let it think less: `%%minimax --thinking auto --effort low`",),
+        )
+    if effort is not None and not known.takes_effort:
+        raise UsageError(
+            f"{known.name} refuses --effort",
+            next_steps=(
+                "To ask without it: `%%minimax --effort default`",
+                f"To ask a model that has it: `%%minimax -m MiniMax-M3.1-Flash --effort {effort}`",
+            ),
+        )
+
+
+def room(model: str, max_tokens: int, system: str, question: bytes) -> int | None:
+    """Bytes that earlier turns may take; None where the model's window is not known."""
+    known = find(model)
+    if known is None:
+        return None
+    taken = len(question) + len(system.encode("utf-8", "replace"))
+    return max(0, (known.window - max_tokens) * BYTES_PER_TOKEN - taken)
+
+
+# What it costs
+
+
+def price_of(reply: Reply, asked: str) -> float | None:
+    """What an answer of the model `asked` cost, in USD; None where that is not known."""
+    if reply.backend != "minimax":
+        return None
+    tier = as_text(reply.usage.extra.get("service_tier") or reply.message.extra.get("service_tier"))
+    return cost(reply.model or asked, reply.usage, tier)
+
+
+def cost(model: str | None, usage: Usage, tier: str = "") -> float | None:
+    """The price of one request in USD, or None where price or usage is not known."""
+    known = find(model)
+    price = known.price if known else None
+    if price is None or usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    if written and price.cache_write is None:
+        return None
+    total = (
+        usage.input_tokens * price.input
+        + usage.output_tokens * price.output
+        + read * price.cache_read
+        + written * (price.cache_write or 0.0)
+    )
+    if price.long_from is not None and usage.input_tokens + read + written > price.long_from:
+        total *= 2
+    if tier == "priority":
+        if price.priority is None:
+            return None
+        total *= price.priority
+    return total / 1_000_000
+
+
+def dollars(amount: float | None) -> str:
+    """An amount of USD as it is shown; "—" where it is not known."""
+    if amount is None:
+        return "—"
+    return f"${amount:.4f}" if amount >= 0.00005 or amount == 0 else "under $0.0001"
