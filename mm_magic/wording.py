@@ -86,6 +86,11 @@ def option(name: str, long: str, text: str) -> str | None:
     return f"{long}={value}" if text.startswith("-") else f"{name} {value}"
 
 
+def not_a_file(text: str) -> str:
+    """`text` for an option that takes `@FILE`, too: an `@` at its beginning is written twice."""
+    return f"@{text}" if text.startswith("@") else text
+
+
 def _in_quotes(text: str) -> str | None:
     if "\n" in text or plain(text) != text:
         return None
