@@ -11,8 +11,17 @@ from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
-from mm_magic.protocol.json_values import JsonObject, encode_json
+from mm_magic.protocol.events import (
+    ContentBlockStart,
+    MessageDelta,
+    MessageStart,
+    MessageStop,
+    TextDelta,
+    ThinkingDelta,
+)
+from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.protocol.stream_writer import write
 from mm_magic.transport.demo.send import words_of
 from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.transport.recording.file_format import Read, RecordedExchange, Recording
@@ -96,30 +105,28 @@ def reads_of(reply: Reply) -> list[Read]:
     end = reply.thinking_seconds if thinking and reply.thinking_seconds is not None else _BEGIN
     steps = len(thinking) + bool(text)  # the first text ends the thinking, to the millisecond
     pace = min(_WORD, _TEXT / max(1, len(text)))
-    opening = _event("message_start", message=_opening(reply))
+    opening = write(MessageStart(_opening(reply)))
     reads = [
         (0.0, opening),
         *((round(end * place / steps, 3), event) for place, event in enumerate(thinking, start=1)),
         *((round(end + place * pace, 3), event) for place, event in enumerate(text)),
     ]
-    closing = _event(
-        "message_delta", delta={"stop_reason": reply.stop_reason}, usage=reply.usage.to_wire()
-    )
-    return [*reads, (reads[-1][0], closing + _event("message_stop"))]
+    closing = write(MessageDelta(reply.stop_reason, None, reply.usage.to_wire()), MessageStop())
+    return [*reads, (reads[-1][0], closing)]
 
 
 def _block_events(index: int, block: JsonObject) -> Iterator[bytes]:
     """A block as a stream brings it: the start, and its words one by one."""
-    kind = str(block.get("type"))
-    name = {"text": "text", "thinking": "thinking"}.get(kind)
-    text = block.get(name) if name else None
-    if name is None or not isinstance(text, str):
-        yield _event("content_block_start", index=index, content_block=block)
+    kind = block.get("type")
+    text = block.get(str(kind))
+    if kind not in ("text", "thinking") or not isinstance(text, str):
+        yield write(ContentBlockStart(index, block))
         return
-    start = _event("content_block_start", index=index, content_block={**block, name: ""})
+    start = write(ContentBlockStart(index, {**block, kind: ""}))
     for word in words_of(text):
-        delta = {"type": f"{kind}_delta", name: word}
-        yield start + _event("content_block_delta", index=index, delta=delta)
+        yield start + write(
+            TextDelta(index, word) if kind == "text" else ThinkingDelta(index, word)
+        )
         start = b""
     if start:
         yield start
@@ -131,7 +138,3 @@ def _is_thinking(block: JsonObject) -> bool:
 
 def _opening(reply: Reply) -> JsonObject:
     return {"id": reply.id, "type": "message", "role": "assistant", "model": reply.model}
-
-
-def _event(kind: str, **fields: object) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode_json({"type": kind, **fields}))

@@ -50,6 +50,9 @@ class Replaying:
         if fitting:
             # A prompt that was asked twice in a row, of a model and of the demo, fits both.
             return self._played(draft, min(fitting, key=lambda f: self.replay.place(f.exchange)))
+        again = [f for key in keys if (f := self.replay.find_again(key, model, asker))]
+        if again and not self.fills:
+            return self._played(draft, again[0])
         if self.is_loose and (found := self.replay.find_loosely(keys[0], model, asker)):
             return self._played(draft, found)
         why = partial(self._missing, keys, model)
@@ -57,6 +60,8 @@ class Replaying:
             try:
                 request = draft.build(*live())
             except MiniMaxError as error:
+                if again:
+                    return self._played(draft, again[0])
                 why = partial(_with_more_steps, error, why)
             else:
                 counted_as = self.replay.counted_as(request.request_key, model)
@@ -99,13 +104,6 @@ class Replaying:
         if self.name:
             command += f" {quoted(self.name) or 'FILE'}"
         fill = f"To ask a model for what is missing: `{command} --fill`"
-        times = max(len(self.replay.answers(key, model)) for key in keys)
-        if times:
-            return UsageError(
-                f"{where}: this request was recorded for {counted(times, 'cell')}, and one more "
-                "asks it",
-                next_steps=(f"To count the cells anew: `{command}`", fill),
-            )
         steps = difference(keys, self.replay.exchanges)
         if not self.fills:
             steps.append(fill)

@@ -90,6 +90,7 @@ MOVES = [
     ("max_tokens", "max_tokens", 100_000),
     ("max_tokens_slider", "max_tokens", 7),
     ("thinking", "thinking", "disabled"),
+    ("effort", "effort", "low"),
     ("hide_thinking", "hide_thinking", True),
     ("system", "system", "Be brief.\nBe kind."),
 ]
@@ -101,8 +102,8 @@ def test_panel_sets_the_traits(desk: Desk, widget: str, name: str, value: object
     panel, other = desk.panel(), desk.panel()
 
     moved = widgets_of(panel)[widget]
-    if widget == "thinking":
-        moved.set_state({"index": 2})
+    if widget in ("thinking", "effort"):
+        moved.set_state({"index": moved.options.index(value)})
     else:
         move(moved, value if "slider" in widget else typed(value))
 
@@ -173,6 +174,21 @@ def test_an_empty_box_is_not_set(desk: Desk, name: str) -> None:
     move(slider, middle)
     assert getattr(desk.session.options, name) == middle
     assert name in desk.session.options.said
+
+
+def test_the_first_word_of_a_list_is_not_set(desk: Desk) -> None:
+    """Of an option that may be unset the list begins with "default", which unsets it."""
+    panel = desk.panel()
+    effort = widgets_of(panel)["effort"]
+    assert effort.value == "default"
+    effort.set_state({"index": 3})
+    assert desk.settings.effort == "high"
+    effort.set_state({"index": 0})
+    assert desk.settings.effort is None
+    assert "effort" not in desk.session.options.said
+    desk.settings.effort = "max"
+    desk.settings.effort = None
+    assert effort.value == "default"
 
 
 def test_many_tokens_warn(desk: Desk) -> None:
@@ -262,7 +278,7 @@ def test_new_conversation(desk: Desk) -> None:
     assert desk.settings.conversation == "chat-2"
     asked(desk)
     panel.controls.new.click()
-    assert panel.controls.conversation.values == ["main", "chat-2", "chat-3"]
+    assert panel.controls.conversation.widget.options == ("main", "chat-2", "chat-3")
     assert panel.controls.conversation.widget.value == "chat-3"
 
     panel.controls.conversation.widget.set_state({"index": 1})

@@ -162,15 +162,31 @@ def test_thinking_of_earlier_turns_tells_none_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ids", ["abc", [None, None, None]])
 def test_kth_cell_gets_the_kth_answer(tmp_path: Path, ids: Sequence[str | None]) -> None:
-    """Cells that ask the same get the answers in order; without ids each run is a new cell."""
+    """Cells that ask the same get the answers in order, and one more the last one again; without
+    ids each run is a new cell."""
     first, second, third = (replace(ALONE, id=cell_id) for cell_id in ids)
     recorded(tmp_path / "r", first, second)
     kernel = replaying(tmp_path / "r")
 
     assert [kernel.run(each).text for each in (first, second)] == ["answer 1", "answer 2"]
-    error = kernel.refusal(third)
-    assert error.message == "'r': this request was recorded for 2 cells, and one more asks it"
-    assert error.next_steps[0] == "To count the cells anew: `%minimax replay r`"
+    assert kernel.run(third).text == "answer 2"
+
+
+def test_one_more_cell_is_asked_for_where_it_can_be(tmp_path: Path) -> None:
+    """With `--fill` one more cell gets an answer of its own, which is recorded; without a server
+    it gets the last one again."""
+    first, second = replace(ALONE, id="a"), replace(ALONE, id="b")
+    recorded(tmp_path / "r", first)
+    kernel = replaying(tmp_path / "r", fills=True)
+    kernel.run(first)
+    filled = kernel.run(second)
+
+    assert filled.origin is None
+    assert len(kernel.service.requests) == 1
+    offline = replaying(tmp_path / "r", fills=True)
+    offline.session.who.demo_allowed = False
+    texts = [offline.run(replace(ALONE, id=name, server="none")).text for name in "abc"]
+    assert texts == ["answer 1", filled.text, filled.text]
 
 
 def test_cell_that_runs_again_gets_its_answer_again(tmp_path: Path) -> None:

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from mm_magic.transport.recording.file_format import RecordedExchange
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
-SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": ""}
+SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": "", "none": ""}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that asks: alone where it has no conversation, of the server A or B or of the demo."""
+    """A cell that asks: alone where it has no conversation.
+
+    It asks the server A or B or the demo; "none" is a notebook without a key.
+    """
 
     prompt: str = "Why?"
     conversation: str | None = "main"

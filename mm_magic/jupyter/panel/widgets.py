@@ -4,7 +4,7 @@ Text of models, servers and users goes into labels, inputs and options, which sh
 no widget here draws HTML.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import ipywidgets
@@ -34,23 +34,20 @@ class Setting:
 
 
 class Choice(Setting):
-    """One of several words, in a list that opens."""
+    """One of several words, in a list that opens. The value None would choose none of them."""
 
     def show(self, value: Any) -> None:
-        if value not in self.values:
-            self.offer([*self.values, value], value)
+        word = UNSET if value is None else value
+        if word not in self.widget.options:
+            self.offer([*self.widget.options, word], word)
         else:
-            self.widget.value = value
+            self.widget.value = word
 
-    @property
-    def values(self) -> list[Any]:
-        return [value for _, value in self.widget.options]
-
-    def offer(self, values: Sequence[Any], chosen: Any) -> None:
+    def offer(self, words: Sequence[str], chosen: str) -> None:
         """Offer these; a changed list alone would choose its first."""
-        if self.values != list(values):
+        if list(self.widget.options) != list(words):
             with self.widget.hold_sync():
-                self.widget.options = _labelled(values)
+                self.widget.options = words
                 self.widget.value = chosen
 
 
@@ -147,11 +144,11 @@ def _setting(row: Row) -> Setting:
             )
         )
     if row.words or row.offers == "conversations":
-        words = (*((None,) if row.may_be_unset else ()), *row.words)
+        words = (*((UNSET,) if row.may_be_unset else ()), *row.words)
         return Choice(
             ipywidgets.Dropdown(
-                options=_labelled(words), description=row.name, style=_NAME,
-                layout=_flex("1 1 12em"),
+                options=words, description=row.name, style=_NAME,
+                layout={**_flex("1 1 12em"), "max_width": "24em"},
             )
         )  # fmt: skip
     if row.offers:
@@ -216,10 +213,6 @@ def _group(widgets: Sequence[Widget]) -> Widget:
 
 def _flex(flex: str) -> dict[str, str]:
     return {"flex": flex, "width": "auto", "min_width": "0"}
-
-
-def _labelled(values: Iterable[Any]) -> list[tuple[str, Any]]:
-    return [(UNSET if value is None else value, value) for value in values]
 
 
 def _tree(widget: Widget) -> Iterator[Widget]:

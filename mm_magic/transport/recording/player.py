@@ -26,8 +26,9 @@ class Found(NamedTuple):
 class Replay:
     """Recorded exchanges, found by what was asked.
 
-    Of several for one request the k-th belongs to the k-th that asks it, and of several for one
-    asker the last one counts: it ran again until its answer was as it should be.
+    Of several for one request the k-th belongs to the k-th that asks it; one that asks it beyond
+    them gets the last again. Of several for one asker the last one counts: it ran again until its
+    answer was as it should be.
     """
 
     def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
@@ -57,6 +58,16 @@ class Replay:
         found = self.answers(key, model).get(place)
         return Found(found, counted_as) if found else None
 
+    def find_again(
+        self, key: RequestKey, model: str, asker: Callable[[str], Asker]
+    ) -> Found | None:
+        """The last answer to this request, for one that asks it beyond those that are there."""
+        counted_as = self.counted_as(key, model)
+        place = self.samples.place(counted_as, asker(counted_as))
+        answers = self.answers(key, model)
+        last = max(answers, default=place)
+        return Found(answers[last], counted_as) if last < place else None
+
     def find_loosely(
         self, key: RequestKey, model: str, asker: Callable[[str], Asker]
     ) -> Found | None:
@@ -66,7 +77,7 @@ class Replay:
             return None
         counted_as = found[0].key.question
         place = self.samples.place(counted_as, asker(counted_as))
-        return Found(found[place], counted_as, is_loose=True) if place < len(found) else None
+        return Found(found[min(place, len(found) - 1)], counted_as, is_loose=True)
 
     def counted_as(self, key: RequestKey, model: str) -> str:
         """What the answers to a request are counted by: its hash.

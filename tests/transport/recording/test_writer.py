@@ -56,7 +56,7 @@ def record(
         endpoint = Endpoint(server.url, Secret(key) if key else None)
         recorder = take(path, endpoint, endpoint=endpoint, request=request)
         assert server.url not in path.read_text("utf-8")
-        assert str(server.port) not in path.read_text("utf-8")
+        assert f":{server.port}" not in path.read_text("utf-8")
     return recorder, read(path.read_bytes(), "r").exchanges[-1]
 
 
