@@ -19,12 +19,10 @@ from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
-from mm_magic.wording import quoted, shortened
+from mm_magic.wording import quoted, told
 
 if TYPE_CHECKING:
     from mm_magic.jupyter.cell_turn import CellTurn
-
-_SAID = 200  # characters of a value
 
 HELP_TEXT = f"""\
 Ask a MiniMax model; thinking and answer stream in below the cell.
@@ -173,16 +171,11 @@ class Magics:
                     next_steps=("Write it behind `%%minimax`.",),
                 )
         self._here.settings.say(arguments.given)
-        told = (
-            f"{name} {UNSET if value is None else _short(repr(value))}"
+        said = (
+            f"{name} {UNSET if value is None else told(repr(value))}"
             for name, value in arguments.given.items()
         )
-        print(f"From now on: {', '.join(told)}")
-
-
-def _short(text: str) -> str:
-    """A value as it is said back: a file's text can be long."""
-    return text if len(text) <= _SAID else shortened(text, _SAID)
+        print(f"From now on: {', '.join(said)}")
 
 
 @contextmanager

@@ -262,7 +262,9 @@ class Options:
             if row.kind is SWITCH and value != row.default:
                 found.append((row.name, "yes" if value else "no"))
             elif row.kind is not SWITCH and row.flags:
-                found.append((row.name, row.text(value).replace("\n", " ↵ ") or "none"))
+                found.append(
+                    (row.name, wording.told(row.text(value)).replace("\n", " ↵ ") or "none")
+                )
         return found
 
     def parameters(self) -> JsonObject:
