@@ -7,6 +7,7 @@ from collections.abc import Iterable
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
 _PICTURES[0x7F] = 0x2421
 _REPLACED = [*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_TOLD = 200  # characters of a value
 _NEWLINES = (0x2028, 0x2029)
 _TAG_CHARACTERS = range(0xE0000, 0xE0080)
 _PLAIN: dict[int, int | str | None] = (
@@ -33,6 +34,11 @@ def shortened(text: str, limit: int) -> str:
     line = " ".join(beginning.split())
     is_whole = len(line) <= limit and len(beginning) == len(text)
     return line if is_whole else f"{line[: limit - 1].rstrip()}…"
+
+
+def told(value: str) -> str:
+    """The value of an option as it is told: a file's text is shown by its beginning."""
+    return value if len(value) <= _TOLD else shortened(value, _TOLD)
 
 
 def model_name(name: str) -> str:
@@ -84,6 +90,11 @@ def option(name: str, long: str, text: str) -> str | None:
     if value is None or text == "--":  # argparse of Python 3.11 drops a "--" wherever it stands
         return None
     return f"{long}={value}" if text.startswith("-") else f"{name} {value}"
+
+
+def not_a_file(text: str) -> str:
+    """`text` for an option that takes `@FILE`, too: an `@` at its beginning is written twice."""
+    return f"@{text}" if text.startswith("@") else text
 
 
 def _in_quotes(text: str) -> str | None:

@@ -5,11 +5,12 @@ import keyword
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn, TypeVar
 
 from mm_magic.errors import UsageError
 from mm_magic.jupyter import mistakes
+from mm_magic.jupyter.text_file import text_of
 from mm_magic.session.options import ROWS, SWITCH, TEXT, UNSET, Options, Row, option, rows
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def _parser(prog: str, table: tuple[Row, ...]) -> _Parser:
     )  # fmt: skip
     for row in table:
         if row.kind is not SWITCH:
-            parser.add_argument(*row.flags, dest=row.name, type=row.read)
+            parser.add_argument(*row.flags, dest=row.name, type=partial(_value, row))
             continue
         for flag in row.flags:
             parser.add_argument(
@@ -77,6 +78,13 @@ def _parser(prog: str, table: tuple[Row, ...]) -> _Parser:
             )
     parser.add_argument("words", nargs="*")
     return parser
+
+
+def _value(row: Row, word: str) -> object:
+    """What a word of the line says for an option: `@FILE` is a file's text, `@@` a real `@`."""
+    if row.kind.may_be_file and word.startswith("@"):
+        word = word[1:] if word.startswith("@@") else text_of(word[1:], row.flags)
+    return row.read(word)
 
 
 def read(prog: str, table: Iterable[Row], words: Sequence[str]) -> dict[str, Any]:
@@ -128,7 +136,12 @@ def in_columns(pairs: Sequence[tuple[str, str]]) -> str:
 def help_text() -> str:
     """The options as `%%minimax -h` shows them."""
     unset = ", ".join(row.flags[0] for row in CELL_ROWS if row.may_be_unset)
-    return f"{in_columns(help_rows(CELL_ROWS))}\n`{UNSET}` as the value of {unset} unsets it."
+    files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
+    return (
+        f"{in_columns(help_rows(CELL_ROWS))}\n`{UNSET}` as the value of {unset} unsets it.\n"
+        f"`{files} @role.md` reads a UTF-8 file beside the notebook; "
+        f"a text that begins with @ has two: `{files} @@home`."
+    )
 
 
 def flags_of(table: Iterable[Row]) -> list[str]:

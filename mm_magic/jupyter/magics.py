@@ -19,7 +19,7 @@ from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
-from mm_magic.wording import quoted
+from mm_magic.wording import quoted, told
 
 if TYPE_CHECKING:
     from mm_magic.jupyter.cell_turn import CellTurn
@@ -171,11 +171,11 @@ class Magics:
                     next_steps=("Write it behind `%%minimax`.",),
                 )
         self._here.settings.say(arguments.given)
-        told = (
-            f"{name} {UNSET if value is None else repr(value)}"
+        said = (
+            f"{name} {UNSET if value is None else told(repr(value))}"
             for name, value in arguments.given.items()
         )
-        print(f"From now on: {', '.join(told)}")
+        print(f"From now on: {', '.join(said)}")
 
 
 @contextmanager

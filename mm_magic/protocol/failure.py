@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mm_magic.errors import Kind, MiniMaxError, NetworkError, ProtocolError, ServiceError
 from mm_magic.protocol.json_values import (
     JsonObject,
+    as_number,
     as_object,
     as_optional_text,
     as_text,
@@ -45,17 +46,22 @@ CODES: Mapping[int, _Meaning] = {
     1024: _Meaning("server", True, "the service had an internal error"),
     1026: _Meaning("bad_request", False, "the service refused the prompt as sensitive"),
     1027: _Meaning("bad_request", False, "the service refused its own answer as sensitive"),
+    1028: _Meaning("rate_limit", False, "the quota is used up"),
+    1030: _Meaning("rate_limit", False, "the quota is used up"),
     1033: _Meaning("server", True, "the service had an internal error"),
-    1039: _Meaning("too_large", False, "more tokens than the model takes"),
+    1039: _Meaning("rate_limit", True, "too many tokens in a minute"),
     1041: _Meaning("rate_limit", True, "too many connections"),
     1042: _Meaning("bad_request", False, "the prompt has too many invisible characters"),
     2013: _Meaning("bad_request", False, "the service did not accept the request"),
     2045: _Meaning("rate_limit", True, "the number of requests grew too fast"),
+    2046: _Meaning("rate_limit", True, "too many requests"),
+    2047: _Meaning("rate_limit", True, "too many requests"),
     2049: _Meaning("auth", False, "the key was not accepted"),
     2056: _Meaning("rate_limit", False, "the plan's quota is used up"),
     2061: _Meaning("permission", False, "the plan does not include this model"),
     2062: _Meaning("rate_limit", True, "the plan's rate limit is reached"),
     2064: _Meaning("overloaded", True, "the service is overloaded"),
+    2067: _Meaning("rate_limit", False, "the plan's limit is reached"),
 }
 """MiniMax's error codes. Source: its error-code page, and captures of real traffic, Nov 2026."""
 
@@ -72,7 +78,7 @@ _STATUSES: Mapping[int, _Meaning] = {
     529: _Meaning("overloaded", True, "the service is overloaded"),
 }
 
-_TYPES: Mapping[str, int] = {  # an error in a stream has no status but its type has
+_TYPES: Mapping[str, int] = {  # an error in a stream has no status, but its type has one
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -82,17 +88,26 @@ _TYPES: Mapping[str, int] = {  # an error in a stream has no status but its type
     "rate_limit_error": 429,
     "timeout_error": 408,
     "overloaded_error": 529,
+    "bad_request_error": 400,  # MiniMax's /v1 has these four
+    "authorized_error": 401,
+    "insufficient_balance_error": 402,
+    "unprocessable_entity_error": 422,
 }
+
+_SAY_LITTLE = ("bad_request", "server", "timeout")
+_TOO_LONG = _Meaning("too_large", False, "more tokens than the model takes")
 
 _CODE = re.compile(r"\((\d{3,5})\)")
 _UNKNOWN_MODEL = re.compile(
-    r"\b(unknown|invalid|unsupported) model\b|\Amodel: \S"
+    r"\b(unknown|invalid|unsupported) model\b(?! (option|param|setting))|\Amodel: \S"
     r"|\bmodel\b.{0,80}\b(not found|not exist)"
     r"|\bmodel \S+ (is )?not supported",  # but not "this model: top_k is not supported"
     re.IGNORECASE | re.DOTALL,
 )
 _CONTEXT = re.compile(
-    r"context[ _](window|length|size)|too many tokens|prompt is too long", re.IGNORECASE
+    r"context[ _](window|length|size|limit)|too many tokens(?! (per|in a|a)\b|, please wait)"
+    r"|prompt is too long",
+    re.IGNORECASE,
 )
 _KEY_FIELD = re.compile(r"x-api-key", re.IGNORECASE)
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)  # float() takes "inf", "1e3" and "1_0" as well
@@ -114,7 +129,7 @@ def classify_response(status: int, headers: Mapping[str, str], body: bytes) -> M
         )
     wire = parse_json(body)
     message = _message(as_object(wire)) if wire is not None else _from_text(body)
-    error = _classified(message, as_object(wire), _by_status(status), status)
+    error = _classified(message, as_object(wire), status)
     error.request_id = error.request_id or headers.get("trace-id") or headers.get("request-id")
     error.retry_after = _seconds(headers.get("retry-after", ""))
     return error
@@ -122,14 +137,14 @@ def classify_response(status: int, headers: Mapping[str, str], body: bytes) -> M
 
 def classify_error(wire: JsonObject) -> MiniMaxError:
     """The error of an `error` event, or of an error object under HTTP 200."""
-    kind = as_text(as_object(wire.get("error")).get("type"))
-    return _classified(_message(wire), wire, _by_status(_TYPES.get(kind, 500)), None)
+    return _classified(_message(wire), wire, None)
 
 
 def classify_base_resp(base_resp: BaseResp) -> MiniMaxError:
     """The error of a `base_resp` whose code is not 0."""
-    meaning = CODES.get(base_resp.status_code, _by_status(500))
-    return _error(meaning, _shown(base_resp.status_msg), base_resp.status_code, None, None)
+    error = classify_error({"base_resp": base_resp.to_wire()})
+    error.code = error.code or base_resp.status_code
+    return error
 
 
 def unexpected_content(content_type: str, beginning: bytes) -> ProtocolError:
@@ -159,53 +174,68 @@ def retry_delay(error: MiniMaxError, attempt: int, jitter: float) -> float | Non
     return 0.5 * 2.0 ** min(attempt, 4) * (1 - 0.25 * jitter)
 
 
-def _classified(
-    message: str, wire: JsonObject, by_status: _Meaning, status: int | None
-) -> MiniMaxError:
+def _classified(message: str, wire: JsonObject, status: int | None) -> MiniMaxError:
     code = _code_in(message, wire)
-    meaning = by_status if code is None else CODES[code]
+    meaning = CODES[code] if code is not None else _by_status(wire, status)
     if code in (None, 2013):  # too general: the words say more
         meaning = _by_words(message, meaning)
     if meaning.kind == "auth" and _KEY_FIELD.search(message):
         message = ""  # it names a header that was never sent, and would send the reader astray
-    return _error(meaning, message, code, status, as_optional_text(wire.get("request_id")))
-
-
-def _by_words(message: str, meaning: _Meaning) -> _Meaning:
-    """What the server's words make clearer; `meaning` where they do not."""
-    if meaning.kind in ("bad_request", "not_found", "server") and _CONTEXT.search(message):
-        return CODES[1039]
-    if meaning.kind in ("bad_request", "not_found") and _UNKNOWN_MODEL.search(message):
-        return _Meaning("not_found", False, "the service does not know this model")
-    return meaning
-
-
-def _error(
-    meaning: _Meaning, message: str, code: int | None, status: int | None, request_id: str | None
-) -> MiniMaxError:
     return ServiceError(
         f"{meaning.words}: {message}" if message else meaning.words,
         kind=meaning.kind,
         retryable=meaning.retryable,
         status=status,
         code=code,
-        request_id=request_id,
+        request_id=as_optional_text(wire.get("request_id")),
     )
 
 
-def _by_status(status: int) -> _Meaning:
+def _by_words(message: str, meaning: _Meaning) -> _Meaning:
+    """What the server's words make clearer; `meaning` where they do not."""
+    if meaning.kind in ("bad_request", "not_found", "server") and _CONTEXT.search(message):
+        return _TOO_LONG
+    if meaning.kind in ("bad_request", "not_found") and _UNKNOWN_MODEL.search(message):
+        return _Meaning("not_found", False, "the service does not know this model")
+    return meaning
+
+
+def _by_status(wire: JsonObject, status: int | None) -> _Meaning:
+    """What an error without a known code means.
+
+    400 and most of 5xx say little. The body can name other statuses, by its error's type and in
+    numbers: the first that says more counts.
+    """
+    named = [each for each in _statuses(wire, status) if 400 <= each < 600]
+    clear = (m for each in named if (m := _meaning(each)).kind not in _SAY_LITTLE)
+    return next(clear, _meaning(status or next(iter(named), 500)))
+
+
+def _statuses(wire: JsonObject, status: int | None) -> list[int]:
+    """HTTP's status, and those that the body names; the surest first."""
+    error = as_object(wire.get("error"))
+    kind = _TYPES.get(as_text(error.get("type"))) or _TYPES.get(as_text(wire.get("type")))
+    numbers = [as_number(each.get("http_code")) for each in (error, wire)]
+    return [each for each in (kind, status, *numbers, *_code_fields(wire)) if each is not None]
+
+
+def _meaning(status: int) -> _Meaning:
     if status >= 500:
         return _STATUSES.get(status, _Meaning("server", True, "the service failed"))
     return _STATUSES.get(status, _STATUSES[400])
 
 
 def _code_in(message: str, wire: JsonObject) -> int | None:
-    """The first number in parentheses that is a known code; else the one in `base_resp`."""
-    for group in _CODE.findall(message):
-        if int(group) in CODES:
-            return int(group)
+    """The first number in parentheses that is a known code; else one in a field of its own."""
     base_resp = BaseResp.from_wire(wire.get("base_resp"))
-    return base_resp.status_code if base_resp and base_resp.status_code in CODES else None
+    fields = [base_resp.status_code if base_resp else None, *_code_fields(wire)]
+    found = (*map(int, _CODE.findall(message)), *fields)
+    return next((code for code in found if code in CODES), None)
+
+
+def _code_fields(wire: JsonObject) -> list[int | None]:
+    """The numbers called `code`: some servers put a code there, OpenRouter an HTTP status."""
+    return [as_number(each.get("code")) for each in (as_object(wire.get("error")), wire)]
 
 
 def _message(wire: JsonObject) -> str:

@@ -81,6 +81,12 @@ def as_count(value: object) -> int | None:
     return value
 
 
+def as_number(value: object) -> int | None:
+    """`value` if it is a whole number, also one that came as text, else None."""
+    is_digits = isinstance(value, str) and value.isascii() and value.isdigit()
+    return int(str(value)[:9]) if is_digits else as_count(value)
+
+
 def join_surrogates(text: str) -> str:
     """Join the halves of split characters; a half that stays alone becomes U+FFFD.
 

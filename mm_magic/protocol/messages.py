@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeAlias
 
-from mm_magic.protocol.json_values import JsonObject, as_count, as_object, as_text
+from mm_magic.protocol.json_values import JsonObject, as_count, as_number, as_object, as_text
 
 
 def _rest(wire: JsonObject, *known: str) -> JsonObject:
@@ -140,9 +140,7 @@ class BaseResp:
     @classmethod
     def from_wire(cls, wire: object) -> "BaseResp | None":
         """Read it; None where there is none."""
-        given = as_object(wire).get("status_code")
-        is_digits = isinstance(given, str) and given.isascii() and given.isdigit()
-        code = int(str(given)[:9]) if is_digits else as_count(given)
+        code = as_number(as_object(wire).get("status_code"))
         return None if code is None else cls(code, as_text(as_object(wire).get("status_msg")))
 
     def to_wire(self) -> JsonObject:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from mm_magic.errors import MiniMaxError
+from mm_magic.protocol.failure import CODES
+from mm_magic.session import refused_options
+from mm_magic.session.options import Options
 from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.wording import option
 
 _AGAIN = "Try again."
+_SHORTER = "Shorten the prompt, or send no earlier turns (--alone)."
 _WITHOUT_NETWORK = (
     "Without a network: `%minimax replay` shows recorded answers again, and `%minimax offline` "
     "lets the demo answer."
@@ -14,11 +18,15 @@ _WITHOUT_NETWORK = (
 
 
 def next_steps(
-    error: MiniMaxError, endpoint: Endpoint | None, models: Sequence[str] = ()
+    error: MiniMaxError,
+    endpoint: Endpoint | None,
+    models: Sequence[str] = (),
+    options: Options | None = None,
 ) -> tuple[str, ...]:
     """Sentences for the reader of `error`; its own, if it has any.
 
-    `models` are the names that the server offers, where it was asked.
+    `models` are the names that the server offers, where it was asked; `options` are what a turn
+    was asked with.
     """
     if error.kind in ("connection", "timeout"):
         own = [step for step in error.next_steps if step != _WITHOUT_NETWORK]
@@ -29,23 +37,19 @@ def next_steps(
         case "auth":
             return _auth(endpoint)
         case "billing":
-            return ("Top up the account on MiniMax's site, then try again.",)
+            return _billing(error, endpoint)
         case "permission":
             return ("`%minimax models` lists the models; choose another one with `-m NAME`.",)
         case "not_found":
             return _not_found(models)
-        case "rate_limit" if not error.retryable:
-            return ("Wait until the time that the message names, or choose another plan.",)
         case "rate_limit":
-            return ("Wait a minute, then try again.",)
+            return (_rate_limit(error),)
         case "overloaded":
             return ("Wait a little, then try again, or ask another model.",)
         case "too_large":
-            return ("Shorten the prompt, or send no earlier turns (--alone).",)
-        case "bad_request" if error.code in (1026, 1027):
-            return ("Say it in other words: the service filters some subjects.",)
+            return (_SHORTER, *_refused(error, options))
         case "bad_request":
-            return ("`%minimax request` shows what was sent.",)
+            return _bad_request(error, options)
         case "protocol" | "server" if error.retryable or error.reply:
             return (_AGAIN,)
         case _ if error.request_id:
@@ -71,6 +75,59 @@ def _auth(endpoint: Endpoint | None) -> tuple[str, ...]:
     return tuple(steps)
 
 
+def _billing(error: MiniMaxError, endpoint: Endpoint | None) -> tuple[str, ...]:
+    """A key of MiniMax draws on one sort of money, and is refused though there is another sort."""
+    if endpoint is not None and endpoint.backend != "minimax" and error.code != 1008:
+        return (f"Top up the account at {endpoint.host}, then try again.",)
+    typed = "`%minimax key` in a notebook, MINIMAX_API_KEY in a script."
+    match endpoint.key_kind if endpoint else "":
+        case "sk-api-":
+            return (
+                "The key in use begins with `sk-api-`: it draws on the account's balance. "
+                "Top up the balance on MiniMax's site, then try again.",
+                f"If you have a subscription plan, use a key that begins with `sk-cp-`: {typed}",
+            )
+        case "sk-cp-":
+            return (
+                "The key in use begins with `sk-cp-`: it draws on a subscription plan. "
+                "Renew the plan on MiniMax's site, then try again.",
+                f"If the account has a balance, use a key that begins with `sk-api-`: {typed}",
+            )
+    return (
+        "Top up the account on MiniMax's site, then try again.",
+        "There are two kinds of key: `sk-api-…` draws on the balance, `sk-cp-…` on a subscription "
+        f"plan. If the money is of the other kind, use the other key: {typed}",
+    )
+
+
+def _rate_limit(error: MiniMaxError) -> str:
+    """A limit that ends by itself soon, or a quota: MiniMax's code tells, after an answer began."""
+    meaning = CODES.get(error.code or 0)
+    if error.code == 2056:
+        return "Wait until the time that the message names, or choose another plan."
+    if meaning is not None and not meaning.retryable:
+        return "Wait until the quota is renewed, or choose a larger plan on MiniMax's site."
+    if error.code == 1039:
+        return "Wait a minute, then try again: a shorter prompt, or --alone, uses less."
+    return "Wait a minute, then try again."
+
+
+def _bad_request(error: MiniMaxError, options: Options | None) -> tuple[str, ...]:
+    if error.code in (1026, 1027):
+        return ("Say it in other words: the service filters some subjects.",)
+    return (*_refused(error, options), "`%minimax request` shows what was sent.")
+
+
+def _refused(error: MiniMaxError, options: Options | None) -> tuple[str, ...]:
+    """The line that works, where the server says which option it refuses."""
+    found = refused_options.lines(error, options) if options else ()
+    return tuple(_both(line) for line in found)
+
+
+def _both(line: str) -> str:
+    return f"For this cell: `%%minimax {line}`; for all: `%minimax {line}`"
+
+
 def _not_found(models: Sequence[str]) -> tuple[str, ...]:
     if not models:
         return (
@@ -80,4 +137,4 @@ def _not_found(models: Sequence[str]) -> tuple[str, ...]:
     offers = f"The server offers: {', '.join(models)}"
     if (line := option("-m", "--model", models[0])) is None:
         return (offers,)
-    return (offers, f"For this cell: `%%minimax {line}`; for all: `%minimax {line}`")
+    return (offers, _both(line))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from mm_magic import wording
 from mm_magic.conversation.catalog import (
     ADVISED_MAX_TOKENS,
     DEFAULT_MODEL,
@@ -40,13 +41,14 @@ Offer: TypeAlias = Literal["models", "conversations", "turns", "recordings"]
 class Kind:
     """What values are: their type, in words, and how text becomes one (else ValueError).
 
-    A kind to come, as several values with commas or the text of a file (`@FILE`), is one more
-    of the four below.
+    `may_be_file`: a magic's line may have `@FILE` for the text of a file; nothing else reads one.
+    A kind to come, as several values with commas, is one more of those below.
     """
 
     of: type
     meaning: str
     read: Callable[[str], Any]
+    may_be_file: bool = False
 
     def fits(self, value: object) -> bool:
         """Whether it is of this type; True is no number, though Python has it so."""
@@ -57,6 +59,7 @@ class Kind:
 
 
 TEXT = Kind(str, "text", str)
+TEXT_OR_FILE = Kind(str, "text", str, may_be_file=True)
 NUMBER = Kind(float, "a number such as 0.3", float)
 COUNT = Kind(int, "a whole number", int)
 SWITCH = Kind(bool, "True or False", bool)  # on the line its flag alone says it
@@ -129,6 +132,12 @@ class Row:
             short = f"{value:g}"
             return short if float(short) == value else repr(value)
         return UNSET if value is None else str(value)
+
+    def on_line(self, value: object) -> str | None:
+        """The option with a value as a magic's line has it; None if no line is read so."""
+        text = self.text(value)
+        word = wording.not_a_file(text) if self.kind.may_be_file else text
+        return wording.option(self.flags[0], self.flags[-1], word)
 
 
 def option(default: object, kind: Kind, *flags: str, help: str, **more: Any) -> Any:  # noqa: A002
@@ -210,7 +219,7 @@ class Options:
         False, SWITCH, "--hide-thinking", help="do not show the thinking"
     )  # fmt: skip
     system: str = option(
-        "", TEXT, "-s", "--system", metavar="TEXT",
+        "", TEXT_OR_FILE, "-s", "--system", metavar="TEXT or @FILE",
         help="system prompt: the role and style the model should adopt", wire=_not_empty,
     )  # fmt: skip
     stream: bool = option(
@@ -253,7 +262,9 @@ class Options:
             if row.kind is SWITCH and value != row.default:
                 found.append((row.name, "yes" if value else "no"))
             elif row.kind is not SWITCH and row.flags:
-                found.append((row.name, row.text(value).replace("\n", " ↵ ") or "none"))
+                found.append(
+                    (row.name, wording.told(row.text(value)).replace("\n", " ↵ ") or "none")
+                )
         return found
 
     def parameters(self) -> JsonObject:

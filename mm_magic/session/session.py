@@ -386,7 +386,7 @@ class Session:
         if reply.message.content:
             error.reply, error.retryable = reply, False  # to send it again would pay for it twice
         endpoint = run.request.endpoint if run.request else None
-        error.next_steps = next_steps(error, endpoint, offered)
+        error.next_steps = next_steps(error, endpoint, offered, run.ask.options)
         redact(error, endpoint)
         return error
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+from urllib.parse import quote, urlencode
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.failure import (
@@ -18,7 +19,7 @@ from mm_magic.protocol.failure import (
     retry_delay,
     unexpected_content,
 )
-from mm_magic.protocol.json_values import as_object, as_text, parse_json
+from mm_magic.protocol.json_values import JsonObject, as_object, as_text, parse_json
 from mm_magic.protocol.request import Request
 from mm_magic.transport.body import AnswerReader, Batch, Clocks, drain, whole_body
 from mm_magic.transport.endpoint import Endpoint
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from mm_magic.transport.network import Network
 
 _ERROR_BODY_BYTES = 65_536
+
+MAX_PAGES = 25
+"""Of a list of models: a server can say for ever that there is more."""
+_MAX_ID = 1000  # characters of a model's name that goes into an address
 
 Tap: TypeAlias = Callable[[Exchange], Exchange]
 """Looks on while an exchange passes, and passes it on unchanged."""
@@ -108,18 +113,39 @@ class Client:
             await asyncio.sleep(notice.delay)
 
     async def models(self, endpoint: Endpoint) -> list[str]:
-        """The names of the models that the server offers: `GET /v1/models`."""
-        async with self._network.exchange(endpoint, "GET", "/v1/models", None) as exchange:
+        """The names of the models that the server offers: `GET /v1/models`, page by page.
+
+        A page that can't be had, or that brings nothing new, ends the list; so does the last of
+        MAX_PAGES. Raises MiniMaxError where the first page is none.
+        """
+        page = await self._page(endpoint, "/v1/models")
+        names, asked = dict.fromkeys(_names(page)), {""}
+        while len(asked) < MAX_PAGES and (after := _after(page)) not in asked:
+            asked.add(after)
+            known = len(names)
+            try:
+                page = await self._page(
+                    endpoint, f"/v1/models?{urlencode({'after_id': after}, quote_via=quote)}"
+                )
+            except MiniMaxError:
+                break
+            names |= dict.fromkeys(_names(page))
+            if len(names) == known:
+                break
+        return list(names)
+
+    async def _page(self, endpoint: Endpoint, path: str) -> JsonObject:
+        """A page of the list of models."""
+        async with self._network.exchange(endpoint, "GET", path, None) as exchange:
             body = await whole_body(exchange, self._clocks)
         if exchange.status != 200:
             raise classify_response(exchange.status, exchange.headers, body)
         wire = as_object(parse_json(body))
-        listed = wire.get("data")
-        if not isinstance(listed, list):
+        if not isinstance(wire.get("data"), list):
             if "error" in wire or "base_resp" in wire:
                 raise classify_error(wire)
             raise unexpected_content(exchange.headers.get("content-type", ""), body)
-        return [name for model in listed if (name := as_text(as_object(model).get("id")))]
+        return wire
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, for who is done before the loop ends."""
@@ -143,6 +169,21 @@ class Client:
         if isinstance(source, Endpoint):
             return self._network.exchange(source, "POST", "/v1/messages", request.encode())
         return _played(source.answer(request.to_body()))
+
+
+def _names(page: JsonObject) -> list[str]:
+    """The models on a page of the list."""
+    listed = page.get("data")
+    models = listed if isinstance(listed, list) else []
+    return [name for model in models if (name := as_text(as_object(model).get("id")))]
+
+
+def _after(page: JsonObject) -> str:
+    """The model behind which the next page begins; "" if this page is the last."""
+    if page.get("has_more") is not True:
+        return ""
+    last = as_text(page.get("last_id")) or next(reversed(_names(page)), "")
+    return last if len(last) <= _MAX_ID else ""
 
 
 @asynccontextmanager

@@ -18,6 +18,8 @@ REGIONS: Mapping[str, str] = {
 }
 """MiniMax's hosts. A key of one region is not accepted in the other."""
 
+_KEY_KINDS = ("sk-api-", "sk-cp-")
+
 
 class Secret:
     """A key that shows itself to nobody who does not ask for it by name.
@@ -55,6 +57,12 @@ class Endpoint:
     def backend(self) -> Backend:
         """ "minimax" for MiniMax's own hosts, else "url"."""
         return "minimax" if self.host in REGIONS else "url"
+
+    @property
+    def key_kind(self) -> str:
+        """How the key begins: "sk-api-" draws on a balance, "sk-cp-" on a plan; "" if neither."""
+        key = self.key.reveal() if self.key else ""
+        return next((kind for kind in _KEY_KINDS if key.startswith(kind)), "")
 
     @property
     def is_https(self) -> bool:

@@ -15,7 +15,8 @@ from mm_magic.jupyter.arguments import (
     parse,
 )
 from mm_magic.jupyter.mistakes import check_one_cell, stray_words
-from mm_magic.session.options import COUNT, NUMBER, SWITCH, TEXT, Options, Row
+from mm_magic.session.options import COUNT, NUMBER, SWITCH, TEXT, TEXT_OR_FILE, Options, Row
+from mm_magic.wording import not_a_file
 
 
 def told(error: UsageError) -> str:
@@ -98,8 +99,8 @@ def test_values_are_split_as_a_shell_does_but_for_backslashes(line: str, system:
 
 @given(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"])))
 def test_any_text_in_double_quotes_is_one_value(text: str) -> None:
-    """Whatever stands between double quotes reaches the option unchanged."""
-    assert parse(f'--system="{text}"').given == {"system": text}
+    """Whatever stands between double quotes reaches the option unchanged, but for a first `@`."""
+    assert parse(f'--system="{not_a_file(text)}"').given == {"system": text}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_unsetting_an_option() -> None:
     assert "temperature" not in parse("-t default").options(cold).parameters()
 
 
-EXAMPLES = {TEXT: "x", NUMBER: "0.5", COUNT: "5"}
+EXAMPLES = {TEXT: "x", TEXT_OR_FILE: "x", NUMBER: "0.5", COUNT: "5"}
 
 
 @pytest.mark.parametrize("row", CELL_ROWS, ids=lambda row: row.name)

@@ -221,6 +221,10 @@ def test_max_tokens_above_the_documented_warns_once(
         (failure(500, "plan not support model (2061)"), "permission", "-m NAME"),
         (failure(429, "resets at 2026-12-01 00:00 (2056)"), "rate_limit", "2026-12-01 00:00"),
         (failure(429, "rate limit (1002)"), "rate_limit", "Wait a minute"),
+        (failure(429, "rate limit exceeded(TPM) (1039)"), "rate_limit", "a shorter prompt"),
+        (failure(429, "quota (1028)"), "rate_limit", "a larger plan"),
+        (failure(429, "plan limit (2067)"), "rate_limit", "a larger plan"),
+        (failure(402, "pay", "billing_error"), "billing", "Top up the account at 127.0.0.1"),
         (failure(529, "high load (2064)"), "overloaded", "Wait a little"),
         (failure(400, "context window exceeds limit (2013)"), "too_large", "--alone"),
         (failure(400, "input sensitive (1026)"), "bad_request", "other words"),
@@ -247,6 +251,139 @@ def test_card_says_what_to_do(
     assert error.card() in shown
     assert "Traceback" not in shown
     assert error.reply is None
+
+
+@pytest.mark.parametrize(
+    ("message", "options", "line"),
+    [
+        (
+            "invalid params, model requires adaptive thinking (2013)",
+            "--thinking disabled",
+            "--thinking auto",
+        ),
+        (
+            "thinking.type: enabled is not supported (2013)",
+            "--thinking adaptive",
+            "--thinking auto",
+        ),
+        ("this model requires adaptive thinking (2013)", "-m x", "--thinking adaptive"),
+        ("adaptive thinking is not supported", "-m MiniMax-M3", "--thinking disabled"),
+        (
+            "invalid params, output_config is not supported (2013)",
+            "--effort low",
+            "--effort default",
+        ),
+        ("This model does not support the effort parameter.", "--effort low", "--effort default"),
+        ("`temperature` is deprecated for this model.", "-t 0.3", "-t default"),
+        ("temperature is not supported with this model", "-t 0.3", "-t default"),
+        ("top_p: not supported", "--top-p 0.5", "--top-p default"),
+        (
+            "`temperature` and `top_p` cannot both be specified for this model.",
+            "-t 0.3 --top-p 0.5",
+            "-t default --top-p default",
+        ),
+        (
+            "max_tokens: 600000 > 524288, which is the maximum allowed number of output tokens for "
+            "claude-20250929",
+            "--max-tokens 600000",
+            "--max-tokens 524288",
+        ),
+        (
+            "invalid params, max_tokens must be in [1, 196,608] (2013)",
+            "--max-tokens 300000",
+            "--max-tokens 196608",
+        ),
+        ("max_tokens exceeds the limit (2013)", "--max-tokens 4096", "--max-tokens N"),
+        ("max_completion_tokens is too large", "--max-tokens 4096", "--max-tokens N"),
+        (
+            "'max_tokens' is too large: 9000. The maximum context length is 8192 tokens and your "
+            "request has 100 input tokens (9000 > 8192 - 100)",
+            "--max-tokens 9000",
+            "--max-tokens N",
+        ),
+    ],
+)
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_card_has_the_line_that_works(
+    asks: Asks, message: str, options: str, line: str, in_stream: bool
+) -> None:
+    """Where the server says which option it refuses, the card has the line without it."""
+    kind = "invalid_request_error"
+    answer: Answer = failure(400, message, kind)
+    if in_stream:
+        error = {"type": "error", "error": {"type": kind, "message": message}}
+        answer = [head(), chunk(sse(*captured()[:2], error)), END]
+
+    card = asks.error(answer, options=options).card()
+
+    assert f"For this cell: `%%minimax {line}`; for all: `%minimax {line}`" in card
+    assert card.count("For this cell") == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("invalid params (2013)", "-t 0.3 --thinking adaptive --max-tokens 4096"),
+        ("temperature is not supported", ""),
+        ("messages.1.content.0: Invalid `signature` in `thinking` block", "--thinking adaptive"),
+        ("max_tokens: Field required", ""),
+        ("max_tokens must be at least 16, got 5", "--max-tokens 5"),
+        ("empty messages (2013)", "-t 0.3"),
+    ],
+)
+def test_card_without_a_line(asks: Asks, message: str, options: str) -> None:
+    """A message that names no option, or one that nobody set, gets no line about options."""
+    card = asks.error(failure(400, message, "invalid_request_error"), options=options).card()
+
+    assert "For this cell" not in card
+    assert "`%minimax request` shows what was sent" in card
+
+
+@pytest.mark.parametrize("line", ["-t default", "--effort default", "--thinking auto"])
+def test_line_of_the_card_works(shell: Shell, asks: Asks, line: str) -> None:
+    """With that line nothing of the option is sent."""
+    shell.run("%minimax -t 0.3 --effort low --thinking disabled")
+    server = asks.of(streamed())
+    name = {"-t": "temperature", "--effort": "output_config"}.get(line.split()[0], "thinking")
+
+    shell.run(f"%%minimax {line}\nWhy?")
+
+    assert name not in server.json
+
+
+@pytest.mark.parametrize("status", [402, 500])
+@pytest.mark.parametrize(
+    ("kind", "there", "other"),
+    [
+        ("sk-api-", "draws on the account's balance", "`sk-cp-`"),
+        ("sk-cp-", "draws on a subscription plan", "`sk-api-`"),
+        ("eyJhbGciOi", "two kinds of key", "`sk-cp-…`"),
+        ("", "two kinds of key", "`sk-cp-…`"),
+    ],
+)
+def test_card_names_the_kind_of_the_key(
+    asks: Asks, monkeypatch: pytest.MonkeyPatch, status: int, kind: str, there: str, other: str
+) -> None:
+    """Without money of the key's kind the card tells of the other kind, and shows no key."""
+    key = f"{kind}A1b2C3d4E5f6G7h8" if kind else ""
+    monkeypatch.setenv("MINIMAX_API_KEY", key)
+
+    card = asks.error(failure(status, f"insufficient balance of {key} (1008)")).card()
+
+    assert there in card
+    assert other in card
+    assert f"begins with `{kind}`" in card or "two kinds" in there
+    for beginning in range(len(kind) + 1, len(key) + 1):
+        assert key[:beginning] not in card
+
+
+def test_limit_in_mid_answer(asks: Asks) -> None:
+    """A rate limit that cuts an answer is no used-up quota, though it is not tried again."""
+    error = {"type": "error", "error": {"type": "rate_limit_error", "message": "busy (1002)"}}
+    cut = asks.error([head(), chunk(sse(*captured()[:-2], error)), END])
+
+    assert (cut.kind, cut.retryable) == ("rate_limit", False)
+    assert "Wait a minute" in cut.card()
 
 
 def test_request_id_is_on_the_card(asks: Asks) -> None:

@@ -41,6 +41,7 @@ class Row:
 
 ROWS = {
     "--effort": Row(f"{FLASH} --effort low", "output_config", {"effort": "low"}, "low"),
+    "-s @FILE": Row("-s @role.md", "system", "Say moo.", "Say moo."),
 }
 each_option = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
@@ -55,6 +56,11 @@ def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Ke
     folder = tmp_path_factory.mktemp("kernel")
     with Kernel(folder, {"JUPYTER_DATA_DIR": str(data)}) as kernel:
         yield kernel
+
+
+@pytest.fixture(autouse=True)
+def _role(tmp_path: Path) -> None:
+    (tmp_path / "role.md").write_text("Say moo.", "utf-8")
 
 
 @pytest.fixture

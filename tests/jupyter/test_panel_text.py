@@ -13,11 +13,12 @@ from support.shells import Shell, fresh_shell
 from mm_magic.jupyter.arguments import parse, words_of
 from mm_magic.jupyter.panel.text import Reach, reach, reproducing, still, still_text
 from mm_magic.session.options import Options
-from mm_magic.wording import option, plain, quoted
+from mm_magic.wording import not_a_file, option, plain, quoted
 
 CONFIG = "%config MiniMax."
 WORDS = st.text() | st.text(alphabet="ab -\"'\\{}$%=#\n\t\u2028\x1b") | st.sampled_from(
-    ["--", "-x", "--to=x", "a_b --max_tokens", "C:\\new", "\ud800", "\r", '"', "it's \"so\""]
+    ["--", "-x", "@", "@@x", "@role.md", "--to=x", "a_b --max_tokens", "C:\\new", "\ud800", "\r",
+     '"', "it's \"so\""]
 )  # fmt: skip
 NAMES = WORDS.filter(lambda text: bool(text.strip()))
 FRACTIONS = st.floats(0, 1, exclude_min=True)
@@ -61,7 +62,7 @@ def test_lines_are_lines(options: Options) -> None:
 @given(WORDS)
 def test_word_reads_back(text: str) -> None:
     """A name that is offered as a word, or as an option's value, is read as that name."""
-    word, line = quoted(text), option("-s", "--system", text)
+    word, line = quoted(text), option("-s", "--system", not_a_file(text))
     assert word is None or words_of(f"replay {word} --fill") == ["replay", text, "--fill"]
     assert word is None or parse(f"history {word}").words == ("history", text)
     assert line is None or parse(f"{line} --alone").given == {"system": text}
@@ -82,7 +83,17 @@ def shell() -> object:
         yield shell
 
 
-SYSTEMS = ["", "Be brief", 'Say "no"', 'Say "it\'s"', "a\nb", "{1 + 1} $HOME {{x}}\n%time", "\\n?"]
+SYSTEMS = [
+    "",
+    "Be brief",
+    "@role.md",
+    "@@ at",
+    'Say "no"',
+    'Say "it\'s"',
+    "a\nb",
+    "{1 + 1} $HOME {{x}}\n%time",
+    "\\n?",
+]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.service_errors import CODED
 
 import mm_magic.protocol
 from mm_magic.errors import (
@@ -33,29 +34,8 @@ if TYPE_CHECKING:
     from mm_magic.protocol.json_values import JsonObject
 
 # MiniMax's code, the HTTP status that it arrives with, the kind, retryable.
-TABLE = [
-    (1000, 500, "server", True),
-    (1013, 500, "server", True),
-    (1024, 502, "server", True),
-    (1033, 503, "server", True),
-    (1001, 504, "timeout", True),
-    (1002, 429, "rate_limit", True),
-    (2045, 429, "rate_limit", True),
-    (2062, 429, "rate_limit", True),
-    (2064, 529, "overloaded", True),
-    (1004, 401, "auth", False),
-    (2049, 401, "auth", False),
-    (1008, 402, "billing", False),
-    (1008, 500, "billing", False),
-    (2061, 500, "permission", False),
-    (2056, 429, "rate_limit", False),
-    (1026, 400, "bad_request", False),
-    (1027, 422, "bad_request", False),
-    (1039, 400, "too_large", False),
-    (1041, 429, "rate_limit", True),
-    (1042, 400, "bad_request", False),
-    (2013, 400, "bad_request", False),
-]
+TABLE = [(row.code, row.status, row.kind, row.retryable) for row in CODED if row.code != 2013]
+TABLE.append((2013, 400, "bad_request", False))  # words in the message tell more of this one
 
 
 def body(message: str, **more: object) -> bytes:
@@ -209,6 +189,8 @@ def test_an_unknown_model_is_told_from_other_wrong_parameters(message: str) -> N
     [
         "this model: top_k is not supported (2013)",
         "the model does not support tools (2013)",
+        "unsupported model parameter: temperature",
+        "invalid model option 'effort'",
         "empty messages (2013)",
         "new_sensitive: unknown model words in the prompt (1026)",
     ],
@@ -227,12 +209,23 @@ def test_other_wrong_parameters_are_no_unknown_model(message: str) -> None:
         (400, "context_length_exceeded"),
         (500, "Trying to keep the first 9 tokens when context length is 4096"),
         (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+        (400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+        (400, "too many tokens in the prompt (2013)"),
     ],
 )
 def test_a_context_overflow_is_too_large(status: int, message: str) -> None:
     """More than the model's context is `too_large` and final, also where it came as 500."""
     error = classify_response(status, {}, body(message))
     assert (error.kind, error.retryable) == ("too_large", False)
+    in_stream = classify_base_resp(BaseResp(2013, message))
+    assert (in_stream.kind, in_stream.code) == ("too_large", 2013)
+
+
+@pytest.mark.parametrize("words", ["too many tokens per minute", "Too many tokens, please wait"])
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_tokens_per_minute_are_no_context_overflow(status: int, words: str) -> None:
+    """Too many tokens in a time is not too many for the model."""
+    assert classify_response(status, {}, body(words)).kind != "too_large"
 
 
 def test_a_refused_key_does_not_name_a_header_that_was_not_sent() -> None:

@@ -4,10 +4,11 @@ import asyncio
 import socket
 
 import pytest
-from support.loopback import Answer, Loopback, failure, streamed, whole
+from support.loopback import Answer, Loopback, close, failure, streamed, whole
 from support.taking import check_captured, get, get_error, new_client
 
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.transport.client import MAX_PAGES
 from mm_magic.transport.endpoint import Endpoint, Secret
 
 # Where no connection comes about
@@ -92,6 +93,72 @@ def test_models() -> None:
         (sent,) = server.requests
     assert (sent.method, sent.path) == ("GET", "/v1/models")
     assert sent.headers["authorization"] == "Bearer sk-secret"
+
+
+def page(*names: str, **more: object) -> Answer:
+    """A page of the list of models; there is another one unless `more` says that there is none."""
+    listed = [{"id": name, "type": "model"} for name in names]
+    last = names[-1] if names else None
+    ends = {"has_more": True, "first_id": names[0] if names else None, "last_id": last}
+    return whole(200, {"data": listed, **ends, **more})
+
+
+def test_pages_of_models() -> None:
+    """Every page is asked for, each behind the last model of the page before it."""
+    pages = page("a", "b"), page("c/d e&f=ö?#"), page("g", has_more=False)
+    with Loopback(*pages) as server:
+        assert list_models(server.url) == ["a", "b", "c/d e&f=ö?#", "g"]
+        asked = [request.path for request in server.requests]
+        keys = {request.headers["authorization"] for request in server.requests}
+
+    assert asked == [
+        "/v1/models",
+        "/v1/models?after_id=b",
+        "/v1/models?after_id=c%2Fd%20e%26f%3D%C3%B6%3F%23",
+    ]
+    assert keys == {"Bearer sk-secret"}
+
+
+def test_pages_without_a_last_id() -> None:
+    """Where a page does not name its last model, it is the last one that it lists."""
+    with Loopback(page("a", "b", last_id=None), page("c", has_more=False)) as server:
+        assert list_models(server.url) == ["a", "b", "c"]
+        assert server.requests[-1].path == "/v1/models?after_id=b"
+
+
+@pytest.mark.parametrize(
+    ("pages", "names", "asked"),
+    [
+        ([page("a", "b")], ["a", "b"], 2),  # it knows no pages, and says that there are more
+        ([page("a"), page("b"), page("a")], ["a", "b"], 3),
+        ([page("a"), page("b", last_id="a")], ["a", "b"], 2),
+        ([page("a"), page("b"), page("c", last_id="a")], ["a", "b", "c"], 3),
+        ([page("a"), page()], ["a"], 2),
+        ([page()], [], 1),
+        ([page("a", last_id=7, data=[{}])], [], 1),
+        ([page("a", has_more="yes")], ["a"], 1),
+        ([page("a", has_more=1)], ["a"], 1),
+        ([page("x" * 100_000)], ["x" * 100_000], 1),
+        ([page("a", last_id="\r\nx: y"), page("b", has_more=False)], ["a", "b"], 2),
+        ([page("a"), failure(400, "after_id is unknown (2013)")], ["a"], 2),
+        ([page("a"), failure(500, "busy (1000)")], ["a"], 2),
+        ([page("a"), whole(200, {"data": None})], ["a"], 2),
+        ([page("a"), whole(200, b"<html>", "text/html")], ["a"], 2),
+        ([page("a"), close], ["a"], 2),
+    ],
+)
+def test_pages_of_a_server_that_is_wrong(pages: list[Answer], names: list[str], asked: int) -> None:
+    """A page that is none, or brings nothing new, ends the list; what came before it counts."""
+    with Loopback(*pages) as server:
+        assert list_models(server.url) == names
+        assert len(server.requests) == asked
+
+
+def test_pages_without_an_end() -> None:
+    """A server that always has more is asked for so many pages and no more."""
+    with Loopback(*(page(f"m{n}") for n in range(2 * MAX_PAGES))) as server:
+        assert list_models(server.url) == [f"m{n}" for n in range(MAX_PAGES)]
+        assert len(server.requests) == MAX_PAGES
 
 
 @pytest.mark.parametrize(

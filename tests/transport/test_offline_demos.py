@@ -14,11 +14,10 @@ from support import hostile
 from support.samples import one_in
 from support.timing import seconds_of
 
+from mm_magic.protocol.failure import CODES, classify_response
 from mm_magic.transport.demo.offline import DEMOS, Offline
 
 OPENING = "Offline demo, not a language model"
-CODES = {1000, 1001, 1002, 1004, 1008, 1013, 1024, 1026, 1027, 1033, 1039, 1041, 1042}
-CODES |= {2013, 2045, 2049, 2056, 2061, 2062, 2064}
 
 
 def send(body: dict[str, object]) -> tuple[int, list[tuple[float, bytes]]]:
@@ -144,6 +143,7 @@ def test_demo_cut_unstreamed_is_half_a_document() -> None:
         ("2064", 529, "(2064)"),
         ("2049", 401, "(2049)"),
         ("1001", 504, "(1001)"),
+        ("1039", 429, "(1039)"),
         ("404", 404, ""),
         ("502", 502, ""),
     ],
@@ -160,8 +160,14 @@ def test_demo_error_has_status_body_and_request_id(number: str, status: int, cod
 
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_each_code_of_the_service_can_be_practised(code: int) -> None:
-    """Every code that the service documents has a scripted error that carries it."""
-    assert document(f"demo error {code}")["error"]["message"].endswith(f"({code})")
+    """Each known code has a scripted error, with the status and the type that suit its meaning."""
+    status, chunks = send(prompt(f"demo error {code}"))
+    body = b"".join(data for _, data in chunks)
+    error = classify_response(status, {}, body)
+    assert error.code == code
+    uncoded = classify_response(status, {}, body.replace(b" (%d)" % code, b""))
+    if status != 500:  # which does come with codes that mean something else
+        assert uncoded.kind == ("server" if status == 504 else error.kind)
 
 
 @pytest.mark.parametrize("asked", ["demo error 9999", "demo error", "demo error abc"])

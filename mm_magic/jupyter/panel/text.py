@@ -12,7 +12,7 @@ from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
 from mm_magic.session.options import ROWS, SWITCH, Options, Row
 from mm_magic.session.session import Session
-from mm_magic.wording import option, plain
+from mm_magic.wording import plain
 
 STILL = "mm-panel-still"
 LIVE = "mm-panel"
@@ -68,11 +68,7 @@ def _on_line(row: Row, value: object) -> str | None:
     """An option and its value; "" where nothing has to be said, None where it can't be."""
     if not row.flags or (row.kind is SWITCH and value == row.default):
         return ""
-    return (
-        row.flags[-1 if value is False else 0]
-        if row.kind is SWITCH
-        else option(row.flags[0], row.flags[-1], row.text(value))
-    )
+    return row.flags[-1 if value is False else 0] if row.kind is SWITCH else row.on_line(value)
 
 
 def _literal(text: str) -> str:

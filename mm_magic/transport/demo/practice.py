@@ -71,17 +71,22 @@ _CODES: dict[str, tuple[int, str, str]] = {
     "1024": (500, "api_error", "internal error"),
     "1026": (400, "invalid_request_error", "input is sensitive"),
     "1027": (400, "invalid_request_error", "output is sensitive"),
+    "1028": (429, "rate_limit_error", "quota used up"),
+    "1030": (429, "rate_limit_error", "quota used up"),
     "1033": (500, "api_error", "downstream service error"),
-    "1039": (400, "invalid_request_error", "token limit exceeded"),
+    "1039": (429, "rate_limit_error", "rate limit exceeded(TPM)"),
     "1041": (429, "rate_limit_error", "too many connections"),
     "1042": (400, "invalid_request_error", "too many invisible characters"),
     "2013": (400, "invalid_request_error", "invalid params"),
     "2045": (429, "rate_limit_error", "the rate of requests grew too fast"),
+    "2046": (429, "rate_limit_error", "rate limit exceeded"),
+    "2047": (429, "rate_limit_error", "rate limit exceeded"),
     "2049": (401, "authentication_error", "invalid api key"),
     "2056": (429, "rate_limit_error", "plan quota used up, resets at 18:00 UTC"),
     "2061": (500, "api_error", "your plan does not include this model"),
     "2062": (429, "rate_limit_error", "rate limit of the plan reached"),
     "2064": (529, "overloaded_error", "high load, try again later"),
+    "2067": (429, "rate_limit_error", "limit of the plan reached"),
 }
 
 # For an HTTP status: the code that most often comes with it; two come without any.

@@ -7,7 +7,7 @@ from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import RecordedExchange
-from mm_magic.wording import option, shortened
+from mm_magic.wording import not_a_file, option, shortened
 
 NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
@@ -85,7 +85,7 @@ def _option(name: str, options: JsonObject) -> str:
     if name == "output_config":
         name, value = "effort", as_object(value).get("effort")
     if name == "system":
-        value = value or ""
+        value = not_a_file(str(value or ""))
     line = None
     if name in _FLAGS:
         word = "default" if value is None else str(value)
