@@ -93,6 +93,15 @@ def test_synchronous_ways(kernel: Kernel, code: str) -> None:
     assert kernel.run("print(reply.text.strip())").stdout == f"{SHOWN}\n"
 
 
+@pytest.mark.parametrize("above", ["", "%%time\n", "%%capture\n%%time\n"])
+def test_nothing_is_stripped(kernel: Kernel, server: Loopback, above: str) -> None:
+    """What looks like a prompt of Python or IPython reaches the server, as do indentations."""
+    for prompt in (">>> 1 + 1\n2\nWhy?", "In [4]: 1\n   ...: 2", "    a\n    (b", "$ ls\nx?"):
+        cell = kernel.run(f"{above}%%minimax --alone\n{prompt}")
+        assert cell.status == "ok"
+        assert prompts(server)[-1] == [prompt]
+
+
 def test_autoawait_off(kernel: Kernel) -> None:
     """With `%autoawait off` the magic runs to its end."""
     kernel.run("%autoawait off")
