@@ -20,7 +20,7 @@ from mm_magic.transport.body import silent
 from mm_magic.transport.coalesce import gathered
 from mm_magic.transport.endpoint import Endpoint, is_loopback
 from mm_magic.transport.exchange import Exchange, Reads
-from mm_magic.transport.proxies import proxy_for
+from mm_magic.transport.proxies import Proxy, proxy_for
 
 CONNECT_SECONDS = 5.0
 _READ_BYTES = 1024 * 1024  # 100 kB can be unpacked to 64 MB, and those be 11 million events
@@ -126,8 +126,7 @@ class _Pool:
 
 
 def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
-    """A client for one server; this machine is never reached through a proxy."""
-    proxy = None if endpoint.is_loopback else proxy_for(endpoint.base_url, getproxies())
+    proxy = _proxy(endpoint)
     try:
         return httpx.AsyncClient(
             verify=_ssl_context() if endpoint.is_https else _no_certificates(),
@@ -144,6 +143,11 @@ def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         assert proxy is not None  # nothing else can be wrong
         raise _proxy_error(error, proxy.variable) from None
+
+
+def _proxy(endpoint: Endpoint) -> Proxy | None:
+    """The proxy for a server; this machine is never reached through one."""
+    return None if endpoint.is_loopback else proxy_for(endpoint.base_url, getproxies())
 
 
 def _proxy_error(error: Exception, variable: str) -> UsageError:
@@ -203,7 +207,7 @@ async def _decompressed(response: httpx.Response, silence: float) -> AsyncGenera
 
 def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
     """httpx's error in our words. Its own text can hold an address with a proxy's password."""
-    where = endpoint.host
+    where, proxy = endpoint.host, _proxy(endpoint)
     if isinstance(error, httpx.TimeoutException):
         return NetworkError(
             f"no connection to {where} within {CONNECT_SECONDS:g} s",
@@ -215,16 +219,20 @@ def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
         return NetworkError(
             "the proxy did not let the request through",
             kind="connection",
-            next_steps=("Check the environment's HTTPS_PROXY and NO_PROXY.",),
+            next_steps=_check(proxy),
         )
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return NetworkError("MINIMAX_BASE_URL is not an address", kind="connection")
     if isinstance(error, httpx.ConnectError):
-        return _connect_error(error, where)
+        return _connect_error(error, where, proxy)
     return NetworkError(f"the connection to {where} broke", kind="connection", retryable=True)
 
 
-def _connect_error(error: httpx.ConnectError, where: str) -> NetworkError:
+def _check(proxy: Proxy | None) -> tuple[str, ...]:
+    return (f"Check the environment's {proxy.variable} and NO_PROXY.",) if proxy else ()
+
+
+def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -> NetworkError:
     text = str(error)
     if "CERTIFICATE" in text.upper():
         return NetworkError(
@@ -242,6 +250,14 @@ def _connect_error(error: httpx.ConnectError, where: str) -> NetworkError:
             next_steps=("Check MINIMAX_BASE_URL: a server of your own may want http://.",),
         )
     refused = _was_refused(error)
+    if proxy is not None:
+        what = f"the proxy that {proxy.variable} names"
+        return NetworkError(
+            f"{what} refused the connection" if refused else f"{what} was not found or not reached",
+            kind="connection",
+            retryable=True,
+            next_steps=_check(proxy),
+        )
     return NetworkError(
         f"{where} refused the connection" if refused else f"{where} was not found or not reached",
         kind="connection",

@@ -41,6 +41,25 @@ def test_plain_http_behind_https() -> None:
     assert (error.kind, error.retryable) == ("connection", False)
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("host", "what"),
+    [
+        ("me:pw@127.0.0.1", "refused the connection"),
+        ("me:pw@nowhere.invalid", "was not found or not reached"),
+    ],
+)
+def test_proxy_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, variable: str, host: str, what: str
+) -> None:
+    """Where the proxy can't be reached, its variable is named, and not the server."""
+    monkeypatch.setenv(variable, f"http://{host}:{free_port()}")
+    error = get_error("https://api.invalid")
+
+    assert str(error) == f"the proxy that {variable} names {what}"
+    assert error.next_steps == (f"Check the environment's {variable} and NO_PROXY.",)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_proxy_serves_other_hosts(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """The environment's proxy is asked for other hosts, and its refusal is named."""
