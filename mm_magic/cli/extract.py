@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mm_magic.cli.files import write_whole
+from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
 from mm_magic.conversation.reply import counted as counted_usage
 from mm_magic.conversation.stored import pasts
@@ -34,45 +35,32 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
     """Write the turns of notebooks, and of the notebooks in folders, to `target` or to stdout.
 
-    Returns 0, or 1 if something could not be read or written: stderr tells what, and the rest is
-    done.
+    Returns 0, or 1 if something could not be found, read or written: stderr tells what, and the
+    rest is done.
     """
+    files, problems = find_notebooks(paths)
     rows: list[Row] = []
-    failed = False
-    for path in paths:
+    for file in files:
         try:
-            files = notebooks_of(path)
-        except OSError as error:
-            failed = True
-            say(f"{shown(str(path))} can't be read: {error.strerror or error}")
+            notebook = load(file)
+        except UsageError as error:
+            problems.append(error.card())
             continue
-        for file in files:
-            try:
-                notebook = load(file)
-            except UsageError as error:
-                failed = True
-                say(error.card())
-                continue
-            rows += rows_of(notebook, str(file))
-            for reason, count in notebook.unreadable.items():
-                say(f"{shown(str(file))}: {counted(count, 'saved turn')} can't be read: {reason}")
+        rows += rows_of(notebook, str(file))
+        for reason, count in notebook.unreadable.items():
+            say(f"{shown(str(file))}: {counted(count, 'saved turn')} can't be read: {reason}")
+    for problem in problems:
+        say(problem)
+    if not files:
+        return 1
+    if not rows and not problems:
+        say(f"no saved turns in {counted(len(files), 'notebook')}")
     try:
         _write(FORMATS[form](rows), target, "utf-8-sig" if form == "csv" else "utf-8")
     except OSError as error:
         say(f"{shown(str(target))} can't be written: {error.strerror or error}")
         return 1
-    return int(failed)
-
-
-def notebooks_of(path: Path) -> list[Path]:
-    """The notebooks in a folder, but not in the folders below it; else the path itself.
-
-    Raises OSError where it can't be told what the path leads to, or what the folder holds.
-    """
-    try:
-        return sorted(each for each in path.iterdir() if each.name.endswith(".ipynb"))
-    except (FileNotFoundError, NotADirectoryError):
-        return [path]
+    return int(bool(problems))
 
 
 def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mm_magic.cli.extract import say
 from mm_magic.cli.files import write_whole
+from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import cells_of, checked, joined, load_bytes, shown
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.errors import UsageError
@@ -20,24 +21,25 @@ THINKING = '<details class="mm-thinking'
 def strip(paths: Sequence[Path], *, thinking: bool) -> int:
     """Take the saved turns out of notebooks, and with `thinking` the outputs that show thinking.
 
-    A file without any stays as it is, to the byte. Returns 0, or 1 if a file could not be read or
-    written: stderr tells which, and the others are done.
+    A folder stands for its notebooks, as in `extract`. A file without any stays as it is, to the
+    byte. Returns 0, or 1 if a file could not be found, read or written: stderr tells which, and the
+    others are done.
     """
-    failed = False
+    files, problems = find_notebooks(paths)
     if isinstance(sys.stdout, io.TextIOWrapper):  # which may lack the letters of a file's name
         sys.stdout.reconfigure(errors="replace")
-    for path in paths:
+    for path in files:
         try:
             told = strip_file(path, thinking=thinking)
         except UsageError as error:
-            failed = True
-            say(error.card())
+            problems.append(error.card())
         except OSError as error:
-            failed = True
-            say(f"{shown(str(path))} can't be written: {error.strerror or error}")
+            problems.append(f"{shown(str(path))} can't be written: {error.strerror or error}")
         else:
             print(plain(f"{path}: {told}"))
-    return int(failed)
+    for problem in problems:
+        say(problem)
+    return int(bool(problems))
 
 
 def strip_file(path: Path, *, thinking: bool) -> str:

@@ -36,7 +36,7 @@ class CellTurn:
         self, shell: InteractiveShell, session: Session, arguments: Arguments, body: str
     ) -> None:
         """Check the cell and fill in its prompt. Raises UsageError; sends nothing."""
-        prompt, notes = body.strip("\n"), []
+        prompt, notes = body.strip("\r\n"), []
         if not arguments.literal:
             check_one_cell(body)
             hint = braces_hint(prompt, shell.user_ns)

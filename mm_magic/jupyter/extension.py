@@ -6,10 +6,10 @@ from traitlets.config import Configurable
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter import completion
-from mm_magic.jupyter.await_cells import keep_question_mark, misplaced, transformer
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.magics import Magics
+from mm_magic.jupyter.own_cells import OwnCells
 from mm_magic.jupyter.own_notebook import own_path
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.jupyter.running_cell import running_cell
@@ -34,18 +34,17 @@ class Extension:
         self._replies = ReplyFormatter(shell, session)
         self._here = Here(shell, session, self._settings)
         self._magics = Magics(self._here, self._replies)
-        self._await = transformer(shell)
+        self._cells = OwnCells(shell)
         self._complete = completion.matcher(session)
 
     def put_in(self) -> None:
         shell = self._shell
         self._session.who.demo_allowed = True
         self._configurables.append(self._settings)
-        shell.input_transformers_cleanup[:0] = [keep_question_mark, misplaced]
-        shell.input_transformers_post.append(self._await)
         shell.events.register("pre_run_cell", self._begin_cell)
         shell.events.register("post_run_cell", self._end_cell)
         self._magics.register()
+        self._cells.register()
         self._replies.register()
         completion.register(shell, self._complete)
         self._begin()
@@ -56,12 +55,10 @@ class Extension:
             self._here.panels.popitem()[1].close()  # its summary stays on the page
         self._session.who.demo_allowed = False
         self._configurables.remove(self._settings)
-        shell.input_transformers_cleanup.remove(keep_question_mark)
-        shell.input_transformers_cleanup.remove(misplaced)
-        shell.input_transformers_post.remove(self._await)
         shell.events.unregister("pre_run_cell", self._begin_cell)
         shell.events.unregister("post_run_cell", self._end_cell)
         self._magics.unregister()
+        self._cells.unregister()
         self._replies.unregister()
         completion.unregister(shell, self._complete)
         running.set(None)  # the kernel keeps what a cell has set, and the session with it

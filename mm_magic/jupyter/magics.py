@@ -11,11 +11,11 @@ from mm_magic.conversation.reply import Reply
 from mm_magic.errors import Stopped, UsageError
 from mm_magic.jupyter import mistakes
 from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, help_text, parse, words_of
-from mm_magic.jupyter.await_cells import AWAITED, MAGIC, MISPLACED
 from mm_magic.jupyter.commands import table
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.state import show_state
 from mm_magic.jupyter.commands.table import COMMANDS, Command
+from mm_magic.jupyter.own_cells import AWAITED, MAGIC, SLIP
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
@@ -65,20 +65,20 @@ class Magics:
             return self.awaited(line, cell)
 
         @no_var_expand
-        def minimax_misplaced(_line: str, cell: str) -> None:
-            mistakes.check_first_line(cell)
+        def minimax_slip(line: str, cell: str) -> None:
+            raise mistakes.slip(cell, line)
 
         minimax.__doc__ = HELP_TEXT
         minimax_awaited.__doc__ = "What IPython awaits for a cell that is %%minimax alone."
-        minimax_misplaced.__doc__ = "What runs in place of a cell that %%minimax should begin."
+        minimax_slip.__doc__ = "What runs in place of a cell with a likely mistake in it."
         register = self._here.shell.magics_manager.register_function
         register(minimax, "line_cell", MAGIC)
         register(minimax_awaited, "cell", AWAITED)
-        register(minimax_misplaced, "cell", MISPLACED)
+        register(minimax_slip, "cell", SLIP)
 
     def unregister(self) -> None:
         manager = self._here.shell.magics_manager
-        for kind, name in (("line", MAGIC), *(("cell", n) for n in (MAGIC, AWAITED, MISPLACED))):
+        for kind, name in (("line", MAGIC), *(("cell", n) for n in (MAGIC, AWAITED, SLIP))):
             manager.magics[kind].pop(name, None)
             vars(manager.user_magics).pop(name, None)  # where IPython keeps the functions, too
 

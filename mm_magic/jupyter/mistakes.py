@@ -4,8 +4,15 @@ import re
 from collections.abc import Sequence
 
 from mm_magic.errors import UsageError
+from mm_magic.wording import shortened
 
 _TYPOGRAPHIC = re.compile("[“”„‟‘’‚‐-―−]")
+# The first line of a cell, also in other letters and with the wide sign of Asian keyboards.
+_MAGIC = re.compile(
+    r"\s*(?P<signs>[%％]+\s*)(?P<name>minimax)\b(?!\?)[^\S\n]*(?P<line>[^\n]*)", re.IGNORECASE
+)
+LINE_MAGIC = re.compile(r"\s*%minimax\b(?!\?)[^\S\n]*(?P<line>[^\n]*)(?P<below>.*)", re.DOTALL)
+"""A cell that begins with `%minimax`."""
 _BELOW = "The prompt goes on the lines below `%%minimax`."
 # A key by its looks, or by what stands before it. Other scripts than Latin have words as long.
 _KEY = re.compile(
@@ -30,15 +37,54 @@ def check_one_cell(body: str) -> None:
         )
 
 
-def check_first_line(text: str) -> None:
-    """`%%minimax` below other lines, or behind a space: IPython would not find the magic."""
+def slip(text: str, python: str) -> UsageError:
+    """The error of a cell that has the magic, and not as it must stand.
+
+    `python` is what Python has against the cell, or against its lines below `%minimax`.
+    """
+    if holds_key(text):
+        return key_in_cell()
+    return misspelt(text) or misplaced(text) or _below_one_percent_sign(text, python)
+
+
+def misspelt(text: str) -> UsageError | None:
+    """The error of `%%MiniMax`, `%% minimax` and `％％minimax` in the first line."""
+    found = _MAGIC.match(text)
+    if found is None or f"{found['signs']}{found['name']}" in ("%minimax", "%%minimax"):
+        return None
+    signs = "%%" if text[found.end() :].strip() else "%"
+    right = f"{signs}minimax {found['line']}".rstrip()
+    return UsageError(
+        f"the magic is written {signs}minimax, in small letters",
+        next_steps=(f"Write: `{right}`",),
+    )
+
+
+def misplaced(text: str) -> UsageError | None:
+    """The error of `%%minimax` below other lines, or behind a space: IPython would not find it."""
     if re.match(r"\s*\n*%%\w", text) and not re.match(r"\s*\n*[ \t]+%%minimax\b", text):
-        return
-    if re.search(r"^[ \t]*%%minimax\b", text, re.MULTILINE):
-        raise UsageError(
-            "%%minimax must begin the cell",
-            next_steps=("Move everything before it, even a space, into another cell.",),
-        )
+        return None
+    if not re.search(r"^[ \t]*%%minimax\b", text, re.MULTILINE):
+        return None
+    return UsageError(
+        "%%minimax must begin the cell",
+        next_steps=("Move everything before it, even a space, into another cell.",),
+    )
+
+
+def _below_one_percent_sign(text: str, python: str) -> UsageError:
+    """The error of a prompt on the lines below `%minimax`."""
+    found = LINE_MAGIC.match(text)
+    line, below = (found["line"], found["below"]) if found else ("", "")
+    options, prompt = (line, below) if line.startswith("-") else ("", f"{line} {below}")
+    return UsageError(
+        "the lines below `%minimax` are not Python",
+        next_steps=(
+            "To ask, use two percent signs:\n"
+            f"  {f'%%minimax {options}'.rstrip()}\n  {shortened(prompt, 60)}",
+            f"If they are Python, mend them: {python}.",
+        ),
+    )
 
 
 def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:

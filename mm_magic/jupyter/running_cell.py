@@ -1,5 +1,6 @@
 """Which cell is running, and who is watching."""
 
+import sys
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,7 +15,8 @@ class Cell:
     """The running cell.
 
     `id` is the notebook file's; None where the front end sends none. `deleted` are the ids of
-    the cells that were deleted since the last run. What it displays is not shown if `is_captured`.
+    the cells that were deleted since the last run. If `is_captured`, what it displays is not among
+    the cell's outputs.
     """
 
     id: str | None
@@ -28,7 +30,7 @@ def running_cell(shell: InteractiveShell) -> Cell:
 
     nbclient, nbval, nbconvert and papermill send `allow_stdin` false: nobody watches, so that one
     final display a part is enough. The same holds under `%%capture`, which would keep every update
-    as an output of its own.
+    as an output of its own, and in an Output widget, which gets no updates in JupyterLab.
     """
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
@@ -37,13 +39,26 @@ def running_cell(shell: InteractiveShell) -> Cell:
     metadata = parent.get("metadata") or {}
     cell_id, deleted = metadata.get("cellId"), metadata.get("deletedCells")
     has_reader = (parent.get("content") or {}).get("allow_stdin", False)
-    is_captured = isinstance(shell.display_pub, CapturingDisplayPublisher)
+    is_captured = isinstance(shell.display_pub, CapturingDisplayPublisher) or _fills_widget(shell)
     return Cell(
         id=cell_id if isinstance(cell_id, str) else None,
         audience="page" if has_reader and not is_captured else "nobody",
         deleted=tuple(filter(_is_text, deleted)) if isinstance(deleted, list) else (),
         is_captured=is_captured,
     )
+
+
+def _fills_widget(shell: InteractiveShell) -> bool:
+    """Whether an Output widget takes what is displayed now, as in `with out:` and `@interact`.
+
+    It takes the messages that answer the request whose id it holds.
+    """
+    widgets = sys.modules.get("ipywidgets.widgets.widget")
+    request = getattr(shell.display_pub, "parent_header", {}).get("msg_id")
+    if widgets is None or request is None:
+        return False
+    found = list(widgets._instances.values())  # it has no other name that is not deprecated
+    return any(getattr(each, "msg_id", None) == request for each in found)
 
 
 def _is_text(value: object) -> bool:

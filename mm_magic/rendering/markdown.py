@@ -184,16 +184,12 @@ def _prepared(text: str, *, is_growing: bool = False) -> tuple[str, list[str]]:
 
 
 def code_blocks(text: str) -> list[tuple[str, str]]:
-    """Return language and code of each fenced block, with the fences that `fragment` sees.
-
-    The language is in lower case, "" where none is given.
+    """Return what stands behind the fence and the code of each fenced block, with the fences that
+    `fragment` sees.
     """
     holed, formulas = _prepared(text)
     fences = (token for token in _block_parser().parse(holed) if token.type == "fence")
-    return [
-        (next(iter(token.info.lower().split()), ""), _filled(token.content, formulas))
-        for token in fences
-    ]
+    return [(token.info.strip(), _filled(token.content, formulas)) for token in fences]
 
 
 def code_lines(text: str) -> set[int]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import cache
+from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -19,6 +20,7 @@ from mm_magic.transport.body import silent
 from mm_magic.transport.coalesce import gathered
 from mm_magic.transport.endpoint import Endpoint, is_loopback
 from mm_magic.transport.exchange import Exchange, Reads
+from mm_magic.transport.proxies import Proxy, proxy_for
 
 CONNECT_SECONDS = 5.0
 _READ_BYTES = 1024 * 1024  # 100 kB can be unpacked to 64 MB, and those be 11 million events
@@ -89,8 +91,7 @@ class Network:
 
 
 class _Pool:
-    """The httpx clients of one event loop, by scheme, and by whether the server is this machine:
-    loopback is never proxied.
+    """The httpx clients of one event loop, one for each server.
 
     They are held by an asynchronous generator, since a loop closes those when it ends: after
     `asyncio.run` no connection is left open, and nobody has to call anything.
@@ -98,14 +99,14 @@ class _Pool:
 
     def __init__(self, silence: float) -> None:
         self._silence = silence
-        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._clients: dict[str, httpx.AsyncClient] = {}
         self._holder: AsyncGenerator[None, None] | None = None
 
     async def client(self, endpoint: Endpoint) -> httpx.AsyncClient:
-        sort = endpoint.is_https, endpoint.is_loopback
-        if sort not in self._clients:
-            self._clients[sort] = _new_client(endpoint, self._silence)
-        client = self._clients[sort]
+        server = endpoint.base_url
+        if server not in self._clients:
+            self._clients[server] = _new_client(endpoint, self._silence)
+        client = self._clients[server]
         if self._holder is None:
             self._holder = self._hold()
             await anext(self._holder)
@@ -125,10 +126,12 @@ class _Pool:
 
 
 def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
+    proxy = _proxy(endpoint)
     try:
         return httpx.AsyncClient(
             verify=_ssl_context() if endpoint.is_https else _no_certificates(),
-            trust_env=not endpoint.is_loopback,
+            trust_env=False,
+            proxy=None if proxy is None else proxy.url,
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS, read=silence),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
         )
@@ -137,16 +140,27 @@ def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
             "the file of certificates can't be read",
             next_steps=("Check the environment's SSL_CERT_FILE and SSL_CERT_DIR.",),
         ) from None
-    except ImportError:
-        raise UsageError(
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        assert proxy is not None  # nothing else can be wrong
+        raise _proxy_error(error, proxy.variable) from None
+
+
+def _proxy(endpoint: Endpoint) -> Proxy | None:
+    """The proxy for a server; this machine is never reached through one."""
+    return None if endpoint.is_loopback else proxy_for(endpoint.base_url, getproxies())
+
+
+def _proxy_error(error: Exception, variable: str) -> UsageError:
+    """What is wrong with a proxy. httpx's text holds the address, with its password."""
+    if isinstance(error, ImportError):
+        return UsageError(
             "a SOCKS proxy is set, and the package for it is missing",
-            next_steps=('Install it: pip install "httpx[socks]"', "Or unset ALL_PROXY."),
-        ) from None
-    except (ValueError, httpx.InvalidURL):  # its text holds the address, with its password
-        raise UsageError(
-            "a proxy's address in the environment is not one",
-            next_steps=("Check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY.",),
-        ) from None
+            next_steps=('Install it: pip install "httpx[socks]"', f"Or unset {variable}."),
+        )
+    return UsageError(
+        f"{variable} in the environment is not a proxy's address",
+        next_steps=(f"Write it as http://HOST:PORT, or unset {variable}.",),
+    )
 
 
 @cache
@@ -193,7 +207,7 @@ async def _decompressed(response: httpx.Response, silence: float) -> AsyncGenera
 
 def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
     """httpx's error in our words. Its own text can hold an address with a proxy's password."""
-    where = endpoint.host
+    where, proxy = endpoint.host, _proxy(endpoint)
     if isinstance(error, httpx.TimeoutException):
         return NetworkError(
             f"no connection to {where} within {CONNECT_SECONDS:g} s",
@@ -205,16 +219,20 @@ def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
         return NetworkError(
             "the proxy did not let the request through",
             kind="connection",
-            next_steps=("Check the environment's HTTPS_PROXY and NO_PROXY.",),
+            next_steps=_check(proxy),
         )
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
         return NetworkError("MINIMAX_BASE_URL is not an address", kind="connection")
     if isinstance(error, httpx.ConnectError):
-        return _connect_error(error, where)
+        return _connect_error(error, where, proxy)
     return NetworkError(f"the connection to {where} broke", kind="connection", retryable=True)
 
 
-def _connect_error(error: httpx.ConnectError, where: str) -> NetworkError:
+def _check(proxy: Proxy | None) -> tuple[str, ...]:
+    return (f"Check the environment's {proxy.variable} and NO_PROXY.",) if proxy else ()
+
+
+def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -> NetworkError:
     text = str(error)
     if "CERTIFICATE" in text.upper():
         return NetworkError(
@@ -232,6 +250,14 @@ def _connect_error(error: httpx.ConnectError, where: str) -> NetworkError:
             next_steps=("Check MINIMAX_BASE_URL: a server of your own may want http://.",),
         )
     refused = _was_refused(error)
+    if proxy is not None:
+        what = f"the proxy that {proxy.variable} names"
+        return NetworkError(
+            f"{what} refused the connection" if refused else f"{what} was not found or not reached",
+            kind="connection",
+            retryable=True,
+            next_steps=_check(proxy),
+        )
     return NetworkError(
         f"{where} refused the connection" if refused else f"{where} was not found or not reached",
         kind="connection",

@@ -6,7 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
-from support.loopback import END, Loopback, Step, captured, chunk, delta, head, sse, streamed, until
+from support.loopback import (
+    END,
+    Loopback,
+    Step,
+    captured,
+    chunk,
+    delta,
+    head,
+    pause,
+    sse,
+    streamed,
+    until,
+)
 
 from browser.lab import Lab, Server, new_lab
 
@@ -69,6 +81,21 @@ def test_answer_is_seen_while_it_streams(lab: Lab) -> None:
         second.set()
         lab.wait()
         expect(lab.status(2)).to_have_text(re.compile("MiniMax-M2.7 · turn 1 · 39 in / 41 out"))
+
+
+def test_output_widget_shows_the_whole_answer(lab: Lab) -> None:
+    """An answer of several pieces is shown whole in an Output widget, with its status line."""
+    answer: list[Step] = [head(), chunk(sse(*captured()[:7]))]
+    for number in range(4):
+        answer += [chunk(sse(delta(1, "text_delta", text=f"Part {number}. "))), pause(0.3)]
+    answer += [chunk(sse(*captured()[8:])), END]
+    ask = "with out:\n    get_ipython().run_cell_magic('minimax', '--alone', 'go')"
+    with Loopback(answer) as model:
+        widget = "import ipywidgets as W\nout = W.Output()\nout"
+        lab.open("output.ipynb", [LOAD, use(model), widget, ask])
+        lab.run(0, 1, 2, 3)
+        expect(lab.answer(2)).to_have_text("Part 0. Part 1. Part 2. Part 3.")
+        expect(lab.status(2)).to_have_text(re.compile("39 in / 41 out"))
 
 
 def test_thinking_opened_by_hand_stays_open(lab: Lab) -> None:

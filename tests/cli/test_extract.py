@@ -234,8 +234,8 @@ def test_folders_of_others(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     locked.chmod(0o700)
     assert done.stderr.split("\n")[:-1] == [
-        "mm_magic: 'locked/b.ipynb' can't be read: Permission denied",
         "mm_magic: 'locked' can't be read: Permission denied",
+        "mm_magic: 'locked/b.ipynb' can't be read: Permission denied",
     ]
     assert len(rows(done.stdout)) == 7
     assert done.returncode == 1

@@ -137,12 +137,12 @@ def test_others_are_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     good, bad = notebook(tmp_path / "good.ipynb"), tmp_path / "bad.ipynb"
     bad.write_bytes(b"[" * 100_000)
 
-    assert main(["strip", str(bad), str(tmp_path), str(good)]) == 1
+    assert main(["strip", str(bad), str(tmp_path / "none"), str(good)]) == 1
     assert TURN_MIME not in good.read_text()
     assert bad.read_bytes() == b"[" * 100_000
     err = capsys.readouterr().err
     assert "bad.ipynb' is not JSON" in err
-    assert "is a folder" in err
+    assert "there is no file" in err
 
 
 def test_names_that_the_terminal_lacks(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from support import hostile
 from support.loopback import (
     END,
     Answer,
@@ -152,6 +153,60 @@ def test_code_is_what_is_drawn_as_code(shell: Shell, asks: Asks, answer: str, co
     shell.run("%%minimax\nHow?")
     shell.run("%minimax code")
     assert shell.ip.rl_next_input == code
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "python", "py", "Python", "PYTHON3", "python3", "python3.11", "py3", "Python 3", "python-3",
+        "ipython", "ipython3", "jupyter", "jupyter-python", "pyodide", "{python}", "{.python}",
+        "{#part-1 .python .numberLines}", '{python, echo=FALSE}', "{code-cell} ipython3",
+        'python title="x"', "python title='a b' {1,3-4}", 'title="ruby"', "python,linenos",
+        "python:main.py", "src/main.py", "stub.pyi", "{code-cell}", "",
+    ],
+)  # fmt: skip
+def test_names_of_python(shell: Shell, asks: Asks, name: str) -> None:
+    """What people and models write behind a fence of Python, or nothing at all, is Python."""
+    asks.of(streamed(captured(text=f"Say:\n\n~~~{name}\nx = 1\n~~~\n")))
+    shell.run("%%minimax\nHow?")
+    shell.run("%minimax code")
+    assert shell.ip.rl_next_input == "x = 1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("Only words.", "no Python code"),
+        ("```python\n```", "no Python code"),
+        ("```python\n\n  \n```", "no Python code"),
+        ("```\n```", "no Python code"),
+        ("```python", "no Python code"),
+        ("```bash\nls\n```\n```{r, x=1}\ny\n```\n```bash\ncd\n```", "no Python code, only bash, r"),
+        ("```pycon\n>>> 1\n1\n```", "no Python code, only pycon"),
+        ("```python-repl\n>>> 1\n1\n```", "only python-repl"),
+        ("```micropython\nx\n```", "only micropython"),
+        ("```pytb\nx\n```", "only pytb"),
+        ("```c++\nx\n```\n```c#\nx\n```", "only c++, c#"),
+    ],
+)
+def test_cell_is_never_emptied(shell: Shell, asks: Asks, answer: str, said: str) -> None:
+    """Where an answer holds no Python the error says so, and the cell stays as it is."""
+    asks.of(streamed(captured(text=answer)))
+    shell.run("%%minimax\nHow?")
+    shell.ip.rl_next_input = "untouched"
+
+    assert said in str(shell.error("%minimax code"))
+    assert shell.ip.rl_next_input == "untouched"
+
+
+def test_real_fences(shell: Shell, asks: Asks) -> None:
+    """Names of fences as models write them."""
+    for case in hostile.load("real-world/commands.json"):
+        if "fence" in case:
+            asks.of(streamed(captured(text=f"```{case['fence']}\nx = 2\n```")))
+            shell.run("%%minimax\nHow?")
+            shell.run("%minimax code")
+            assert shell.ip.rl_next_input == "x = 2"
 
 
 def test_offline_and_live(shell: Shell, asks: Asks, capsys: pytest.CaptureFixture[str]) -> None:

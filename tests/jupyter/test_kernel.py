@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.kernels import Kernel, clean_environment
+from support.kernels import TURN, Kernel, clean_environment
 from support.loopback import END, Connection, Loopback, captured, chunk, head, sse, streamed
 from support.shells import file_with_cell
 
@@ -93,6 +93,15 @@ def test_synchronous_ways(kernel: Kernel, code: str) -> None:
     assert kernel.run("print(reply.text.strip())").stdout == f"{SHOWN}\n"
 
 
+@pytest.mark.parametrize("above", ["", "%%time\n", "%%capture\n%%time\n"])
+def test_nothing_is_stripped(kernel: Kernel, server: Loopback, above: str) -> None:
+    """What looks like a prompt of Python or IPython reaches the server, as do indentations."""
+    for prompt in (">>> 1 + 1\n2\nWhy?", "In [4]: 1\n   ...: 2", "    a\n    (b", "$ ls\nx?"):
+        cell = kernel.run(f"{above}%%minimax --alone\n{prompt}")
+        assert cell.status == "ok"
+        assert prompts(server)[-1] == [prompt]
+
+
 def test_autoawait_off(kernel: Kernel) -> None:
     """With `%autoawait off` the magic runs to its end."""
     kernel.run("%autoawait off")
@@ -118,6 +127,72 @@ def test_captured_and_shown_later(kernel: Kernel, show: str) -> None:
         SHOWN,
         STATUS,
     ]
+
+
+ASK = "get_ipython().run_cell_magic('minimax', '--alone', 'go')"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"with out:\n    {ASK}",
+        f"with W.Output():\n    with out:\n        {ASK}",
+        f"@out.capture()\ndef ask():\n    {ASK}\nask()",
+        f"@W.interact(x=3)\ndef ask(x):\n    {ASK}",
+        f"W.interactive_output(lambda x: {ASK}, {{'x': slider}});",
+        f"box = W.interactive(lambda x: {ASK}, x=slider)\nslider.value += 1",
+        f"a.observe(lambda _: callback(), 'value')\nW.dlink((slider, 'value'), (a, 'value'))\n"
+        f"@out.capture()\ndef callback():\n    {ASK}\nslider.value += 1",
+        f"import threading\nwith out:\n    thread = threading.Thread(target=lambda: {ASK})\n"
+        "    thread.start()\n    thread.join()",
+    ],
+    ids=["with", "nested", "decorator", "interact", "interactive_output", "interactive",
+         "link", "thread"],
+)  # fmt: skip
+def test_output_widget_gets_whole_parts(kernel: Kernel, code: str) -> None:
+    """Where an Output widget takes what is displayed, each part comes once, and is final: a front
+    end hands it no updates."""
+    kernel.run("import ipywidgets as W\nout, slider, a = W.Output(), W.IntSlider(), W.IntText()")
+
+    cell = kernel.run(code)
+
+    assert cell.status == "ok"
+    assert not cell.of("update_display_data")
+    texts = [bundle["text/plain"] for bundle in cell.displays if "text/plain" in bundle]
+    ends = [text for text in texts if "39 in / 41 out" in text]
+    assert texts.count(SHOWN) == len(ends) > 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ASK,
+        f"with out:\n    pass\n{ASK}",
+        f"with out:\n    raise ValueError\n{ASK}",
+        f"import io, contextlib\nwith contextlib.redirect_stdout(io.StringIO()):\n    {ASK}",
+        f"out.msg_id = 'of another cell'\n{ASK}\nout.msg_id = ''",
+    ],
+)
+def test_output_widget_that_takes_nothing(kernel: Kernel, code: str) -> None:
+    """Beside an Output widget, and where only stdout goes elsewhere, an answer grows as ever."""
+    kernel.run("import ipywidgets as W\nout = W.Output()")
+
+    cell = kernel.run(code)
+
+    assert cell.of("update_display_data")
+    assert SHOWN in cell.shown
+
+
+def test_turn_in_an_output_widget_is_kept(kernel: Kernel, server: Loopback) -> None:
+    """A remembered turn that a widget shows is among the cell's own outputs, to be restored."""
+    kernel.run("import ipywidgets as W\nout = W.Output()")
+
+    cell = kernel.run(f"with out:\n    {ASK.replace('--alone', '')}", cell_id="a")
+
+    assert "Remembered: turn 1 of main." in cell.displays[-1]["text/plain"]
+    assert cell.displays[-1][TURN]["turns"][0]["prompt"] == "go"
+    kernel.run("%%minimax\nNext", cell_id="b")
+    assert prompts(server)[-1] == ["go", "Next"]
 
 
 @pytest.mark.parametrize("kind", ["ipynb", "ipy"])

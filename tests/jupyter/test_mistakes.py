@@ -75,6 +75,49 @@ def test_slip(shell: Shell, cell: str, what: str, hint: str) -> None:
     assert "sk-123" not in error.card()
 
 
+@pytest.mark.parametrize(
+    ("cell", "right"),
+    [
+        ("%minimax\nExplain recursion", "  %%minimax\n  Explain recursion"),
+        ("%minimax -t 0.3\nExplain recursion", "  %%minimax -t 0.3\n  Explain recursion"),
+        ("\n%minimax\n\nWhy is the sky blue?\n", "  %%minimax\n  Why is the sky blue?"),
+        ("%minimax\nWhy?", "  %%minimax\n  Why?"),
+        ("%minimax\nRecursion", "  %%minimax\n  Recursion"),
+        ("%minimax\nHello, world", "  %%minimax\n  Hello, world"),
+        ("%minimax\nQuestion: recursion", "  %%minimax\n  Question: recursion"),
+        ("%minimax\n解释递归。", "  %%minimax\n  解释递归。"),
+        ("%minimax\n>>> x = 1\nWhat does it do?", "  %%minimax\n  >>> x = 1 What does it do?"),
+        ("%minimax Explain\nrecursion to me", "  %%minimax\n  Explain recursion to me"),
+        ("%minimax\r\nExplain recursion", "  %%minimax\n  Explain recursion"),
+        ("%%time\n%minimax\nExplain recursion", "  %%minimax\n  Explain recursion"),
+        ("%minimax -t 1\nprint('a'", "If they are Python, mend them: '(' was never closed."),
+        ("%%MiniMax\nWhy?", "Write: `%%minimax`"),
+        ("%%MINIMAX -t 1\nWhy?", "Write: `%%minimax -t 1`"),
+        ("%% minimax\nWhy?", "Write: `%%minimax`"),
+        ("%%%minimax\nWhy?", "Write: `%%minimax`"),
+        ("％％minimax\nWhy?", "Write: `%%minimax`"),
+        ("%MiniMax\nWhy?", "Write: `%%minimax`"),
+        ("%MiniMax panel", "Write: `%minimax panel`"),
+    ],
+)
+def test_slip_that_python_would_tell(shell: Shell, cell: str, right: str) -> None:
+    """A prompt below `%minimax`, and the magic in other letters, get the right line: IPython would
+    speak of Python's grammar, of an unknown name, or of a magic that it does not know."""
+    error = shell.error(cell)
+
+    assert isinstance(error, UsageError)
+    assert right in error.card()
+
+
+def test_python_below_the_line_magic(shell: Shell) -> None:
+    """Python and magics below `%minimax` run, and a command's Python errors stay Python's."""
+    shell.run("%minimax -t 0.5\n%time x = 41\ny = x + 1")
+    assert shell["y"] == 42
+    assert isinstance(shell.error("%minimax usage\nx = = 1"), SyntaxError)
+    assert isinstance(shell.error("%minimax -t 0.5\nnothing()"), NameError)
+    shell.run("%minimax -t default")
+
+
 TYPED = "sk-cp-abcdefgh12345678"
 
 
@@ -94,6 +137,8 @@ TYPED = "sk-cp-abcdefgh12345678"
         f"%%minimax key={TYPED}\nWhy?",
         f"%%minimax -t 1 # {TYPED}\nWhy?",
         f"%%minimax --{TYPED}\nWhy?",
+        f"%minimax\n{TYPED}",
+        f"%MiniMax {TYPED}",
     ],
 )
 def test_typed_key_is_not_repeated(shell: Shell, cell: str) -> None:
@@ -223,6 +268,7 @@ def parts_of(shell: Shell) -> list[list[object]]:
     return [
         list(ip.input_transformers_cleanup),
         list(ip.input_transformers_post),
+        [ip.transform_cell, ip.input_transformer_manager.check_complete],
         *(list(callbacks) for callbacks in ip.events.callbacks.values()),
         *(sorted(names) for names in ip.magics_manager.magics.values()),
         sorted(vars(ip.magics_manager.user_magics)),

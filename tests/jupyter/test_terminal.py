@@ -147,6 +147,16 @@ def test_ctrl_c(terminal: Terminal, answer: list[object], shown: str | None, lim
         assert "complete" in terminal.run("get_ipython().run_cell_magic('minimax', '', 'A').status")
 
 
+def test_typed_prompt_that_looks_like_python(terminal: Terminal) -> None:
+    """A typed cell ends at a blank line, also behind a backslash, and is sent as it stands."""
+    with Loopback(streamed()) as server:
+        terminal.run(f"%env MINIMAX_BASE_URL={server.url}")
+        terminal.run("%%minimax --alone\n>>> def f(:\nIn [4]: x\nGo on: \\")
+
+        (message,) = server.requests[-1].json["messages"]
+    assert message["content"] == ">>> def f(:\nIn [4]: x\nGo on: \\"
+
+
 def test_file_that_holds_few_characters(tmp_path: Path) -> None:
     """Where the output can't hold a character, as on Windows, a "?" stands for it."""
     with Loopback(streamed(captured(text="\u00e9 \U0001f600 end"))) as server:

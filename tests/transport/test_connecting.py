@@ -42,6 +42,25 @@ def test_plain_http_behind_https() -> None:
     assert (error.kind, error.retryable) == ("connection", False)
 
 
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("host", "what"),
+    [
+        ("me:pw@127.0.0.1", "refused the connection"),
+        ("me:pw@nowhere.invalid", "was not found or not reached"),
+    ],
+)
+def test_proxy_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, variable: str, host: str, what: str
+) -> None:
+    """Where the proxy can't be reached, its variable is named, and not the server."""
+    monkeypatch.setenv(variable, f"http://{host}:{free_port()}")
+    error = get_error("https://api.invalid")
+
+    assert str(error) == f"the proxy that {variable} names {what}"
+    assert error.next_steps == (f"Check the environment's {variable} and NO_PROXY.",)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_proxy_serves_other_hosts(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """The environment's proxy is asked for other hosts, and its refusal is named."""
@@ -67,15 +86,87 @@ def test_proxy_never_serves_this_machine(monkeypatch: pytest.MonkeyPatch) -> Non
         assert not proxy.connections
 
 
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "HTTP_PROXY", "http_proxy"])
 @pytest.mark.parametrize(
-    "address", ["socks9://me:pw@x.invalid", "http://me:pw@x:port", "socks5://x"]
+    "address", ["socks9://me:pw@x.invalid", "http://me:pw@x:port", "socks5://x", "http://[::1"]
 )
-def test_proxy_that_cannot_be(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """A proxy setting that can't be used is the user's error, told without its password."""
-    monkeypatch.setenv("ALL_PROXY", address)
+def test_proxy_that_cannot_be(monkeypatch: pytest.MonkeyPatch, variable: str, address: str) -> None:
+    """A proxy setting that can't be used is the user's error: it names the variable, and not the
+    password."""
+    monkeypatch.setenv(variable, address)
+    monkeypatch.setenv("NO_PROXY", "[::1]")
     with pytest.raises(UsageError) as caught:
         get("http://api.invalid")
-    assert "pw" not in str(caught.value)
+    assert variable.upper() in caught.value.card()
+    assert "NO_PROXY" not in caught.value.card()
+    assert "pw" not in caught.value.card()
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        "localhost,fe80::/10",
+        "fe80::/10,[::1]",
+        "[::1]:8080, [fe80::]/10",
+        "fe80::1%eth0,[fe80::1%25eth0]",
+        "10.0.0.0/8,10.0.0.0/33,::/129",
+        "[,],[],/,:,://,http://,%",
+        "*.other.invalid,.api.invalid,notapi.invalid,api.invalid:8080,https://api.invalid",
+    ],
+)
+def test_entries_for_other_hosts(monkeypatch: pytest.MonkeyPatch, entries: str) -> None:
+    """Whatever NO_PROXY holds, a host that it does not mean is asked through the proxy."""
+    with Loopback(streamed()) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", entries)
+        check_captured(get("http://api.invalid").message)
+
+
+@pytest.mark.parametrize(
+    ("host", "entries"),
+    [
+        ("api.invalid", "*"),
+        ("api.invalid", "other.invalid, API.invalid"),
+        ("api.invalid", "fe80::/10 api.invalid"),
+        ("a.b.api.invalid", "api.invalid"),
+        ("a.api.invalid", ".api.invalid"),
+        ("a.api.invalid", "*.api.invalid"),
+        ("api.invalid:8080", "api.invalid:8080"),
+        ("api.invalid", "api.invalid:80"),
+        ("api.invalid", "http://api.invalid"),
+        ("api.invalid", "all://api.invalid"),
+    ],
+)
+def test_entry_that_means_the_host(
+    monkeypatch: pytest.MonkeyPatch, host: str, entries: str
+) -> None:
+    """A host that an entry of NO_PROXY means is asked directly."""
+    with Loopback(streamed()) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", entries)
+        assert get_error(f"http://{host}").kind == "connection"
+        assert not proxy.connections
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_two_servers_on_one_loop(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Each server has its own way: one through the proxy, another past it."""
+
+    async def main() -> list[str]:
+        client, said = new_client(), []
+        for url in ("https://direct.invalid", "https://api.invalid"):
+            try:
+                await client.models(Endpoint(url))
+            except MiniMaxError as error:
+                said.append(str(error))
+        return said
+
+    with Loopback(whole(407, b"", "text/plain")) as proxy:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv("NO_PROXY", "direct.invalid,[::1]")
+        direct, through = asyncio.run(main())
+    assert "direct.invalid" in direct
+    assert through == "the proxy did not let the request through"
 
 
 # The list of models

@@ -1,5 +1,6 @@
 """`%minimax request` and `code`: what was sent, what came, and the code in an answer."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import dedent
@@ -16,9 +17,14 @@ from mm_magic.protocol.request import Request
 from mm_magic.session.options import SWITCH, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import json_text
+from mm_magic.wording import json_text, shortened
 
-_PYTHON = ("", "python", "py")  # what a model writes behind the fence of Python code
+# Behind a fence stands `python`, `Python 3`, `ipython3`, `{python}`, `{.python #id}`, `py:a.py`,
+# `python title="x"`, `{code-cell} ipython3`, a file's name, or nothing. `pycon` is no program.
+_ATTRIBUTE = re.compile(r"""[\w-]+\s*=\s*("[^"]*"|'[^']*'|[^\s,}]+)""")
+_WORD = re.compile(r"""[^\s{}()\[\],:;"'`]+""")
+_CELL = ("code", "code-block", "code-cell", "cell")
+_PYTHON = re.compile(r"(jupyter|pyodide|(jupyter-|pyodide-|i)?python|py)[-.\d]*|.*\.pyi?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,24 @@ def code(here: Here, words: Sequence[str]) -> None:
 
     # It is made plain there: what reorders or hides code is seen in it.
     found = code_blocks(turn.reply.text)
-    blocks = [dedent(code) for language, code in found if language in _PYTHON]
+    named = [(_language(info), dedent(code)) for info, code in found if code.strip()]
+    blocks = [code for language, code in named if _is_python(language)]
     if not blocks:
-        raise UsageError("the answer holds no Python code")
+        others = f", only {shortened(', '.join(dict(named)), 60)}" if named else ""
+        raise UsageError(f"the answer holds no Python code{others}")
     here.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
+
+
+def _language(info: str) -> str:
+    """The name of the language behind a fence, in lower case; "" where there is none."""
+    words = [word.lower() for word in _WORD.findall(_ATTRIBUTE.sub(" ", info))]
+    classes = [word for word in words if word.startswith(".")] if "{" in info else []
+    named = classes or [word for word in words if word not in _CELL and not word.startswith("#")]
+    return named[0].lstrip(".") if named else ""
+
+
+def _is_python(language: str) -> bool:
+    return not language or _PYTHON.fullmatch(language) is not None
 
 
 def _show_events(here: Here, turn: Turn | None) -> None:
