@@ -22,7 +22,7 @@ from pygments.token import Comment, Error, Keyword, Number, Operator, String
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
-from mm_magic.rendering.formulas import find_formulas
+from mm_magic.rendering.formulas import find_formulas, typeset_form
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _take_math(text: str) -> tuple[str, list[str]]:
     parts: list[str] = []
     formulas: list[str] = []
     position = 0
-    for start, end in find_formulas(text):
+    for start, end in find_formulas(text, _block_parser().parse):
         parts += [text[position:start], f"\ufdd0{len(formulas)}\ufdd1"]
         formulas.append(text[start:end])
         position = end
@@ -191,7 +191,8 @@ def _take_math(text: str) -> tuple[str, list[str]]:
 
 
 def _formula_html(formula: str, attribute: str) -> str:
-    return f"<span{attribute}>{escape(_QUOTE_MARKS.sub(chr(10), formula))}</span>"
+    shown = typeset_form(_QUOTE_MARKS.sub("\n", formula))
+    return f"<span{attribute}>{escape(shown)}</span>"
 
 
 class _Parser(MarkdownIt):
