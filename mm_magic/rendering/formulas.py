@@ -58,6 +58,7 @@ _IN_TEXT = re.compile(
 _MAY_BEGIN = re.compile(r"\$|\\[(\[]|\\begin\{")
 
 _CONTAINERS = re.compile(CONTAINERS)
+_QUOTE_MARKS = re.compile(r"(?:[ \t]*>)*")
 _QUOTE_MARK = re.compile(r"[ \t]*>[ \t]?")
 _MARKER = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]")
 _BLANK = re.compile(r"[ \t>]*\Z")
@@ -74,8 +75,8 @@ _TOUCHES = re.compile(r"[{0-9]|(?=[^\W_])[\u0000-\u0dff]")
 _EMPHASISED = {"**", "__", "~~"}
 _ENCLOSED = {"()", "[]", "{}", "<>", '""', "''", "“”", "‘’", "«»", "（）", "「」", "『』", "【】"}
 # What prose goes on with behind a dollar, and no formula begins with.
-_GOES_ON = re.compile(r"[.,;:!?)\]]\s|[，。；：！？、）】」]")
-_OPENING, _CLOSING = "([{（「【", ")]}）」】"
+_GOES_ON = re.compile(r"[.,;:!?\]]\s|\).|[，。；：！？、）】」]", re.DOTALL)
+_OPENING, _CLOSING = "([（「【", ")]）」】"
 
 
 def find_formulas(text: str, parse: Callable[[str], Sequence[Block]]) -> list[Span]:
@@ -114,7 +115,10 @@ def display_closer(line: str) -> str:
 
 
 def typeset_form(formula: str) -> str:
-    """Return a formula as MathJax gets it."""
+    """Return a formula as MathJax gets it, without the marks of the quote that it is in."""
+    first, *lines = formula.split("\n")
+    quotes = min((_quotes(line) for line in lines), default=0)
+    formula = "\n".join([first, *(_unquoted(line, quotes) or "" for line in lines)])
     begin = BEGIN.match(formula)
     # MathJax takes the first end of that name, also if it belongs to an inner one.
     is_nested = begin is not None and formula.count(begin[0]) > 1
@@ -313,7 +317,7 @@ class _Scan:
         """Does it begin a line, and stay within the item or quote, or the paragraph, it is in?"""
         opener, end = self.tokens[number], self.tokens[close].end()
         start = self._line_start(number)
-        if start is None or opener.group() == "$":
+        if start is None or opener.group() in ("$", r"\("):
             return False
         prefix = self.text[start : opener.start()]
         first, *lines = self.text[opener.start() : end].split("\n")
@@ -334,14 +338,39 @@ class _Scan:
 
 
 def _keeps_brackets(inner: str, before: str, behind: str) -> bool:
-    """Is each bracket around the formula closed around it, too, unlike in "($/kg), ($/lb)"?"""
-    depth = lowest = 0
-    for character in inner:
-        depth += (character in _OPENING) - (character in _CLOSING)
-        lowest = min(lowest, depth)
-    is_opened = bool(before) and before in _OPENING
-    is_closed = bool(behind) and behind in _CLOSING
-    return not (is_opened and lowest < 0) and not (is_closed and depth > lowest >= 0)
+    """Is each bracket around the formula closed around it, too, unlike in "($/kg), ($/lb)"?
+
+    An interval may mix the kinds of brackets: "($[0, 1)$)".
+    """
+    if before and before in _OPENING:
+        closing = _CLOSING[_OPENING.index(before)]
+        if _lowest(inner, before, closing) < 0 and _lowest(inner, _OPENING, _CLOSING) < 0:
+            return False
+    if behind and behind in _CLOSING:
+        opening, back = _OPENING[_CLOSING.index(behind)], inner[::-1]
+        return _lowest(back, behind, opening) == 0 or _lowest(back, _CLOSING, _OPENING) == 0
+    return True
+
+
+def _lowest(inner: str, opening: str, closing: str) -> int:
+    """How far more brackets are closed than opened, as a number that is not above 0."""
+    steps = ((character in opening) - (character in closing) for character in inner)
+    return min(accumulate(steps, initial=0))
+
+
+def _quotes(line: str) -> int:
+    found = _QUOTE_MARKS.match(line)
+    return found[0].count(">") if found else 0
+
+
+def _unquoted(line: str, quotes: int) -> str | None:
+    """Return the line without so many quote marks, or None if it has fewer."""
+    for _ in range(quotes):
+        mark = _QUOTE_MARK.match(line)
+        if mark is None:
+            return None
+        line = line[mark.end() :]
+    return line
 
 
 def _stays_in(prefix: str, lines: Sequence[str]) -> bool:
@@ -350,24 +379,20 @@ def _stays_in(prefix: str, lines: Sequence[str]) -> bool:
     inner = prefix.rpartition(">")[2]
     column = len((inner.removeprefix(" ") if quotes else inner).expandtabs(4))
     is_behind_blank = False
-    for line in lines:
-        for _ in range(quotes):
-            mark = _QUOTE_MARK.match(line)
-            if mark is None:
-                return False
-            line = line[mark.end() :]
-        if not line.strip():
-            is_behind_blank = True
-            continue
-        if is_behind_blank and is_heading(line):
+    for each in lines:
+        line = _unquoted(each, quotes)
+        if line is None or (line.strip() and _leaves(line, column, is_behind_blank)):
             return False
-        width = len(line) - len(line.lstrip(" \t"))
-        if width < min(column, 2) and is_behind_blank:
-            return False
-        if width < column and _MARKER.match(line):
-            return False
-        is_behind_blank = False
+        is_behind_blank = not line.strip()
     return True
+
+
+def _leaves(line: str, column: int, is_behind_blank: bool) -> bool:
+    """Does the line begin something else than the item whose text begins at `column`?"""
+    width = len(line) - len(line.lstrip(" \t"))
+    if is_behind_blank and (is_heading(line) or width < min(column, 2)):
+        return True
+    return width < column and _MARKER.match(line) is not None
 
 
 def _line_rest(text: str, start: int) -> str:

@@ -49,7 +49,6 @@ _HOLE = re.compile("\ufdd0([0-9]{1,6})\ufdd1")
 _ENCODED_HOLE = re.compile("%EF%B7%90([0-9]{1,6})%EF%B7%91")
 _RESERVED = str.maketrans({"\ufdd0": "\ufffd", "\ufdd1": "\ufffd"})
 
-_QUOTE_MARKS = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
 _LINK = re.compile(r"https?://|mailto:", re.IGNORECASE)
 # Zero-width and reordering characters, as they look in an encoded address.
 _HIDDEN_IN_LINK = re.compile(r"%E2%80%(?:8[B-F]|A[A-E])|%E2%81%A|%EF%BB%BF|%F3%A0", re.IGNORECASE)
@@ -191,8 +190,7 @@ def _take_math(text: str) -> tuple[str, list[str]]:
 
 
 def _formula_html(formula: str, attribute: str) -> str:
-    shown = typeset_form(_QUOTE_MARKS.sub("\n", formula))
-    return f"<span{attribute}>{escape(shown)}</span>"
+    return f"<span{attribute}>{escape(typeset_form(formula))}</span>"
 
 
 class _Parser(MarkdownIt):
