@@ -21,7 +21,7 @@ _NAMED = re.compile(
 _TEXT_COMMAND = re.compile(r"\\(?:text[a-z]*|mbox|[hf]box|tag\*?)[ \t\n]*(?=\{)")
 _IN_TEXT = re.compile(r"(?P<command>\\(?:[A-Za-z]+\*?|.))|[{}$_^&#%]", re.DOTALL)
 # In text MathJax 3 takes each of these for a slip, and MathJax 2 shows the backslash before them.
-_AS_MATH = {character: rf"\(\{character}\)" for character in "_&#%"} | {"^": r"\(\wedge\)"}
+_AS_MATH = {character: rf"\(\{character}\)" for character in "_&#%"} | {"^": r"\(\unicode{x5E}\)"}
 
 
 def contained(formula: str) -> str | None:

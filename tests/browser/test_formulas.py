@@ -38,7 +38,7 @@ $$
 - \[ \ref{eq_1} \textbf{b_c} \mbox{d_e} \]
 - $\tag{a_b} x$
 """
-SET = 14
+SET = 13
 
 
 def answer(lab: Lab, text: str, cells: list[str], *numbers: int) -> None:

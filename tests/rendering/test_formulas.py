@@ -223,7 +223,7 @@ def test_a_formula_that_can_not_stand_by_itself_is_text(inner: str) -> None:
     [
         (r"\text{a_b}", r"\text{a\(\_\)b}"),
         (r"x_\mathrm{a} \textbf{b_c}_d", r"x_\mathrm{a} \textbf{b\(\_\)c}_d"),
-        (r"\text{R&D, 5% of #1, x^2}", r"\text{R\(\&\)D, 5\(\%\) of \(\#\)1, x\(\wedge\)2}"),
+        (r"\text{R&D, 5% of #1, x^2}", r"\text{R\(\&\)D, 5\(\%\) of \(\#\)1, x\(\unicode{x5E}\)2}"),
         (r"\text{a {b_c} \textit{d_e}}_f", r"\text{a {b\(\_\)c} \textit{d\(\_\)e}}_f"),
         (r"\text{a\_b \(c_d\) $e_f$ g_h}", r"\text{a\_b \(c_d\) $e_f$ g\(\_\)h}"),
         (r"a \tag{x_1}", r"a \tag{x\(\_\)1}"),
@@ -282,4 +282,4 @@ ENDLESS = [
 @pytest.mark.parametrize("unit", ENDLESS)
 def test_endless_formulas_take_linear_work(unit: str) -> None:
     """Twice the text takes twice the work, not four times."""
-    assert calls_of(partial(draw, unit, 2_000)) < 2.6 * calls_of(partial(draw, unit, 1_000))
+    assert calls_of(partial(draw, unit, 1_000)) < 2.6 * calls_of(partial(draw, unit, 500))
