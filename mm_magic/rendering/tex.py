@@ -38,12 +38,11 @@ def contained(formula: str) -> str | None:
 
 def _without_name(command: re.Match[str]) -> str:
     if command["ref"]:
-        return (
-            rf"\text{{({command['name']})}}"
-            if command["ref"] == "eqref"
-            else (rf"\text{{{command['name']}}}")
-        )
-    return "" if command["dropped"] else command[0]
+        name = f"({command['name']})" if command["ref"] == "eqref" else command["name"]
+        return rf"\text{{{name}}}"
+    # Nothing, but that a letter behind it must not go on with the command before it.
+    gap = " " if command.string[command.end() : command.end() + 1].isalpha() else ""
+    return gap if command["dropped"] else command[0]
 
 
 def _with_plain_text(formula: str) -> str:

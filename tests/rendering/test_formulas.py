@@ -197,6 +197,7 @@ def test_what_is_no_formula_of_its_own_stays_text(text: str) -> None:
         (r"$\ref{a_b}$", r"$\text{a\(\_\)b}$"),
         (r"$a \\label{b}$", r"$a \\label{b}$"),
         (r"$\labelled$", r"$\labelled$"),
+        (r"$\alpha\label{x}b$", r"$\alpha b$"),
     ],
 )
 def test_a_formula_holds_for_itself(formula: str, due: str) -> None:
@@ -211,7 +212,16 @@ def test_a_label_in_each_line_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "inner", [r"\label{x}", r"\require{a}", r"a\label b", r"a\label{b{c}}", r"\ref b"]
+    "inner",
+    [
+        r"\label{x}",
+        r"\require{a}",
+        r"a\label b",
+        r"\hr\label{x}ef{y}{z}\href{y}{z}",
+        r"\re\require{x}{quire}{\require a}",
+        r"a\label{b{c}}",
+        r"\ref b",
+    ],
 )
 def test_a_formula_that_can_not_stand_by_itself_is_text(inner: str) -> None:
     """Nothing but a label is no formula, and a label that can't be found whole is not set."""
