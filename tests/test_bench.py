@@ -8,6 +8,7 @@ from bench import browser, kernel
 from bench.peers import Bare, Floor, Ours, model, server
 from bench.server import prose
 from bench.table import Row, markdown
+from markdown_it import MarkdownIt
 
 from mm_magic.rendering.formulas import find_formulas
 
@@ -61,7 +62,7 @@ def test_the_time_to_the_first_delta_leaves_the_server_out() -> None:
 def test_an_answer_has_its_formulas() -> None:
     """Text of 20,000 characters with a formula in every 250 has that length and 80 formulas."""
     text = prose(20_000, 250)
-    places = [start // 250 for start, _ in find_formulas(text)]
+    places = [start // 250 for start, _ in find_formulas(text, MarkdownIt().parse)]
     assert (len(text), places) == (20_000, list(range(80)))
 
 

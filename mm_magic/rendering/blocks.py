@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from mm_magic.rendering.fences import MarkdownFence, markdown_fence
-from mm_magic.rendering.formulas import CLOSERS, CONTAINERS, MAX_MATH, closes
+from mm_magic.rendering.formulas import CONTAINERS, MAX_MATH, closes, display_closer, is_heading
 
 _FENCE = re.compile(rf"({CONTAINERS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})")
 _INDENTED = ("    ", "\t")
@@ -126,11 +126,12 @@ class Blocks:
         if self._fence and not self._leaves_fence(line):
             return self._take_code(line)
         self._fence = ""
-        if self._closer:
+        if self._closer and not (is_heading(line) and not self._line.strip(" \t>\n")):
             self._append(line)
             if self._closer in line or self._size > MAX_MATH:
                 self._closer = ""
             return []
+        self._closer = ""
         return self._take_text(line) if line.strip() else self._take_blank(line)
 
     def _take_blank(self, line: str) -> list[Piece]:
@@ -169,9 +170,8 @@ class Blocks:
             self._markdown = markdown_fence(line)
             if not fence[1]:
                 self._kind = "flow"  # at the margin it has ended any list
-        elif line.rstrip().endswith(("$$", "\\[")):
-            opener = re.sub(f"^{CONTAINERS}", "", line).strip()
-            self._closer = CLOSERS.get(opener, "") if opener in ("$$", r"\[") else ""
+        elif line.rstrip().endswith(("$$", "\\[")) or "\\begin{" in line:
+            self._closer = display_closer(line)
 
     def _leaves_fence(self, line: str) -> bool:
         """A fence in a quote or an item ends where a line no longer belongs to that."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import Blocks, Piece
-from mm_magic.rendering.formulas import CONTAINERS, UNSAFE_TEX
+from mm_magic.rendering.formulas import CONTAINERS
 from mm_magic.rendering.markdown import (
     IGNORE,
     NO_DEFINITIONS,
@@ -26,6 +26,7 @@ from mm_magic.rendering.markdown import (
     to_html,
     wrap,
 )
+from mm_magic.rendering.tex import UNSAFE_TEX
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:

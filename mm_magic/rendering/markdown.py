@@ -25,7 +25,7 @@ from pygments.util import ClassNotFound
 
 from mm_magic.rendering.dialect import PAIRED_TAGS, install
 from mm_magic.rendering.fences import lengthened
-from mm_magic.rendering.formulas import find_formulas
+from mm_magic.rendering.formulas import find_formulas, typeset_form
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:
@@ -52,7 +52,6 @@ _HOLE = re.compile("\ufdd0([0-9]{1,6})\ufdd1")
 _ENCODED_HOLE = re.compile("%EF%B7%90([0-9]{1,6})%EF%B7%91")
 _RESERVED = str.maketrans({"\ufdd0": "\ufffd", "\ufdd1": "\ufffd"})
 
-_QUOTE_MARKS = re.compile(r"\n[ \t]*(?:>[ \t]?)+")
 _LINK = re.compile(r"https?://|mailto:", re.IGNORECASE)
 # Zero-width and reordering characters, as they look in an encoded address.
 _HIDDEN_IN_LINK = re.compile(r"%E2%80%(?:8[B-F]|A[A-E])|%E2%81%A|%EF%BB%BF|%F3%A0", re.IGNORECASE)
@@ -235,7 +234,7 @@ def _take_math(text: str) -> tuple[str, list[str]]:
     parts: list[str] = []
     formulas: list[str] = []
     position = 0
-    for start, end in find_formulas(text):
+    for start, end in find_formulas(text, _block_parser().parse):
         parts += [text[position:start], f"\ufdd0{len(formulas)}\ufdd1"]
         formulas.append(text[start:end])
         position = end
@@ -243,7 +242,7 @@ def _take_math(text: str) -> tuple[str, list[str]]:
 
 
 def _formula_html(formula: str, attribute: str) -> str:
-    return f"<span{attribute}>{escape(_QUOTE_MARKS.sub(chr(10), formula))}</span>"
+    return f"<span{attribute}>{escape(typeset_form(formula))}</span>"
 
 
 class _Parser(MarkdownIt):
