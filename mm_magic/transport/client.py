@@ -4,6 +4,7 @@ Retries come before the first event only, and the exchange is closed however the
 """
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from mm_magic.errors import MiniMaxError
+from mm_magic.errors import MiniMaxError, NetworkError
 from mm_magic.protocol.failure import (
     classify_error,
     classify_response,
@@ -87,7 +88,8 @@ class Client:
             try:
                 async with self._answer(source, request, taps) as (chunks, answer):
                     seconds = 0.0
-                    async for seconds, data in chunks:
+                    while (read := await _next(chunks, answer.left)) is not None:
+                        seconds, data = read
                         if events := answer.feed(seconds, data):
                             has_begun = True
                             yield Batch(seconds, events)
@@ -137,12 +139,31 @@ class Client:
                 if not 200 <= exchange.status < 300:
                     body = await whole_body(exchange, self._clocks, _ERROR_BODY_BYTES)
                     raise classify_response(exchange.status, exchange.headers, body)
-                yield chunks, AnswerReader(exchange.headers.get("content-type", ""), self._clocks)
+                # A script that pauses goes on: only a server is waited for in vain.
+                clocks = (
+                    self._clocks if exchange.is_live else replace(self._clocks, ending=math.inf)
+                )
+                yield chunks, AnswerReader(exchange.headers.get("content-type", ""), clocks)
 
     def _exchange(self, source: Source, request: Request) -> AbstractAsyncContextManager[Exchange]:
         if isinstance(source, Endpoint):
             return self._network.exchange(source, "POST", "/v1/messages", request.encode())
         return _played(source.answer(request.to_body()))
+
+
+async def _next(chunks: Reads, limit: float) -> tuple[float, bytes] | None:
+    """The next read; None where the body has ended, or nothing came within `limit` seconds."""
+    if limit == math.inf:
+        return await anext(chunks, None)
+    try:
+        async with asyncio.timeout(limit):
+            return await anext(chunks, None)
+    except TimeoutError:
+        return None
+    except NetworkError as error:
+        if error.kind == "timeout":  # the clock of silence is a shorter limit
+            return None
+        raise
 
 
 @asynccontextmanager

@@ -177,7 +177,7 @@ def test_a_delta_goes_to_a_block_of_its_own_kind() -> None:
         )
     )
     assert found.text == "shown"
-    assert found.thinking == "firsthidden"
+    assert found.thinking == "first\n\nhidden"
 
 
 def test_deltas_without_a_start_make_their_blocks() -> None:
@@ -226,7 +226,7 @@ def test_unknown_blocks_and_events_are_kept() -> None:
 
 def test_unreadable_events_are_counted() -> None:
     """An event that can't be read is skipped and counted, and the rest is read."""
-    stream = sse(BEGIN, text(0, "Hel")) + b"data: {broken\n\ndata: null\n\n" + sse(text(0, "lo"))
+    stream = sse(BEGIN, text(0, "Hel")) + b"data: {broken\n\ndata: a b\n\n" + sse(text(0, "lo"))
     accumulator, _ = read([stream])
     assert (accumulator.skipped, accumulator.message().text) == (2, "Hello")
 
