@@ -6,7 +6,7 @@ Retries come before the first event only, and the exchange is closed however the
 import asyncio
 import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -151,13 +151,17 @@ class Client:
         return _played(source.answer(request.to_body()))
 
 
-async def _next(chunks: Reads, limit: float) -> tuple[float, bytes] | None:
+def _next(chunks: Reads, limit: float) -> Awaitable[tuple[float, bytes] | None]:
     """The next read; None where the body has ended, or nothing came within `limit` seconds."""
-    if limit == math.inf:
-        return await anext(chunks, None)
+    return anext(chunks, None) if limit == math.inf else _within(limit, anext(chunks, None))
+
+
+async def _within(
+    limit: float, read: Awaitable[tuple[float, bytes] | None]
+) -> tuple[float, bytes] | None:
     try:
         async with asyncio.timeout(limit):
-            return await anext(chunks, None)
+            return await read
     except TimeoutError:
         return None
     except NetworkError as error:
