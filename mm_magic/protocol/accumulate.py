@@ -172,7 +172,7 @@ class _Growing:
         """Add what a block has grown by."""
         if opened is not self._opened:
             self._change(opened)
-        if self._is_apart:
+        if self._is_apart and opened.run == self._run:
             self._is_apart = not piece.strip("\n")
             piece = gap(self._end + "".join(self.pieces[-2:]), piece) + piece
         self.pieces.append(piece)
@@ -201,7 +201,7 @@ class _Growing:
         self._half = ""
         self._end = (self._end + self.before[-1])[-2:]
         self._opened, self.index = opened, _NO_BLOCK
-        if opened.run != self._run:
+        if opened.run > self._run:  # an earlier one that goes on is no paragraph
             self._run, self._is_apart = opened.run, bool(self._end)
 
 
