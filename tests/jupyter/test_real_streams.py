@@ -146,7 +146,15 @@ def test_content_of_message_start_is_drawn() -> None:
     assert "It is sorted." in got.live
 
 
-@pytest.mark.parametrize("line", ["data: [DONE]", "data:", "data: null", ": bye", "event: done"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("data: [DONE]", "data: [done]", "data:", "data:  ", "data: null", "\ufeffdata: [DONE]"),
+        *(": bye", "event: done", "event: done\ndata: [DONE]", "event: done\ndata: {}"),
+        'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}',
+        'data: {"object":"chat.completion.chunk","choices":[],"usage":{"total_tokens":9}}',
+    ],
+)
 @pytest.mark.parametrize("place", ["first", "amid", "last"])
 def test_lines_that_say_nothing_get_no_word(line: str, place: str) -> None:
     """A proxy's last line, or an empty one, is not worth a word, wherever it stands."""

@@ -112,6 +112,10 @@ OTHER: dict[str, object] = {"type": "redacted_thinking", "data": "b64="}
         pytest.param([begin(), begin(SAID), start(0, SAID), STOP], id="an empty one before it"),
         pytest.param([begin(NO_TEXT), start(0, NO_TEXT), text(0, "Hello there!")], id="empty"),
         pytest.param([begin("x", None, SAID), STOP], id="beside what is no block"),
+        pytest.param(
+            [begin(NO_TEXT), start(0, SAID), text(0, "Hello "), text(0, "there!"), STOP],
+            id="an empty one, then all of it twice",
+        ),
     ],
 )
 def test_content_of_message_start_is_shown_once(wires: list[dict[str, Any]]) -> None:
@@ -148,6 +152,12 @@ def test_a_start_that_says_something_else_is_another_block() -> None:
     assert kinds[:3] == ["text", "tool_use", "redacted_thinking"]
     assert kinds[3:] == ["thinking", "tool_use", "redacted_thinking", "text"]
     assert found.text == "Hi.\n\nYes."
+
+
+def test_a_start_behind_deltas_is_another_block() -> None:
+    """A block of message_start that has grown is not begun again."""
+    wires = [begin(block("text", "Hi")), text(0, "."), start(0, block("text", "Hi there")), STOP]
+    check(sse(*wires), "Hi.Hi there")
 
 
 def test_message_start_twice_keeps_what_the_second_leaves_out() -> None:
