@@ -165,7 +165,8 @@ class _Growing:
         self._half = ""  # of a character: the other half may come
         self._end = ""  # the last two characters before `pieces`
         self._opened: _OpenBlock | None = None
-        self._run = -1
+        self._runs: set[int] = set()
+        self._run = -1  # the last that was new
         self._is_apart = False  # the next character that ends no line begins a paragraph
 
     def take(self, index: Index, opened: _OpenBlock, piece: str) -> None:
@@ -201,7 +202,8 @@ class _Growing:
         self._half = ""
         self._end = (self._end + self.before[-1])[-2:]
         self._opened, self.index = opened, _NO_BLOCK
-        if opened.run > self._run:  # an earlier one that goes on is no paragraph
+        if opened.run not in self._runs:  # one that goes on is no new paragraph
+            self._runs.add(opened.run)
             self._run, self._is_apart = opened.run, bool(self._end)
 
 
@@ -233,7 +235,7 @@ class Accumulator:
 
         A character whose second half is still to come is held back from the growth. Read to the
         end, the growths make up the message's text, but for blocks of one kind that overlap: the
-        message has them one after the other.
+        message has them one after the other, and so other line ends between them.
         """
         text, thinking = self._text, self._thinking
         for event in events:
