@@ -1,9 +1,11 @@
 """Server-sent events to typed events.
 
 The JSON's `type` decides, not the event's name: proxies lose names, and some servers send none.
-What is unknown becomes `Unknown`; what cannot be read becomes `Unreadable`. Nothing raises.
+What is unknown becomes `Unknown`; what cannot be read becomes `Unreadable`; data that says nothing,
+like a last `[DONE]`, is no event. Nothing raises.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -19,13 +21,18 @@ from mm_magic.protocol.json_values import (
 from mm_magic.protocol.messages import BaseResp
 from mm_magic.protocol.sse import ServerSentEvent
 
+# Nothing, null, [DONE], done, "ping", [], <eos>, 1: proxies end a stream with it, or keep it alive.
+# What is left of a broken event has more than one word, or a brace.
+_SAYS_NOTHING = re.compile(r"""[\[<|"']{0,3}[\w.-]{0,32}[\]>|"']{0,3}""", re.ASCII)
+_BLANK = " \t\r\n\ufeff"
+
 Index: TypeAlias = int | None
 """The place of a block in the content; None where the server gave none."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageStart:
-    """The answer begins. `message` is the wire's object, its content still empty.
+    """The answer begins. `message` is the wire's object; its content is empty as a rule.
 
     What stands beside it in the event (`service_tier`) is in it, too.
     """
@@ -151,7 +158,7 @@ def parse_events(raw: Iterable[ServerSentEvent]) -> list[Event]:
     for sent in raw:
         wire = parse_json(sent.data, keep_halves=True)
         if not isinstance(wire, dict):
-            events.append(_unreadable(sent))
+            events += _without_object(sent)
         elif (delta := _delta(wire, sent.name)) is not None:
             events.append(delta)
             if "base_resp" in wire:
@@ -166,16 +173,16 @@ def message_events(wire: JsonObject) -> list[Event]:
     blocks = wire.get("content")
     if not isinstance(blocks, list) or (not blocks and _is_failure(wire)):
         return [ErrorEvent(wire) if _is_failure(wire) else Unknown(wire)]
-    events: list[Event] = [MessageStart(wire)]
-    for index, block in enumerate(blocks):
-        events += [ContentBlockStart(index, as_object(block)), ContentBlockStop(index)]
-    return [*events, *_base_resp(wire), MessageStop()]
+    return [MessageStart(wire), *_base_resp(wire), MessageStop()]
 
 
-def _unreadable(sent: ServerSentEvent) -> Event:
+def _without_object(sent: ServerSentEvent) -> list[Event]:
+    """What an event says whose data is no JSON object."""
     if sent.name == "error":  # a proxy's plain text
-        return ErrorEvent({"type": "error", "error": {"message": sent.data}})
-    return Unreadable(sent.name, sent.data)
+        return [ErrorEvent({"type": "error", "error": {"message": sent.data}})]
+    if _SAYS_NOTHING.fullmatch(sent.data.strip(_BLANK)):
+        return []
+    return [Unreadable(sent.name, sent.data)]
 
 
 def _delta(wire: JsonObject, name: str) -> Delta | None:

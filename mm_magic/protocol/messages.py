@@ -4,11 +4,13 @@ Each reads itself from the wire's JSON and writes itself back; what is unknown s
 Field names are the wire's. Source: MiniMax's API page of POST /anthropic/v1/messages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import groupby
 from typing import TypeAlias
 
 from mm_magic.protocol.json_values import JsonObject, as_count, as_number, as_object, as_text
+from mm_magic.protocol.paragraphs import in_paragraphs
 
 
 def _rest(wire: JsonObject, *known: str) -> JsonObject:
@@ -98,6 +100,20 @@ def block_from_wire(wire: JsonObject) -> Block:
             return UnknownBlock(wire)
 
 
+def said(block: Block) -> str:
+    """What a block of text or of thinking says; "" for any other."""
+    match block:
+        case TextBlock(words) | ThinkingBlock(words):
+            return words
+        case _:
+            return ""
+
+
+def _joined(content: Iterable[Block], kind: type[Block]) -> str:
+    runs = groupby(content, lambda block: isinstance(block, kind))
+    return in_paragraphs("".join(map(said, run)) for is_kind, run in runs if is_kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one request. None means that the server did not say."""
@@ -166,13 +182,17 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All text blocks, joined."""
-        return "".join(block.text for block in self.content if isinstance(block, TextBlock))
+        """All text blocks.
+
+        Servers split one text into several blocks: neighbours are joined as they are. A text that
+        another block separates from the one before begins a paragraph.
+        """
+        return _joined(self.content, TextBlock)
 
     @property
     def thinking(self) -> str:
-        """All thinking blocks, joined."""
-        return "".join(b.thinking for b in self.content if isinstance(b, ThinkingBlock))
+        """All thinking blocks, joined in the same way."""
+        return _joined(self.content, ThinkingBlock)
 
     def to_wire(self) -> JsonObject:
         """The answer as the API page shows it."""

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from mm_magic.conversation.notebook_file import Found, NotebookCell, joined
 from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text
-from mm_magic.protocol.messages import TextBlock, ThinkingBlock
+from mm_magic.protocol.messages import TextBlock, ThinkingBlock, said
 from mm_magic.rendering.bundles import (
     answer_pages,
     definitions_in,
@@ -90,21 +90,38 @@ def _drawn(outputs: Sequence[JsonObject]) -> Iterator[object]:
 
 def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
     again = line_bundle(f"Turn {turn.number}: {turn.prompt.text}")  # as `%minimax show` draws it
-    thinking, answer = turn.reply.thinking, turn.reply.text
-    box = growing_thinking(thinking, "")
     is_in_source = _one_line(turn.prompt.text) in source
     parts = {
         "prompt": (is_in_source or _settled(str(again["text/html"])) in page)
         and not _HIDDEN.search(turn.prompt.text),
-        "thinking": (not thinking or _settled(str(box["text/html"])) in page)
-        and not _HIDDEN.search(thinking),
-        "answer": _is_shown(answer_pages(answer), page) and not _HIDDEN.search(answer),
+        "thinking": any(_is_thinking_shown(each, page) for each in _drawings(turn, ThinkingBlock)),
+        "answer": any(_is_answer_shown(each, page) for each in _drawings(turn, TextBlock)),
         "other blocks": all(
             isinstance(block, TextBlock | ThinkingBlock) and not block.extra
             for block in turn.reply.message.content
         ),
     }
     return [name for name, is_shown in parts.items() if not is_shown]
+
+
+def _drawings(turn: Turn, kind: type[TextBlock | ThinkingBlock]) -> list[str]:
+    """What can be drawn of a turn's text or thinking.
+
+    Version 0.1 drew all blocks of one kind as one paragraph, whatever stood between them.
+    """
+    reply = turn.reply
+    of_0_1 = "".join(said(block) for block in reply.message.content if isinstance(block, kind))
+    return [reply.text if kind is TextBlock else reply.thinking, of_0_1]
+
+
+def _is_thinking_shown(thinking: str, page: set[str]) -> bool:
+    box = growing_thinking(thinking, "")
+    is_there = not thinking or _settled(str(box["text/html"])) in page
+    return is_there and not _HIDDEN.search(thinking)
+
+
+def _is_answer_shown(answer: str, page: set[str]) -> bool:
+    return _is_shown(answer_pages(answer), page) and not _HIDDEN.search(answer)
 
 
 def _is_shown(texts: Sequence[str], page: set[str]) -> bool:

@@ -15,10 +15,15 @@ from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError
 from mm_magic.protocol.accumulate import Accumulator
 from mm_magic.protocol.events import (
     BaseRespEvent,
+    ContentBlockStart,
     ErrorEvent,
     Event,
+    InputJsonDelta,
+    MessageDelta,
     MessageStop,
     Ping,
+    TextDelta,
+    ThinkingDelta,
     message_events,
 )
 from mm_magic.protocol.failure import classify_error, unexpected_content
@@ -33,9 +38,16 @@ SILENCE_SECONDS = 300.0
 """No byte for so long: gaps of 180 to 240 s were reported while a model thinks."""
 PROGRESS_SECONDS = 600.0
 """Bytes, but nothing beyond pings and comments, for so long."""
+ENDING_SECONDS = 3.0
+"""After the stop_reason, for what may follow it: the last usage, a filter's refusal, message_stop.
+
+Captures have them in the same read. A refusal may wait for a filter that has to read the answer,
+about a second; a packet that is lost twice comes after one and a half. A cell that is busy for
+longer with nothing new under it looks hung."""
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """So many bytes, to within one read, may come without an event, or be an answer in one piece."""
 
+_CONTENT = frozenset({TextDelta, ThinkingDelta, InputJsonDelta, ContentBlockStart})
 _ERROR_BODY_SECONDS = 5.0  # for the words of an error: its status is known already
 _DRAIN_SECONDS = 0.05  # after the last event, for the end of the HTTP body: keeps the connection
 
@@ -45,10 +57,12 @@ class Clocks:
     """How long an answer may stand still, in seconds: without a byte, and without an event.
 
     `progress` is looked at when bytes come; where none come, `silence` is what ends the answer.
+    `ending` is how long an answer with a stop_reason is waited for: it is whole.
     """
 
     silence: float = SILENCE_SECONDS
     progress: float = PROGRESS_SECONDS
+    ending: float = ENDING_SECONDS
 
 
 class Batch(NamedTuple):
@@ -61,15 +75,19 @@ class Batch(NamedTuple):
 class AnswerReader:
     """The body of an answer with status 200, read by read: an event stream, or JSON.
 
-    `is_over` says that nothing which still comes can change the answer. Raises NetworkError where
-    it stands still, ProtocolError where it is neither stream nor JSON, empty, or goes on for more
-    than MAX_EVENT_BYTES without an event, and the service's error where nothing came before that.
+    `is_over` says that nothing which still comes can change the answer, or that no more is waited
+    for. `left` is how many seconds it is still waited for, once its stop_reason has come. Raises
+    NetworkError where it stands still before that, ProtocolError where it is neither stream nor
+    JSON, empty, or goes on for more than MAX_EVENT_BYTES without an event, and the service's error
+    where nothing came before that.
     """
 
     def __init__(self, content_type: str, clocks: Clocks) -> None:
         self.is_over = False
+        self.left = math.inf
         self._content_type = content_type
-        self._patience = clocks.progress
+        self._clocks = clocks
+        self._whole: float | None = None  # when the stop_reason came, or content behind it
         self._moved: float | None = None  # when something for the reader came last
         self._unmoved = 0  # bytes since the last event that is more than a sign of life
         self._has_begun = False
@@ -84,10 +102,14 @@ class AnswerReader:
             self._check_first(events[0])
         has_moved = False
         for event in events:
-            if type(event) is not Ping:
-                has_moved = True
-            if _is_last(event):
-                self.is_over = True
+            kind = type(event)
+            if kind is Ping:
+                continue
+            has_moved = True
+            if kind not in _CONTENT:
+                self._look_for_end(event, seconds)
+            elif self._whole is not None:
+                self._whole = seconds
         self._unmoved = 0 if has_moved else self._unmoved + len(data)
         if self._unmoved > MAX_EVENT_BYTES:
             raise ProtocolError(
@@ -96,8 +118,13 @@ class AnswerReader:
             )
         if has_moved or self._json is not None or self._moved is None:
             self._moved = seconds
-        elif seconds - self._moved > self._patience:
-            raise silent(f"nothing but signs of life for {self._patience:g} s")
+        elif seconds - self._moved > self._clocks.progress:
+            if self._whole is None:
+                raise silent(f"nothing but signs of life for {self._clocks.progress:g} s")
+            self.is_over = True
+        if self._whole is not None:
+            self.left = self._whole + self._clocks.ending - seconds
+            self.is_over |= self.left <= 0
         return events
 
     def close(self) -> list[Event]:
@@ -134,6 +161,15 @@ class AnswerReader:
             self._beginning = beginning
         return []
 
+    def _look_for_end(self, event: Event, seconds: float) -> None:
+        match event:
+            case MessageDelta(stop_reason) if stop_reason and self._whole is None:
+                self._whole = seconds
+            case MessageStop() | ErrorEvent():
+                self.is_over = True
+            case BaseRespEvent(base_resp) if base_resp.status_code != 0:
+                self.is_over = True
+
     def _check_first(self, event: Event | None) -> None:
         if event is None:
             raise ProtocolError("the server sent an empty answer", retryable=True)
@@ -149,7 +185,7 @@ def take_in(
 
     `has_ended`: its body came to its end. Raises MiniMaxError as `AnswerReader` does.
     """
-    patient = Clocks(silence=math.inf, progress=math.inf)
+    patient = Clocks(silence=math.inf, progress=math.inf, ending=math.inf)
     reader, accumulator = AnswerReader(content_type, patient), Accumulator()
     for seconds, data in reads:
         accumulator.add(reader.feed(seconds, data))
@@ -178,17 +214,6 @@ def _kind(content_type: str, start: bytes) -> _Kind | None:
     if start.startswith((b"event:", b"data:", b":", b"id:", b"retry:")):
         return "stream"
     return None if len(start) < len(b"event:") else "other"
-
-
-def _is_last(event: Event) -> bool:
-    """Whether nothing that follows can change the answer. Some servers keep the socket open."""
-    match event:
-        case MessageStop() | ErrorEvent():
-            return True
-        case BaseRespEvent(base_resp):
-            return base_resp.status_code != 0
-        case _:
-            return False
 
 
 async def whole_body(exchange: Exchange, clocks: Clocks, limit: int = MAX_EVENT_BYTES) -> bytes:

@@ -4,15 +4,16 @@ Retries come before the first event only, and the exchange is closed however the
 """
 
 import asyncio
+import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import quote, urlencode
 
-from mm_magic.errors import MiniMaxError
+from mm_magic.errors import MiniMaxError, NetworkError
 from mm_magic.protocol.failure import (
     classify_error,
     classify_response,
@@ -92,7 +93,8 @@ class Client:
             try:
                 async with self._answer(source, request, taps) as (chunks, answer):
                     seconds = 0.0
-                    async for seconds, data in chunks:
+                    while (read := await _next(chunks, answer.left)) is not None:
+                        seconds, data = read
                         if events := answer.feed(seconds, data):
                             has_begun = True
                             yield Batch(seconds, events)
@@ -163,7 +165,11 @@ class Client:
                 if not 200 <= exchange.status < 300:
                     body = await whole_body(exchange, self._clocks, _ERROR_BODY_BYTES)
                     raise classify_response(exchange.status, exchange.headers, body)
-                yield chunks, AnswerReader(exchange.headers.get("content-type", ""), self._clocks)
+                # A script that pauses goes on: only a server is waited for in vain.
+                clocks = (
+                    self._clocks if exchange.is_live else replace(self._clocks, ending=math.inf)
+                )
+                yield chunks, AnswerReader(exchange.headers.get("content-type", ""), clocks)
 
     def _exchange(self, source: Source, request: Request) -> AbstractAsyncContextManager[Exchange]:
         if isinstance(source, Endpoint):
@@ -184,6 +190,25 @@ def _after(page: JsonObject) -> str:
         return ""
     last = as_text(page.get("last_id")) or next(reversed(_names(page)), "")
     return last if len(last) <= _MAX_ID else ""
+
+
+def _next(chunks: Reads, limit: float) -> Awaitable[tuple[float, bytes] | None]:
+    """The next read; None where the body has ended, or nothing came within `limit` seconds."""
+    return anext(chunks, None) if limit == math.inf else _within(limit, anext(chunks, None))
+
+
+async def _within(
+    limit: float, read: Awaitable[tuple[float, bytes] | None]
+) -> tuple[float, bytes] | None:
+    try:
+        async with asyncio.timeout(limit):
+            return await read
+    except TimeoutError:
+        return None
+    except NetworkError as error:
+        if error.kind == "timeout":  # the clock of silence is a shorter limit
+            return None
+        raise
 
 
 @asynccontextmanager

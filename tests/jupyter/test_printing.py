@@ -27,6 +27,20 @@ def test_a_terminal_gets_streamed_plain_text() -> None:
     assert "Blue\nHm\n" in printed(("", "Blue"), ("Hm", ""))  # it thinks again: a line of its own
 
 
+def test_a_terminal_shows_what_stands_apart_at_the_margin() -> None:
+    """Line ends before a text or a thought that goes on behind the other kind add no gap."""
+    out: list[str] = []
+    terminal = Terminal(out.append)
+    terminal.update("Hm", "")
+    terminal.thinking_done("(1 s)")
+    for thinking, text in (("", "So:"), ("\n\nHm", ""), ("\n\nYes", "")):
+        terminal.update(thinking, text)
+    terminal.thinking_done("(2 s)")
+    for text in ("\n", "\n# A", "\n\nb"):
+        terminal.update("", text)
+    assert "".join(out) == "Hm\n(1 s)\n\nSo:\nHm\n\nYes\n(2 s)\n\n# A\n\nb"
+
+
 def test_a_terminal_never_gets_the_models_control_codes() -> None:
     """Sequences split over deltas are no more obeyed than whole ones; split characters join."""
     text = "a\x1b]52;c;x\x07\r\nb\ud83d\ude00\rc"

@@ -91,6 +91,69 @@ FIXTURES = {
             extra={"service_tier": "standard"},
         ),
     ),
+    # Events twice, thinking inside a text block, an empty text before a call: as LiteLLM sends it.
+    "doubled_events": (
+        "complete",
+        Message(
+            id="msg_3c1f9a52-7d40-4c86-a1b7-55e0d2c94a18",
+            model="minimax/MiniMax-M2.7",
+            content=(
+                TextBlock("I look it up."),
+                ThinkingBlock("Zürich, then the days."),
+                TextBlock(""),
+                ToolUseBlock("call_7", "weather", {"city": "Zürich"}),
+            ),
+            stop_reason="tool_use",
+            usage=Usage(61, 22),
+        ),
+    ),
+    # Comments, a signature that comes late, and one in a block of its own: as OpenRouter sends it.
+    "late_signatures": (
+        "complete",
+        Message(
+            id="gen-1764312345-bQ2mX",
+            model="minimax/minimax-m2.7",
+            content=(
+                ThinkingBlock("Noble: no reactions.", "c4f1"),
+                TextBlock("Neon, argon — 氩."),
+                ThinkingBlock("", "9b07"),
+            ),
+            stop_reason="end_turn",
+            usage=Usage(17, 14),
+        ),
+    ),
+    "text_around_thinking": (
+        "complete",
+        Message(
+            id="3f6a0d1c8b7e4925af10c3d2e9b85764",
+            model="MiniMax-M2.7",
+            content=(
+                TextBlock("Let me check:"),
+                ThinkingBlock("It is sorted.", "77ab"),
+                TextBlock("\n```python\nx = 1\n```"),
+                UnknownBlock({"type": "redacted_thinking", "data": "b64="}),
+                TextBlock("- Sor"),
+                TextBlock("ted 🗂."),
+            ),
+            stop_reason="end_turn",
+            usage=Usage(30, 25),
+        ),
+    ),
+    # Blocks in message_start, again in their starts and in their deltas; a beginning that goes on.
+    "said_again": (
+        "complete",
+        Message(
+            id="chatcmpl-51d0",
+            model="M",
+            content=(
+                ThinkingBlock("Greet."),
+                TextBlock("Hello there! 👋"),
+                TextBlock(" Nice day."),
+            ),
+            stop_reason="stop_sequence",
+            usage=Usage(output_tokens=3),
+        ),
+    ),
 }
 
 
@@ -117,6 +180,7 @@ def test_wire_fixtures_give_the_same_message_at_any_cuts(name: str, data: st.Dat
     accumulator, growths = read(reads)
     found = accumulator.message()
     assert FIXTURES[name] == (accumulator.state, found)
+    assert accumulator.skipped == 0
     assert found.text == "".join(growth.text for growth in growths)
     assert found.thinking == "".join(growth.thinking for growth in growths)
 
@@ -177,7 +241,7 @@ def test_a_delta_goes_to_a_block_of_its_own_kind() -> None:
         )
     )
     assert found.text == "shown"
-    assert found.thinking == "firsthidden"
+    assert found.thinking == "first\n\nhidden"
 
 
 def test_deltas_without_a_start_make_their_blocks() -> None:
@@ -226,7 +290,7 @@ def test_unknown_blocks_and_events_are_kept() -> None:
 
 def test_unreadable_events_are_counted() -> None:
     """An event that can't be read is skipped and counted, and the rest is read."""
-    stream = sse(BEGIN, text(0, "Hel")) + b"data: {broken\n\ndata: null\n\n" + sse(text(0, "lo"))
+    stream = sse(BEGIN, text(0, "Hel")) + b"data: {broken\n\ndata: a b\n\n" + sse(text(0, "lo"))
     accumulator, _ = read([stream])
     assert (accumulator.skipped, accumulator.message().text) == (2, "Hello")
 

@@ -92,12 +92,30 @@ def test_what_is_unknown_is_kept_as_it_came(wire: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", ["null", "true", '"x"', "[1]", "5", "", "{", '{"type":"ping"} x', "[DONE]"]
+    "data",
+    [
+        *("{", '{"type', '{"type":"ping"} x', 'x":"Hi"}}', "[1, 2]", "the upstream timed out"),
+        *("[DONE] {", "x" * 33, '[{"type":"ping"}]'),
+    ],
 )
 def test_what_is_no_json_object_is_flagged(data: str) -> None:
     """Data that is no JSON object gives one Unreadable with all of it, and the stream goes on."""
     stream = f"event: ping\ndata: {data}\n\n".encode() + sse(STOP)
     assert [Unreadable("ping", data), MessageStop()] == events(stream)
+
+
+NOTHING = [
+    *("[DONE]", "[done]", " [DONE] ", "DONE", "done", '"[DONE]"', "[END]", "<eos>", "[]", '""'),
+    *("", "  ", "\t", "null", "true", "5", "ping", "keep-alive", "\ufeff", "\ufeff[DONE]"),
+]
+
+
+@pytest.mark.parametrize("data", NOTHING)
+@pytest.mark.parametrize("name", ["", "event: done\n", "event: ping\n", "event: [DONE]\n"])
+def test_data_that_says_nothing_is_no_event(data: str, name: str) -> None:
+    """What proxies end a stream with, or keep it alive with, is neither an event nor unreadable."""
+    stream = f"{name}data: {data}\n\n: bye\n\ndata:\n\ndata\n\nevent: done\n\n".encode()
+    assert [MessageStop()] == events(stream + sse(STOP))
 
 
 @pytest.mark.parametrize("bracket", ["[", '{"a":'])
@@ -171,20 +189,13 @@ def test_base_resp_is_found_on_any_event(wire: dict[str, Any]) -> None:
 
 
 def test_a_whole_answer_is_the_events_of_its_stream() -> None:
-    """An unstreamed answer is read as the events that would have brought it."""
+    """An unstreamed answer is read as a stream whose first event holds all of it."""
     wire: dict[str, Any] = {
         "id": "1",
         "content": [{"type": "text", "text": "Hi"}, None],
         "base_resp": None,
     }
-    assert [
-        MessageStart(wire),
-        ContentBlockStart(0, {"type": "text", "text": "Hi"}),
-        ContentBlockStop(0),
-        ContentBlockStart(1, {}),
-        ContentBlockStop(1),
-        MessageStop(),
-    ] == message_events(wire)
+    assert [MessageStart(wire), MessageStop()] == message_events(wire)
 
 
 def test_a_whole_answer_of_another_kind_is_unknown() -> None:

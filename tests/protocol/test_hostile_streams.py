@@ -22,6 +22,9 @@ REFUSALS = [case for case in CASES if case["status"] != 200]
 OTHERWISE = {
     # The case wants this thinking gone. It is kept, as thinking: what came is never thrown away.
     ("idx/thinking-delta-on-text", "thinking"): "t",
+    # The case glues what stood apart: a heading or a fence would be lost in the line before it.
+    ("ok/interleaved-thinking", "text"): "x\n\ny",
+    ("ok/interleaved-thinking", "thinking"): "t1\n\nt2",
 }
 
 

@@ -93,6 +93,25 @@ def test_markdown_that_is_not_drawn_is_not_visible(text: str) -> None:
     assert unseen(drawn(f"Because.\n\n{text}")) == [["answer"]]
 
 
+@pytest.mark.parametrize(
+    ("page", "hidden"),
+    [
+        ("Let me check:\n\n# Result", []),
+        ("Let me check:# Result", []),  # as version 0.1 drew it
+        ("Let me check:\n\nResult", ["answer"]),
+        ("Let me check:", ["answer"]),
+    ],
+)
+def test_text_in_parts_is_visible(page: str, hidden: list[str]) -> None:
+    """Text that another block separates is shown by its drawing, also by that of version 0.1."""
+    texts: list[Any] = [{"type": "text", "text": each} for each in ("Let me check:", "# Result")]
+    saved = turn(1, "Why?", [texts[0], {"type": "thinking", "thinking": ""}, texts[1]])
+    bundles = [answer_bundle(page), {"text/plain": "", TURN_MIME: saved}]
+    outputs = [{"output_type": "display_data", "data": each} for each in bundles]
+    made = {"cell_type": "code", "id": "a", "source": "%%minimax\nWhy?", "outputs": outputs}
+    assert unseen(read(file(made))) == [hidden]
+
+
 def test_scripts_and_emoji_are_visible() -> None:
     """No text is marked for what Persian, Japanese names, emoji and soft hyphens need, nor for the
     markup of lists, links, code, tables and formulas."""

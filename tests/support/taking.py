@@ -34,7 +34,7 @@ class Got:
 
 def new_client(clocks: Clocks | None = None) -> Client:
     # Without other clocks a client that waits where it should not fails its test in 5 s.
-    return Client(clocks=clocks or Clocks(silence=5, progress=5), jitter=lambda: 0.0)
+    return Client(clocks=clocks or Clocks(silence=5, progress=5, ending=1), jitter=lambda: 0.0)
 
 
 async def take(client: Client, url: str, got: Got, request: Request = PROMPT, n: int = 0) -> Got:

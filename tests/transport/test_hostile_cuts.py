@@ -167,8 +167,11 @@ def test_a_stream_cut_at_any_byte(ending: str, step: int) -> None:
         assert error.reply.message == message
         assert error.reply.status == "incomplete"
 
-    # Whole are the stream with all its bytes, and one that ended behind its stop_reason.
-    whole = {"end": ENDS[-2] - 2}.get(ending, len(STREAM) - ENDINGS[ending].spare)
+    # Whole are the stream with all its bytes, and one that ended, or fell silent, behind its
+    # stop_reason.
+    whole = {"end": ENDS[-2] - 2, "silence": ENDS[-2]}.get(
+        ending, len(STREAM) - ENDINGS[ending].spare
+    )
     assert asyncio.run(main()) == sum(size >= whole for size in sizes)
 
 

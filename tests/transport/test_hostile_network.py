@@ -34,6 +34,8 @@ OTHERWISE: dict[str, dict[str, str]] = {
     # A thinking delta inside a text block: the corpus drops it, here it opens a thinking block.
     # Nothing received is thrown away, and it is not shown as answer text either way.
     "idx/thinking-delta-on-text": {"thinking": "t"},
+    # What thinking separates is glued there; here it is paragraphs, or a heading would be lost.
+    "ok/interleaved-thinking": {"text": "x\n\ny", "thinking": "t1\n\nt2"},
 }
 """Expectations that this project does not share, each with its reason."""
 

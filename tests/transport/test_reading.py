@@ -2,6 +2,9 @@
 
 import asyncio
 import gzip
+import json
+import math
+from dataclasses import replace
 
 import pytest
 from support.loopback import (
@@ -11,6 +14,7 @@ from support.loopback import (
     Step,
     captured,
     chunk,
+    delta,
     every,
     head,
     pause,
@@ -18,15 +22,17 @@ from support.loopback import (
     sse,
     stall,
 )
-from support.taking import check_captured, get, get_error
+from support.recordings import EXCHANGE
+from support.taking import PROMPT, check_captured, get, get_error, new_client
 from support.wire import pieces
 
 from mm_magic.errors import NetworkError, ProtocolError
-from mm_magic.protocol.events import ContentBlockStart, Event, Ping
+from mm_magic.protocol.events import BaseRespEvent, Event, MessageStart, MessageStop, Ping
+from mm_magic.protocol.messages import BaseResp
 from mm_magic.transport.body import AnswerReader, Clocks, whole_body
 from mm_magic.transport.exchange import Exchange, Reads
+from mm_magic.transport.recording.player import Playback
 
-TEXT_BLOCK = ContentBlockStart(0, {"type": "text", "text": "Hi"})
 SHORT = Clocks(silence=0.5, progress=0.5)
 APART = Clocks(silence=5, progress=0.3)  # a busy machine's pauses are no silence
 EMPTY_BLOCK = b"\0\0\0\xff\xff"  # of a compressed body: five bytes that hold none
@@ -133,13 +139,109 @@ def test_patience_with_signs_of_life_counts_from_the_last_event(part: bytes) -> 
         reader.feed(115.1, part)
 
 
+USAGE = {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 50}}
+REFUSAL = {"type": "x", "base_resp": {"status_code": 1027, "status_msg": "output sensitive"}}
+WHOLE = captured()[:-1]  # up to its stop_reason
+SIGNS = {
+    "pings": PING,
+    "comments": b": wait\n\n",
+    "empty lines": b"\n",
+    "empty data": b"data:\n\n",
+    "ends": b"data: [DONE]\n\n",
+    "bytes of one line": b"data: x",
+    "unknown events": sse({"type": "heartbeat"}),
+    "the usage again": sse(USAGE),
+    "its end again": sse(WHOLE[-1]),
+}
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_whole_answer_is_waited_for_briefly(sign: str) -> None:
+    """After its stop_reason an answer is over in the seconds of `ending`, whatever goes on."""
+    reader = AnswerReader("text/event-stream", Clocks(ending=3))
+    reader.feed(100.0, sse(*WHOLE))
+    for seconds, is_over in ((101.0, False), (102.9, False), (103.0, True)):
+        reader.feed(seconds, SIGNS[sign])
+        assert (reader.is_over, reader.left <= 0) == (is_over, is_over)
+
+
+def test_content_behind_a_stop_reason_is_waited_for() -> None:
+    """A server that goes on after its stop_reason is read on."""
+    reader = AnswerReader("text/event-stream", Clocks(ending=3))
+    reader.feed(100.0, sse(*WHOLE))
+    reader.feed(102.0, sse(delta(1, "text_delta", text="More.")))
+    reader.feed(104.0, PING)
+    assert not reader.is_over
+    reader.feed(105.0, PING)
+    assert reader.is_over
+
+
+@pytest.mark.parametrize("reason", [None, ""])
+def test_no_stop_reason_ends_nothing(reason: str | None) -> None:
+    """Usage alone, or an empty stop_reason, leaves the answer to the longer clocks."""
+    reader = AnswerReader("text/event-stream", Clocks(ending=3))
+    end = {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": {}}
+    reader.feed(100.0, sse(*WHOLE[:-1], end))
+    reader.feed(110.0, PING)
+    assert not reader.is_over
+
+
+AFTERWARDS: dict[str, list[Step]] = {
+    "silence": [stall],
+    "pings": [every(0.02, PING)],
+    "comments": [every(0.02, b": wait\n\n")],
+    "ends": [every(0.02, b"data: [DONE]\n\n")],
+    "half an event": [chunk(b"event: message_st"), stall],
+}
+BRIEF = Clocks(silence=60, progress=60, ending=0.3)
+
+
+@pytest.mark.parametrize("clocks", [BRIEF, SHORT], ids=["ending", "shorter clocks"])
+@pytest.mark.parametrize("then", AFTERWARDS)
+def test_whole_answer_without_an_end_is_complete(then: str, clocks: Clocks) -> None:
+    """What stays open behind its stop_reason is complete, and the connection is closed."""
+    with Loopback([head(), chunk(sse(*WHOLE)), *AFTERWARDS[then]]) as server:
+        got = get(server.url, clocks=clocks)
+        assert server.connections[0].closed.wait(20)
+    check_captured(got.message)
+    assert (got.accumulator.state, got.accumulator.error()) == ("complete", None)
+    assert got.accumulator.skipped == 0
+
+
+def test_late_usage_counts() -> None:
+    """The usage that follows the stop_reason in time is the one that holds."""
+    with Loopback([head(), chunk(sse(*WHOLE)), pause(0.1), chunk(sse(USAGE)), stall]) as server:
+        got = get(server.url, clocks=replace(BRIEF, ending=2))
+    assert (got.accumulator.state, got.message.usage.output_tokens) == ("complete", 50)
+
+
+def test_late_refusal_counts() -> None:
+    """A filter that refuses the answer behind its stop_reason fails it."""
+    with Loopback([head(), chunk(sse(*WHOLE)), pause(0.1), chunk(sse(REFUSAL)), stall]) as server:
+        got = get(server.url, clocks=replace(BRIEF, ending=20))
+    assert got.accumulator.failure is not None
+    assert (got.accumulator.state, got.accumulator.failure.code) == ("failed", 1027)
+
+
+def test_script_is_waited_for() -> None:
+    """A recording that pauses behind its stop_reason is played to its end."""
+    reads = ((0.0, sse(*WHOLE)), (10.0, PING), (20.0, sse(REFUSAL)))
+    script = Playback(replace(EXCHANGE, reads=reads), math.inf)
+
+    async def main() -> list[Event]:
+        arriving = new_client(Clocks()).stream(script, PROMPT, retries=0)
+        return [event async for part in arriving for event in getattr(part, "events", [])]
+
+    assert BaseRespEvent(BaseResp(1027, "output sensitive")) == asyncio.run(main())[-1]
+
+
 def test_json_may_come_slowly() -> None:
     """A JSON answer that comes byte by byte, over any time, is read to its end."""
     reader = AnswerReader("application/json", Clocks(progress=1))
-    body = b'{"id": "1", "content": [{"type": "text", "text": "Hi"}]}'
-    for second, part in enumerate(pieces(body, 1)):
+    wire: dict[str, object] = {"id": "1", "content": [{"type": "text", "text": "Hi"}]}
+    for second, part in enumerate(pieces(json.dumps(wire).encode(), 1)):
         assert reader.feed(second * 0.9, part) == []
-    assert TEXT_BLOCK in reader.close()
+    assert [MessageStart(wire), MessageStop()] == reader.close()
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b": hi\n\n", b"ok"])

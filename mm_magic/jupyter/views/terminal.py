@@ -31,7 +31,6 @@ class Terminal:
         self._tty = tty
         self._hide_thinking = hide_thinking
         self._held = {"thinking": "", "text": ""}
-        self._started: set[str] = set()
         self._kind = ""  # what was printed last
         self._at_margin = True
         self._waiting = ""
@@ -39,7 +38,7 @@ class Terminal:
     @property
     def is_blank(self) -> bool:
         """Whether nothing was printed yet."""
-        return not self._started and not self._waiting
+        return not self._kind and not self._waiting
 
     def update(self, thinking: str, text: str) -> None:
         """Print what came."""
@@ -72,10 +71,9 @@ class Terminal:
         # The second half of these may come with the next delta.
         cut = len(text) - (text.endswith("\r") or "\ud800" <= text[-1:] <= "\udbff")
         text, self._held[kind] = text[:cut], text[cut:]
-        if kind not in self._started:
+        if kind != self._kind:  # it begins at the margin
             text = text.lstrip("\n")
         if text:
-            self._started.add(kind)
             self._print(kind, plain(text))
 
     def _flush(self, kind: str) -> None:

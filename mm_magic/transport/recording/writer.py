@@ -199,7 +199,8 @@ def outcome(
 ) -> tuple[Ending, str | None]:
     """What came of an answer, and the model that gave it, if it said so.
 
-    An answer is complete with its last event, whatever became of the connection after that.
+    An answer is complete with its last event, whatever became of the connection after that, and
+    with its stop_reason, if then the reader left.
     """
     if not 200 <= status < 300:
         return "failed", None  # the status says enough, whatever is missing of the words
@@ -207,8 +208,10 @@ def outcome(
         accumulator, is_over = take_in(content_type, reads, has_ended=how == "ended")
     except MiniMaxError:  # the client read no further, either
         return "failed", None
-    model = accumulator.message().model
-    if accumulator.state == "complete":
+    message = accumulator.message()
+    model = message.model
+    is_left_whole = how == "stopped" and accumulator.state == "growing" and message.stop_reason
+    if accumulator.state == "complete" or is_left_whole:
         return "complete", model
     return "failed" if is_over or how == "ended" else how, model
 

@@ -18,6 +18,7 @@ from support.loopback import (
     captured,
     chunk,
     close,
+    every,
     failure,
     head,
     sse,
@@ -164,6 +165,8 @@ def test_exchange_is_recorded(tmp_path: Path) -> None:
 
 WHOLE = [chunk(sse(*captured()))]
 OPEN = [chunk(sse(*captured()[:-2]))]
+STOPPED = chunk(sse(*captured()[:-1]))  # its stop_reason is the last that comes
+REFUSAL: dict[str, Any] = {"type": "x", "base_resp": {"status_code": 1027}}
 
 
 @pytest.mark.parametrize(
@@ -172,6 +175,10 @@ OPEN = [chunk(sse(*captured()[:-2]))]
         ([head(), *WHOLE, END], "complete"),
         ([head(), *WHOLE, stall], "complete"),
         ([head(), *WHOLE, close], "complete"),
+        ([head(), STOPPED, stall], "complete"),
+        ([head(), STOPPED, every(0.02, b": wait\n\n")], "complete"),
+        ([head(), STOPPED, close], "broken"),
+        ([head(), STOPPED, chunk(sse(REFUSAL)), stall], "failed"),
         ([head(), *OPEN, END], "failed"),
         ([head(), *OPEN, close], "broken"),
         ([head(), chunk(sse({"type": "error", "error": {}})), stall], "failed"),
