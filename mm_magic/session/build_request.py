@@ -1,5 +1,6 @@
 """From what is asked to the request: its number, the turns before it, and its key."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ class Draft:
     """A turn before it is known who answers it.
 
     `conversation` is None for one that stands alone, and before the first turn of its conversation.
-    `place` is where its turn stands there, None for a new one.
+    `place` is where its turn stands there, None for a new one. `refuse_thinking` has the servers,
+    with their models, that refuse the thinking of earlier turns.
     """
 
     ask: Ask
@@ -32,6 +34,7 @@ class Draft:
     key: TurnKey | None
     conversation: Conversation | None
     place: int | None
+    refuse_thinking: Set[tuple[str, str]] = frozenset()
 
     @classmethod
     def of(
@@ -88,6 +91,7 @@ class Draft:
             server=server,
             system=options.system,
             room=room(options.model, limit, options.system, self.ask.prompt.encode()),
+            with_thinking=(server, options.model) not in self.refuse_thinking,
         )
 
 

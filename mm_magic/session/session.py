@@ -80,6 +80,7 @@ class Session:
         self._queues: dict[str, TurnQueue] = {}
         self._to_tell: set[TurnKey | None] = set()  # of turns that were hidden
         self._warned: set[str] = set()
+        self._refuse_thinking: set[tuple[str, str]] = set()  # servers, with their models
 
     # -- cells --------------------------------------------------------------------------------
 
@@ -200,7 +201,7 @@ class Session:
             key = cell.key() if ask.has_key else None
         with self.conversations.changing:
             there = None if ask.alone else self.conversations.get(ask.options.conversation)
-            draft = Draft.of(ask, cell, key, there)
+            draft = replace(Draft.of(ask, cell, key, there), refuse_thinking=self._refuse_thinking)
             if self.replaying is None:
                 request = draft.build(*self._live())
             else:
@@ -233,28 +234,52 @@ class Session:
         where the answer fails or breaks off. When cancelled, the connection is closed, and `stop`
         says what becomes of the part that came.
         """
-        from mm_magic.transport.body import Batch
-
         run.begin()
         with heartbeat(), self._running_now(run):
             async with self._queue(run.ask):
-                request = self._begin(run)
-                stream = self.client.stream(
-                    self._source(run, request),
-                    request.request,
-                    retries=request.ask.options.retries,
-                    taps=self._taps(request),
-                )
-                try:
-                    async with aclosing(stream) as arriving:
-                        async for arrival in arriving:
-                            yield run.take(arrival) if isinstance(arrival, Batch) else arrival
-                except MiniMaxError as error:
-                    raise await self._explained(error, run) from None
+                request: TurnRequest | None = self._begin(run)
+                while request is not None:
+                    try:
+                        async with aclosing(self._answer(run, request)) as arriving:
+                            async for step in arriving:
+                                yield step
+                        break
+                    except MiniMaxError as error:
+                        request = self._instead(run, request, error)
+                        if request is None:
+                            raise await self._explained(error, run) from None
+                        run.request = self.last = request
                 if (failure := run.end()) is not None:
                     raise await self._explained(failure, run)
                 self._commit(run, run.reply())
-                run.notes += self._recording_notes(request)
+                if run.request is not None:
+                    run.notes += self._recording_notes(run.request)
+
+    async def _answer(
+        self, run: "Run", request: TurnRequest
+    ) -> "AsyncGenerator[Step | Retrying, None]":
+        """Send a request and yield what arrives. Raises MiniMaxError."""
+        from mm_magic.transport.body import Batch
+
+        stream = self.client.stream(
+            self._source(run, request),
+            request.request,
+            retries=request.ask.options.retries,
+            taps=self._taps(request),
+        )
+        async with aclosing(stream) as arriving:
+            async for arrival in arriving:
+                yield run.take(arrival) if isinstance(arrival, Batch) else arrival
+
+    def _instead(self, run: "Run", request: TurnRequest, error: MiniMaxError) -> TurnRequest | None:
+        """What to send in place of a request that was refused, None if nothing else may help."""
+        from mm_magic.protocol.failure import may_refuse_thinking
+
+        if run.reply().message.content:
+            return None
+        if may_refuse_thinking(error) and request.history.carries_thinking:
+            return request.without_thinking()
+        return None
 
     def stop(self, run: "Run") -> Reply:
         """The run was cancelled: keep what came, as a stopped turn if it has text."""
@@ -326,6 +351,7 @@ class Session:
             return
         turn = run.request.turn(reply)
         if reply.may_enter():
+            self._learn(run, run.request)
             turn = self.conversations.commit(turn)
             if turn.conversation is not None:
                 self.last_commit = time.time()
@@ -334,6 +360,16 @@ class Session:
                     run.cell.undrawn.append(turn)
         run.turn = self.last_turn = turn
         self.recent.became(run.request, turn.id)
+
+    def _learn(self, run: "Run", request: TurnRequest) -> None:
+        """Remember who answered once the thinking of earlier turns was left out; say it once."""
+        if request.history.link.with_thinking:
+            return
+        self._refuse_thinking.add(request.asked_of)
+        if self.once("refused thinking"):
+            run.notes.append(
+                "The server refused the thinking of earlier turns; they were sent without it."
+            )
 
     async def _explained(self, error: MiniMaxError, run: "Run") -> MiniMaxError:
         """The error with what had come, and with what to do next."""

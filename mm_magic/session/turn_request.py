@@ -1,6 +1,6 @@
 """What is asked, and the request that it becomes when its turn has come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.history import History
@@ -71,6 +71,17 @@ class TurnRequest:
         if self.script is not None:
             return "recorded"
         return self.endpoint.backend if self.endpoint else OFFLINE
+
+    @property
+    def asked_of(self) -> tuple[str, str]:
+        """The server and the model that it goes to."""
+        return self.endpoint.base_url if self.endpoint else OFFLINE, self.ask.options.model
+
+    def without_thinking(self) -> "TurnRequest":
+        """The same request without the thinking of earlier turns."""
+        history = self.history.without_thinking()
+        messages = [*history.messages, self.ask.prompt.encode()]
+        return replace(self, history=history, request=replace(self.request, messages=messages))
 
     @property
     def same_prompt(self) -> int | None:
