@@ -108,7 +108,7 @@ class Conversation:
         turns = self.turns[:place]
         return [t for t in turns if t.is_sent and (to_demo or not t.is_demo)]
 
-    def history(
+    def history(  # noqa: PLR0913 - who will read it, by name
         self,
         place: int | None = None,
         *,

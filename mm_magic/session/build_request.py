@@ -95,7 +95,12 @@ class Draft:
         )
 
 
-def history_now(conversation: Conversation, turn: Turn, server: str) -> History:
+def history_now(
+    conversation: Conversation,
+    turn: Turn,
+    server: str,
+    refuse_thinking: Set[tuple[str, str]] = frozenset(),
+) -> History:
     """What would be sent before a turn's prompt if its cell ran again now."""
     max_tokens = as_count(turn.parameters.get("max_tokens")) or DEFAULT_MAX_TOKENS
     return conversation.history(
@@ -104,4 +109,5 @@ def history_now(conversation: Conversation, turn: Turn, server: str) -> History:
         server=server,
         system=turn.system,
         room=room(turn.model, max_tokens, turn.system, turn.prompt.encode()),
+        with_thinking=(server, turn.model) not in refuse_thinking,
     )

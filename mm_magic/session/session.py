@@ -217,7 +217,7 @@ class Session:
         there = self.conversations.named(turn.conversation)
         if self.replaying is not None:
             return self.replaying.history_now(there, turn, self.who.server_name())
-        return history_now(there, turn, self._live()[1])
+        return history_now(there, turn, self._live()[1], self._refuse_thinking)
 
     def start(self, ask: Ask, *, is_drawn: bool = False, is_awaited: bool = False) -> "Run":
         """The run of a turn; nothing is built or sent before its `steps` are taken."""
