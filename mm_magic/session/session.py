@@ -273,13 +273,7 @@ class Session:
 
     def _instead(self, run: "Run", request: TurnRequest, error: MiniMaxError) -> TurnRequest | None:
         """What to send in place of a request that was refused, None if nothing else may help."""
-        from mm_magic.protocol.failure import may_refuse_thinking
-
-        if run.reply().message.content:
-            return None
-        if may_refuse_thinking(error) and request.history.carries_thinking:
-            return request.without_thinking()
-        return None
+        return None if run.reply().message.content else request.instead(error)
 
     def stop(self, run: "Run") -> Reply:
         """The run was cancelled: keep what came, as a stopped turn if it has text."""
@@ -336,7 +330,8 @@ class Session:
         """What looks on while the answer passes: the recording, and the last exchanges."""
         taps = [self.recent.tap(request)]
         if self.recorder is not None and request.script is None:
-            taps.insert(0, self.recorder.tap(request.request_key, request.sample, request.endpoint))
+            key, sample = request.request_key, request.sample
+            taps.insert(0, self.recorder.tap(key, sample, request.endpoint, request.is_sent_again))
         return taps
 
     def _queue(self, ask: Ask) -> AbstractAsyncContextManager[None]:

@@ -1,6 +1,8 @@
 """Servers that refuse the thinking of earlier turns."""
 
 import asyncio
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,12 @@ from support.replays import to_end
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.session.options import Options
+from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.transport.recording.player import Replay
+from mm_magic.transport.recording.reader import read
+from mm_magic.transport.recording.writer import Recorder, create
 
 NOTE = "The server refused the thinking of earlier turns; they were sent without it."
 REFUSALS = [
@@ -46,6 +52,25 @@ def test_request_is_sent_again_without_thinking(message: str) -> None:
         first_try, repeat = (request.json for request in server.requests[1:3])
         assert last(first_try) == last(repeat)
         assert runs[1].reply().text == "answer 2"
+
+
+def test_refused_try_is_not_recorded(tmp_path: Path) -> None:
+    """A recording holds the answer that came in the end, under the same request; it replays."""
+    first, *rest = numbered(2)
+    with Loopback(first, failure(400, REFUSALS[0]), *rest) as server:
+        session = Session({"MINIMAX_BASE_URL": server.url})
+        create(tmp_path / "r", "r")
+        session.recorder = Recorder(tmp_path / "r", "r")
+        cell(session, "one")
+        cell(session, "two")
+    recorded = read((tmp_path / "r").read_bytes(), "r").exchanges
+    assert [exchange.ending for exchange in recorded] == ["complete", "complete"]
+    again = Session({})
+    again.replay(Replaying(Replay(recorded), "r", math.inf))
+    assert [cell(again, prompt).reply().text for prompt in ("one", "two")] == [
+        "answer 1",
+        "answer 2",
+    ]
 
 
 def last(body: Any) -> Any:
