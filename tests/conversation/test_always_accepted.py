@@ -28,10 +28,17 @@ CUT = {"type": "thinking", "thinking": "Hm"}
 CONTENT = st.lists(st.sampled_from(BLOCKS), max_size=4)
 STEP = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": CONTENT})
 MODELS = st.sampled_from(["MiniMax-M2.7", "MiniMax-M3"])
+IN_TURNS = st.tuples(CONTENT, CONTENT, CONTENT).map(
+    lambda steps: [
+        {"role": "assistant", "content": steps[0]},
+        {"role": "user", "content": [*steps[1], *BLOCKS[8:10]]},
+        {"role": "assistant", "content": [*steps[2], BLOCKS[0]]},
+    ]
+)
 TURN = st.tuples(
     MODELS,
     CONTENT.map(lambda blocks: [*blocks, {"type": "text", "text": "Why?"}]),
-    st.lists(STEP, min_size=1, max_size=4),
+    IN_TURNS | st.lists(STEP, min_size=1, max_size=4),
     st.sampled_from(["complete", "stopped"]),
 )
 
