@@ -106,7 +106,7 @@ class Conversation:
         A demo turn goes to nobody but the demo, and one of a file to nobody if no server takes it.
         """
         turns = self.turns[:place]
-        return [t for t in turns if t.is_sent and (to_demo or not t.is_demo)]
+        return [t for t in turns if not t.is_hidden and t.prints and (to_demo or not t.is_demo)]
 
     def history(  # noqa: PLR0913 - who will read it, by name
         self,
@@ -265,7 +265,7 @@ def _known_now(turns: Iterable[Turn]) -> list[str]:
     with_demo = without_demo = NOTHING
     for turn in turns:
         known.append(with_demo if turn.is_demo else without_demo)
-        if not turn.is_sent:
+        if turn.is_hidden or not turn.prints:
             continue
         with_demo = fingerprint([with_demo, turn.id])
         if not turn.is_demo:

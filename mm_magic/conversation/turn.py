@@ -91,13 +91,11 @@ class Turn:
 
     @cached_property
     def prints(self) -> tuple[str, ...]:
-        """The fingerprints of its messages without thinking: what later requests know it by."""
-        return tuple(map(fingerprint, self.messages(in_context=False)))
+        """The fingerprints of its messages without thinking: what later requests know it by.
 
-    @property
-    def is_sent(self) -> bool:
-        """Whether later requests carry it: not if it is hidden, or if no server would take it."""
-        return not self.is_hidden and bool(self.prints)
+        There are none where no server would take its answer: then it is not sent.
+        """
+        return tuple(map(fingerprint, self.messages(in_context=False)))
 
     def messages(self, *, in_context: bool) -> list[JsonObject]:
         """Its messages as a server accepts them back; see `sent_messages`."""
