@@ -48,7 +48,7 @@ class Conversation:
         self.begins = ""
         self._changes = changes
         self._as_taken_in: list[Turn] | None = None
-        self._chains: dict[str, list[Link]] = {}  # as they were sent last, or further
+        self._chains: dict[tuple[str, bool], list[Link]] = {}  # as they were sent last, or further
 
     @property
     def visible(self) -> list[Turn]:
@@ -103,12 +103,12 @@ class Conversation:
     def before(self, place: int | None = None, *, to_demo: bool) -> list[Turn]:
         """The turns that a turn in this place may send; None is the end.
 
-        A demo turn goes to nobody but the demo.
+        A demo turn goes to nobody but the demo, and one of a file to nobody if no server takes it.
         """
         turns = self.turns[:place]
-        return [t for t in turns if not t.is_hidden and (to_demo or not t.is_demo)]
+        return [t for t in turns if not t.is_hidden and t.prints and (to_demo or not t.is_demo)]
 
-    def history(
+    def history(  # noqa: PLR0913 - who will read it, by name
         self,
         place: int | None = None,
         *,
@@ -116,15 +116,17 @@ class Conversation:
         server: str,
         system: str,
         room: int | None = None,
+        with_thinking: bool = True,
     ) -> History:
         """What a turn in this place would send before its prompt; None is the end.
 
         `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
-        that there is for it, None for any.
+        that there is for it, None for any. Not `with_thinking` is for a server that refuses the
+        thinking of earlier turns.
         """
         visible = self.before(place, to_demo=True)
         turns = visible if server == OFFLINE else [turn for turn in visible if not turn.is_demo]
-        first = first_link(model, server, system)
+        first = first_link(model, server, system, with_thinking=with_thinking)
         links = self._chained(turns, first)
         skipped = 0
         if room is not None and links[-1].size > room:
@@ -217,10 +219,11 @@ class Conversation:
 
     def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
         """The chain of these turns; what is known of it is used again, and kept."""
-        known = self._chains.pop(first.context_hash, [])
+        name = first.context_hash, first.with_thinking
+        known = self._chains.pop(name, [])
         links = chained(turns, first, known)
         goes_on = known[len(links) - 1 : len(links)] == links[-1:]
-        self._chains[first.context_hash] = known if goes_on else links  # the latest is the last
+        self._chains[name] = known if goes_on else links  # the latest is the last
         while len(self._chains) > _MAX_CHAINS:
             del self._chains[next(iter(self._chains))]
         return links
@@ -262,7 +265,7 @@ def _known_now(turns: Iterable[Turn]) -> list[str]:
     with_demo = without_demo = NOTHING
     for turn in turns:
         known.append(with_demo if turn.is_demo else without_demo)
-        if turn.is_hidden:
+        if turn.is_hidden or not turn.prints:
             continue
         with_demo = fingerprint([with_demo, turn.id])
         if not turn.is_demo:

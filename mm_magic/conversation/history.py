@@ -6,7 +6,7 @@ another chain.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mm_magic.conversation.turn import NOTHING, Link, Turn
 from mm_magic.protocol.json_values import fingerprint
@@ -35,6 +35,21 @@ class History:
         """JSON, oldest first; each part holds the messages of one turn."""
         return [link.messages for link in self.links()]
 
+    @property
+    def carries_thinking(self) -> bool:
+        """Whether a turn goes with what only its own model and server may get: its thinking."""
+        return any(
+            link.turn and link.messages != link.turn.encoded(in_context=False)
+            for link in self.links()
+        )
+
+    def without_thinking(self) -> "History":
+        """The same turns without their thinking, for a server that refuses it."""
+        links = self.links()
+        first = (links[0].before or self.link) if links else self.link
+        turns = list(self.turns())
+        return replace(self, link=chained(turns, replace(first, with_thinking=False))[-1])
+
     def links(self) -> list[Link]:
         """The links of the turns, oldest first."""
         return links_of(self.link)
@@ -44,9 +59,10 @@ class History:
         return (link.turn for link in self.links() if link.turn is not None)
 
 
-def first_link(model: str, server: str, system: str) -> Link:
+def first_link(model: str, server: str, system: str, *, with_thinking: bool = True) -> Link:
     """The beginning of a chain for this model, this server and this system prompt."""
-    return Link(None, None, b"", fingerprint([model, server, system]), NOTHING, 0)
+    context_hash = fingerprint([model, server, system])
+    return Link(None, None, b"", context_hash, NOTHING, 0, with_thinking)
 
 
 def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> list[Link]:
@@ -55,7 +71,7 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     Thinking goes back verbatim while model, server, system and everything before it are unchanged,
     and is left out otherwise: signed blocks are rejected in another context.
     """
-    if known and known[0].context_hash == first.context_hash:
+    if known and begins_alike(known[0], first):
         first = known[0]
     links = [first]
     last = first
@@ -68,6 +84,11 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     return links
 
 
+def begins_alike(link: Link, other: Link) -> bool:
+    """Whether two first links begin the same chain."""
+    return (link.context_hash, link.with_thinking) == (other.context_hash, other.with_thinking)
+
+
 def links_of(link: Link | None) -> list[Link]:
     """The links of the turns of a chain up to this one, oldest first."""
     found = []
@@ -78,7 +99,8 @@ def links_of(link: Link | None) -> list[Link]:
 
 
 def _link(before: Link, turn: Turn) -> Link:
-    encoded = turn.encoded(with_thinking=turn.context_hash == before.context_hash)
+    is_same = before.with_thinking and turn.context_hash == before.context_hash
+    encoded = turn.encoded(in_context=is_same)
     return Link(
         before=before,
         turn=turn,
@@ -86,4 +108,5 @@ def _link(before: Link, turn: Turn) -> Link:
         context_hash=hashlib.sha256(before.context_hash.encode() + encoded).hexdigest()[:16],
         turns_hash=fingerprint([before.turns_hash, turn.id]),
         size=before.size + len(encoded) + 1,
+        with_thinking=before.with_thinking,
     )

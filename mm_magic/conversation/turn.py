@@ -1,21 +1,21 @@
 """One turn as a value: a prompt, the messages that followed, and its place."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.sent_messages import Sending, sent_messages
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import (
     JsonObject,
-    as_text,
     encode_json,
     fingerprint,
     settled,
 )
-from mm_magic.protocol.messages import Block, Message, TextBlock, ThinkingBlock, ToolUseBlock
+from mm_magic.protocol.messages import Message
 
 TURN_MIME = "application/vnd.minimax.turn+json"
 """The MIME type under which a cell's outputs hold turns."""
@@ -91,33 +91,34 @@ class Turn:
 
     @cached_property
     def prints(self) -> tuple[str, ...]:
-        """The fingerprints of its messages without thinking: what later requests know it by."""
-        return tuple(map(fingerprint, self.messages(with_thinking=False)))
+        """The fingerprints of its messages without thinking: what later requests know it by.
 
-    def messages(self, *, with_thinking: bool) -> Iterator[JsonObject]:
-        """Its messages as a server accepts them back.
-
-        The service refuses text of white space only, a message that ends in thinking (which also
-        leaves out thinking that was cut off), and a call without its result.
+        There are none where no server would take its answer: then it is not sent.
         """
-        yield self.prompt.message()
-        steps = self.steps
-        for step, after in zip(steps, (*steps[1:], None), strict=True):
-            blocks = [block for block in step.content if _is_sendable(block, after, with_thinking)]
-            while blocks and isinstance(blocks[-1], ThinkingBlock):
-                blocks.pop()
-            content = [block.to_wire() for block in blocks]
-            yield {"role": step.role, "content": settled(content)}
+        return tuple(map(fingerprint, self.messages(in_context=False)))
 
-    def encoded(self, *, with_thinking: bool) -> bytes:
+    def messages(self, *, in_context: bool) -> list[JsonObject]:
+        """Its messages as a server accepts them back; see `sent_messages`."""
+        is_cut = self.reply.status != "complete" or self.reply.stop_reason == "max_tokens"
+        messages = (Message(role="user", content=self.prompt.content), *self.steps)
+        sent = sent_messages(messages, Sending(in_context, is_whole=not is_cut))
+        return [self._wire(message) for message in sent]
+
+    def _wire(self, message: Message) -> JsonObject:
+        if message.content == self.prompt.content and message.role == "user":
+            return self.prompt.message()
+        content = [block.to_wire() for block in message.content]
+        return {"role": message.role, "content": settled(content)}
+
+    def encoded(self, *, in_context: bool) -> bytes:
         """The JSON of its messages; kept, as later requests join the same bytes."""
         known = self._encoded
-        if with_thinking not in known:
-            encoded = b",".join(map(encode_json, self.messages(with_thinking=with_thinking)))
-            known[with_thinking] = (
-                known[not with_thinking] if encoded == known.get(not with_thinking) else encoded
+        if in_context not in known:
+            encoded = b",".join(map(encode_json, self.messages(in_context=in_context)))
+            known[in_context] = (
+                known[not in_context] if encoded == known.get(not in_context) else encoded
             )
-        return known[with_thinking]
+        return known[in_context]
 
     @property
     def asked(self) -> JsonObject:
@@ -151,31 +152,13 @@ class Turn:
         return str(self.parameters.get("model", ""))
 
 
-def _is_sendable(block: Block, after: Message | None, with_thinking: bool) -> bool:
-    match block:
-        case TextBlock(text):
-            return bool(text.strip())
-        case ThinkingBlock():
-            return with_thinking
-        case ToolUseBlock(id_):
-            return id_ in _answered_in(after)
-        case _:
-            return True
-
-
-def _answered_in(message: Message | None) -> set[str]:
-    """The ids of the calls whose results a message holds."""
-    wires = [block.to_wire() for block in message.content] if message else []
-    results = (wire for wire in wires if wire.get("type") == "tool_result")
-    return {as_text(wire.get("tool_use_id")) for wire in results}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Link:
     """One earlier turn as it is sent, and all before it.
 
     `messages` is the JSON of its messages, joined by commas. The first link has no turn: it stands
-    for model, server and system prompt. `context_hash` is the fingerprint of all up to here,
+    for model, server and system prompt. In a chain that is not `with_thinking` no turn is sent with
+    its thinking. `context_hash` is the fingerprint of all up to here,
     `turns_hash` that of the turns alone. `size` counts the bytes up to here.
     """
 
@@ -185,3 +168,4 @@ class Link:
     context_hash: str
     turns_hash: str
     size: int
+    with_thinking: bool = True

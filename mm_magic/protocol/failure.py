@@ -109,6 +109,7 @@ _CONTEXT = re.compile(
     r"|prompt is too long",
     re.IGNORECASE,
 )
+_THINKING = re.compile(r"\bthinking\b|\bsignatures?\b", re.IGNORECASE)
 _KEY_FIELD = re.compile(r"x-api-key", re.IGNORECASE)
 _SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)  # float() takes "inf", "1e3" and "1_0" as well
 
@@ -172,6 +173,11 @@ def retry_delay(error: MiniMaxError, attempt: int, jitter: float) -> float | Non
     if error.retry_after is not None:
         return error.retry_after
     return 0.5 * 2.0 ** min(attempt, 4) * (1 - 0.25 * jitter)
+
+
+def may_refuse_thinking(error: MiniMaxError) -> bool:
+    """Whether the thinking of earlier turns may be why a server refused a request."""
+    return error.kind == "bad_request" and bool(_THINKING.search(error.message))
 
 
 def _classified(message: str, wire: JsonObject, status: int | None) -> MiniMaxError:

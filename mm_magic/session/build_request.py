@@ -1,5 +1,6 @@
 """From what is asked to the request: its number, the turns before it, and its key."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ class Draft:
     """A turn before it is known who answers it.
 
     `conversation` is None for one that stands alone, and before the first turn of its conversation.
-    `place` is where its turn stands there, None for a new one.
+    `place` is where its turn stands there, None for a new one. `refuse_thinking` has the servers,
+    with their models, that refuse the thinking of earlier turns.
     """
 
     ask: Ask
@@ -32,6 +34,7 @@ class Draft:
     key: TurnKey | None
     conversation: Conversation | None
     place: int | None
+    refuse_thinking: Set[tuple[str, str]] = frozenset()
 
     @classmethod
     def of(
@@ -95,10 +98,16 @@ class Draft:
             server=server,
             system=options.system,
             room=room(options.model, limit, options.system, self.ask.prompt.encode()),
+            with_thinking=(server, options.model) not in self.refuse_thinking,
         )
 
 
-def history_now(conversation: Conversation, turn: Turn, server: str) -> History:
+def history_now(
+    conversation: Conversation,
+    turn: Turn,
+    server: str,
+    refuse_thinking: Set[tuple[str, str]] = frozenset(),
+) -> History:
     """What would be sent before a turn's prompt if its cell ran again now."""
     max_tokens = as_count(turn.parameters.get("max_tokens")) or default_max_tokens(turn.model)
     return conversation.history(
@@ -107,4 +116,5 @@ def history_now(conversation: Conversation, turn: Turn, server: str) -> History:
         server=server,
         system=turn.system,
         room=room(turn.model, max_tokens, turn.system, turn.prompt.encode()),
+        with_thinking=(server, turn.model) not in refuse_thinking,
     )

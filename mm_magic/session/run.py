@@ -67,9 +67,9 @@ class Run:
             self.thinking_seconds = batch.seconds
         return Step(batch.seconds, growth)
 
-    def again(self, ask: Ask) -> None:
-        """Nothing came, and something else is asked in its place."""
-        self.ask = ask
+    def again(self, request: TurnRequest) -> None:
+        """Nothing came, and this request is sent in its place."""
+        self.ask, self.request = request.ask, request
         self._accumulator = Accumulator()
 
     @property

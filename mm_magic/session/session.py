@@ -40,7 +40,6 @@ from mm_magic.transport.endpoint import OFFLINE, Endpoint
 if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
     from mm_magic.session.replaying import Replaying
     from mm_magic.session.run import Run, Step
-    from mm_magic.transport.body import Batch
     from mm_magic.transport.client import Client, Retrying, Source, Tap
     from mm_magic.transport.demo.offline import Offline
     from mm_magic.transport.recording.recent import RecentExchanges
@@ -85,6 +84,7 @@ class Session:
         self._queues: dict[str, TurnQueue] = {}
         self._to_tell: set[TurnKey | None] = set()  # of turns that were hidden
         self._warned: set[str] = set()
+        self._refuse_thinking: set[tuple[str, str]] = set()  # servers, with their models
 
     # -- cells --------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class Session:
             key = cell.key() if ask.has_key else None
         with self.conversations.changing:
             there = None if ask.alone else self.conversations.get(ask.options.conversation)
-            draft = Draft.of(ask, cell, key, there)
+            draft = replace(Draft.of(ask, cell, key, there), refuse_thinking=self._refuse_thinking)
             if self.replaying is None:
                 request = draft.build(*self._live())
             else:
@@ -221,7 +221,7 @@ class Session:
         there = self.conversations.named(turn.conversation)
         if self.replaying is not None:
             return self.replaying.history_now(there, turn, self.who.server_name())
-        return history_now(there, turn, self._live()[1])
+        return history_now(there, turn, self._live()[1], self._refuse_thinking)
 
     def start(self, ask: Ask, *, is_drawn: bool = False, is_awaited: bool = False) -> "Run":
         """The run of a turn; nothing is built or sent before its `steps` are taken."""
@@ -238,26 +238,42 @@ class Session:
         where the answer fails or breaks off. When cancelled, the connection is closed, and `stop`
         says what becomes of the part that came.
         """
-        from mm_magic.transport.body import Batch
-
         run.begin()
         with heartbeat(), self._running_now(run):
             async with self._queue(run.ask):
                 request = self._begin(run)
                 while not run.is_over:
                     try:
-                        async with aclosing(self._stream(run, request)) as arriving:
-                            async for arrival in arriving:
-                                yield run.take(arrival) if isinstance(arrival, Batch) else arrival
+                        async with aclosing(self._answer(run, request)) as arriving:
+                            async for step in arriving:
+                                yield step
                         run.end()
                     except MiniMaxError as error:
                         offered = await self._offered(error, request)
                         instead = self._instead(run, request, error, offered)
                         if instead is None:
                             raise self._explained(error, run, offered) from None
-                        request = instead
+                        run.again(instead)
+                        self.last = request = instead
                 self._commit(run, run.reply())
-                run.notes += self._recording_notes(request)
+                if run.request is not None:
+                    run.notes += self._recording_notes(run.request)
+
+    async def _answer(
+        self, run: "Run", request: TurnRequest
+    ) -> "AsyncGenerator[Step | Retrying, None]":
+        """Send a request and yield what arrives. Raises MiniMaxError."""
+        from mm_magic.transport.body import Batch
+
+        stream = self.client.stream(
+            self._source(run, request),
+            request.request,
+            retries=request.ask.options.retries,
+            taps=self._taps(request),
+        )
+        async with aclosing(stream) as arriving:
+            async for arrival in arriving:
+                yield run.take(arrival) if isinstance(arrival, Batch) else arrival
 
     def stop(self, run: "Run") -> Reply:
         """The run was cancelled: keep what came, as a stopped turn if it has text."""
@@ -301,14 +317,6 @@ class Session:
         run.notes += self._notes(request)
         return request
 
-    def _stream(self, run: "Run", request: TurnRequest) -> "AsyncGenerator[Batch | Retrying, None]":
-        return self.client.stream(
-            self._source(run, request),
-            request.request,
-            retries=request.ask.options.retries,
-            taps=self._taps(request),
-        )
-
     def _source(self, run: "Run", request: TurnRequest) -> "Source":
         """What answers a turn. The demo does not wait between words that nobody watches."""
         if request.script is not None:
@@ -322,7 +330,8 @@ class Session:
         """What looks on while the answer passes: the recording, and the last exchanges."""
         taps = [self.recent.tap(request)]
         if self.recorder is not None and request.script is None:
-            taps.insert(0, self.recorder.tap(request.request_key, request.sample, request.endpoint))
+            key, sample = request.request_key, request.sample
+            taps.insert(0, self.recorder.tap(key, sample, request.endpoint, request.is_sent_again))
         return taps
 
     def _queue(self, ask: Ask) -> AbstractAsyncContextManager[None]:
@@ -337,6 +346,7 @@ class Session:
             return
         turn = run.request.turn(reply)
         if reply.may_enter():
+            self._learn(run, run.request)
             turn = self.conversations.commit(turn)
             if turn.conversation is not None:
                 self.last_commit = time.time()
@@ -358,25 +368,40 @@ class Session:
     def _instead(
         self, run: "Run", request: TurnRequest, error: MiniMaxError, offered: Iterable[str]
     ) -> TurnRequest | None:
-        """What is sent in the place of a request that was refused; None for almost all.
+        """What to send in place of a request that was refused, None if nothing else may help."""
+        if run.reply().message.content:
+            return None
+        if error.kind == "not_found":
+            return self._of_another_model(run, request, offered)
+        return request.instead(error)
 
-        The API page's model is reported as retired. Where nobody chose a model, the best of those
-        that the server offers takes its place for the session.
+    def _of_another_model(
+        self, run: "Run", request: TurnRequest, offered: Iterable[str]
+    ) -> TurnRequest | None:
+        """The request to the best of the models on offer, where nobody chose one.
+
+        The API page's model is reported as retired. The other one stays for the session.
         """
         options = request.ask.options
         is_default = options.model == DEFAULT_MODEL and "model" not in options.said
-        if error.kind != "not_found" or not is_default or self.is_model_chosen:
-            return None
         model = preferred(name for name in offered if name != options.model)
-        if model is None or run.reply().message.content:
+        if model is None or not is_default or self.is_model_chosen:
             return None
         if "model" not in self.options.said:
             self.options = replace(self.options, model=model)
         run.notes.append(f"{options.model} is not served any more; {model} answered.")
-        run.again(replace(request.ask, options=replace(options, model=model)))
-        again = replace(self.build(run.ask, run.cell, run.key), sample=request.sample)
-        run.request = self.last = again
-        return again
+        ask = replace(request.ask, options=replace(options, model=model))
+        return replace(self.build(ask, run.cell, run.key), sample=request.sample)
+
+    def _learn(self, run: "Run", request: TurnRequest) -> None:
+        """Remember who answered once the thinking of earlier turns was left out; say it once."""
+        if request.history.link.with_thinking:
+            return
+        self._refuse_thinking.add(request.asked_of)
+        if self.once("refused thinking"):
+            run.notes.append(
+                "The server refused the thinking of earlier turns; they were sent without it."
+            )
 
     def _explained(self, error: MiniMaxError, run: "Run", offered: Sequence[str]) -> MiniMaxError:
         """The error with what had come, and with what to do next."""

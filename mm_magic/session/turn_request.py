@@ -1,12 +1,14 @@
 """What is asked, and the request that it becomes when its turn has come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Origin, Reply
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.errors import MiniMaxError
 from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.failure import classify_response, may_refuse_thinking
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
@@ -71,6 +73,27 @@ class TurnRequest:
         if self.script is not None:
             return "recorded"
         return self.endpoint.backend if self.endpoint else OFFLINE
+
+    @property
+    def asked_of(self) -> tuple[str, str]:
+        """The server and the model that it goes to."""
+        return self.endpoint.base_url if self.endpoint else OFFLINE, self.ask.options.model
+
+    def instead(self, error: MiniMaxError) -> "TurnRequest | None":
+        """What to send in its place where it was refused so, None if nothing else may help."""
+        if may_refuse_thinking(error) and self.history.carries_thinking:
+            return self.without_thinking()
+        return None
+
+    def is_sent_again(self, status: int, body: bytes) -> bool:
+        """Whether another request is sent in its place after this answer."""
+        return self.instead(classify_response(status, {}, body)) is not None
+
+    def without_thinking(self) -> "TurnRequest":
+        """The same request without the thinking of earlier turns."""
+        history = self.history.without_thinking()
+        messages = [*history.messages, self.ask.prompt.encode()]
+        return replace(self, history=history, request=replace(self.request, messages=messages))
 
     @property
     def same_prompt(self) -> int | None:

@@ -171,19 +171,52 @@ def test_what_enters_a_conversation(answer: Reply, enters: bool) -> None:
 @pytest.mark.parametrize(
     ("blocks", "kept"),
     [
-        ([ThinkingBlock("cut off")], []),
         ([TextBlock("a"), ThinkingBlock("cut off")], ["text"]),
         ([ThinkingBlock("Hm.", "5f"), TextBlock("\n\n"), TextBlock("a")], ["thinking", "text"]),
-        ([ThinkingBlock("Hm."), TextBlock(" "), ThinkingBlock("Hm.")], []),
         ([TextBlock("a"), ToolUseBlock("1", "f", {})], ["text"]),
+        ([ThinkingBlock(" \n", "5f"), TextBlock("a")], ["text"]),
+        ([TextBlock("a"), ToolUseBlock("1", "f", "no JSON")], ["text"]),
         ([UnknownBlock({"type": "redacted_thinking", "data": "x"})], ["redacted_thinking"]),
+        ([TextBlock("a"), UnknownBlock({"type": "server_tool_use", "id": "1"})], ["text"]),
+        ([TextBlock("a"), UnknownBlock({"type": "tool_result", "tool_use_id": "1"})], ["text"]),
     ],
 )
 def test_what_the_service_refuses_is_not_sent(blocks: list[Block], kept: list[str]) -> None:
     """No white-space text, thinking at the end, or call without its result; unknown blocks stay."""
     turn = Turn("main", 1, None, Prompt.of_text("Hi"), Reply(Message(content=blocks)), {}, "", "")
-    _, answer = turn.messages(with_thinking=True)
+    _, answer = turn.messages(in_context=True)
     assert [block["type"] for block in cast("Any", answer)["content"]] == kept
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [[], [ThinkingBlock("cut off")], [ThinkingBlock("Hm."), TextBlock(" "), ThinkingBlock("Hm.")]],
+)
+def test_turn_with_an_empty_answer_is_not_sent(blocks: list[Block]) -> None:
+    """A file may hold a turn whose answer no server takes: it stays out with its prompt."""
+    conversation = three_turns()
+    answer = Reply(Message(content=blocks))
+    run(conversation, "d", "prompt d", answer)
+    sent = run(conversation, "e", "prompt e", reply())
+    assert [message["content"] for message in sent if message["role"] == "user"] == [
+        "prompt a",
+        "prompt b",
+        "prompt c",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["redacted_thinking", "web_search_tool_result", "x_note"])
+def test_what_only_its_own_server_takes(kind: str) -> None:
+    """Blocks of other types go back where they came from, and to no other model."""
+    conversation = Conversation("main")
+    call = UnknownBlock({"type": "server_tool_use", "id": "s1"})
+    other = UnknownBlock({"type": kind, "tool_use_id": "s1"} if "tool" in kind else {"type": kind})
+    answer = Reply(Message(content=(call, other, TextBlock("a"))))
+    run(conversation, "a", "prompt a", answer)
+    (_, same) = messages_of(conversation.history(**SERVER))
+    (_, elsewhere) = messages_of(conversation.history(**(SERVER | {"model": "MiniMax-M3"})))
+    assert kind in [block["type"] for block in same["content"]]
+    assert elsewhere["content"] == [{"type": "text", "text": "a"}]
 
 
 def test_reply_shows_the_answer_and_no_more() -> None:

@@ -47,7 +47,7 @@ class Oracle:
         for turn in self.above(name, key, who[1]):
             blocks = [b for b in turn["blocks"] if b["type"] != "text" or b["text"].strip()]
             if (turn["who"], turn["sent"]) != (who, messages):
-                blocks = [b for b in blocks if b["type"] != "thinking"]
+                blocks = [b for b in blocks if b["type"] == "text"]
             while blocks[-1]["type"] == "thinking":
                 blocks.pop()
             asked = {"role": "user", "content": turn["prompt"]}

@@ -20,7 +20,7 @@ from mm_magic.protocol.json_values import (
     join_surrogates,
     settled,
 )
-from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.body import take_in
 from mm_magic.transport.recording.file_format import DamagedLine, RecordedExchange, exchange_of
@@ -106,7 +106,7 @@ def _prints(line: RecordedExchange) -> Iterator[tuple[str, str]]:
         return
     blocks = answer.message().content
     known = _sent(blocks, thinking=False)
-    today = fingerprint(_answer(b for b in known if not isinstance(b, ToolUseBlock)))
+    today = fingerprint(_answer(b for b in known if isinstance(b, TextBlock)))
     for sent in (known, _sent(blocks, thinking=True)):
         yield _print(_answer(sent)), today
 

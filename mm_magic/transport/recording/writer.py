@@ -116,15 +116,25 @@ class Recorder:
         self._servers: dict[str, str] = {}
 
     def tap(
-        self, key: RequestKey, sample: int, endpoint: Endpoint | None
+        self,
+        key: RequestKey,
+        sample: int,
+        endpoint: Endpoint | None,
+        is_left_out: Callable[[int, bytes], bool] = lambda _status, _body: False,
     ) -> Callable[[Exchange], Exchange]:
         """Record the answers to this request that pass from now on.
+
+        `is_left_out` is given the status and the body of one that is no answer: whether the file
+        need not know of it, as another request is sent in its place.
 
         `endpoint` is None for the demo. Of a server no more comes into the file than which sort it
         is, and that it is not another one.
         """
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
+            is_error = not 200 <= exchange.status < 300
+            if is_error and is_left_out(exchange.status, b"".join(data for _, data in reads)):
+                return
             secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
             content_type = exchange.headers.get("content-type", "")
             ending, model = outcome(exchange.status, content_type, reads, how)
