@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mm_magic.rendering import markup
 from mm_magic.rendering.fences import MarkdownFence, markdown_fence
 from mm_magic.rendering.formulas import CONTAINERS, MAX_MATH, closes, display_closer, is_heading
 
@@ -50,6 +51,8 @@ class Blocks:
         self._prefix = ""  # what stands before it on its line
         self._opening = ""  # that line
         self._closer = ""  # what closes the display formula that is open
+        self._markup: markup.Opening | None = None  # thinking or a call that is open, as text
+        self._tag = ""  # its tag
         self._above = 0  # how many lines of the piece stand above that
         self._line = ""  # the last one, and how many there are but for blank ones at the beginning
         self._count = 0
@@ -77,6 +80,11 @@ class Blocks:
     def is_in_fence(self) -> bool:
         """Whether `rest` ends in code, by its whole lines."""
         return bool(self._fence)
+
+    @property
+    def open_tag(self) -> str:
+        """The tag of the thinking or the call, written as text, in which `rest` ends."""
+        return self._tag if self._markup else ""
 
     @property
     def is_in_formula(self) -> bool:
@@ -123,6 +131,10 @@ class Blocks:
             self._count += 1
 
     def _take_line(self, line: str) -> list[Piece]:
+        if self._markup:
+            self._append(line)
+            self._markup = None if self._markup.closer in line else self._markup
+            return []
         if self._fence and not self._leaves_fence(line):
             return self._take_code(line)
         self._fence = ""
@@ -163,7 +175,12 @@ class Blocks:
         return done or self._cut_table(line)
 
     def _open(self, line: str) -> None:
-        """See whether `line` opens a fence or a display formula."""
+        """See whether `line` opens a fence, a display formula, or thinking written as text."""
+        is_nested = line[0] == ">" or (self._kind == "container" and line[0] in " \t")
+        found = None if is_nested else markup.opening(line)
+        if found and found.closing(line, found.end) < 0:
+            self._markup, self._tag = found, line[found.start : found.end]
+            return
         fence = _FENCE.match(line.rstrip("\n"))
         if fence and (self._kind == "container" or len(fence[1]) < 4):
             self._prefix, self._fence, self._opening = fence[1], fence[2], line

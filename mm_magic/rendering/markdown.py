@@ -23,6 +23,7 @@ from pygments.token import Comment, Error, Keyword, Number, Operator, String
 from pygments.token import _TokenType as TokenType
 from pygments.util import ClassNotFound
 
+from mm_magic.rendering import markup
 from mm_magic.rendering.dialect import PAIRED_TAGS, install
 from mm_magic.rendering.fences import lengthened
 from mm_magic.rendering.formulas import find_formulas, typeset_form
@@ -76,7 +77,7 @@ IGNORE = "mathjax_ignore tex2jax_ignore"
 _PROCESS = "mathjax_process tex2jax_process"
 _TEXT_BLOCKS = {"p", "ul", "ol", "li", "blockquote", "th", "td", "h4", "h5", "h6"}
 _TAGS = _TEXT_BLOCKS | {
-    "a", "br", "code", "del", "div", "em", "hr", "pre", "s", "span", "strong",
+    "a", "br", "code", "del", "details", "div", "em", "hr", "pre", "s", "span", "strong", "summary",
     "table", "tbody", "thead", "tr", *PAIRED_TAGS,
 }  # fmt: skip
 _ALIGNED = {"paragraph_open", "th_open", "td_open"}
@@ -84,7 +85,8 @@ _STYLED = ("p", "th", "td", "div")  # by this module alone: no style of the mode
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
     clean_content_tags={"script", "style"},
-    attributes={"a": {"href", "title"}, "ol": {"start"}} | {tag: {"style"} for tag in _STYLED},
+    attributes={"a": {"href", "title"}, "details": {"open"}, "ol": {"start"}}
+    | {tag: {"style"} for tag in _STYLED},
     tag_attribute_values={tag: {"dir": {"auto", "ltr"}} for tag in _TEXT_BLOCKS | {"div"}},
     set_tag_attribute_values={"a": {"target": "_blank"}},
     filter_style_properties={"text-align", "margin"},
@@ -169,6 +171,7 @@ def as_written(
         "references": ChainMap({}, definitions.links),
         "known_footnotes": definitions.footnotes,
         "is_complete": definitions.is_complete,
+        "is_growing": not typeset,
     }
     html: str = _parser().render(holed, environment)
     attribute = f' class="{_PROCESS}"' if typeset else ""
@@ -251,6 +254,7 @@ class _Parser(MarkdownIt):
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "maxNesting": MAX_NESTING})
         install(self)
+        markup.install(self)
         self.enable(["table", "strikethrough"])
         self.core.ruler.push("mm_headings", _lower_headings)
         self.core.ruler.push("mm_direction", _set_direction)
@@ -350,7 +354,7 @@ def _without_images(children: Sequence[Token]) -> list[Token]:
 
 def _fill_holes(token: Token, formulas: Sequence[str]) -> None:
     """Put formulas back where they turned out to be no math: in code, addresses and titles."""
-    if token.type in ("code_inline", "code_block", "fence"):
+    if token.type in ("code_inline", "code_block", "fence", markup.FOLDED):
         token.content = _filled(token.content, formulas)
         token.info = _filled(token.info, formulas)
     for name, value in token.attrs.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mm_magic.rendering import markup
 from mm_magic.rendering.dialect import PAIRED_TAGS, address_length, delimits
 from mm_magic.rendering.formulas import CONTAINERS
 
@@ -57,6 +58,11 @@ def settled(text: str, *, is_code: bool = False) -> str:
     With `is_code` its last line stands in a fence.
     """
     lines = text.split("\n")
+    if not is_code and markup.opening(lines[-1]):
+        return text
+    if half := markup.half_marker(text):
+        text = text[:-half]
+        lines = text.split("\n")
     if is_code:
         return "\n".join([*lines[:-1], ""]) if _FENCE_END.match(lines[-1]) else text
     end = ""
@@ -102,7 +108,7 @@ def _completed(text: str) -> str:
     while mark := _MARK.search(text, place):
         place = mark.end()
         if mark["run"] and place == len(text):  # it may grow
-            return _closed(text[: mark.start()], opened)
+            return _closed(_HALF.sub("", text[: mark.start()]), opened)
         if mark["run"]:
             _take_run(opened, text, mark)
         elif mark["tag"]:

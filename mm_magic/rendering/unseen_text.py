@@ -14,6 +14,7 @@ from mm_magic.conversation.notebook_file import Found, NotebookCell, joined
 from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.protocol.messages import TextBlock, ThinkingBlock, said
+from mm_magic.rendering import markup
 from mm_magic.rendering.bundles import (
     answer_pages,
     definitions_in,
@@ -137,7 +138,9 @@ def _is_shown(texts: Sequence[str], page: set[str]) -> bool:
     if not page.issuperset(drawn) or any(map(_HIDDEN.search, entities)):
         return False
     seen = [f"{_TAG.sub(' ', html)} {' '.join(_ADDRESS.findall(html))}" for html in drawn]
-    return _words(_MARKUP.sub("", TAG.sub(" ", plain("\n".join(texts))))) <= _words(" ".join(seen))
+    return _words(
+        _MARKUP.sub("", TAG.sub(" ", markup.TAG.sub(" ", plain("\n".join(texts)))))
+    ) <= _words(" ".join(seen))
 
 
 def _words(text: str) -> Counter[str]:

@@ -92,6 +92,7 @@ def document(size: int) -> str:
         (document(40_000), "thinking about it\n" * 300),
         ("```python\n" + "x = 1\n" * 8_000 + "```\n\nDone.", ""),
         ("one very long line, " * 2_000, ""),
+        ("<think>\n" + "word word\n\n" * 2_000 + "</think>\n\nDone.", ""),
         ("", "only thinking"),
         ("\n\n", ""),
     ],
@@ -369,6 +370,18 @@ def test_what_stands_above_an_open_formula_stays_drawn() -> None:
         assert "<strong>a</strong>:" in page.html
         assert "<em>" not in page.html
     assert "- x *y*" in page.html
+
+
+def test_thinking_that_comes_as_text_is_folded_while_it_grows() -> None:
+    """It grows under its name; of a long one the end is drawn, and never as the answer."""
+    page = Page()
+    live = stream(page, "<think>\n" + "word word\n\n" * 2_000)
+    shown = page.html
+    assert "<details><summary>Thinking, written as text</summary>" in shown
+    assert "&lt;think" not in shown
+    assert "<p" not in shown
+    check_rate(page)
+    live.finish(STATUS)
 
 
 def test_thinking_is_open_while_it_grows_then_folds() -> None:

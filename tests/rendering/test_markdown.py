@@ -27,6 +27,7 @@ OWN = json.loads((Path(__file__).parents[1] / "data" / "xss.json").read_text("ut
 
 ALLOWED: dict[str, set[str]] = {
     "a": {"href", "title", "target", "rel"},
+    "details": {"open"},
     "ol": {"start", "dir"},
     "th": {"style", "dir"},
     "td": {"style", "dir"},
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "p": {"dir", "style"},
     **{tag: {"class", "dir"} for tag in ("h4", "h5", "h6")},
     **{tag: {"dir"} for tag in ("ul", "li", "blockquote")},
-    **{tag: set() for tag in ("br", "code", "em", "hr", "pre", "s", "strong")},
+    **{tag: set() for tag in ("br", "code", "em", "hr", "pre", "s", "strong", "summary")},
     **{tag: set() for tag in ("table", "tbody", "thead", "tr", *PAIRED_TAGS)},
 }
 STYLES = {
@@ -101,6 +102,18 @@ def test_own_payloads_leave_only_allowed_markup(payload: str) -> None:
     check_safe(fragment(payload, typeset=False))
 
 
+@pytest.mark.parametrize("payload", OWN)
+def test_payloads_in_markup_of_models_leave_only_allowed_markup(payload: str) -> None:
+    """Within thinking and calls that arrive as text a payload is text, in names too."""
+    for text in (
+        f"<think>\n{payload}\n</think>\n{payload}",
+        f'<minimax:tool_call>\n<invoke name="{payload}">\n</minimax:tool_call>',
+        f'<tool_call>{{"name": "{payload}"}}',
+        f"]<]minimax[>[<tool_call>{payload}",
+    ):
+        check_safe(to_html(text))
+
+
 @pytest.mark.parametrize("name", ["xss_payloads.json", "naughty_strings.json"])
 def test_hostile_corpora_leave_only_allowed_markup(name: str) -> None:
     """No text of the hostile corpora yields markup outside the allowlist."""
@@ -109,7 +122,13 @@ def test_hostile_corpora_leave_only_allowed_markup(name: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.sampled_from([*OWN, "\n", "\n\n", "> ", "- ", "```", "$", "`", "|", "<", '"'])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [*OWN, "\n", "\n\n", "> ", "- ", "```", "$", "`", "|", "<", '"', "<think>", "</think>"]
+        )
+    )
+)
 def test_mixed_payloads_leave_only_allowed_markup(parts: list[str]) -> None:
     """Payloads joined with pieces of Markdown yield nothing outside the allowlist."""
     check_safe(to_html("".join(parts)))

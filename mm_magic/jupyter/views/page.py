@@ -301,6 +301,10 @@ class _Answer:
         return growing_answer("".join(self._body))
 
     def tail(self) -> str:
+        if tag := self._blocks.open_tag:
+            rest = self._blocks.drawn_rest
+            text = rest if len(rest) <= 2 * SOFT_LIMIT else f"{tag}…{rest[-SOFT_LIMIT:]}"
+            return "".join([*self._waiting, self._drawn(text)])
         rest, formula = self._blocks.drawn_rest, self._blocks.open_formula
         # In half a formula, a line that begins with a minus would be drawn as a list.
         text = _end(rest[: len(rest) - len(formula)])
