@@ -1,5 +1,6 @@
 """Guards around every test: no user's key or proxy is used, and nothing leaves this machine."""
 
+import asyncio
 import gc
 import ipaddress
 import logging
@@ -80,6 +81,13 @@ def _no_lost_task() -> Iterator[None]:
     yield
     logger.removeHandler(complaints)
     assert complaints.said == []
+
+
+@pytest.fixture(autouse=True)
+def _no_nested_loops() -> Iterator[None]:
+    """Nested event loops change asyncio for good: a test that needs them runs in a kernel."""
+    yield
+    assert not hasattr(asyncio, "_nest_patched")
 
 
 def _only_this_machine(event: str, arguments: tuple[object, ...]) -> None:

@@ -27,7 +27,7 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "traitlets": "jupyter/",
     "ipywidgets": "jupyter/",
     "nest_asyncio2": "session/sync.py",
-    "markdown_it": ("rendering/markdown.py", "rendering/dialect.py"),
+    "markdown_it": ("rendering/markdown.py", "rendering/dialect.py", "rendering/markup.py"),
     "nh3": "rendering/markdown.py",
     "pygments": "rendering/markdown.py",
 }

@@ -260,6 +260,8 @@ class _Parser(MarkdownIt):
         self.core.ruler.push("mm_direction", _set_direction)
         self.core.ruler.push("mm_images", _replace_images)
         self.core.ruler.push("mm_formulas", _put_formulas_back)
+        self.add_render_rule(markup.FOLDED, _folded_html)
+        self.add_render_rule(markup.ENDED, _ended_html)
         self.add_render_rule("fence", _code_html)
         self.add_render_rule("code_block", _code_html)
 
@@ -372,6 +374,26 @@ def _filled_address(text: str, formulas: Sequence[str]) -> str:
         return quote(formulas[number], safe="$()=+,;:@!*'/") if number < len(formulas) else hole[0]
 
     return _ENCODED_HOLE.sub(encoded, text)
+
+
+def _folded_html(
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: OptionsDict,
+    env: EnvType,
+) -> str:
+    token = tokens[index]
+    # With nothing behind it, it may be all that there is to read.
+    state = "" if token.meta["is_closed"] or env.get("is_growing") else " open"
+    return (
+        f"<details{state}><summary>{escaped(markup.title(token))}</summary>"
+        f'<div style="margin:0 0 1em 1em">{escaped(markup.shown(token))}</div></details>\n'
+    )
+
+
+def _ended_html(*_: object) -> str:
+    return "<p><small>What stands above is thinking, written as text.</small></p>\n"
 
 
 def _code_html(

@@ -11,13 +11,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from markdown_it import MarkdownIt
-    from markdown_it.renderer import RendererHTML
     from markdown_it.rules_block import StateBlock
     from markdown_it.token import Token
-    from markdown_it.utils import EnvType, OptionsDict
 
 MARKER = "]<]minimax[>["
 """What MiniMax-M3 puts before each tag of a call."""
@@ -31,7 +27,7 @@ _STRAY = re.compile(rf"[ ]{{0,3}}{_MARKERS}*</(?P<tag>{_THINKING}|{_CALL})>")
 TAG = re.compile(rf"{_MARKERS}|</?(?:{_THINKING}|{_CALL})>")
 """A tag or a marker, which is not shown itself."""
 _FUNCTION = re.compile(r"""<invoke name="([^"<>\n]{1,60})">|"name"\s*:\s*"([^"\n]{1,60})\"""")
-FOLDED, _ENDED = "folded_markup", "stray_markup"
+FOLDED, ENDED = "folded_markup", "stray_markup"
 
 
 class Opening(NamedTuple):
@@ -75,11 +71,9 @@ def half_marker(text: str) -> int:
 
 
 def install(parser: MarkdownIt) -> None:
-    """Let `parser` find and draw it."""
+    """Let `parser` find it: tokens of the kinds FOLDED and ENDED."""
     ends = ["paragraph", "reference", "list"]
     parser.block.ruler.before("fence", FOLDED, _find, {"alt": ends})
-    parser.add_render_rule(FOLDED, _folded_html)
-    parser.add_render_rule(_ENDED, _ended_html)
 
 
 def _find(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
@@ -96,7 +90,7 @@ def _find(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
         return True
     if found is None:
         assert stray is not None
-        token = state.push(_ENDED, "", 0)
+        token = state.push(ENDED, "", 0)
         _go_on(state, start, begin + stray.end())
     else:
         if before := line[: found.start].strip():
@@ -142,26 +136,8 @@ def _go_on(state: StateBlock, line: int, place: int) -> None:
         _paragraph(state, line, rest.strip())
 
 
-def _folded_html(
-    _renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    _options: OptionsDict,
-    env: EnvType,
-) -> str:
-    from mm_magic.rendering.markdown import escaped
-
-    token = tokens[index]
-    text = TAG.sub("", token.content) if token.meta["is_call"] else token.content
-    # With nothing behind it, it may be all that there is to read.
-    state = "" if token.meta["is_closed"] or env.get("is_growing") else " open"
-    return (
-        f"<details{state}><summary>{escaped(_title(token))}</summary>"
-        f'<div style="margin:0 0 1em 1em">{escaped(text.strip())}</div></details>\n'
-    )
-
-
-def _title(token: Token) -> str:
+def title(token: Token) -> str:
+    """What a folded part is, in words: of a call its function, as the model named it."""
     if not token.meta["is_call"]:
         return "Thinking, written as text"
     found = [a or b for a, b in _FUNCTION.findall(token.content[:10_000])]
@@ -169,5 +145,6 @@ def _title(token: Token) -> str:
     return f"A call{f' of {names}' if names else ''}, written as text: not run"
 
 
-def _ended_html(*_: object) -> str:
-    return "<p><small>What stands above is thinking, written as text.</small></p>\n"
+def shown(token: Token) -> str:
+    """What is shown of it: all but the markers of a call."""
+    return (TAG.sub("", token.content) if token.meta["is_call"] else token.content).strip()

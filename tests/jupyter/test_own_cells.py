@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support import hostile
+from support.kernels import Kernel
 from support.loopback import Loopback, streamed
 from support.shells import Shell, file_with_cell, fresh_shell
 
@@ -86,8 +87,6 @@ def test_file_that_is_run(shell: Shell, server: Loopback, tmp_path: Path, kind: 
     [
         "ip.run_cell('%%minimax --alone\\n' + prompt)",
         "ip.run_cell_magic('minimax', '--alone', prompt)",
-        "await ip.run_cell_async(c := '%%minimax --alone\\n' + prompt,"
-        " transformed_cell=ip.transform_cell(c))",
     ],
 )
 def test_calls_from_python(shell: Shell, server: Loopback, code: str) -> None:
@@ -97,6 +96,19 @@ def test_calls_from_python(shell: Shell, server: Loopback, code: str) -> None:
         shell["prompt"] = prompt
         shell.run(code)
         assert prompt_of(server) == prompt
+
+
+def test_a_call_that_is_awaited(tmp_path: Path, server: Loopback) -> None:
+    """So is one that Python code awaits."""
+    code = (
+        "cell = '%%minimax --alone\\n' + prompt\n"
+        "await ip.run_cell_async(cell, transformed_cell=ip.transform_cell(cell))"
+    )
+    with Kernel(tmp_path) as kernel:
+        kernel.fresh(server.url)
+        for prompt in STRIPPED[:8]:
+            kernel.run(f"ip, prompt = get_ipython(), {prompt!r}\n{code}")
+            assert prompt_of(server) == prompt
 
 
 def test_alias(shell: Shell, server: Loopback) -> None:
