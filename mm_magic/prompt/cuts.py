@@ -39,6 +39,11 @@ def cut_of(value: object, text: str) -> str:
     return f"only the ends of {counted(count, 'value')}" if count else _part(value)
 
 
+def may_be_cut(value: object) -> bool:
+    """Whether it is a table or an array, as `cut_of` knows them."""
+    return is_a(value, "pandas polars", "DataFrame Series") or _is_array(value)
+
+
 def _is_array(value: object) -> bool:
     is_foreign = is_a(value, _LIBRARIES, "*") and not is_a(value, "pyarrow", "Scalar")
     return is_foreign or any(is_a(value, library, names) for library, names in _ARRAYS)

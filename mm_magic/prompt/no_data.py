@@ -53,6 +53,7 @@ _KINDS = (
         "a database cursor",
         "{0}.fetchall()",
     ),
+    ("sqlite3", "Row", "a database row", "dict({0})"),
     ("sqlalchemy", "Result", "a database result", "{0}.all()"),
     ("subprocess", "Popen", "a running program", "{0}.communicate()[0]"),
     ("concurrent", "Future", "a result that is to come", "{0}.result()"),
@@ -60,14 +61,16 @@ _KINDS = (
     ("builtins", "coroutine", "a coroutine", "await {0}"),
     ("builtins", "async_generator", "an iterator", "[item async for item in {0}]"),
     ("itertools", "count cycle repeat", "an iterator", _SOME),
-    ("matplotlib", "Artist", "a picture", _NUMBERS),  # figures and axes
-    ("PIL IPython", "Image", "a picture", _NUMBERS),
-    ("plotly", "BaseFigure", "a picture", _NUMBERS),
 )
 """Libraries, names of types, what such a value is, and the code or sentence that helps.
 
 {0} stands for the code of the value.
 """
+_PICTURES = (
+    ("matplotlib", "Artist"),  # figures and axes
+    ("PIL IPython", "Image"),
+    ("plotly", "BaseFigure"),
+)
 
 
 class NoDataError(Exception):
@@ -90,29 +93,48 @@ class NoDataError(Exception):
         return f"Run `value = {way_out}` in a cell above, and write {{{{value}}}}."
 
 
+def refuse_handle(value: object) -> None:
+    """Raise NoDataError for a picture, a plan or a handle; its text is not asked for."""
+    if any(is_a(value, libraries, names) for libraries, names in _PICTURES):
+        raise NoDataError(f"a picture ({type(value).__name__})", _NUMBERS, "{0}")
+    if found := _handle(value):
+        raise NoDataError(*found, "{0}")
+
+
 def refuse(value: object, text: str) -> None:
-    """Raise NoDataError for a value whose `text` would tell a model nothing."""
-    if found := handle(value) or _unread(value, text) or _bare(value, text):
+    """Raise NoDataError for another value whose `text` would tell a model nothing."""
+    if found := _unread(value, text) or _bare(value, text):
         raise NoDataError(*found, "{0}")
 
 
 def refuse_inside(value: object, text: str, place: str) -> None:
-    """The same for a value in a container at this `place`; a function or a bare object may stay."""
-    if found := handle(value) or _unread(value, text) or _iterator(value, text):
+    """Raise NoDataError for a plan, a handle or an iterator at this `place` in a container.
+
+    A picture, a function or an object without a text may stay: the others there are data.
+    """
+    if found := _handle(value) or _unread(value, text) or _iterator(value, text):
         raise NoDataError(*found, place)
 
 
-def handle(value: object) -> tuple[str, str] | None:
-    """What a picture, a plan or a handle is, and the way out; None for any other value."""
+def may_be_no_data(value: object) -> bool:
+    """Whether `refuse_inside` has a look at values of this type."""
+    return _handle(value) is not None or is_a(value, "xarray", "*") or _has_next(value)
+
+
+def _handle(value: object) -> tuple[str, str] | None:
+    """What a plan or a handle is, and the way out; None for any other value."""
     for libraries, names, what, way_out in _KINDS:
         if is_a(value, libraries, names):
             return f"{what} ({type(value).__name__})", way_out
     return None
 
 
+def _has_next(value: object) -> bool:
+    return any("__next__" in vars(base) for base in type(value).__mro__)
+
+
 def _iterator(value: object, text: str) -> tuple[str, str] | None:
-    has_next = any("__next__" in vars(base) for base in type(value).__mro__)
-    if not has_next or _ADDRESS.fullmatch(text) is None:
+    if not _has_next(value) or _ADDRESS.fullmatch(text) is None:
         return None
     return f"an iterator ({type(value).__name__})", "list({0})"
 

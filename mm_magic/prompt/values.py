@@ -10,14 +10,19 @@ from dataclasses import is_dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from mm_magic.prompt.cuts import cut_of
+from mm_magic.prompt.cuts import cut_of, may_be_cut
 from mm_magic.prompt.dataframes import MAX_CHARACTERS, Table, one_line, table_of
 from mm_magic.prompt.kinds import is_a
-from mm_magic.prompt.no_data import handle, refuse, refuse_inside
+from mm_magic.prompt.no_data import may_be_no_data, refuse, refuse_handle, refuse_inside
 from mm_magic.wording import counted
 
 _PLAIN = frozenset({int, float, str, bool, bytes, complex, type(None)})
-_UNORDERED: tuple[type, ...] = (set, frozenset, type({}.values()), type({}.items()))
+_UNORDERED: tuple[type[Iterable[object]], ...] = (
+    set,
+    frozenset,
+    type({}.values()),
+    type({}.items()),
+)
 _TOLD = 5
 """Cuts inside a container that are told one by one."""
 
@@ -35,7 +40,7 @@ class _Cut(NamedTuple):
     place: str
 
     def __str__(self) -> str:
-        place = self.place.replace("{0}", "")
+        place = self.place.replace("list({0})", "").replace("{0}", "")
         return f"{self.left_out} in {place}" if place else self.left_out
 
 
@@ -46,9 +51,10 @@ def text_of(value: object) -> Text:
     """
     if type(value) in _PLAIN:
         return Text(str(value))
-    if handle(value) is None and (table := table_of(value)) is not None:
+    refuse_handle(value)
+    if (table := table_of(value)) is not None:
         return _table_text(table)
-    text = "" if handle(value) else str(value)
+    text = str(value)
     refuse(value, text)
     inside = list(_cuts_inside(value, text, "{0}"))
     left_out = _told(inside) if inside else cut_of(value, text)
@@ -84,15 +90,33 @@ def _cuts_inside(value: object, text: str, place: str) -> Iterator[_Cut]:
 
     Raises NoDataError for what is no data there.
     """
-    line = None
-    for where, item in _inner(value, place):
+    line = " ".join(text.split())
+    at = 0
+    for where, item in _tables_and_handles(value, place):
         shown = repr(item)
-        line = line or " ".join(text.split())
-        if " ".join(shown.split()) not in line:
+        at = _position(" ".join(shown.split()), line, at)
+        if at < 0:
             continue
         refuse_inside(item, shown, where)
         if left_out := cut_of(item, shown):
             yield _Cut(left_out, where)
+
+
+def _position(part: str, line: str, before: int) -> int:
+    """Where a part is: mostly behind the part before it, so that a long line is read once."""
+    at = line.find(part, max(before, 0))
+    return line.find(part) if at < 0 else at
+
+
+def _tables_and_handles(value: object, place: str) -> Iterator[tuple[str, object]]:
+    """The values in a container that may be cut or refused, each with its code."""
+    kinds: dict[type, bool] = {}
+    for where, item in _inner(value, place):
+        kind = type(item)
+        if kind not in kinds:
+            kinds[kind] = may_be_cut(item) or may_be_no_data(item)
+        if kinds[kind]:
+            yield where, item
 
 
 def _inner(value: object, place: str) -> Iterator[tuple[str, object]]:

@@ -125,6 +125,7 @@ class Quiet(dict[str, object]):
         (np.array([LONG, None], dtype=object), f"{ENDS} in [0]"),
         (np.array([LONG_FRAME, None], dtype=object), "only a part of 200 values in [0]"),
         ([pd.Index(range(0, 10000, 2)).astype(str)], f"{ENDS} in [0]"),
+        ({"x": LONG}.values(), f"{ENDS} in [0]"),
         ([LONG] * 7, f"{', '.join(f'{ENDS} in [{n}]' for n in range(5))} and 2 more"),
     ],
 )
