@@ -33,7 +33,7 @@ def cut_of(value: object, text: str) -> str:
         return _part(value) if _pandas_is_cut(value, text) else ""
     if is_a(value, "polars", "DataFrame Series"):
         return _part(value) if _polars_is_cut(value, text) else ""
-    if not _is_array(value) or _GAP.search(_without_strings(text)) is None:
+    if not _is_array(value) or not gaps(text):
         return ""
     count = _count(value)
     return f"only the ends of {counted(count, 'value')}" if count else _part(value)
@@ -49,8 +49,10 @@ def _is_array(value: object) -> bool:
     return is_foreign or any(is_a(value, library, names) for library, names in _ARRAYS)
 
 
-def _without_strings(text: str) -> str:
-    return _QUOTED.sub("", text.partition("\nCategories")[0])
+def gaps(text: str) -> int:
+    """How often the text of an array leaves out a middle."""
+    values = text.partition("\nCategories")[0]
+    return len(_GAP.findall(_QUOTED.sub("", values)))
 
 
 def _part(value: object) -> str:

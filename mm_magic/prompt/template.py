@@ -35,7 +35,7 @@ def fill(prompt: str, variables: Mapping[str, object]) -> Filled:
     """The prompt with each `{{name}}`, `{{name.attribute}}` and `{{name[0]}}` filled in.
 
     Raises UsageError that names a variable, attribute or item which does not exist, and one for a
-    picture, a function or another value that has no text.
+    picture, a plan, an open file or another value that is no data.
     """
     notes: dict[str, None] = {}
 

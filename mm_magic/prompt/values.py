@@ -4,25 +4,22 @@ A value is written whole, or with a sentence on what is left out, or refused if 
 is known by the names of its types; of an unknown one only `str` and `repr` are asked for.
 """
 
-from collections import deque
+from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from mm_magic.prompt.cuts import cut_of, may_be_cut
+from mm_magic.prompt.cuts import cut_of, gaps, may_be_cut
 from mm_magic.prompt.dataframes import MAX_CHARACTERS, Table, one_line, table_of
 from mm_magic.prompt.kinds import is_a
 from mm_magic.prompt.no_data import may_be_no_data, refuse, refuse_handle, refuse_inside
-from mm_magic.wording import counted
+from mm_magic.wording import counted, shortened
 
 _PLAIN = frozenset({int, float, str, bool, bytes, complex, type(None)})
-_UNORDERED: tuple[type[Iterable[object]], ...] = (
-    set,
-    frozenset,
-    type({}.values()),
-    type({}.items()),
-)
+_ORDERED: tuple[Any, ...] = (list, tuple, deque)
+_UNORDERED: tuple[Any, ...] = (set, frozenset, type({}.values()), type({}.items()))
+_OF_FIELDS = (SimpleNamespace, UserDict, UserList)
 _TOLD = 5
 """Cuts inside a container that are told one by one."""
 
@@ -38,9 +35,12 @@ class Text(NamedTuple):
 class _Cut(NamedTuple):
     left_out: str
     place: str
+    gaps: int
+    """How often its own text leaves out a middle."""
 
     def __str__(self) -> str:
         place = self.place.replace("list({0})", "").replace("{0}", "")
+        place = shortened(place, MAX_CHARACTERS)
         return f"{self.left_out} in {place}" if place else self.left_out
 
 
@@ -57,7 +57,8 @@ def text_of(value: object) -> Text:
     text = str(value)
     refuse(value, text)
     inside = list(_cuts_inside(value, text, "{0}"))
-    left_out = _told(inside) if inside else cut_of(value, text)
+    own = cut_of(value, text) if gaps(text) > sum(cut.gaps for cut in inside) else ""
+    left_out = ", ".join(filter(None, (own, _told(inside))))
     return Text(f"{text} ({left_out})" if left_out else text, left_out)
 
 
@@ -91,21 +92,18 @@ def _cuts_inside(value: object, text: str, place: str) -> Iterator[_Cut]:
     Raises NoDataError for what is no data there.
     """
     line = " ".join(text.split())
-    at = 0
+    unseen: dict[str, int] = {}  # how often a text is there and not yet accounted for
     for where, item in _tables_and_handles(value, place):
         shown = repr(item)
-        at = _position(" ".join(shown.split()), line, at)
-        if at < 0:
+        left_out = cut_of(item, shown)
+        if not left_out and not may_be_no_data(item):
             continue
-        refuse_inside(item, shown, where)
-        if left_out := cut_of(item, shown):
-            yield _Cut(left_out, where)
-
-
-def _position(part: str, line: str, before: int) -> int:
-    """Where a part is: mostly behind the part before it, so that a long line is read once."""
-    at = line.find(part, max(before, 0))
-    return line.find(part) if at < 0 else at
+        part = " ".join(shown.split())
+        unseen[part] = unseen.get(part, line.count(part)) - 1
+        if unseen[part] >= 0:
+            refuse_inside(item, shown, where)
+            if left_out:
+                yield _Cut(left_out, where, gaps(shown))
 
 
 def _tables_and_handles(value: object, place: str) -> Iterator[tuple[str, object]]:
@@ -139,14 +137,19 @@ def _items(value: Any, place: str) -> Iterator[tuple[str, object]] | None:
     """What a container holds, without plain values; None for what is no container."""
     if isinstance(value, dict):
         return _with_places(f"{place}[%s]", dict.items(value))
-    if isinstance(value, list | tuple | deque):
-        return _with_places(f"{place}[%s]", enumerate(value))
-    if isinstance(value, _UNORDERED):
-        return _with_places(f"list({place})[%s]", enumerate(value))
+    for kind in _ORDERED:
+        if isinstance(value, kind):
+            return _with_places(f"{place}[%s]", enumerate(kind.__iter__(value)))
+    for kind in _UNORDERED:
+        if isinstance(value, kind):
+            return _with_places(f"list({place})[%s]", enumerate(kind.__iter__(value)))
     if is_a(value, "numpy", "ndarray") and value.dtype.hasobject and value.ndim:
         return _with_places(f"{place}[%s]", enumerate(value.tolist()))
-    if isinstance(value, SimpleNamespace) or (is_dataclass(value) and hasattr(value, "__dict__")):
+    if isinstance(value, _OF_FIELDS) or is_a(value, "pydantic", "BaseModel"):
         return _with_places(f"{place}.%s", vars(value).items(), str)
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = ((field.name, getattr(value, field.name, None)) for field in fields(value))
+        return _with_places(f"{place}.%s", parts, str)
     return None
 
 

@@ -2,11 +2,12 @@
 
 import concurrent.futures
 import csv
+import enum
 import io
 import itertools
 import re
 import sqlite3
-from collections import Counter, namedtuple
+from collections import Counter, UserDict, namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -57,6 +58,13 @@ def test_real_values() -> None:
             assert prompt.endswith(f"({notes[0].removeprefix('v: ').removesuffix('.')})")
 
 
+class Level(enum.IntEnum):
+    """Equal to 0 and 1."""
+
+    LOW = 0
+    HIGH = 1
+
+
 @pytest.mark.parametrize(
     ("labels", "shown"),
     [
@@ -66,6 +74,7 @@ def test_real_values() -> None:
         (pd.Index([0, True], dtype=object), ["0", "True"]),
         (pd.Index([np.float64(0), np.bool_(True)], dtype=object), ["0", "True"]),
         (pd.Index([0j, 1 + 0j]), ["0j", "(1+0j)"]),
+        (pd.Index([Level.LOW, Level.HIGH], dtype=object), ["0", "1"]),
         (pd.CategoricalIndex([0, 1]), ["0", "1"]),
         (pd.Index([False, True], dtype="boolean"), ["False", "True"]),
     ],
@@ -99,6 +108,13 @@ class Study:
     values: object
 
 
+@dataclass(slots=True)
+class Slotted:
+    """Keeps its fields without a dict."""
+
+    values: object
+
+
 Pair = namedtuple("Pair", "left right")
 
 
@@ -121,6 +137,9 @@ class Quiet(dict[str, object]):
         ([pl.Series(["x" * 99])], "only a part of 1 value in [0]"),
         (Pair(1, LONG), f"{ENDS} in [1]"),
         (Study("tides", LONG), f"{ENDS} in .values"),
+        (Slotted(LONG), f"{ENDS} in .values"),
+        (UserDict(x=LONG), f"{ENDS} in .data['x']"),
+        ({"x" * 99: LONG}, f"{ENDS} in ['{'x' * 57}…"),
         (SimpleNamespace(a=SimpleNamespace(b=LONG)), f"{ENDS} in .a.b"),
         (np.array([LONG, None], dtype=object), f"{ENDS} in [0]"),
         (np.array([LONG_FRAME, None], dtype=object), "only a part of 200 values in [0]"),
@@ -166,6 +185,14 @@ def circle() -> list[object]:
 def test_a_whole_value(value: object) -> None:
     """A value that is whole goes in as its text, and no word more."""
     assert filled(value) == (str(value), ())
+
+
+def test_a_cut_array_of_cut_arrays() -> None:
+    """The middle of the outer array is told, and what its ends leave out."""
+    many = np.empty(2000, dtype=object)
+    many[:] = [np.arange(5000) for _ in range(2000)]
+    _, notes = filled(many)
+    assert notes[0].startswith(f"v: only the ends of 2,000 values, {ENDS} in [0], {ENDS} in [1]")
 
 
 @pytest.mark.parametrize(
@@ -250,6 +277,7 @@ REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
     "spark": (lambda: foreign("pyspark.sql.d", "DataFrame", "x"), "a plan", "v.toPandas()"),
     "chunked": (lambda: foreign("xarray.c", "DataArray", LAZY_ARRAY), "a plan", "v.compute()"),
     "unread": (lambda: foreign("xarray.c", "DataArray", UNREAD_ARRAY), "a plan", "v.compute()"),
+    "reader": (lambda: foreign("pyarrow.lib", "RecordBatchReader", "x"), "a data", "v.read_all()"),
     "window": (lambda: LONG_FRAME.rolling(2), "a plan", "`value = v.mean()`"),
     "groups": (lambda: LONG_FRAME.groupby("a"), "a plan", "`value = v.size()`"),
     "styled": (lambda: LONG_FRAME.style, "a styled table", "Write {{v.data}}."),
