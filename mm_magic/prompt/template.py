@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mm_magic.errors import UsageError
-from mm_magic.prompt.dataframes import is_picture, left_out_of, table_of, without_text
+from mm_magic.prompt.no_data import NoDataError
+from mm_magic.prompt.values import text_of
 from mm_magic.wording import counted, shortened
 
 _STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]"""
@@ -34,7 +35,7 @@ def fill(prompt: str, variables: Mapping[str, object]) -> Filled:
     """The prompt with each `{{name}}`, `{{name.attribute}}` and `{{name[0]}}` filled in.
 
     Raises UsageError that names a variable, attribute or item which does not exist, and one for a
-    picture, a function or another value that has no text.
+    picture, a plan, an open file or another value that is no data.
     """
     notes: dict[str, None] = {}
 
@@ -111,35 +112,18 @@ def _what_is_there(name: str, value: Any, error: Exception) -> str:
 def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, str]:
     """The text of a value, and what of it is left out."""
     value = _value(found, variables)
-    if is_picture(value):
-        raise UsageError(
-            f"{found[0]} is a picture ({type(value).__name__}), and only text can be sent",
-            next_steps=("Send the numbers behind it: a table, or a list of values.",),
-        )
     try:
-        if (table := table_of(value)) is not None:
-            return _apart(found, table.text), table.left_out
-        text = str(value)
-        what, left_out = without_text(value, text), left_out_of(value, text)
+        text, left_out, is_table = text_of(value)
+    except NoDataError as error:
+        is_or_holds = "is" if error.place == "{0}" else "holds"
+        raise UsageError(
+            f"{found[0]} {is_or_holds} {error.what}, and only text can be sent",
+            next_steps=(error.step(found[1] + found[2]), _LITERAL),
+        ) from None
     except Exception as error:  # __str__ may be the user's own, too
         step = "Make a text of it in a cell above, and use its name."
         raise _unfilled(found[0], f"its text: {type(error).__name__}", step) from None
-    if what:
-        raise UsageError(
-            f"{found[0]} is {what}, and only text can be sent",
-            next_steps=(_way_out(what, found[1] + found[2]), _LITERAL),
-        )
-    return (f"{text} ({left_out})" if left_out else text), left_out
-
-
-def _way_out(what: str, code: str) -> str:
-    """How to get a text from `code`, whose value has none."""
-    if what == "a method":
-        return f"Call it in a cell above, as `value = {code}()`, and write {{{{value}}}}."
-    if what == "a function":
-        source = f"`import inspect; source = inspect.getsource({code})`"
-        return f"Call it in a cell above, and use the result's name. For its source: {source}."
-    return "Make a text of it in a cell above, and use its name."
+    return (_apart(found, text) if is_table else text), left_out
 
 
 def _apart(found: re.Match[str], table: str) -> str:

@@ -148,7 +148,7 @@ def test_what_is_there_is_named(prompt: str, step: str) -> None:
         ("Mute", "a class", "Make a text"),
         ("re", "a module", "Make a text"),
         ("plain", "an object that has no text (Unkeyed)", "Make a text"),
-        ("steps", "an object that has no text (list_iterator)", "Make a text"),
+        ("steps", "an iterator (list_iterator)", "`value = list(steps)`"),
     ],
 )
 def test_what_has_no_text(name: str, what: str, step: str) -> None:
