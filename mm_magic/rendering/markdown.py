@@ -190,8 +190,14 @@ def code_blocks(text: str) -> list[tuple[str, str]]:
     `fragment` sees.
     """
     holed, formulas = _prepared(text)
-    fences = (token for token in _block_parser().parse(holed) if token.type == "fence")
+    fences = (token for token in _of_answer(_block_parser().parse(holed)) if token.type == "fence")
     return [(token.info.strip(), _filled(token.content, formulas)) for token in fences]
+
+
+def _of_answer(tokens: Sequence[Token]) -> Sequence[Token]:
+    """The tokens behind the last tag that ends thinking begun in the prompt."""
+    ends = (at + 1 for at, token in enumerate(tokens) if markup.ends_thinking(token))
+    return tokens[max(ends, default=0) :]
 
 
 def code_lines(text: str) -> set[int]:
@@ -384,6 +390,8 @@ def _folded_html(
     env: EnvType,
 ) -> str:
     token = tokens[index]
+    if token.meta["is_closed"] and not markup.shown(token):
+        return ""
     # With nothing behind it, it may be all that there is to read.
     state = "" if token.meta["is_closed"] or env.get("is_growing") else " open"
     return (
@@ -392,7 +400,15 @@ def _folded_html(
     )
 
 
-def _ended_html(*_: object) -> str:
+def _ended_html(
+    _renderer: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    _options: OptionsDict,
+    _env: EnvType,
+) -> str:
+    if not markup.ends_thinking(tokens[index]):
+        return ""
     return "<p><small>What stands above is thinking, written as text.</small></p>\n"
 
 

@@ -19,9 +19,10 @@ MARKER = "]<]minimax[>["
 """What MiniMax-M3 puts before each tag of a call."""
 _MARKERS = rf"(?:{re.escape(MARKER)})"
 _THINKING = r"mm:think|think|thinking"
-_CALL = r"minimax:tool_call|tool_call"
+_CALL = r"minimax:tool_call|tool_calls?"
 _OPENING = re.compile(
-    rf"(?P<markers>{_MARKERS}+)(?:<(?P<after>{_CALL})>)?|<(?P<tag>{_THINKING}|{_CALL})>"
+    rf"(?P<markers>{_MARKERS}+)(?:<(?P<after>{_CALL})>|(?=</(?P<ends>{_CALL})>))?"
+    rf"|<(?P<tag>{_THINKING}|{_CALL})>"
 )
 _STRAY = re.compile(rf"[ ]{{0,3}}{_MARKERS}*</(?P<tag>{_THINKING}|{_CALL})>")
 TAG = re.compile(rf"{_MARKERS}|</?(?:{_THINKING}|{_CALL})>")
@@ -56,11 +57,11 @@ def opening(line: str) -> Opening | None:
         start = match.start()
         ticks += line.count("`", place, start)
         place = start
-        tag = match["tag"] or match["after"] or "tool_call"
+        tag = match["tag"] or match["after"] or match["ends"] or "tool_call"
         is_sure = bool(match["markers"]) or tag == "minimax:tool_call"
         begins = start < 4 and not line[:start].strip(" ")
         if begins or (is_sure and ticks % 2 == 0):
-            return Opening(start, match.end(), f"</{tag}>", tag.endswith("tool_call"))
+            return Opening(start, match.end(), f"</{tag}>", "call" in tag)
     return None
 
 
@@ -91,6 +92,7 @@ def _find(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
     if found is None:
         assert stray is not None
         token = state.push(ENDED, "", 0)
+        token.meta = {"is_call": "call" in stray["tag"]}
         _go_on(state, start, begin + stray.end())
     else:
         if before := line[: found.start].strip():
@@ -134,6 +136,11 @@ def _go_on(state: StateBlock, line: int, place: int) -> None:
     state.sCount[line] = 0
     if rest.strip() and line == first:
         _paragraph(state, line, rest.strip())
+
+
+def ends_thinking(token: Token) -> bool:
+    """Is it a closing tag alone, with all text above it thinking? One of a call ends nothing."""
+    return token.type == ENDED and not token.meta["is_call"]
 
 
 def title(token: Token) -> str:

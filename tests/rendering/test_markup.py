@@ -41,6 +41,46 @@ def test_thinking_is_folded(tag: str) -> None:
     assert tag not in html.replace("Thinking", "")
 
 
+@pytest.mark.parametrize("end", ["</tool_call>", "</minimax:tool_call>", "</tool_calls>"])
+@pytest.mark.parametrize("before", ["Done.\n", f"Done.{MARKER}", f"Done.\n{MARKER}"])
+def test_the_end_of_a_call_alone_is_not_a_call(before: str, end: str) -> None:
+    """A leaked closing tag says nothing of a call or of thinking: nothing was called or thought."""
+    html = to_html(before + end)
+
+    assert "Done." in html
+    assert "written as text" not in html
+    assert "tool_call" not in html
+
+
+@pytest.mark.parametrize("text", ["<think></think>\n\nHi", "<think>\n\n</think>\n\nHi"])
+def test_thinking_of_no_words_is_not_a_box(text: str) -> None:
+    """A template that turns thinking off leaves an empty pair of tags."""
+    assert folded(to_html(text)) == []
+    assert "Hi" in to_html(text)
+
+
+@pytest.mark.parametrize("tag", ["think", "mm:think", "thinking"])
+def test_code_above_a_closing_tag_is_not_the_answers(tag: str) -> None:
+    """What stands above a closing tag alone is thinking, its code too."""
+    text = f"```python\nwrong()\n```\n</{tag}>\n\n```python\nright()\n```\n"
+    assert code_blocks(text) == [("python", "right()\n")]
+
+
+@pytest.mark.parametrize(
+    "name", ["<img src=x onerror=alert(1)>", "</summary><script>alert(1)</script>", '" onclick="x']
+)
+@pytest.mark.parametrize(
+    "shape", ['{{"name": "{}"}}', '<invoke name="{}">', '<parameter name="{}">']
+)
+def test_a_hostile_name_is_text(shape: str, name: str) -> None:
+    """The names of calls and parameters become no element and no attribute."""
+    html = to_html(f"<minimax:tool_call>\n{shape.format(name)}\n</minimax:tool_call>\n")
+    elements = set(re.findall(r"<(/?\w+)", html))
+
+    assert elements <= {"div", "/div", "details", "/details", "summary", "/summary", "br"}
+    assert len(folded(html)) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "title", "inside", "after"),
     [
@@ -57,6 +97,12 @@ def test_thinking_is_folded(tag: str) -> None:
             "A call, written as text: not run",
             "10",
             "",
+        ),
+        (
+            '<tool_calls>\n{"name": "g", "arguments": {}}\n</tool_calls>\nAfter',
+            "A call of g, written as text: not run",
+            "arguments",
+            "After",
         ),
         (f"{M2_CALL}\n\n{M2_CALL}", "A call of get_weather, written as text: not run", "Oslo", ""),
     ],
