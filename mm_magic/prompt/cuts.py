@@ -33,9 +33,11 @@ def cut_of(value: object, text: str) -> str:
         return _part(value) if _pandas_is_cut(value, text) else ""
     if is_a(value, "polars", "DataFrame Series"):
         return _part(value) if _polars_is_cut(value, text) else ""
+    count = _count(value) if _is_array(value) else None
+    if is_a(value, "scipy", "*") and count and "\n" not in text.strip():
+        return f"none of {counted(count, 'value')}"  # as an item it is its type and its shape
     if not _is_array(value) or not gaps(text):
         return ""
-    count = _count(value)
     return f"only the ends of {counted(count, 'value')}" if count else _part(value)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mm_magic.prompt.kinds import is_a
+from mm_magic.prompt.no_data import HERE
 
 MAX_ROWS = 20
 MAX_COLUMNS = 20
@@ -17,7 +18,7 @@ class Table(NamedTuple):
     text: str
     left_out: str
     cells: list[tuple[str, object]]
-    """The values in it, each with its code, where {0} is the code of the whole."""
+    """The values in it, each with its code, where HERE is the code of the whole."""
 
 
 def table_of(value: object) -> Table | None:
@@ -27,14 +28,14 @@ def table_of(value: object) -> Table | None:
     """
     series: Any = value
     if is_a(value, "pandas", "DataFrame"):
-        return _pandas_table(value, "{{0}}.iat[{row}, {column}]")
+        return _pandas_table(value, HERE + ".iat[{row}, {column}]")
     if is_a(value, "polars", "DataFrame"):
-        return _polars_table(value, "{{0}}[{row}, {column}]")
+        return _polars_table(value, HERE + "[{row}, {column}]")
     if is_a(value, "pandas", "Series"):
         frame = series.to_frame("value" if series.name is None else series.name)
-        return _pandas_table(frame, "{{0}}.iat[{row}]")
+        return _pandas_table(frame, HERE + ".iat[{row}]")
     if is_a(value, "polars", "Series"):
-        return _polars_table(series.to_frame(series.name or "value"), "{{0}}[{row}]")
+        return _polars_table(series.to_frame(series.name or "value"), HERE + "[{row}]")
     return None
 
 

@@ -22,8 +22,13 @@ _SOME = (
 )
 _UNREAD = re.compile(r"dask\.array<|\[\d+ values with dtype=")
 """What xarray writes in place of values that were not computed or read yet."""
-_ADDRESS = re.compile(r"<.* at 0x[0-9A-Fa-f]+\b[^<>\n]*>", re.DOTALL)
+_NO_TEXT = re.compile(r"<.* at 0x[0-9A-Fa-f]+>", re.DOTALL)
 """The text of an object that has none of its own."""
+_ADDRESS = re.compile(r"<.* at 0x[0-9A-Fa-f]+\b[^<>\n]*>", re.DOTALL)
+"""The text of an iterator; some tell their state, too."""
+
+HERE = "\0"
+"""In the code of a value in a container, the container's own code. No key's repr holds it."""
 
 _PLAN = "a plan that has not run yet"
 _FILE = "an open file"
@@ -84,11 +89,11 @@ class NoDataError(Exception):
         self.what = what
         self._way_out = way_out
         self.place = place
-        """Code of a value in a container, where {0} is the container's; "{0}" is the value."""
+        """Code of a value in a container, where HERE is the container's; HERE is the value."""
 
     def step(self, code: str) -> str:
         """What to do in order to send the data of the value that `code` names."""
-        way_out = self._way_out.format(self.place.replace("{0}", code))
+        way_out = self._way_out.format(self.place.replace(HERE, code))
         if way_out.endswith("."):
             return way_out
         if re.fullmatch(r"[\w.]+", way_out):
@@ -99,29 +104,32 @@ class NoDataError(Exception):
 def refuse_handle(value: object) -> None:
     """Raise NoDataError for a picture, a plan or a handle; its text is not asked for."""
     if any(is_a(value, libraries, names) for libraries, names in _PICTURES):
-        raise NoDataError(f"a picture ({type(value).__name__})", _NUMBERS, "{0}")
+        raise NoDataError(f"a picture ({type(value).__name__})", _NUMBERS, HERE)
     if found := _handle(value):
-        raise NoDataError(*found, "{0}")
+        raise NoDataError(*found, HERE)
 
 
 def refuse(value: object, text: str) -> None:
     """Raise NoDataError for another value whose `text` would tell a model nothing."""
     if found := _unread(value, text) or _bare(value, text):
-        raise NoDataError(*found, "{0}")
+        raise NoDataError(*found, HERE)
 
 
 def refuse_inside(value: object, text: str, place: str) -> None:
     """Raise NoDataError for a plan, a handle or an iterator at this `place` in a container.
 
-    A picture, a function or an object without a text may stay: the others there are data.
+    So for an object without a text, whose address differs each time. A picture or a function may
+    stay: the others there are data.
     """
-    if found := _handle(value) or _unread(value, text) or _iterator(value, text):
+    bare = _bare(value, text) if _has_no_text(value) else None
+    if found := _handle(value) or _unread(value, text) or _iterator(value, text) or bare:
         raise NoDataError(*found, place)
 
 
 def may_be_no_data(value: object) -> bool:
     """Whether `refuse_inside` has a look at values of this type."""
-    return _handle(value) is not None or is_a(value, "xarray", "*") or _has_next(value)
+    is_known = _handle(value) is not None or is_a(value, "xarray", "*")
+    return is_known or _has_next(value) or _has_no_text(value)
 
 
 def _handle(value: object) -> tuple[str, str] | None:
@@ -130,6 +138,11 @@ def _handle(value: object) -> tuple[str, str] | None:
         if is_a(value, libraries, names):
             return f"{what} ({type(value).__name__})", way_out
     return None
+
+
+def _has_no_text(value: object) -> bool:
+    kind = type(value)
+    return kind.__repr__ is object.__repr__ and kind.__str__ is object.__str__
 
 
 def _has_next(value: object) -> bool:
@@ -164,5 +177,5 @@ def _bare(value: object, text: str) -> tuple[str, str] | None:
         return "a class", _TEXT
     if found := _iterator(value, text):
         return found
-    has_none = _ADDRESS.fullmatch(text) is not None
+    has_none = _NO_TEXT.fullmatch(text) is not None
     return (f"an object that has no text ({type(value).__name__})", _TEXT) if has_none else None

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mm_magic.errors import UsageError
-from mm_magic.prompt.no_data import NoDataError
+from mm_magic.prompt.no_data import HERE, NoDataError
 from mm_magic.prompt.values import text_of
 from mm_magic.wording import counted, shortened
 
@@ -115,7 +115,7 @@ def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, s
     try:
         text, left_out, is_table = text_of(value)
     except NoDataError as error:
-        is_or_holds = "is" if error.place == "{0}" else "holds"
+        is_or_holds = "is" if error.place == HERE else "holds"
         raise UsageError(
             f"{found[0]} {is_or_holds} {error.what}, and only text can be sent",
             next_steps=(error.step(found[1] + found[2]), _LITERAL),

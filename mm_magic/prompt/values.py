@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mm_magic.prompt.cuts import cut_of, gaps, may_be_cut
 from mm_magic.prompt.dataframes import MAX_CHARACTERS, Table, one_line, table_of
 from mm_magic.prompt.kinds import is_a
-from mm_magic.prompt.no_data import may_be_no_data, refuse, refuse_handle, refuse_inside
+from mm_magic.prompt.no_data import HERE, may_be_no_data, refuse, refuse_handle, refuse_inside
 from mm_magic.wording import counted, shortened
 
 _PLAIN = frozenset({int, float, str, bool, bytes, complex, type(None)})
@@ -39,7 +39,7 @@ class _Cut(NamedTuple):
     """How often its own text leaves out a middle."""
 
     def __str__(self) -> str:
-        place = self.place.replace("list({0})", "").replace("{0}", "")
+        place = self.place.replace(f"list({HERE})", "").replace(HERE, "")
         place = shortened(place, MAX_CHARACTERS)
         return f"{self.left_out} in {place}" if place else self.left_out
 
@@ -56,8 +56,10 @@ def text_of(value: object) -> Text:
         return _table_text(table)
     text = str(value)
     refuse(value, text)
-    inside = list(_cuts_inside(value, text, "{0}"))
-    own = cut_of(value, text) if gaps(text) > sum(cut.gaps for cut in inside) else ""
+    inside = list(_cuts_inside(value, text, HERE))
+    own = cut_of(value, text) if may_be_cut(value) else ""
+    if own and inside and gaps(text) <= sum(cut.gaps for cut in inside):
+        own = ""  # what is missing is in the items
     left_out = ", ".join(filter(None, (own, _told(inside))))
     return Text(f"{text} ({left_out})" if left_out else text, left_out)
 
@@ -91,9 +93,10 @@ def _cuts_inside(value: object, text: str, place: str) -> Iterator[_Cut]:
 
     Raises NoDataError for what is no data there.
     """
-    line = " ".join(text.split())
+    line = ""
     unseen: dict[str, int] = {}  # how often a text is there and not yet accounted for
     for where, item in _tables_and_handles(value, place):
+        line = line or " ".join(text.split())
         shown = repr(item)
         left_out = cut_of(item, shown)
         if not left_out and not may_be_no_data(item):

@@ -23,6 +23,7 @@ import pytest
 import requests
 from support import hostile
 from support.shells import fresh_shell
+from support.timing import calls_of
 
 from mm_magic.errors import UsageError
 from mm_magic.prompt.template import Filled, fill
@@ -296,7 +297,6 @@ REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
     "coroutine": (closed_coroutine, "a coroutine", "`value = await v`"),
     "future": (concurrent.futures.Future, "a result that is to come", "`value = v.result()`"),
     "hdf": (lambda: foreign("h5py._hl.dataset", "Dataset", "x"), "an array on disk", "= v[:]`"),
-    "address": (lambda: foreign("my", "A", "<A at 0x7f0 open>"), "an object that has", "Make a"),
 }
 
 
@@ -327,3 +327,40 @@ def test_the_line_that_helps_works() -> None:
         line = re.findall("`(value = .*?)`", error.next_steps[0])[0]
         shell.run(line)
         assert filled(shell["value"]).prompt == "| a |\n| --- |\n| 7 |"
+
+
+class Plain:
+    """An object without a text of its own."""
+
+
+class Row:
+    """One whose text tells its data, and its address."""
+
+    def __repr__(self) -> str:
+        return "<Row at 0x7f00aa name='Ada' age=3>"
+
+
+@pytest.mark.parametrize("value", [[Plain()], {"m": Plain()}, pd.DataFrame({"a": [Plain()]})])
+def test_an_object_without_a_text_is_refused_inside(value: object) -> None:
+    """Its address differs in each kernel, and tells nothing."""
+    with pytest.raises(UsageError, match="an object that has no text"):
+        fill("{{v}}", {"v": value})
+
+
+def test_an_object_that_tells_its_data_goes_in() -> None:
+    """The address beside them does not matter."""
+    assert fill("{{v}}", {"v": Row()})[0] == "<Row at 0x7f00aa name='Ada' age=3>"
+
+
+def test_keys_with_braces() -> None:
+    """The line and the note name the key as it is."""
+    with pytest.raises(UsageError) as raised:
+        fill("{{v}}", {"v": {"{0}": iter([1])}})
+    assert "list(v['{0}'])" in " ".join(raised.value.next_steps)
+    _, notes = fill("{{v}}", {"v": {"list({0})": np.arange(5000)}})
+    assert "in ['list({0})']" in notes[0]
+
+
+def test_plain_values_are_not_looked_into() -> None:
+    """A list of numbers costs its text, and a few calls for each item."""
+    assert calls_of(lambda: fill("{{v}}", {"v": list(range(20_000))})) < 5 * 20_000
