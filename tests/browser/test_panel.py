@@ -42,7 +42,7 @@ def test_keyboard_only(lab: Lab) -> None:
     keys.press("Control+A")
     keys.type("dd-abx")
     names = []
-    for _ in range(12):
+    for _ in range(13):
         keys.press("Tab")
         names.append(
             lab.page.evaluate(
@@ -57,7 +57,7 @@ def test_keyboard_only(lab: Lab) -> None:
     keys.press("Tab")
     expect(line(lab)).to_have_value(
         "%%minimax -m dd-abx -c main -t 0.3 --top-p default --max-tokens default --thinking auto "
-        '-s "Be brief"'
+        '--effort default -s "Be brief"'
     )
     expect(lab.panel().last.get_by_label("temperature")).to_have_value("0.3")
     expect(lab.page.locator(".jp-Notebook .jp-Cell")).to_have_count(4)
@@ -65,7 +65,7 @@ def test_keyboard_only(lab: Lab) -> None:
     expect(lab.output(3)).to_contain_text("Current: 0.3")
     assert [name for name in names if name != "slider"] == [
         *("conversation", "New", "Reset", "temperature", "top_p", "max_tokens", "thinking"),
-        *("hide thinking", "system"),
+        *("effort", "hide thinking", "system"),
     ]
 
 
