@@ -323,8 +323,10 @@ class Session:
             return request.script
         if self._sources is not None:
             return self._sources(request.endpoint)
+        if request.endpoint is not None:
+            return request.endpoint
         self._demo.speed = 1.0 if run.cell.is_watched else math.inf
-        return request.endpoint or self._demo
+        return self._demo
 
     def _taps(self, request: TurnRequest) -> "list[Tap]":
         """What looks on while the answer passes: the recording, and the last exchanges."""

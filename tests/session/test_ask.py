@@ -311,3 +311,13 @@ def test_import_is_light() -> None:
     body = f"import sys; print(sorted(set({heavy!r}) & set(sys.modules)))"
     with Loopback(streamed()) as server:
         assert run(body, server) == ["[]"]
+
+
+def test_a_server_is_asked_without_the_demo() -> None:
+    """A script that asks a server loads neither the demo nor what replays."""
+    body = (
+        "import sys; mm.ask('Why?'); "
+        "print([name for name in sys.modules if '.demo' in name or 'replaying' in name])"
+    )
+    with Loopback(streamed()) as server:
+        assert run(body, server) == ["[]"]
