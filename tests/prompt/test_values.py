@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections import Counter, UserDict, namedtuple
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -261,6 +262,12 @@ def closed_coroutine() -> object:
     return made
 
 
+def closed_cursor() -> object:
+    """A cursor whose connection is closed: it warns of nothing."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.cursor()
+
+
 LAZY_ARRAY = "<xarray.DataArray (x: 9)>\ndask.array<xarray-a, shape=(9,), chunksize=(9,)>"
 UNREAD_ARRAY = "<xarray.DataArray (x: 9)>\n[9 values with dtype=float64]"
 REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
@@ -286,7 +293,7 @@ REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
     "file": (lambda: io.TextIOWrapper(io.BytesIO()), "an open file", "`value = v.read()`"),
     "binary": (lambda: io.BufferedReader(io.BytesIO()), "an open file", "`value = v.read()`"),
     "response": (requests.Response, "a response", "Write {{v.text}}."),
-    "cursor": (lambda: sqlite3.Cursor(sqlite3.connect(":memory:")), "a database", "v.fetchall()"),
+    "cursor": (closed_cursor, "a database", "v.fetchall()"),
     "another cursor": (lambda: foreign("psycopg2.x", "cursor", "x"), "a database", "v.fetchall()"),
     "generator": (lambda: (n for n in "a"), "an iterator", "`value = list(v)`"),
     "zip": (lambda: zip("a", "b", strict=True), "an iterator", "`value = list(v)`"),
