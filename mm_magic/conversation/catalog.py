@@ -107,18 +107,9 @@ MODELS: Mapping[str, Model] = {model.name: model for model in _CATALOG}
 _BY_ID = {name.lower(): model for name, model in MODELS.items()}
 _DATE = re.compile(r"-\d{8}\Z", re.ASCII)
 
-PREFERENCE = (
-    "MiniMax-M3",
-    "MiniMax-M3.1-Flash",
-    "MiniMax-M3.1-Flash-Preview",
-    "MiniMax-M2.7-highspeed",
-    "MiniMax-M2.5",
-    "MiniMax-M2.5-highspeed",
-    "MiniMax-M2.1",
-    "MiniMax-M2.1-highspeed",
-    "MiniMax-M2",
-)
-"""The models that answer where the default one is not served any more, the best first."""
+_OTHERS = [model for model in _CATALOG if model.name != DEFAULT_MODEL]
+PREFERENCE = tuple(model.name for model in sorted(_OTHERS, key=lambda m: m.page_max is not None))
+"""The models that answer where the default one is not served any more, M3 and later first."""
 
 
 def find(name: str | None) -> Model | None:

@@ -112,11 +112,10 @@ def _find(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
 
 
 def _paragraph(state: StateBlock, line: int, text: str) -> None:
-    for kind, nesting in (("paragraph_open", 1), ("inline", 0), ("paragraph_close", -1)):
-        token = state.push(kind, "" if kind == "inline" else "p", nesting)  # type: ignore[arg-type]
-        token.map = [line, line + 1]
-        if kind == "inline":
-            token.content, token.children = text, []
+    state.push("paragraph_open", "p", 1).map = [line, line + 1]
+    inline = state.push("inline", "", 0)
+    inline.map, inline.content, inline.children = [line, line + 1], text, []
+    state.push("paragraph_close", "p", -1)
 
 
 def _line_of(state: StateBlock, line: int, place: int) -> int:

@@ -38,10 +38,16 @@ class Draft:
 
     @classmethod
     def of(
-        cls, ask: Ask, cell: CellRun, key: TurnKey | None, there: Conversation | None
+        cls,
+        ask: Ask,
+        cell: CellRun,
+        key: TurnKey | None,
+        there: Conversation | None,
+        refuse_thinking: Set[tuple[str, str]] = frozenset(),
     ) -> "Draft":
         """The draft of what a cell asks in this conversation."""
-        return cls(ask, cell, key, there, there.place(key, ask.prompt) if there else None)
+        place = there.place(key, ask.prompt) if there else None
+        return cls(ask, cell, key, there, place, refuse_thinking)
 
     def request_key(self, *, to_demo: bool) -> RequestKey:
         """The key of its request; the demo gets turns of the demo, too, and nobody else does."""

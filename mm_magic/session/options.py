@@ -295,4 +295,9 @@ BY_NAME = {row.name: row for row in ROWS}
 
 def first_options(environ: Mapping[str, str]) -> Options:
     """The options of a new kernel or script: MINIMAX_MODEL, and else this package's defaults."""
-    return Options(model=environ.get("MINIMAX_MODEL", "").strip() or DEFAULT_MODEL)
+    return Options(model=model_in(environ) or DEFAULT_MODEL)
+
+
+def model_in(environ: Mapping[str, str]) -> str:
+    """The model that the environment chooses, "" if it chooses none."""
+    return environ.get("MINIMAX_MODEL", "").strip()

@@ -18,7 +18,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.catalog import DEFAULT_MODEL, preferred
@@ -29,7 +29,7 @@ from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.cell_run import CellEnd, CellRun, running
 from mm_magic.session.conversations import Conversations
-from mm_magic.session.options import Options, first_options
+from mm_magic.session.options import Options, first_options, model_in
 from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.session.turn_request import Ask, TurnRequest
@@ -66,9 +66,7 @@ class Session:
         self._sources = sources
         self.who = WhoAnswers(Environment(environ))
         self.options = first_options(environ)
-        self.is_model_chosen = bool(
-            environ.get("MINIMAX_MODEL", "").strip()
-        )  # or by IPython's file
+        self.is_model_chosen = bool(model_in(environ))  # IPython's configuration may choose, too
         self.conversations = Conversations()
         self.replaying: Replaying | None = None  # it answers, whatever `who` says
         self.recorder: Recorder | None = None
@@ -85,6 +83,7 @@ class Session:
         self._to_tell: set[TurnKey | None] = set()  # of turns that were hidden
         self._warned: set[str] = set()
         self._refuse_thinking: set[tuple[str, str]] = set()  # servers, with their models
+        self._retired = ""  # the default model, once another one is asked in its place
 
     # -- cells --------------------------------------------------------------------------------
 
@@ -205,7 +204,7 @@ class Session:
             key = cell.key() if ask.has_key else None
         with self.conversations.changing:
             there = None if ask.alone else self.conversations.get(ask.options.conversation)
-            draft = replace(Draft.of(ask, cell, key, there), refuse_thinking=self._refuse_thinking)
+            draft = Draft.of(ask, cell, key, there, self._refuse_thinking)
             if self.replaying is None:
                 request = draft.build(*self._live())
             else:
@@ -256,8 +255,7 @@ class Session:
                         run.again(instead)
                         self.last = request = instead
                 self._commit(run, run.reply())
-                if run.request is not None:
-                    run.notes += self._recording_notes(run.request)
+                run.notes += self._recording_notes(request)
 
     async def _answer(
         self, run: "Run", request: TurnRequest
@@ -332,8 +330,9 @@ class Session:
         """What looks on while the answer passes: the recording, and the last exchanges."""
         taps = [self.recent.tap(request)]
         if self.recorder is not None and request.script is None:
+            is_left_out = partial(self._is_sent_again, request)
             key, sample = request.request_key, request.sample
-            taps.insert(0, self.recorder.tap(key, sample, request.endpoint, request.is_sent_again))
+            taps.insert(0, self.recorder.tap(key, sample, request.endpoint, is_left_out))
         return taps
 
     def _queue(self, ask: Ask) -> AbstractAsyncContextManager[None]:
@@ -385,18 +384,32 @@ class Session:
         The API page's model is reported as retired. The other one stays for the session.
         """
         options = request.ask.options
-        is_default = options.model == DEFAULT_MODEL and "model" not in options.said
         model = preferred(name for name in offered if name != options.model)
-        if model is None or not is_default or self.is_model_chosen:
+        if model is None or not self._is_default(options):
             return None
         if "model" not in self.options.said:
             self.options = replace(self.options, model=model)
-        run.notes.append(f"{options.model} is not served any more; {model} answered.")
+        self._retired = options.model
         ask = replace(request.ask, options=replace(options, model=model))
         return replace(self.build(ask, run.cell, run.key), sample=request.sample)
 
+    def _is_default(self, options: Options) -> bool:
+        """Whether nobody chose the model: it is this package's default."""
+        is_said = "model" in options.said or self.is_model_chosen
+        return options.model == DEFAULT_MODEL and not is_said
+
+    def _is_sent_again(self, request: TurnRequest, error: MiniMaxError) -> bool:
+        """Whether another request may be sent in the place of one that was refused so."""
+        if error.kind == "not_found":
+            return request.endpoint is not None and self._is_default(request.ask.options)
+        return request.instead(error) is not None
+
     def _learn(self, run: "Run", request: TurnRequest) -> None:
-        """Remember who answered once the thinking of earlier turns was left out; say it once."""
+        """What an answer tells that was sent in the place of another request; each is said once."""
+        options = request.ask.options
+        is_replaced = bool(self._retired and request.endpoint) and "model" not in options.said
+        if is_replaced and self.once("retired model"):
+            run.notes.append(f"{self._retired} is not served any more; {options.model} answered.")
         if request.history.link.with_thinking:
             return
         self._refuse_thinking.add(request.asked_of)

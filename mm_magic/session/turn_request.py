@@ -8,7 +8,7 @@ from mm_magic.conversation.reply import Origin, Reply
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
 from mm_magic.prompt.prompt import Prompt
-from mm_magic.protocol.failure import classify_response, may_refuse_thinking
+from mm_magic.protocol.failure import may_refuse_thinking
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
@@ -84,10 +84,6 @@ class TurnRequest:
         if may_refuse_thinking(error) and self.history.carries_thinking:
             return self.without_thinking()
         return None
-
-    def is_sent_again(self, status: int, body: bytes) -> bool:
-        """Whether another request is sent in its place after this answer."""
-        return self.instead(classify_response(status, {}, body)) is not None
 
     def without_thinking(self) -> "TurnRequest":
         """The same request without the thinking of earlier turns."""

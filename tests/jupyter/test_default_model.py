@@ -21,6 +21,7 @@ class Service:
 
     def __init__(self, *names: str, under_200: bool = False) -> None:
         self.names = names
+        self.is_closed = False
         self.asked: list[str] = []
         self.bodies: list[dict[str, object]] = []
         self.under_200 = under_200
@@ -37,6 +38,8 @@ class Service:
         if model not in self.names and self.under_200:
             error = {"type": "invalid_request_error", "message": REFUSAL}
             whole(200, {"type": "error", "error": error})(connection)
+        elif self.is_closed and model in self.names:
+            failure(401, "invalid api key (2049)", "authentication_error")(connection)
         elif model not in self.names:
             failure(400, REFUSAL, "invalid_request_error")(connection)
         else:
@@ -92,6 +95,20 @@ def test_another_model_answers_for_the_session(
 
 
 @pytest.mark.usefixtures("shell")
+def test_nobody_is_said_to_have_answered_who_did_not(
+    shell: Shell, serve: type, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the other model fails, too, the note waits for its first answer."""
+    service = serve(Service("MiniMax-M3"))
+    service.is_closed = True
+    shell.error("%%minimax\nWhy?")
+    assert NOTE not in capsys.readouterr().out
+    service.is_closed = False
+    shell.run("%%minimax\nWhy?")
+    shell.run("%%minimax\nAnd then?")
+    assert capsys.readouterr().out.count(NOTE) == 1
+
+
 def test_from_python(serve: type) -> None:
     """`mm.ask` gets the answer, and a warning tells of the model."""
     service = serve(Service("MiniMax-M3"))
@@ -160,9 +177,27 @@ def test_the_default_stays_where_it_is_served(shell: Shell, serve: type) -> None
     assert service.asked == [RETIRED]
 
 
-def test_the_refusal_is_not_recorded(shell: Shell, serve: type, tmp_path: Path) -> None:
-    """A recording holds the answer, and gives it under the model that is default then."""
+def test_the_error_of_a_chosen_model_is_recorded(
+    serve: type, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is asked in its place, so the recording gives it again."""
+    environment.setenv("MINIMAX_MODEL", "Gone")
     serve(Service("MiniMax-M3"))
+    file = tmp_path / "lesson.jsonl"
+    with fresh_shell() as shell:
+        shell.run(f"%minimax record {file}")
+        shell.error("%%minimax\nWhy?")
+
+    lines = [json.loads(line) for line in file.read_text().splitlines()[1:]]
+    assert [line["ending"] for line in lines] == ["failed"]
+
+
+@pytest.mark.parametrize("under_200", [False, True])
+def test_the_refusal_is_not_recorded(
+    shell: Shell, serve: type, tmp_path: Path, under_200: bool
+) -> None:
+    """A recording holds the answer, and gives it under the model that is default then."""
+    serve(Service("MiniMax-M3", under_200=under_200))
     file = tmp_path / "lesson.jsonl"
     shell.run(f"%minimax record {file}")
     shell.run("%%minimax -o first\nWhy?")

@@ -54,10 +54,12 @@ def test_request_is_sent_again_without_thinking(message: str) -> None:
         assert runs[1].reply().text == "answer 2"
 
 
-def test_refused_try_is_not_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [400, 200])
+def test_refused_try_is_not_recorded(tmp_path: Path, status: int) -> None:
     """A recording holds the answer that came in the end, under the same request; it replays."""
     first, *rest = numbered(2)
-    with Loopback(first, failure(400, REFUSALS[0]), *rest) as server:
+    refusal = failure(status, REFUSALS[0], "invalid_request_error")
+    with Loopback(first, refusal, *rest) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
         create(tmp_path / "r", "r")
         session.recorder = Recorder(tmp_path / "r", "r")

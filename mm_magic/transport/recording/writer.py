@@ -120,27 +120,22 @@ class Recorder:
         key: RequestKey,
         sample: int,
         endpoint: Endpoint | None,
-        is_left_out: Callable[[int, bytes], bool] = lambda _status, _body: False,
+        is_left_out: Callable[[MiniMaxError], bool] = lambda _: False,
     ) -> Callable[[Exchange], Exchange]:
         """Record the answers to this request that pass from now on.
 
-        `is_left_out` is given the status and the body of one that is no answer: whether the file
-        need not know of it, as another request is sent in its place.
-
         `endpoint` is None for the demo. Of a server no more comes into the file than which sort it
-        is, and that it is not another one.
+        is, and that it is not another one. `is_left_out` is given the error that a server answers
+        with: whether the file need not know of it, as another request is sent in its place.
         """
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
-            is_error = not 200 <= exchange.status < 300
-            if is_error and is_left_out(exchange.status, b"".join(data for _, data in reads)):
-                return
             secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
             content_type = exchange.headers.get("content-type", "")
             ending, model = outcome(exchange.status, content_type, reads, how)
-            is_open = endpoint is not None and "model" not in key.options
-            if ending == "failed" and is_open and _is_unknown(exchange, reads):
-                return  # another model is asked in its place
+            error = _error(exchange, reads) if ending == "failed" else None
+            if error is not None and is_left_out(error):
+                return
             recorded = RecordedExchange(
                 key=key,
                 sample=sample,
@@ -226,17 +221,17 @@ def outcome(
     return "failed" if is_over or how == "ended" else how, model
 
 
-def _is_unknown(exchange: Exchange, reads: Sequence[Read]) -> bool:
-    """Whether a server refused a request since it does not know the model."""
-    body = b"".join(data for _, data in reads)
+def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
+    """The error that a failed answer stands for; None where it only broke off."""
     if not 200 <= exchange.status < 300:
-        return classify_response(exchange.status, exchange.headers, body).kind == "not_found"
-    content_type = exchange.headers.get("content-type", "")
+        body = b"".join(data for _, data in reads)
+        return classify_response(exchange.status, exchange.headers, body)
     try:
+        content_type = exchange.headers.get("content-type", "")
         accumulator, _ = take_in(content_type, reads, has_ended=True)
-    except MiniMaxError:  # it is no answer of this API
-        return False
-    return accumulator.failure is not None and accumulator.failure.kind == "not_found"
+    except MiniMaxError as error:
+        return error
+    return accumulator.failure
 
 
 def _without(key: str, reads: list[Read]) -> list[Read]:
