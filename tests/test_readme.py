@@ -51,7 +51,7 @@ def own_flags(command: Command) -> list[str]:
 
 def models_table() -> str:
     """The table of models as docs/models.md must have it."""
-    head = ("model", "window", "longest answer", "`max_tokens`", "thinking", "`--effort`", "sees")
+    head = ("model", "window", "longest answer", "`max_tokens`", "thinking", "`--effort`", "input")
     names = (*head, "in / out / cache read / cache write")
     rows = [names, ["---"] * len(names), *map(model_row, CATALOG.values())]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
@@ -68,7 +68,7 @@ def model_row(model: Model) -> list[str]:
         f"{model.max_tokens:,}",
         "if asked" if model.thinks_if_asked else thinking,
         ("no effect" if model.thinks_if_asked else "yes") if model.takes_effort else "no",
-        "text, pictures" if model.sees else "text",
+        "text, images" if model.sees else "text",
         " / ".join("—" if each is None else f"{each:g}" for each in amounts),
     ]
 

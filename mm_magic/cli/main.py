@@ -13,7 +13,7 @@ from mm_magic.cli.demo import FOLDER, demo
 from mm_magic.cli.extract import COLUMNS, FORMATS, extract
 from mm_magic.cli.strip import strip
 
-OR_FOLDER = "a notebook, a folder with notebooks in it or below it, or a pattern as '*.ipynb'"
+OR_FOLDER = "a notebook, a folder (with its subfolders), or a pattern such as '*.ipynb'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         "extract",
         help="the conversations in notebooks as JSON lines, CSV or Markdown",
         description="Write the turns that notebooks hold: "
-        f"{', '.join(COLUMNS)}. Each turn of a file comes once. The exit status is 1 if a file "
-        "could not be found or read; the others are done.",
+        f"{', '.join(COLUMNS)}. Each turn of a file is written once. The exit status is 1 if a "
+        "file could not be found or read; the others are still processed.",
         epilog="In CSV a text that begins with = + - @ or a tab gets an apostrophe before it, as a "
         "spreadsheet would run it. CSV and Markdown show control characters as pictures (␛); JSON "
         "lines hold all texts as they are.",
@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         help="take what readers of the page can't see out of notebooks",
         description="Take the saved turns out of notebook files: prompts as they were sent, "
         "thinking with its signature, answers and options as JSON. What the page shows stays. The "
-        "exit status is 1 if a file could not be found, read or written; the others are done.",
+        "exit status is 1 if a file could not be found, read or written; the others are "
+        "still processed.",
     )
     strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
     strip.add_argument("--thinking", action="store_true", help="the shown thinking, too")

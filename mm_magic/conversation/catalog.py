@@ -67,7 +67,7 @@ class Model:
         thinking = "always thinks"
         if self.thinks_if_asked:
             thinking = "thinks unless disabled"
-        parts = [f"{self.window:,} tokens", thinking, "sees pictures" if self.sees else ""]
+        parts = [f"{self.window:,} tokens", thinking, "accepts images" if self.sees else ""]
         if self.price is not None:
             parts.append(f"${self.price.input:.2f} in / ${self.price.output:.2f} out")
         return " · ".join(filter(None, parts))
@@ -109,7 +109,7 @@ _DATE = re.compile(r"-\d{8}\Z", re.ASCII)
 
 _OTHERS = [model for model in _CATALOG if model.name != DEFAULT_MODEL]
 PREFERENCE = tuple(model.name for model in sorted(_OTHERS, key=lambda m: m.page_max is not None))
-"""The models that answer where the default one is not served any more, M3 and later first."""
+"""The models that answer where the default one is no longer served, M3 and later first."""
 
 
 def find(name: str | None) -> Model | None:
@@ -145,8 +145,8 @@ def max_tokens_warning(model: str, value: int | None) -> str | None:
             "service may refuse it."
         )
     return (
-        f"max_tokens {value} is above the {known.page_max} that the API page allows. It is sent: "
-        f"other pages of the service allow {known.name} up to {known.most_out}."
+        f"max_tokens {value} is above the {known.page_max} that the API page allows. It is sent "
+        f"anyway: other pages of the service allow up to {known.most_out} for {known.name}."
     )
 
 
@@ -166,15 +166,16 @@ def check_accepted(model: str, thinking: str, effort: str | None) -> None:
         return
     if thinking == "disabled" and known.always_thinks:
         raise UsageError(
-            f"{known.name} always thinks, and refuses --thinking disabled",
-            next_steps=("To let it think less: `%%minimax --thinking auto --effort low`",),
+            f"{known.name} always thinks: it refuses --thinking disabled",
+            next_steps=("To make it think less: `%%minimax --thinking auto --effort low`",),
         )
     if effort is not None and not known.takes_effort:
         raise UsageError(
             f"{known.name} refuses --effort",
             next_steps=(
                 "To ask without it: `%%minimax --effort default`",
-                f"To ask a model that has it: `%%minimax -m MiniMax-M3.1-Flash --effort {effort}`",
+                "To ask a model that supports it: "
+                f"`%%minimax -m MiniMax-M3.1-Flash --effort {effort}`",
             ),
         )
 

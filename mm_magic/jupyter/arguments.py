@@ -139,8 +139,8 @@ def help_text() -> str:
     files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
     return (
         f"{in_columns(help_rows(CELL_ROWS))}\n`{UNSET}` as the value of {unset} unsets it.\n"
-        f"`{files} @role.md` reads a UTF-8 file beside the notebook; "
-        f"a text that begins with @ has two: `{files} @@home`."
+        f"`{files} @role.md` reads a UTF-8 file next to the notebook; "
+        f"to begin a text with @, write it twice: `{files} @@home`."
     )
 
 

@@ -55,7 +55,7 @@ def misspelt(text: str) -> UsageError | None:
     signs = "%%" if text[found.end() :].strip() else "%"
     right = f"{signs}minimax {found['line']}".rstrip()
     return UsageError(
-        f"the magic is written {signs}minimax, in small letters",
+        f"the magic must be spelled exactly {signs}minimax",
         next_steps=(f"Write: `{right}`",),
     )
 
@@ -82,7 +82,7 @@ def _below_one_percent_sign(text: str, python: str) -> UsageError:
         next_steps=(
             "To ask, use two percent signs:\n"
             f"  {f'%%minimax {options}'.rstrip()}\n  {shortened(prompt, 60)}",
-            f"If they are Python, mend them: {python}.",
+            f"If they are Python, correct them: {python}.",
         ),
     )
 

@@ -21,7 +21,9 @@ def text_of(name: str, flags: tuple[str, ...]) -> str:
     MAX_BYTES, no text, or no regular file: a pipe or a device may never end.
     """
     if not name:
-        raise UsageError("@ needs the name of a file", next_steps=(f"Write: `{flags[0]} @FILE`",))
+        raise UsageError(
+            "@ must be followed by a file name", next_steps=(f"Write: `{flags[0]} @FILE`",)
+        )
     try:
         text = _text(_read(Path(name).expanduser()))
     except FileNotFoundError:
@@ -39,7 +41,7 @@ def _text(data: bytes) -> str:
         text = data.decode("utf-8-sig")
         if "\0" not in text:  # UTF-16 can pass for UTF-8 with a NUL in each character
             return text
-    raise _Unfit("is not UTF-8 text", "Save it as text in UTF-8.")
+    raise _Unfit("is not UTF-8 text", "Save it as UTF-8 text.")
 
 
 class _Unfit(Exception):
@@ -60,14 +62,14 @@ def _read(path: Path) -> bytes:
 
 def _check_regular(found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
-        raise _Unfit("is a folder", "Name a file in it.")
+        raise _Unfit("is a folder", "Name a file inside it.")
     if not stat.S_ISREG(found.st_mode):
-        raise _Unfit("is no regular file", "Name a file of text.")
+        raise _Unfit("is not a regular file", "Name a text file.")
 
 
 def _error(name: str, flags: tuple[str, ...], what: str, step: str = "") -> UsageError:
     literal = option(flags[0], flags[-1], f"@@{name}")
-    steps = (step, f"A text that begins with @ has two of them: `{literal}`" if literal else "")
+    steps = (step, f"If it is text, not a file, write @ twice: `{literal}`" if literal else "")
     return UsageError(
         f"the file {shortened(name, _SHOWN)!r} {what}", next_steps=[each for each in steps if each]
     )

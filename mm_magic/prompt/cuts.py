@@ -59,7 +59,7 @@ def gaps(text: str) -> int:
 
 def _part(value: object) -> str:
     count = _count(value)
-    return f"only a part of {counted(count, 'value') if count else 'its values'}"
+    return f"only part of {counted(count, 'value') if count else 'its values'}"
 
 
 def _count(value: Any) -> int | None:

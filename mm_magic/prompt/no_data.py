@@ -30,7 +30,7 @@ _ADDRESS = re.compile(r"<.* at 0x[0-9A-Fa-f]+\b[^<>\n]*>", re.DOTALL)
 HERE = "\0"
 """In the code of a value in a container, the container's own code. No key's repr holds it."""
 
-_PLAN = "a plan that has not run yet"
+_PLAN = "a computation that has not run yet"
 _FILE = "an open file"
 _DASK = "DaskMethodsMixin DataFrame Series Index Array Bag Delayed Scalar"
 _CURSORS = "sqlite3 psycopg psycopg2 pymysql MySQLdb mysql oracledb cx_Oracle pyodbc"
@@ -45,9 +45,9 @@ _KINDS = (
     ("pandas", "BaseWindow", _PLAN, "{0}.mean()"),
     ("pandas", "Styler", "a styled table", "{0}.data"),
     ("xarray", "GroupBy", _PLAN, "{0}.mean()"),
-    ("pyarrow", "Dataset Scanner", "a data set on disk", "{0}.to_table()"),
-    ("pyarrow", "RecordBatchReader", "a data set on disk", "{0}.read_all()"),
-    ("datasets", "Dataset", "a data set on disk", "{0}.to_pandas()"),
+    ("pyarrow", "Dataset Scanner", "a dataset on disk", "{0}.to_table()"),
+    ("pyarrow", "RecordBatchReader", "a dataset on disk", "{0}.read_all()"),
+    ("datasets", "Dataset", "a dataset on disk", "{0}.to_pandas()"),
     ("h5py zarr netCDF4", "Dataset Array Variable", "an array on disk", "{0}[:]"),
     ("_io", "StringIO BytesIO", _FILE, "{0}.getvalue()"),
     ("_io", "_IOBase", _FILE, "{0}.read()"),
@@ -64,8 +64,8 @@ _KINDS = (
     ("sqlite3", "Row", "a database row", "dict({0})"),
     ("sqlalchemy", "Result", "a database result", "{0}.all()"),
     ("subprocess", "Popen", "a running program", "{0}.communicate()[0]"),
-    ("concurrent distributed", "Future", "a result that is to come", "{0}.result()"),
-    ("asyncio _asyncio", "Future Task", "a result that is to come", "await {0}"),
+    ("concurrent distributed", "Future", "a result that is not there yet", "{0}.result()"),
+    ("asyncio _asyncio", "Future Task", "a result that is not there yet", "await {0}"),
     ("builtins", "coroutine", "a coroutine", "await {0}"),
     ("builtins", "async_generator", "an iterator", "[item async for item in {0}]"),
     ("itertools", "count cycle repeat", "an iterator", _SOME),

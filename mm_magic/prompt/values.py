@@ -66,7 +66,7 @@ def text_of(value: object) -> Text:
 
 def _table_text(table: Table) -> Text:
     cut = sum(_is_cut_cell(place, cell) for place, cell in table.cells)
-    in_cells = f"only a part of what is in {counted(cut, 'cell')}" if cut else ""
+    in_cells = f"only part of what is in {counted(cut, 'cell')}" if cut else ""
     left_out = ", ".join(filter(None, (table.left_out, in_cells)))
     text = f"{table.text}\n\n({left_out})" if left_out else table.text
     return Text(text, left_out, is_table=True)

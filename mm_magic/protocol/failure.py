@@ -49,7 +49,7 @@ CODES: Mapping[int, _Meaning] = {
     1028: _Meaning("rate_limit", False, "the quota is used up"),
     1030: _Meaning("rate_limit", False, "the quota is used up"),
     1033: _Meaning("server", True, "the service had an internal error"),
-    1039: _Meaning("rate_limit", True, "too many tokens in a minute"),
+    1039: _Meaning("rate_limit", True, "too many tokens per minute"),
     1041: _Meaning("rate_limit", True, "too many connections"),
     1042: _Meaning("bad_request", False, "the prompt has too many invisible characters"),
     2013: _Meaning("bad_request", False, "the service did not accept the request"),
@@ -95,7 +95,7 @@ _TYPES: Mapping[str, int] = {  # an error in a stream has no status, but its typ
 }
 
 _SAY_LITTLE = ("bad_request", "server", "timeout")
-_TOO_LONG = _Meaning("too_large", False, "more tokens than the model takes")
+_TOO_LONG = _Meaning("too_large", False, "more tokens than the model accepts")
 
 _CODE = re.compile(r"\((\d{3,5})\)")
 _UNKNOWN_MODEL = re.compile(

@@ -409,7 +409,7 @@ def _ended_html(
 ) -> str:
     if not markup.ends_thinking(tokens[index]):
         return ""
-    return "<p><small>What stands above is thinking, written as text.</small></p>\n"
+    return "<p><small>Everything above is thinking, written as text.</small></p>\n"
 
 
 def _code_html(

@@ -45,8 +45,8 @@ def _cut_note(turn: Turn) -> str:
     is_text = bool(reply.text.strip())
     if used < 0.9 * limit and is_text:  # the service has a limit of its own, and this is below ours
         return (
-            f"The service cut the answer after {used:,} tokens, below max_tokens {limit}. To go "
-            "on, ask in the next cell: `Go on.`"
+            f"The service cut the answer off after {used:,} tokens, short of max_tokens {limit}. "
+            "To continue, ask in the next cell: `Go on.`"
         )
     cut = f"The answer was cut at max_tokens {limit}."
     if not is_text and reply.thinking.strip():

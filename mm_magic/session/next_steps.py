@@ -83,20 +83,20 @@ def _billing(error: MiniMaxError, endpoint: Endpoint | None) -> tuple[str, ...]:
     match endpoint.key_kind if endpoint else "":
         case "sk-api-":
             return (
-                "The key in use begins with `sk-api-`: it draws on the account's balance. "
+                "Your key begins with `sk-api-`, so it draws on the account's balance. "
                 "Top up the balance on MiniMax's site, then try again.",
                 f"If you have a subscription plan, use a key that begins with `sk-cp-`: {typed}",
             )
         case "sk-cp-":
             return (
-                "The key in use begins with `sk-cp-`: it draws on a subscription plan. "
+                "Your key begins with `sk-cp-`, so it draws on a subscription plan. "
                 "Renew the plan on MiniMax's site, then try again.",
                 f"If the account has a balance, use a key that begins with `sk-api-`: {typed}",
             )
     return (
         "Top up the account on MiniMax's site, then try again.",
         "There are two kinds of key: `sk-api-…` draws on the balance, `sk-cp-…` on a subscription "
-        f"plan. If the money is of the other kind, use the other key: {typed}",
+        f"plan. If you have paid for the other one, use its key: {typed}",
     )
 
 
@@ -106,9 +106,9 @@ def _rate_limit(error: MiniMaxError) -> str:
     if error.code == 2056:
         return "Wait until the time that the message names, or choose another plan."
     if meaning is not None and not meaning.retryable:
-        return "Wait until the quota is renewed, or choose a larger plan on MiniMax's site."
+        return "Wait until the quota resets, or choose a larger plan on MiniMax's site."
     if error.code == 1039:
-        return "Wait a minute, then try again: a shorter prompt, or --alone, uses less."
+        return "Wait a minute, then try again. A shorter prompt, or --alone, uses fewer tokens."
     return "Wait a minute, then try again."
 
 

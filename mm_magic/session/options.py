@@ -212,7 +212,7 @@ class Options:
     )  # fmt: skip
     effort: Effort | None = option(
         None, TEXT, "--effort", metavar="WORD",
-        help="how long it thinks, where a model has that: low, medium, high, xhigh or max",
+        help="how long the model thinks, if it supports this: low, medium, high, xhigh or max",
         words=get_args(Effort), wire=lambda value: {"effort": value}, wire_name="output_config",
     )  # fmt: skip
     hide_thinking: bool = option(

@@ -409,7 +409,7 @@ class Session:
         options = request.ask.options
         is_replaced = bool(self._retired and request.endpoint) and "model" not in options.said
         if is_replaced and self.once("retired model"):
-            run.notes.append(f"{self._retired} is not served any more; {options.model} answered.")
+            run.notes.append(f"{self._retired} is no longer served; {options.model} answered.")
         if request.history.link.with_thinking:
             return
         self._refuse_thinking.add(request.asked_of)

@@ -158,7 +158,7 @@ def _proxy_error(error: Exception, variable: str) -> UsageError:
             next_steps=('Install it: pip install "httpx[socks]"', f"Or unset {variable}."),
         )
     return UsageError(
-        f"{variable} in the environment is not a proxy's address",
+        f"the environment variable {variable} is not a proxy address",
         next_steps=(f"Write it as http://HOST:PORT, or unset {variable}.",),
     )
 
@@ -229,7 +229,7 @@ def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
 
 
 def _check(proxy: Proxy | None) -> tuple[str, ...]:
-    return (f"Check the environment's {proxy.variable} and NO_PROXY.",) if proxy else ()
+    return (f"Check the environment variables {proxy.variable} and NO_PROXY.",) if proxy else ()
 
 
 def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -> NetworkError:
@@ -251,15 +251,15 @@ def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -
         )
     refused = _was_refused(error)
     if proxy is not None:
-        what = f"the proxy that {proxy.variable} names"
+        what = f"the proxy in {proxy.variable}"
         return NetworkError(
-            f"{what} refused the connection" if refused else f"{what} was not found or not reached",
+            f"{what} refused the connection" if refused else f"{what} could not be reached",
             kind="connection",
             retryable=True,
             next_steps=_check(proxy),
         )
     return NetworkError(
-        f"{where} refused the connection" if refused else f"{where} was not found or not reached",
+        f"{where} refused the connection" if refused else f"{where} could not be reached",
         kind="connection",
         retryable=True,
         next_steps=(

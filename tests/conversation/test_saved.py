@@ -176,7 +176,7 @@ def test_status_line(reply: Reply, options: dict[str, Any], line: str) -> None:
         ),
         (
             replace(MESSAGE, stop_reason="max_tokens"),
-            "The service cut the answer after 41 tokens, below max_tokens 2048.",
+            "The service cut the answer off after 41 tokens, short of max_tokens 2048.",
         ),
         (replace(MESSAGE, content=(ThinkingBlock("Why"),)), "has no text, so it is not remembered"),
     ],

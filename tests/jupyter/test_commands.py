@@ -276,7 +276,7 @@ def test_max_tokens_above_the_documented_warns_once(
         (failure(500, "plan not support model (2061)"), "permission", "-m NAME"),
         (failure(429, "resets at 2026-12-01 00:00 (2056)"), "rate_limit", "2026-12-01 00:00"),
         (failure(429, "rate limit (1002)"), "rate_limit", "Wait a minute"),
-        (failure(429, "rate limit exceeded(TPM) (1039)"), "rate_limit", "a shorter prompt"),
+        (failure(429, "rate limit exceeded(TPM) (1039)"), "rate_limit", "A shorter prompt"),
         (failure(429, "quota (1028)"), "rate_limit", "a larger plan"),
         (failure(429, "plan limit (2067)"), "rate_limit", "a larger plan"),
         (failure(402, "pay", "billing_error"), "billing", "Top up the account at 127.0.0.1"),

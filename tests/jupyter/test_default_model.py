@@ -13,7 +13,7 @@ from mm_magic.jupyter.config import MiniMax
 
 RETIRED = "MiniMax-M2.7"
 REFUSAL = "invalid params, unknown model 'MiniMax-M2.7' (2013)"
-NOTE = "MiniMax-M2.7 is not served any more; MiniMax-M3 answered."
+NOTE = "MiniMax-M2.7 is no longer served; MiniMax-M3 answered."
 
 
 class Service:

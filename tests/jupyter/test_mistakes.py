@@ -90,7 +90,7 @@ def test_slip(shell: Shell, cell: str, what: str, hint: str) -> None:
         ("%minimax Explain\nrecursion to me", "  %%minimax\n  Explain recursion to me"),
         ("%minimax\r\nExplain recursion", "  %%minimax\n  Explain recursion"),
         ("%%time\n%minimax\nExplain recursion", "  %%minimax\n  Explain recursion"),
-        ("%minimax -t 1\nprint('a'", "If they are Python, mend them: '(' was never closed."),
+        ("%minimax -t 1\nprint('a'", "If they are Python, correct them: '(' was never closed."),
         ("%%MiniMax\nWhy?", "Write: `%%minimax`"),
         ("%%MINIMAX -t 1\nWhy?", "Write: `%%minimax -t 1`"),
         ("%% minimax\nWhy?", "Write: `%%minimax`"),

@@ -147,9 +147,9 @@ def missing(_path: Path) -> None:
     ("make", "words"),
     [
         (a_folder, "is a folder"),
-        (a_pipe, "is no regular file"),
-        (a_device, "is no regular file"),
-        (a_terminal, "is no regular file"),
+        (a_pipe, "is not a regular file"),
+        (a_device, "is not a regular file"),
+        (a_terminal, "is not a regular file"),
         (a_loop, "can't be read"),
         (too_large, "is too large: at most 1,000,000 bytes"),
         (endless, "is too large: at most 1,000,000 bytes"),
@@ -191,7 +191,7 @@ def test_pipe_with_a_writer(folder: Path) -> None:
     writer = threading.Thread(target=lambda: (folder / "pipe").write_text("x"), daemon=True)
     writer.start()
 
-    with pytest.raises(MiniMaxError, match="no regular file"):
+    with pytest.raises(MiniMaxError, match="not a regular file"):
         parse("-s @pipe")
     with (folder / "pipe").open() as pipe:
         pipe.read()

@@ -130,13 +130,13 @@ class Quiet(dict[str, object]):
 @pytest.mark.parametrize(
     ("value", "left_out"),
     [
-        ([LONG_FRAME, pd.DataFrame({"b": range(3)})], "only a part of 200 values in [0]"),
+        ([LONG_FRAME, pd.DataFrame({"b": range(3)})], "only part of 200 values in [0]"),
         ({"x": LONG, "n": 3}, f"{ENDS} in ['x']"),
         ((1, {"deep": [LONG]}), f"{ENDS} in [1]['deep'][0]"),
-        ([pd.Series(range(200))], "only a part of 200 values in [0]"),
-        ([pd.DataFrame({"a": ["x" * 99]})], "only a part of 1 value in [0]"),
-        ([LONG_TABLE], "only a part of 200 values in [0]"),
-        ([pl.Series(["x" * 99])], "only a part of 1 value in [0]"),
+        ([pd.Series(range(200))], "only part of 200 values in [0]"),
+        ([pd.DataFrame({"a": ["x" * 99]})], "only part of 1 value in [0]"),
+        ([LONG_TABLE], "only part of 200 values in [0]"),
+        ([pl.Series(["x" * 99])], "only part of 1 value in [0]"),
         (Pair(1, LONG), f"{ENDS} in [1]"),
         (Study("tides", LONG), f"{ENDS} in .values"),
         (Slotted(LONG), f"{ENDS} in .values"),
@@ -144,7 +144,7 @@ class Quiet(dict[str, object]):
         ({"x" * 99: LONG}, f"{ENDS} in ['{'x' * 57}…"),
         (SimpleNamespace(a=SimpleNamespace(b=LONG)), f"{ENDS} in .a.b"),
         (np.array([LONG, None], dtype=object), f"{ENDS} in [0]"),
-        (np.array([LONG_FRAME, None], dtype=object), "only a part of 200 values in [0]"),
+        (np.array([LONG_FRAME, None], dtype=object), "only part of 200 values in [0]"),
         ([pd.Index(range(0, 10000, 2)).astype(str)], f"{ENDS} in [0]"),
         ({"x": LONG}.values(), f"{ENDS} in [0]"),
         ([LONG] * 7, f"{', '.join(f'{ENDS} in [{n}]' for n in range(5))} and 2 more"),
@@ -200,11 +200,11 @@ def test_a_cut_array_of_cut_arrays() -> None:
 @pytest.mark.parametrize(
     ("frame", "left_out"),
     [
-        (pd.DataFrame({"a": [LONG, 1]}), "only a part of what is in 1 cell"),
-        (pd.Series([LONG, [LONG]]), "only a part of what is in 2 cells"),
+        (pd.DataFrame({"a": [LONG, 1]}), "only part of what is in 1 cell"),
+        (pd.Series([LONG, [LONG]]), "only part of what is in 2 cells"),
         (
             pl.DataFrame({"a": pl.Series([LONG], dtype=pl.Object)}),
-            "only a part of what is in 1 cell",
+            "only part of what is in 1 cell",
         ),
         # This was told already, and the text stays as it was.
         (pd.Series([LONG.reshape(50, 100)]), "cells cut at 60 characters"),
@@ -233,10 +233,10 @@ RELATION = "│ 0 │\n│ · │\n├───┤\n│ 5000 rows (20 shown) │
         (foreign("pyarrow.lib", "Table", ARROW, shape=(5000, 1)), ENDS),
         (foreign("pyarrow.lib", "Array", "[\n  0,\n  ...\n  9\n]", __len__=lambda _: 5000), ENDS),
         (foreign("xarray.core.dataarray", "DataArray", ARRAY, shape=(5000,)), ENDS),
-        (foreign("xarray.c", "Dataset", DATASET, __len__=lambda _: 1), "only a part of its values"),
+        (foreign("xarray.c", "Dataset", DATASET, __len__=lambda _: 1), "only part of its values"),
         (foreign("scipy.sparse._csr", "csr_matrix", SPARSE, nnz=5000, shape=(99, 99)), ENDS),
         (foreign("modin.pandas", "DataFrame", MODIN, shape=(200, 25)), ENDS),
-        (foreign("duckdb", "DuckDBPyRelation", RELATION), "only a part of its values"),
+        (foreign("duckdb", "DuckDBPyRelation", RELATION), "only part of its values"),
     ],
 )
 def test_other_libraries(value: object, left_out: str) -> None:
@@ -271,23 +271,43 @@ def closed_cursor() -> object:
 LAZY_ARRAY = "<xarray.DataArray (x: 9)>\ndask.array<xarray-a, shape=(9,), chunksize=(9,)>"
 UNREAD_ARRAY = "<xarray.DataArray (x: 9)>\n[9 values with dtype=float64]"
 REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
-    "lazy": (lambda: LONG_TABLE.lazy(), "a plan", "`value = v.collect()`"),
-    "in list": (lambda: [1, LONG_TABLE.lazy()], "a plan", "`value = v[1].collect()`"),
+    "lazy": (lambda: LONG_TABLE.lazy(), "a computation", "`value = v.collect()`"),
+    "in list": (lambda: [1, LONG_TABLE.lazy()], "a computation", "`value = v[1].collect()`"),
     "in dict": (lambda: {"a": {"b": map(str, [])}}, "an iterator", "list(v['a']['b'])"),
     "in set": (lambda: {iter("a")}, "an iterator", "list(list(v)[0])"),
-    "in cell": (lambda: pd.DataFrame({"a": [LONG_TABLE.lazy()]}), "a plan", "v.iat[0, 0].coll"),
+    "in cell": (
+        lambda: pd.DataFrame({"a": [LONG_TABLE.lazy()]}),
+        "a computation",
+        "v.iat[0, 0].coll",
+    ),
     "in series": (lambda: pd.Series([1, zip()]), "an iterator", "list(v.iat[1])"),
     "in field": (lambda: Study("a", zip()), "an iterator", "list(v.values)"),
-    "dask": (lambda: foreign("dask.dataframe", "DataFrame", "Dask"), "a plan", "v.compute()"),
-    "dask array": (lambda: foreign("dask.array.core", "Array", "x"), "a plan", "v.compute()"),
-    "delayed": (lambda: foreign("dask.delayed", "Delayed", "x"), "a plan", "v.compute()"),
-    "dask expr": (lambda: foreign("dask_expr._x", "Series", "x"), "a plan", "v.compute()"),
-    "spark": (lambda: foreign("pyspark.sql.d", "DataFrame", "x"), "a plan", "v.toPandas()"),
-    "chunked": (lambda: foreign("xarray.c", "DataArray", LAZY_ARRAY), "a plan", "v.compute()"),
-    "unread": (lambda: foreign("xarray.c", "DataArray", UNREAD_ARRAY), "a plan", "v.compute()"),
+    "dask": (
+        lambda: foreign("dask.dataframe", "DataFrame", "Dask"),
+        "a computation",
+        "v.compute()",
+    ),
+    "dask array": (
+        lambda: foreign("dask.array.core", "Array", "x"),
+        "a computation",
+        "v.compute()",
+    ),
+    "delayed": (lambda: foreign("dask.delayed", "Delayed", "x"), "a computation", "v.compute()"),
+    "dask expr": (lambda: foreign("dask_expr._x", "Series", "x"), "a computation", "v.compute()"),
+    "spark": (lambda: foreign("pyspark.sql.d", "DataFrame", "x"), "a computation", "v.toPandas()"),
+    "chunked": (
+        lambda: foreign("xarray.c", "DataArray", LAZY_ARRAY),
+        "a computation",
+        "v.compute()",
+    ),
+    "unread": (
+        lambda: foreign("xarray.c", "DataArray", UNREAD_ARRAY),
+        "a computation",
+        "v.compute()",
+    ),
     "reader": (lambda: foreign("pyarrow.lib", "RecordBatchReader", "x"), "a data", "v.read_all()"),
-    "window": (lambda: LONG_FRAME.rolling(2), "a plan", "`value = v.mean()`"),
-    "groups": (lambda: LONG_FRAME.groupby("a"), "a plan", "`value = v.size()`"),
+    "window": (lambda: LONG_FRAME.rolling(2), "a computation", "`value = v.mean()`"),
+    "groups": (lambda: LONG_FRAME.groupby("a"), "a computation", "`value = v.size()`"),
     "styled": (lambda: LONG_FRAME.style, "a styled table", "Write {{v.data}}."),
     "text": (lambda: io.StringIO("a"), "an open file", "`value = v.getvalue()`"),
     "file": (lambda: io.TextIOWrapper(io.BytesIO()), "an open file", "`value = v.read()`"),
@@ -302,7 +322,7 @@ REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
     "count": (lambda: itertools.count(5), "an iterator", "list(islice(v, 20))"),
     "repeat": (lambda: itertools.repeat(5, 2), "an iterator", "list(islice(v, 20))"),
     "coroutine": (closed_coroutine, "a coroutine", "`value = await v`"),
-    "future": (concurrent.futures.Future, "a result that is to come", "`value = v.result()`"),
+    "future": (concurrent.futures.Future, "a result that is not there yet", "`value = v.result()`"),
     "hdf": (lambda: foreign("h5py._hl.dataset", "Dataset", "x"), "an array on disk", "= v[:]`"),
 }
 

@@ -283,6 +283,13 @@ repeated = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+PROSE = """A **bold** word, `code`, a [link](https://a.example/b) and the formula $x^2$ in a line.
+
+- an item, and *another* word
+
+"""
+
+
 def draw(unit: str, size: int) -> None:
     """All that is done with an answer of this size that repeats this."""
     text = (unit * (size // len(unit) + 1))[:size]
@@ -300,9 +307,13 @@ def test_repeated_markup_takes_linear_work(unit: str) -> None:
 @pytest.mark.timed
 @repeated
 def test_repeated_markup_takes_no_long_time(unit: str) -> None:
-    """A megabyte, and the longest text that is still parsed, render within seconds."""
+    """The longest text that is still parsed, and a megabyte, take at most 20 times what prose does.
+
+    A bracket that nothing closes is the worst: each one looks ahead, as deep as markup may nest.
+    """
+    ordinary = seconds_of(partial(draw, PROSE, MAX_MARKDOWN), rounds=1)
     for size in (MAX_MARKDOWN, 1_000_000):
-        assert seconds_of(partial(draw, unit, size), rounds=1) < 6
+        assert seconds_of(partial(draw, unit, size), rounds=1) < 20 * ordinary
 
 
 @settings(max_examples=200, deadline=None)
@@ -455,12 +466,16 @@ def test_blocks_of_any_lines_render_as_the_whole_does(text: str) -> None:
 
 
 @pytest.mark.timed
-@pytest.mark.parametrize("rule", ["-" * 48_000, " " * 48_000 + "x", "-" * 48_000 + "x"])
+@pytest.mark.parametrize("rule", ["-", " ", "- "])
 def test_the_second_line_is_matched_once(rule: str) -> None:
-    """A long line where a table's rule could be takes no long time, however many rows follow."""
-    text = f"a\n{rule}\n" + "|\n" * 24_000
-    assert Blocks(limit=4000).push(text) == []
-    assert seconds_of(lambda: Blocks(limit=4000).push(text)) < 2
+    """A long line where a table's rule could be is looked at once, however many rows follow."""
+
+    def seconds(size: int) -> float:
+        text = f"a\n{rule * size}x\n" + "|\n" * size
+        assert Blocks(limit=4000).push(text) == []
+        return seconds_of(lambda: Blocks(limit=4000).push(text))
+
+    assert seconds(48_000) < 8 * seconds(12_000)
 
 
 def test_a_long_fence_is_cut_and_opened_again() -> None:

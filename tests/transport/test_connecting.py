@@ -47,7 +47,7 @@ def test_plain_http_behind_https() -> None:
     ("host", "what"),
     [
         ("me:pw@127.0.0.1", "refused the connection"),
-        ("me:pw@nowhere.invalid", "was not found or not reached"),
+        ("me:pw@nowhere.invalid", "could not be reached"),
     ],
 )
 def test_proxy_that_is_not_there(
@@ -57,8 +57,8 @@ def test_proxy_that_is_not_there(
     monkeypatch.setenv(variable, f"http://{host}:{free_port()}")
     error = get_error("https://api.invalid")
 
-    assert str(error) == f"the proxy that {variable} names {what}"
-    assert error.next_steps == (f"Check the environment's {variable} and NO_PROXY.",)
+    assert str(error) == f"the proxy in {variable} {what}"
+    assert error.next_steps == (f"Check the environment variables {variable} and NO_PROXY.",)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

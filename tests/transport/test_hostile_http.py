@@ -78,7 +78,7 @@ def test_cards_differ() -> None:
         card("http://nowhere.invalid"),
     ]
     assert len(set(others)) == len(others)
-    assert "nowhere.invalid was not found or not reached" in others[-1]
+    assert "nowhere.invalid could not be reached" in others[-1]
 
 
 @pytest.mark.parametrize("status", [429, 529])

@@ -40,7 +40,7 @@ def _print_models(names: Collection[str], used: str) -> None:
         line = f"  {plain(name):{width}}  {' · '.join(filter(None, facts))}"
         print(line.rstrip())
     if any(map(find, names)):
-        print(f"Prices are those of {PRICES_DATE}, for a million tokens.")
+        print(f"Prices as of {PRICES_DATE}, in USD per million tokens.")
 
 
 def key(here: Here, words: Sequence[str]) -> None:
