@@ -1,10 +1,15 @@
-"""The README's claims that a program can check. `python tests/test_readme.py` mends its tables."""
+"""What the README and docs/ claim and a program can check.
+
+`python tests/test_readme.py` mends their tables.
+"""
 
 import re
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support.kernels import Kernel
 
 from mm_magic.conversation.catalog import MODELS as CATALOG
 from mm_magic.conversation.catalog import Model
@@ -17,17 +22,20 @@ from mm_magic.transport.demo.offline import DEMOS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-DEPENDENCIES = ROOT / "docs" / "dependencies.md"
+DOCS = ROOT / "docs"
+REFERENCE, DEPENDENCIES = DOCS / "reference.md", DOCS / "dependencies.md"
+LONGEST_README = 200
+"""Lines: a newcomer reads it to its end."""
 
 
 def options_table() -> str:
-    """The table of options as the README must have it."""
+    """The table of options as docs/reference.md must have it."""
     rows = "\n".join(f"| `{names}` | {meaning} |" for names, meaning in help_rows(CELL_ROWS))
     return f"| option | meaning |\n| --- | --- |\n{rows}\n"
 
 
 def commands_table() -> str:
-    """The table of commands as the README must have it."""
+    """The table of commands as docs/reference.md must have it."""
     rows = [
         "| | `%minimax` | shows what answers, the settings, and what to try |",
         '| | `%minimax -t 0.3 -s "Be brief"` | sets options for all cells from now on |',
@@ -74,7 +82,7 @@ def model_row(model: Model) -> list[str]:
 
 
 TABLES = {"options": options_table, "commands": commands_table, "models": models_table}
-PAGES = {"models": ROOT / "docs" / "models.md"}
+PAGES = {"options": REFERENCE, "commands": REFERENCE, "models": DOCS / "models.md"}
 
 
 def around(name: str, text: str) -> tuple[str, str, str]:
@@ -84,9 +92,15 @@ def around(name: str, text: str) -> tuple[str, str, str]:
     return before, table, after
 
 
-def section(title: str) -> str:
-    """The README's text under a heading."""
-    return README.read_text("utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+def section(title: str, page: Path = REFERENCE) -> str:
+    """A page's text under a heading."""
+    return page.read_text("utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def things_to_do() -> list[str]:
+    """The cells of the README's ten things to do."""
+    things = section("Ten things to do with it", README)
+    return re.findall(r"^\*\*\d+\. .*?^```\n(.*?)^```$", things, re.MULTILINE | re.DOTALL)
 
 
 def project() -> dict[str, object]:
@@ -100,7 +114,7 @@ def project() -> dict[str, object]:
 @pytest.mark.parametrize("name", TABLES)
 def test_tables(name: str) -> None:
     """The tables hold exactly what there is; running this file mends them."""
-    assert around(name, PAGES.get(name, README).read_text("utf-8"))[1] == TABLES[name]()
+    assert around(name, PAGES[name].read_text("utf-8"))[1] == TABLES[name]()
 
 
 def test_options_of_python() -> None:
@@ -120,29 +134,77 @@ def test_dependencies() -> None:
 
 
 def test_kinds() -> None:
-    """The README lists every kind of error."""
+    """docs/reference.md lists every kind of error."""
     from typing import get_args
 
     shown = set(
-        re.findall(r"`([a-z_]+)`", section("Errors").split(".kind` is one of")[1].split(";")[0])
+        re.findall(r"`([a-z_]+)`", section("Errors").split(".kind` is one of")[1].split("\n")[0])
     )
     assert shown == set(get_args(Kind))
 
 
 def test_demos() -> None:
-    """The README lists every practice prompt of the demo."""
+    """docs/reference.md lists every practice prompt of the demo."""
     assert set(re.findall(r"`(demo [^`]+)`", section("Errors"))) == set(DEMOS)
 
 
-def test_links() -> None:
-    """Every file that the README points to exists."""
-    targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text("utf-8"))
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page", [README, *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_links(page: Path) -> None:
+    """Every file that a page points to exists, and so does the heading in it."""
+    text = page.read_text("utf-8")
+    targets = re.findall(r"\]\(([^):]+)\)", text) + re.findall(r'src(?:set)?="([^":]+)"', text)
+    for target in targets:
+        path, _, heading = target.partition("#")
+        found = page.parent / path if path else page
+        assert found.exists(), target
+        assert not heading or heading in headings(found), target
+
+
+def headings(page: Path) -> list[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def test_every_page_is_named() -> None:
+    """The README leads to each page of docs/."""
+    text = README.read_text("utf-8")
+    assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in text] == []
+
+
+def test_the_readme_is_short() -> None:
+    """It has at most 200 lines, and its last code is the tests' command."""
+    text = README.read_text("utf-8")
+    assert len(text.splitlines()) <= LONGEST_README
+    assert text.split("```")[-2].strip().endswith("-m pytest")
+
+
+def test_notebooks_are_listed() -> None:
+    """The README says of each notebook whom it is for."""
+    listed = re.findall(r"\(notebooks/([^)]+\.ipynb)\)", section("Which notebook for whom", README))
+    assert listed == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_ten_things_work(tmp_path: Path) -> None:
+    """Each of the ten cells runs, one after the other, with nothing but what it names."""
+    *cells, replay = things_to_do()
+    assert len(cells) == 9
+    (tmp_path / "t.csv").write_text("city,growth\nLagos,3.5\nLyon,0.4\n")
+    with Kernel(tmp_path) as kernel:
+        run = partial(kernel.run, allow_stdin=False)
+        run("%load_ext mm_magic\nimport pandas\ndf = pandas.read_csv('t.csv')")
+        run("%minimax record lesson.jsonl")
+        ran = [run(cell) for cell in cells]
+        assert [cell.status for cell in ran] == ["ok"] * 9, [cell.traceback for cell in ran]
+        assert "Lagos" in ran[2].shown
+        assert run("all([reply.text, answers[0].text, answers[1].text])").shown.strip() == "True"
+        assert run(f"%minimax record\n{replay}").status == "ok"
+        assert "recorded" in run(cells[0]).shown
 
 
 if __name__ == "__main__":
     for name, table in TABLES.items():
-        page = PAGES.get(name, README)
+        page = PAGES[name]
         before, _, after = around(name, page.read_text("utf-8"))
         marks = f"<!-- {name}: made by tests/test_readme.py -->\n", f"<!-- end of {name} -->"
         page.write_text(f"{before}{marks[0]}{table()}{marks[1]}{after}", "utf-8")

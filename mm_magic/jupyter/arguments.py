@@ -123,7 +123,7 @@ def at_most_one(command: str, words: Sequence[str]) -> str | None:
 
 
 def help_rows(table: Iterable[Row]) -> list[tuple[str, str]]:
-    """Names and meaning of each option, for a help and the README's table."""
+    """Names and meaning of each option, for a help and the docs' table."""
     return [(f"{', '.join(row.flags)} {row.metavar}".rstrip(), row.help) for row in table]
 
 

@@ -1,7 +1,7 @@
 """The options: one table, which the magic line, the traits, the panel and the request follow.
 
 A field of `Options` is a row: its names on the line, its help, its check, and how it is sent. To
-add an option, add a field here and what it does; parser, help, Tab, `%config`, panel, README and
+add an option, add a field here and what it does; parser, help, Tab, `%config`, panel, docs and
 the key of a request take it from its row. What belongs to one cell alone is in `jupyter/arguments`.
 """
 

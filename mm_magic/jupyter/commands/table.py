@@ -1,4 +1,4 @@
-"""The commands of `%minimax`: one table, which dispatch, `-h`, Tab and the README follow.
+"""The commands of `%minimax`: one table, which dispatch, `-h`, Tab and the docs follow.
 
 To add a command, add a row here and the function that runs it.
 """
