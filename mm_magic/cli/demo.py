@@ -37,10 +37,10 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
     try:
         copy_notebooks(notebooks, folder)
     except OSError as error:
-        return _fail(f"the notebooks can't be written: {error}; --dir names another folder")
+        return _fail(f"the notebooks can't be written: {error}; choose another folder with --dir")
     is_seen = browser and has_display(sys.platform, os.environ)
     if browser and not is_seen:
-        print("There is no display here: open the address below in a browser.")
+        print("No browser can be opened here: open the address below in yours.")
     print("Ctrl-C ends it.", flush=True)
     with tempfile.TemporaryDirectory(prefix="mm_magic_demo_") as temporary:
         write_kernel_spec(Path(temporary))
@@ -64,7 +64,7 @@ def copy_notebooks(notebooks: Sequence[Path], folder: Path) -> None:
     for notebook in notebooks:
         target = folder / notebook.name
         if target.exists():
-            print(f"{target} is there already, and stays as it is; --dir makes a new folder.")
+            print(f"{target} already exists and is left as it is; --dir makes a new folder.")
         else:
             shutil.copyfile(notebook, target)
             print(f"{target} is new.")

@@ -32,10 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mm_magic",
-        description="Try mm_magic, and work with the notebooks that it wrote.",
+        description="Try mm_magic, and process the notebooks that it wrote.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="open JupyterLab on the quickstart; no key is needed")
+    demo = commands.add_parser("demo", help="open JupyterLab with the quickstart; no key is needed")
     demo.add_argument("--no-browser", action="store_true", help="only print the address to open")
     demo.add_argument("--port", type=int, metavar="N", help="the server's port (default: 8888)")
     demo.add_argument(

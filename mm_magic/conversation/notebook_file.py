@@ -84,7 +84,7 @@ def load_bytes(path: str | os.PathLike[str], name: str = "") -> bytes:
     try:
         found = where.stat()
         if not stat.S_ISREG(found.st_mode):
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+            what = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
             raise UsageError(f"{shown(name)} is {what}")
         if found.st_size <= MAX_BYTES:
             return where.read_bytes()
@@ -103,8 +103,8 @@ def read(data: bytes, name: str = "the notebook") -> Notebook:
     """Read a notebook's JSON. Raises UsageError, with `name` in it."""
     if version_of(data[:1000].split(b"\n")[0], name):
         raise UsageError(
-            f"{shown(name)} is a recording, and no notebook",
-            next_steps=("`%minimax replay FILE` lets a recording answer.",),
+            f"{shown(name)} is a recording, not a notebook",
+            next_steps=("To answer from a recording: `%minimax replay FILE`",),
         )
     reader = _Reader()
     for number, cell in enumerate(
@@ -124,7 +124,7 @@ def checked(wire: object, name: str) -> JsonObject:
         raise UsageError(f"{shown(name)} is not a notebook: its JSON has no nbformat")
     if version < 4:
         raise UsageError(
-            f"{shown(name)} has notebook format {version}, and 4 is due",
+            f"{shown(name)} has notebook format {version}; format 4 is needed",
             next_steps=("Open it in Jupyter and save it: that brings it up to date.",),
         )
     if version > 4:

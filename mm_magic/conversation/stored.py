@@ -21,7 +21,7 @@ from mm_magic.wording import plain
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
 OUT_OF_DATE = "an older answer of a turn"
-UNKNOWN = "not known to the last kernel, which began from an earlier save"
+UNKNOWN = "unknown to the last kernel, which started from an earlier save"
 TWICE = "its number is taken by another turn"
 TOO_HIGH = "its number is too high"
 

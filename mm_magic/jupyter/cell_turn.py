@@ -61,7 +61,7 @@ class CellTurn:
         """Send the request and draw what comes.
 
         `is_awaited` tells that the kernel's loop is free meanwhile. Raises MiniMaxError. When
-        cancelled, what came stays under the cell, marked "stopped".
+        cancelled, what arrived stays under the cell, marked "stopped".
         """
         cell = running_cell(self._shell)
         run = self._session.start(self.ask, is_drawn=not cell.is_captured, is_awaited=is_awaited)

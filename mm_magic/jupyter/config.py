@@ -37,7 +37,7 @@ class MiniMax(Configurable):
         try:
             super().__init__(**config)
         except traitlets.TraitError as error:
-            print(f"mm_magic: the options of the IPython configuration are not used: {error}")
+            print(f"mm_magic: the options in your IPython configuration are ignored: {error}")
             super().__init__(config=Config())
         # A configuration file is a part of the environment: the notebook has not said this.
         configured = {name: getattr(self, name) for name in self._named_in(self.config)}

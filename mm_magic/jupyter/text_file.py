@@ -18,7 +18,7 @@ def text_of(name: str, flags: tuple[str, ...]) -> str:
     """The text of a UTF-8 file, with "\\n" as its line ends whatever system wrote it.
 
     `flags` are the names of the option. Raises UsageError where the file is missing, larger than
-    MAX_BYTES, no text, or no regular file: a pipe or a device may never end.
+    MAX_BYTES, no text, or not a regular file: a pipe or a device may never end.
     """
     if not name:
         raise UsageError(

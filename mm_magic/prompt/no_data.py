@@ -14,7 +14,7 @@ _SOURCE = (
     "Call it in a cell above, and use the result's name. "
     "For its source: `import inspect; source = inspect.getsource({0})`."
 )
-_TEXT = "Make a text of it in a cell above, and use its name."
+_TEXT = "Turn it into text in a cell above, and use that name."
 _NUMBERS = "Send the numbers behind it: a table, or a list of values."
 _SOME = (
     "Run `from itertools import islice; value = list(islice({0}, 20))` in a cell above, "
@@ -162,7 +162,7 @@ def _unread(value: object, text: str) -> tuple[str, str] | None:
 
 
 def _bare(value: object, text: str) -> tuple[str, str] | None:
-    """A function, module or class, and an object that has no text of its own."""
+    """A function, module or class, and an object with no text form of its own."""
     if isinstance(value, str):
         return None
     if isinstance(value, FunctionType):
@@ -178,4 +178,4 @@ def _bare(value: object, text: str) -> tuple[str, str] | None:
     if found := _iterator(value, text):
         return found
     has_none = _NO_TEXT.fullmatch(text) is not None
-    return (f"an object that has no text ({type(value).__name__})", _TEXT) if has_none else None
+    return (f"an object with no text form ({type(value).__name__})", _TEXT) if has_none else None

@@ -121,7 +121,7 @@ def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, s
             next_steps=(error.step(found[1] + found[2]), _LITERAL),
         ) from None
     except Exception as error:  # __str__ may be the user's own, too
-        step = "Make a text of it in a cell above, and use its name."
+        step = "Turn it into text in a cell above, and use that name."
         raise _unfilled(found[0], f"its text: {type(error).__name__}", step) from None
     return (_apart(found, text) if is_table else text), left_out
 

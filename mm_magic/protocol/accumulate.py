@@ -284,18 +284,18 @@ class Accumulator:
         if self.failure is not None or self.state == "complete":
             return self.failure
         if self._blocks:
-            return ProtocolError("the answer broke off: the connection ended before its end")
+            return ProtocolError("the answer broke off: the connection closed too early")
         if self._started:
             return ProtocolError("the answer broke off before its first word", retryable=True)
         if any("choices" in wire for wire in self.unknown):
             return ProtocolError(
-                "this server speaks the OpenAI wire, not the Messages API",
+                "this server speaks OpenAI's protocol, not the Messages API",
                 next_steps=("Point MINIMAX_BASE_URL at its Anthropic-compatible address.",),
             )
         if self.unknown:
             return ProtocolError(
-                "what the server sent is not an answer of the Messages API",
-                next_steps=("Check MINIMAX_BASE_URL: another kind of server may be there.",),
+                "what the server sent does not follow the Messages API",
+                next_steps=("Check MINIMAX_BASE_URL: it may point to another kind of server.",),
             )
         return ProtocolError("the server sent an empty answer", retryable=True)
 

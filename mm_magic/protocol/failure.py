@@ -72,7 +72,7 @@ _STATUSES: Mapping[int, _Meaning] = {
     403: _Meaning("permission", False, "the key may not do this"),
     404: _Meaning("not_found", False, "there is nothing at this address"),
     408: _Meaning("timeout", True, "the service took too long"),
-    409: _Meaning("server", True, "the service was in conflict with itself"),
+    409: _Meaning("server", True, "the request conflicted with another one"),
     413: _Meaning("too_large", False, "the request is too large"),
     429: _Meaning("rate_limit", True, "too many requests"),
     529: _Meaning("overloaded", True, "the service is overloaded"),

@@ -47,7 +47,7 @@ def wire_bundle(request: str, kept: KeptAnswer[T], key: str) -> Bundle:
     """The text of a request beside what came for it. `key` is hidden, should a server repeat it."""
     sent = shortened(_without(key, request))
     kind = _without(key, kept.content_type.partition(";")[0].strip())
-    title = f"Came, with HTTP status {kept.status}{f' and {kind}' if kind else ''}:"
+    title = f"Received: HTTP {kept.status}{f', {kind}' if kind else ''}:"
     rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept, key)]
     return {"text/html": _html(sent, title, rows), "text/plain": _plain(sent, title, rows)}
 
@@ -96,7 +96,7 @@ def _ends(items: Sequence[T], limit: int, gap: Callable[[int], T]) -> Sequence[T
 
 def _ends_of(run: Sequence[Came]) -> Sequence[Came]:
     """The first two and the last of a run of events of one sort."""
-    return _ends(run, _RUN, lambda n: Came(None, "…", f"{n:,} more of this sort"))
+    return _ends(run, _RUN, lambda n: Came(None, "…", f"{n:,} more like this"))
 
 
 def _events(reads: Iterable[Read]) -> list[Came]:

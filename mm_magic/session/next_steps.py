@@ -10,10 +10,12 @@ from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.wording import option
 
 _AGAIN = "Try again."
+_SENT = "To see what was sent: `%minimax request`"
+_USED = "To see what this notebook has used: `%minimax usage`"
 _SHORTER = "Shorten the prompt, or send no earlier turns (--alone)."
 _WITHOUT_NETWORK = (
-    "Without a network: `%minimax replay` shows recorded answers again, and `%minimax offline` "
-    "lets the demo answer."
+    "Without a network: `%minimax replay` answers from a recording, `%minimax offline` from the "
+    "demo."
 )
 
 
@@ -43,9 +45,9 @@ def next_steps(
         case "not_found":
             return _not_found(models)
         case "rate_limit":
-            return (_rate_limit(error),)
+            return _rate_limit(error)
         case "overloaded":
-            return ("Wait a little, then try again, or ask another model.",)
+            return ("Wait a little, then try again. Another model may be free: `%minimax models`",)
         case "too_large":
             return (_SHORTER, *_refused(error, options))
         case "bad_request":
@@ -53,14 +55,14 @@ def next_steps(
         case "protocol" | "server" if error.retryable or error.reply:
             return (_AGAIN,)
         case _ if error.request_id:
-            return ("If it lasts, tell the service's support the request id below.",)
+            return ("If it keeps happening, send the request ID below to the service's support.",)
         case _:
             return (_AGAIN,)
 
 
 def _auth(endpoint: Endpoint | None) -> tuple[str, ...]:
     if endpoint is not None and endpoint.key is None:
-        steps = ["No key was sent, and this server wants one: `%minimax key`, or MINIMAX_API_KEY."]
+        steps = ["No key was sent, and this server needs one: `%minimax key`, or MINIMAX_API_KEY."]
     else:
         steps = ["Check the key: `%minimax key` in a notebook, MINIMAX_API_KEY in a script."]
     if endpoint is not None and endpoint.host in REGIONS:
@@ -100,22 +102,22 @@ def _billing(error: MiniMaxError, endpoint: Endpoint | None) -> tuple[str, ...]:
     )
 
 
-def _rate_limit(error: MiniMaxError) -> str:
+def _rate_limit(error: MiniMaxError) -> tuple[str, ...]:
     """A limit that ends by itself soon, or a quota: MiniMax's code tells, after an answer began."""
     meaning = CODES.get(error.code or 0)
     if error.code == 2056:
-        return "Wait until the time that the message names, or choose another plan."
+        return "Wait until the time given in the message, or choose another plan.", _USED
     if meaning is not None and not meaning.retryable:
-        return "Wait until the quota resets, or choose a larger plan on MiniMax's site."
+        return "Wait until the quota resets, or choose a larger plan on MiniMax's site.", _USED
     if error.code == 1039:
-        return "Wait a minute, then try again. A shorter prompt, or --alone, uses fewer tokens."
-    return "Wait a minute, then try again."
+        return "Wait a minute, then try again.", "To use fewer tokens: `%%minimax --alone`"
+    return ("Wait a minute, then try again.",)
 
 
 def _bad_request(error: MiniMaxError, options: Options | None) -> tuple[str, ...]:
     if error.code in (1026, 1027):
-        return ("Say it in other words: the service filters some subjects.",)
-    return (*_refused(error, options), "`%minimax request` shows what was sent.")
+        return ("Rephrase it: the service filters some topics.", _SENT)
+    return (*_refused(error, options), _SENT)
 
 
 def _refused(error: MiniMaxError, options: Options | None) -> tuple[str, ...]:

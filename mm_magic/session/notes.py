@@ -44,8 +44,8 @@ def notes(
     conversation = conversations.get(request.ask.conversation or "")
     if conversation and conversation.is_unrecognised(request.key, request.ask.prompt):
         found.append(
-            "New turn: here a cell is known to the file's turns by its prompt, and no turn "
-            "has this one."
+            "This is a new turn: here earlier turns are recognised by their prompts, and none has "
+            "this one."
         )
     return found
 

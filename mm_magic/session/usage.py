@@ -77,7 +77,7 @@ class Meter:
         """One short line, of numbers alone."""
         total = self.total()
         if total.answers:
-            return f"{total} (prices of {PRICES_DATE})"
+            return f"{total} (prices as of {PRICES_DATE})"
         shown = sum(each.answers for _, each in self._rows())
         return f"{NOTHING} from a model; {shown} from the offline demo" if shown else NOTHING
 
@@ -121,9 +121,9 @@ def _demo(count: Count) -> str:
 def _explained(total: Count) -> list[str]:
     lines = []
     if total.answers > total.uncounted:
-        lines.append(f"Prices are of {PRICES_DATE}; — means that a price is not known.")
+        lines.append(f"Prices as of {PRICES_DATE}; “—” means unknown.")
     if total.uncounted:
         lines.append(
-            "No count: the answer was stopped or broke off, or its server did not count it."
+            "No count: the answer was stopped or broke off, or its server does not count tokens."
         )
     return lines

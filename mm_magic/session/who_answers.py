@@ -132,13 +132,13 @@ def no_key_error(*, has_magics: bool) -> MiniMaxError:
         else "run `%load_ext mm_magic`; then `%minimax key` takes a key, and a demo needs none."
     )
     return MiniMaxError(
-        "there is no API key, so there is nobody to ask",
+        "no API key is set, so no model can be asked",
         kind="auth",
         next_steps=(
             f"In a notebook: {in_notebook}",
             "In a script: set the environment variable MINIMAX_API_KEY, or MINIMAX_API_KEY_FILE, "
             "or MINIMAX_BACKEND=offline for the demo.",
-            "For a server of your own: set MINIMAX_BASE_URL; it needs no key.",
+            "For your own server: set MINIMAX_BASE_URL; it needs no key.",
         ),
     )
 
@@ -191,7 +191,7 @@ def anthropic_hint(environ: Mapping[str, str]) -> str | None:
     if host not in REGIONS:
         return None
     return (
-        f"ANTHROPIC_BASE_URL points at {host}. mm_magic does not use it: "
+        f"ANTHROPIC_BASE_URL points to {host}. mm_magic does not use it: "
         "set MINIMAX_API_KEY, and MINIMAX_BASE_URL if it is not the global address."
     )
 

@@ -113,14 +113,14 @@ class AnswerReader:
         self._unmoved = 0 if has_moved else self._unmoved + len(data)
         if self._unmoved > MAX_EVENT_BYTES:
             raise ProtocolError(
-                f"the server sent more than {MAX_EVENT_BYTES // 2**20} MiB without a whole event "
-                "or answer; reading stopped"
+                f"the server sent more than {MAX_EVENT_BYTES // 2**20} MiB without a complete "
+                "event or answer; reading stopped"
             )
         if has_moved or self._json is not None or self._moved is None:
             self._moved = seconds
         elif seconds - self._moved > self._clocks.progress:
             if self._whole is None:
-                raise silent(f"nothing but signs of life for {self._clocks.progress:g} s")
+                raise silent(f"nothing but keep-alive signals for {self._clocks.progress:g} s")
             self.is_over = True
         if self._whole is not None:
             self.left = self._whole + self._clocks.ending - seconds
@@ -235,7 +235,7 @@ async def whole_body(exchange: Exchange, clocks: Clocks, limit: int = MAX_EVENT_
                     break
     except TimeoutError:
         if not is_error:
-            raise silent(f"its answer was not whole after {clocks.progress:g} s") from None
+            raise silent(f"its answer was not complete after {clocks.progress:g} s") from None
     except (NetworkError, ProtocolError):
         if not is_error:
             raise
@@ -259,7 +259,7 @@ def silent(what: str) -> NetworkError:
         kind="timeout",
         retryable=True,
         next_steps=(
-            "Try again. If it lasts, the service may be overloaded.",
+            "Try again. If it keeps happening, the service may be overloaded.",
             "Check MINIMAX_BASE_URL, if it is set.",
         ),
     )

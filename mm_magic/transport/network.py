@@ -138,7 +138,7 @@ def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
     except OSError:
         raise UsageError(
             "the file of certificates can't be read",
-            next_steps=("Check the environment's SSL_CERT_FILE and SSL_CERT_DIR.",),
+            next_steps=("Check the environment variables SSL_CERT_FILE and SSL_CERT_DIR.",),
         ) from None
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         assert proxy is not None  # nothing else can be wrong
@@ -239,15 +239,16 @@ def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -
             f"the connection to {where} is not secure: its certificate was not accepted",
             kind="connection",
             next_steps=(
-                "A company's proxy may stand between: set SSL_CERT_FILE to its certificate.",
-                "Check this machine's date.",
+                "If a company proxy intercepts the connection, "
+                "set SSL_CERT_FILE to its certificate.",
+                "Check this computer's date.",
             ),
         )
     if "SSL" in text:
         return NetworkError(
             f"{where} does not answer with TLS, as https:// needs",
             kind="connection",
-            next_steps=("Check MINIMAX_BASE_URL: a server of your own may want http://.",),
+            next_steps=("Check MINIMAX_BASE_URL: your own server may need http://.",),
         )
     refused = _was_refused(error)
     if proxy is not None:

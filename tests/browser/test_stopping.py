@@ -27,7 +27,7 @@ SETTINGS = "@jupyterlab/apputils-extension:kernels-settings"
 @pytest.mark.parametrize("way", [pytest.param("button", marks=pytest.mark.smoke), "menu"])
 @within_half_a_second
 def test_stop(lab: Lab, way: str, limit: float) -> None:
-    """Stop closes the connection at once; what came stays, Run All halts, the next run works."""
+    """Stop closes the connection at once; what arrived stays, Run All halts, the next run works."""
     with Loopback(SILENT, streamed()) as model:
         cells = [f"%env MINIMAX_BASE_URL={model.url}", "%%minimax\nWhy?", "print('later')"]
         lab.open("stop.ipynb", ["%load_ext mm_magic", *cells])

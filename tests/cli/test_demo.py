@@ -122,10 +122,10 @@ def test_demo_overwrites_nothing(home: Path) -> None:
             get(port, "/api/status", token)
     assert mine.read_text() == "my work"
     assert (
-        "mine/01-quickstart.ipynb is there already, and stays as it is; --dir makes a new folder."
+        "mine/01-quickstart.ipynb already exists and is left as it is; --dir makes a new folder."
         in printed.read_text()
     )
-    assert "There is no display here" in printed.read_text()
+    assert "No browser can be opened here" in printed.read_text()
 
 
 def test_demo_without_jupyterlab(home: Path) -> None:
@@ -169,5 +169,5 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["-h"])
     told = capsys.readouterr().out
-    assert "Try mm_magic, and work with the notebooks that it wrote." in told
+    assert "Try mm_magic, and process the notebooks that it wrote." in told
     assert "`" not in told

@@ -224,10 +224,10 @@ def test_own_steps_come_first() -> None:
 def test_steps_name_only_what_is_on_the_card() -> None:
     """The request id is spoken of only where there is one."""
     error = NetworkError("broken", kind="protocol")
-    assert "request id" not in " ".join(next_steps(error, None))
+    assert "request ID" not in " ".join(next_steps(error, None))
 
     error.request_id = "req-7"
-    assert "request id" in " ".join(next_steps(error, None))
+    assert "request ID" in " ".join(next_steps(error, None))
 
 
 def test_typed_key_shows_nothing() -> None:

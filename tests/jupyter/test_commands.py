@@ -127,7 +127,7 @@ def test_code_becomes_the_next_input(shell: Shell, asks: Asks) -> None:
     assert shell.ip.rl_next_input == "boom = 1\nprint('a')\n\nboom = 2\n\nboom = 3"
     assert "boom" not in shell.ip.user_ns
     shell.run("%%minimax\nWhy?")
-    assert "holds no Python code" in str(shell.error("%minimax code"))
+    assert "contains no Python code" in str(shell.error("%minimax code"))
     shell.run("%minimax code 1")
 
 
@@ -276,13 +276,17 @@ def test_max_tokens_above_the_documented_warns_once(
         (failure(500, "plan not support model (2061)"), "permission", "-m NAME"),
         (failure(429, "resets at 2026-12-01 00:00 (2056)"), "rate_limit", "2026-12-01 00:00"),
         (failure(429, "rate limit (1002)"), "rate_limit", "Wait a minute"),
-        (failure(429, "rate limit exceeded(TPM) (1039)"), "rate_limit", "A shorter prompt"),
+        (
+            failure(429, "rate limit exceeded(TPM) (1039)"),
+            "rate_limit",
+            "To use fewer tokens: `%%minimax --alone`",
+        ),
         (failure(429, "quota (1028)"), "rate_limit", "a larger plan"),
         (failure(429, "plan limit (2067)"), "rate_limit", "a larger plan"),
         (failure(402, "pay", "billing_error"), "billing", "Top up the account at 127.0.0.1"),
         (failure(529, "high load (2064)"), "overloaded", "Wait a little"),
         (failure(400, "context window exceeds limit (2013)"), "too_large", "--alone"),
-        (failure(400, "input sensitive (1026)"), "bad_request", "other words"),
+        (failure(400, "input sensitive (1026)"), "bad_request", "Rephrase it"),
         (failure(400, "invalid params, x (2013)"), "bad_request", "`%minimax request`"),
         (failure(500, "unknown error (1000)"), "server", "Try again"),
         (failure(504, "timed out (1001)"), "timeout", "Try again"),
@@ -391,7 +395,7 @@ def test_card_without_a_line(asks: Asks, message: str, options: str) -> None:
     card = asks.error(failure(400, message, "invalid_request_error"), options=options).card()
 
     assert "For this cell" not in card
-    assert "`%minimax request` shows what was sent" in card
+    assert "To see what was sent: `%minimax request`" in card
 
 
 @pytest.mark.parametrize("line", ["-t default", "--effort default", "--thinking auto"])

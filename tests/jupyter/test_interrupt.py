@@ -1,4 +1,4 @@
-"""Stop in a real kernel: the connection closes, what came stays, and the kernel goes on."""
+"""Stop in a real kernel: the connection closes, what arrived stays, and the kernel goes on."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -272,7 +272,7 @@ def test_wrong_config_does_not_stop_loading(
 
     shell.run("%reload_ext mm_magic")
 
-    assert "configuration are not used: " in capsys.readouterr().out
+    assert "configuration are ignored: " in capsys.readouterr().out
     assert shell.run("%config MiniMax.temperature") is None
     assert mm_magic.session.api.session().options.temperature is None
 

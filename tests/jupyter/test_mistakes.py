@@ -60,7 +60,7 @@ def shell() -> Iterator[Shell]:
         ("%minimax --alone", "--alone belongs to one cell", "%%minimax"),
         ("%minimax models -t 0.3", "a command takes no options", "%minimax models"),
         ("%minimax history 'a b' -t 1", "a command takes no options", '`%minimax history "a b"`'),
-        ("%minimax request", "nothing was sent yet", ""),
+        ("%minimax request", "nothing has been sent yet", ""),
         ("%minimax code", "there is no answer yet", ""),
         ("%minimax key sk-123", "the key does not belong in the cell", "masked"),
     ],
@@ -234,7 +234,7 @@ def test_variables_of_other_tools_are_told_and_not_used(
     shell.run("%minimax")
 
     shown = capsys.readouterr().out
-    assert "ANTHROPIC_BASE_URL points at api.minimax.io" in shown
+    assert "ANTHROPIC_BASE_URL points to api.minimax.io" in shown
     assert "offline demo, not a language model" in shown
     assert "sk-not-yours" not in shown
 

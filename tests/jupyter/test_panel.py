@@ -315,7 +315,7 @@ def test_reset(desk: Desk) -> None:
             {"MINIMAX_BASE_URL": "http://localhost:8080/a"},
             "Answering: your own server (http://localhost:8080/a), no key.",
         ),
-        ({"MINIMAX_BACKEND": "live"}, "No answer: there is no API key"),
+        ({"MINIMAX_BACKEND": "live"}, "No answer: no API key is set"),
         ({"MINIMAX_BASE_URL": "ftp://x"}, "No answer: MINIMAX_BASE_URL must begin with https"),
     ],
 )
@@ -333,7 +333,7 @@ def test_meter() -> None:
         panel = online.panel()
         asked(online)
         assert panel.controls.meter.value == (
-            "Used: 1 answer · 39 in / 41 out · price — (prices of November 2026)"
+            "Used: 1 answer · 39 in / 41 out · price — (prices as of November 2026)"
         )
         online.close()
 

@@ -385,7 +385,7 @@ def test_damaged_lines_are_told(page: Page) -> None:
 
     assert page.run("r", "%minimax replay lesson.jsonl").stdout == (
         f"From now on the recording lesson.jsonl answers. {BACK}\n"
-        "Line 3 is damaged, and left out: it is not whole JSON.\n"
+        "Line 3 is damaged, and left out: it is not complete JSON.\n"
         "1 answer stopped or broken off, and not replayed.\n"
     )
 
@@ -482,7 +482,7 @@ def test_dead_connection_names_the_ways_out(page: Page) -> None:
 
     assert "refused the connection" in shown
     assert "`%minimax replay` shows recorded answers again" in shown
-    assert "`%minimax offline` lets the demo answer" in shown
+    assert "`%minimax offline` from the demo" in shown
 
 
 def test_stopped_while_recording(page: Page) -> None:

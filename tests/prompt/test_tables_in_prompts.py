@@ -237,4 +237,4 @@ def test_a_picture_sends_nothing() -> None:
     with fresh_shell() as shell:
         shell["figure"] = Figure()
         assert isinstance(shell.error("%%minimax\nWhat is {{figure}}?"), UsageError)
-        assert "nothing was sent yet" in str(shell.error("%minimax request"))
+        assert "nothing has been sent yet" in str(shell.error("%minimax request"))

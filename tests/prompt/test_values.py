@@ -370,7 +370,7 @@ class Row:
 @pytest.mark.parametrize("value", [[Plain()], {"m": Plain()}, pd.DataFrame({"a": [Plain()]})])
 def test_an_object_without_a_text_is_refused_inside(value: object) -> None:
     """Its address differs in each kernel, and tells nothing."""
-    with pytest.raises(UsageError, match="an object that has no text"):
+    with pytest.raises(UsageError, match="an object with no text form"):
         fill("{{v}}", {"v": value})
 
 

@@ -66,12 +66,12 @@ def test_complete_is_a_stop_or_a_stop_reason(wires: list[dict[str, Any]], expect
 @pytest.mark.parametrize(
     ("stream", "message", "retryable"),
     [
-        (sse(BEGIN, text(0, "Hi")), "broke off: the connection ended", False),
+        (sse(BEGIN, text(0, "Hi")), "broke off: the connection closed", False),
         (sse(BEGIN, PING), "broke off before its first word", True),
         (b"", "an empty answer", True),
         (sse(STOP), "an empty answer", True),
-        (b'data: {"choices":[]}\n\ndata: [DONE]\n\n', "speaks the OpenAI wire", False),
-        (b'data: {"hello":1}\n\n', "not an answer of the Messages API", False),
+        (b'data: {"choices":[]}\n\ndata: [DONE]\n\n', "speaks OpenAI's protocol", False),
+        (b'data: {"hello":1}\n\n', "does not follow the Messages API", False),
     ],
 )
 def test_an_incomplete_answer_says_what_is_missing(

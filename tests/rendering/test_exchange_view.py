@@ -109,7 +109,7 @@ def test_many_of_one_sort() -> None:
     names = [came.data[-6:-3] for came in came_events(kept(*deltas, (9.0, PING)))]
     shown = came_events(kept(*deltas, (9.0, PING)))
     assert [came.seconds for came in shown] == [0.0, 1.0, None, 8.0, 9.0]
-    assert shown[2].data == "6 more of this sort"
+    assert shown[2].data == "6 more like this"
     assert [names[0], names[3]] == ['"w0', '"w8']
 
 
@@ -146,9 +146,7 @@ def test_a_document() -> None:
 def test_nothing_came() -> None:
     """An empty answer has no events, and its status is shown."""
     assert came_events(kept()) == []
-    assert "HTTP status 200 and text/event-stream:" in str(
-        wire_bundle("{}", kept(), "")["text/plain"]
-    )
+    assert "HTTP 200, text/event-stream:" in str(wire_bundle("{}", kept(), "")["text/plain"])
 
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(1)>$x$ \x1b[31m \u202e" \u2028 \x9b'
@@ -306,7 +304,7 @@ def test_a_refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
         capsys.readouterr()
         shell.run("%minimax request --events")
     shown = capsys.readouterr().out
-    assert "Came, with HTTP status 500" in shown
+    assert "Received: HTTP 500" in shown
     assert "insufficient balance (1008)" in shown
 
 
@@ -340,18 +338,18 @@ def test_nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
     with fresh_shell() as shell:
-        assert "nothing was sent yet" in str(shell.error("%minimax request --events"))
+        assert "nothing has been sent yet" in str(shell.error("%minimax request --events"))
         monkeypatch.setenv("MINIMAX_BASE_URL", nobody)
         shell.run("%config MiniMax.retries = 0")
         shell.error("%%minimax\nWhy?")
-        assert "no answer has come" in str(shell.error("%minimax request --events"))
+        assert "no answer has arrived" in str(shell.error("%minimax request --events"))
     answers = [streamed()] * (MAX_EXCHANGES + 1)
     with asking(*answers, monkeypatch=monkeypatch) as shell:
         for _ in answers:
             shell.run("%%minimax\nWhy?")
         shell.run("%minimax request 2 --events")
         error = shell.error("%minimax request 1 --events")
-    assert "not known any more" in str(error)
+    assert "no longer kept" in str(error)
 
 
 def test_slips() -> None:

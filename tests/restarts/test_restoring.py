@@ -189,7 +189,7 @@ def test_vs_code_goes_by_the_prompt(page: Page, server: Loopback) -> None:
         ["same", "3", "same"],
         ["changed"],
     ]
-    assert "New turn: here a cell is known to the file's turns by its prompt" in new.shown
+    assert "This is a new turn: here earlier turns are recognised by their prompts" in new.shown
 
 
 def test_show_finds_a_turn_in_the_file(page: Page, server: Loopback) -> None:

@@ -185,7 +185,7 @@ def test_answers_that_were_not_saved(page: Page, server: Loopback) -> None:
     told = page.load(server.url)
     page.ask("d")
     assert sent(server) == ["a", "1", "c", "4", "d"]
-    assert "left out: not known to the last kernel" in told
+    assert "left out: unknown to the last kernel" in told
 
 
 def test_copies_count_once(page: Page, server: Loopback) -> None:

@@ -61,10 +61,10 @@ def test_tokens_and_price_add_up() -> None:
     assert meter.lines() == [
         "Used in this kernel:",
         "  MiniMax-M2.7: 2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054",
-        "Prices are of November 2026; — means that a price is not known.",
+        "Prices as of November 2026; “—” means unknown.",
     ]
     assert meter.summary() == (
-        "2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054 (prices of November 2026)"
+        "2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054 (prices as of November 2026)"
     )
 
 
@@ -94,7 +94,7 @@ def test_uncounted_answer() -> None:
 
     assert metered(stopped).lines()[1:] == [
         "  MiniMax-M2.7: 1 answer · 1 without a count",
-        "No count: the answer was stopped or broke off, or its server did not count it.",
+        "No count: the answer was stopped or broke off, or its server does not count tokens.",
     ]
     assert metered(stopped, reply()).total().input == 1000
     assert metered(reply(tokens=(None, 5))).total().uncounted == 1

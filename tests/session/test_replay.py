@@ -473,7 +473,7 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
     assert (
         str(caught.value)
         == caught.value.message
-        == ("this request is not in 'r', and there is no API key, so there is nobody to ask")
+        == ("this request is not in 'r', and no API key is set, so no model can be asked")
     )
     assert caught.value.next_steps[0].startswith("In a notebook: run `%minimax key`")
 

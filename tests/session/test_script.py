@@ -38,7 +38,7 @@ def test_traceback_ends_at_the_users_line(tmp_path: Path) -> None:
     shown = traceback_of("import mm_magic as mm\nmm.ask('Why?')\n", tmp_path)
 
     assert "mm.ask('Why?')" in shown
-    assert "there is no API key" in shown
+    assert "no API key is set" in shown
     assert "→ In a script: set the environment variable MINIMAX_API_KEY" in shown
     assert "During handling" not in shown
     assert shown.count("  File ") == 2

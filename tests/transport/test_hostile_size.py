@@ -128,7 +128,7 @@ def test_what_never_becomes_an_event_is_given_up(kind: str) -> None:
     reader = AnswerReader(STREAM, Clocks())
     reader.feed(0.0, beginning)
     feed(reader, part, times=2**26 // len(part) - 1)
-    with pytest.raises(ProtocolError, match="more than 64 MiB without a whole event"):
+    with pytest.raises(ProtocolError, match="more than 64 MiB without a complete event"):
         feed(reader, part, times=3)
 
 

@@ -341,7 +341,7 @@ def test_low_temperature_sharpens_and_top_p_cuts_the_draws() -> None:
 
 
 def test_seed_comes_from_the_prompt_and_the_number_of_earlier_turns() -> None:
-    """Other prompts and longer histories draw other words; other answers in it don't."""
+    """Other prompts and longer histories draw Rephrase it; other answers in it don't."""
     first = draws(ask(Offline(), "x", "a", "b"))
     assert draws(ask(Offline(), "x", "a", "another answer")) == first
     assert draws(ask(Offline(), "y", "a", "b")) != first

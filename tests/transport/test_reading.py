@@ -45,14 +45,17 @@ STANDSTILLS: dict[str, tuple[Answer, str]] = {
     "before the first event": ([head(), stall], "no byte came for 0.5 s"),
     "after the first event": ([*BEGUN, stall], "no byte came for 0.5 s"),
     "in a JSON answer": ([head(200, "application/json"), chunk(b'{"id":'), stall], "no byte came"),
-    "endless pings": ([*BEGUN, every(0.02, PING)], "nothing but signs of life for 0.3 s"),
-    "endless comments": ([head(), every(0.02, b": wait\n\n")], "nothing but signs of life"),
-    "endless empty lines": ([head(), every(0.02, b"\n")], "nothing but signs of life"),
+    "endless pings": ([*BEGUN, every(0.02, PING)], "nothing but keep-alive signals for 0.3 s"),
+    "endless comments": ([head(), every(0.02, b": wait\n\n")], "nothing but keep-alive signals"),
+    "endless empty lines": ([head(), every(0.02, b"\n")], "nothing but keep-alive signals"),
     "endless compressed nothing": (
         [head(content_encoding="gzip"), chunk(gzip.compress(b"")[:10]), every(0.02, EMPTY_BLOCK)],
         "no byte came",
     ),
-    "endless bytes of one line": ([head(), every(0.02, b"data: x")], "nothing but signs of life"),
+    "endless bytes of one line": (
+        [head(), every(0.02, b"data: x")],
+        "nothing but keep-alive signals",
+    ),
 }
 
 
@@ -61,7 +64,7 @@ def test_standstill_ends_the_request(where: str) -> None:
     """A server that stands still is given up as a time-out, and its connection is closed."""
     answer, words = STANDSTILLS[where]
     with Loopback(answer) as server:
-        error = get_error(server.url, clocks=APART if "signs of life" in words else SHORT)
+        error = get_error(server.url, clocks=APART if "keep-alive signals" in words else SHORT)
         assert server.connections[0].closed.wait(20)
 
     assert (error.kind, error.retryable) == ("timeout", True)
@@ -135,7 +138,7 @@ def test_patience_with_signs_of_life_counts_from_the_last_event(part: bytes) -> 
     reader.feed(100.0, sse(captured()[0]))
     reader.feed(105.0, sse(*captured()[1:4]))
     assert all(event == Ping() for event in reader.feed(115.0, part))
-    with pytest.raises(NetworkError, match="nothing but signs of life for 10 s"):
+    with pytest.raises(NetworkError, match="nothing but keep-alive signals for 10 s"):
         reader.feed(115.1, part)
 
 

@@ -50,7 +50,7 @@ def request(here: Here, words: Sequence[str]) -> None:
     now = session.history_now(turn)
     sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
     if sent is None:
-        print("What was sent is not known any more: earlier turns have changed since.")
+        print("What was sent is no longer known: earlier turns have changed since.")
     else:
         print(json_text(_body(turn, sent)))
     if sent is None or sent.context_hash != now.context_hash:
@@ -62,7 +62,10 @@ def code(here: Here, words: Sequence[str]) -> None:
     """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
     turn = turn_numbered(here.session, words[0]) if words else here.session.last_turn
     if turn is None:
-        raise UsageError("there is no answer yet")
+        raise UsageError(
+            "there is no answer yet",
+            next_steps=("Ask first: `%%minimax` on the first line, the question below it.",),
+        )
     from mm_magic.rendering.markdown import code_blocks
 
     # It is made plain there: what reorders or hides code is seen in it.
@@ -71,7 +74,10 @@ def code(here: Here, words: Sequence[str]) -> None:
     blocks = [code for language, code in named if _is_python(language)]
     if not blocks:
         others = f", only {shortened(', '.join(dict(named)), 60)}" if named else ""
-        raise UsageError(f"the answer holds no Python code{others}")
+        raise UsageError(
+            f"the answer contains no Python code{others}",
+            next_steps=("To take the code of another turn: `%minimax code N`",),
+        )
     here.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
 
 
@@ -95,8 +101,8 @@ def _show_events(here: Here, turn: Turn | None) -> None:
     kept = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
     if kept is None:
         raise UsageError(
-            "no answer has come" if turn is None else "what came for it is not known any more",
-            next_steps=("Run its cell again: the last few answers are kept as they came.",),
+            "no answer has arrived" if turn is None else "what arrived for it is no longer kept",
+            next_steps=("Run its cell again: the last few answers are kept as they arrived.",),
         )
     endpoint = kept.of.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""
@@ -106,7 +112,7 @@ def _show_events(here: Here, turn: Turn | None) -> None:
 def _last(session: Session) -> TurnRequest:
     if session.last is None:
         raise UsageError(
-            "nothing was sent yet",
+            "nothing has been sent yet",
             next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
         )
     return session.last

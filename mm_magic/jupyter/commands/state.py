@@ -8,7 +8,7 @@ from mm_magic.session.who_answers import anthropic_hint
 from mm_magic.wording import counted, plain
 
 EXAMPLES = """\
-Try, each in a cell of its own:
+Try these, each in its own cell:
   %%minimax                     ask: the prompt goes on the lines below
   %%minimax -t 0.3 --alone      less random, and without the earlier turns
   %%minimax -s "Be brief"       with a system prompt
@@ -34,5 +34,5 @@ def show_state(here: Here) -> None:
     if session.replaying is None and session.who.endpoint() is None:
         from mm_magic.transport.demo.offline import DEMOS
 
-        print("The demo also has prompts to practise with:")
+        print("The demo also has practice prompts:")
         print(in_columns([*DEMOS.items()]))

@@ -51,7 +51,7 @@ def key(here: Here, words: Sequence[str]) -> None:
     host = keyless_endpoint(session.who.environ).host
     secret = clean_key(_typed())
     if secret is None:
-        raise UsageError("no key was given; nothing has changed")
+        raise UsageError("no key was entered; nothing has changed")
     before = session.who.typed_key, session.who.choice
     session.who.typed_key = TypedKey(secret, host)
     session.who.choice = "live"
@@ -93,7 +93,7 @@ def _typed() -> str:
         return getpass.getpass("MiniMax API key (it is not shown or saved): ")
     except (StdinNotImplementedError, EOFError):
         raise UsageError(
-            "nobody is here to type a key",
+            "there is nobody here to type a key",
             next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
         ) from None
 

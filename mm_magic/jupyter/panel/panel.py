@@ -35,7 +35,7 @@ from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
 
 USE_TOOLBAR = "use ■"
-STOP_MEANING = "Stop what is running; what came stays"
+STOP_MEANING = "Stop what is running; what arrived stays"
 WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: the kernel takes no click while it runs"
 
 Panels: TypeAlias = "dict[object, Panel]"

@@ -95,7 +95,7 @@ class Controls:
         self.stop = ipywidgets.Button(
             description="Stop", icon="stop", disabled=True, layout={"width": "7em"}
         )
-        self.new = _small_button("New", "Begin another conversation")
+        self.new = _small_button("New", "Start another conversation")
         self.reset = _small_button("Reset", "Forget the turns of this conversation")
         self.line = _paragraph("as a line")
         self.line.add_class(f"{LIVE}-line")
@@ -155,7 +155,7 @@ def _setting(row: Row) -> Setting:
         return Setting(
             ipywidgets.Combobox(
                 description=row.name, placeholder="choose or type any name",
-                tooltip="Any name may be typed; empty the field to see all that are known",
+                tooltip="You can type any name; clear the field to see all known ones",
                 continuous_update=False, style=_NAME, layout=_flex("1 1 12em"),
             )
         )  # fmt: skip

@@ -137,7 +137,7 @@ def read_exchange(wire: JsonObject) -> RecordedExchange:
     """Read one exchange. Raises DamagedLine."""
     key = _read_key(as_object(wire.get("request")))
     if wire.get("key") != key.hash:
-        raise DamagedLine("its request was changed: the key is another one")
+        raise DamagedLine("its request was changed: the key does not match")
     return exchange_of(wire, key, as_count(wire.get("sample")) or 0)
 
 
@@ -177,7 +177,7 @@ def _read_key(wire: JsonObject) -> RequestKey:
         raise DamagedLine("its request has no prompt")
     turns = [turn for turn in earlier if isinstance(turn, list) and turn]
     if len(turns) < len(earlier) or not all(isinstance(p, str) for turn in turns for p in turn):
-        raise DamagedLine("its request has a message that is none")
+        raise DamagedLine("its request holds something that is not a message")
     return RequestKey(options, tuple(map(tuple, turns)), prompt)
 
 
@@ -192,7 +192,7 @@ def _read_read(value: object) -> Read:
                 return float(seconds), base64.b64decode(coded, validate=True)
             except (binascii.Error, ValueError):
                 pass
-    raise DamagedLine("its answer has a read that is none")
+    raise DamagedLine("its answer holds something that is not a read")
 
 
 def _data_json(data: bytes) -> object:

@@ -20,7 +20,7 @@ def read(data: bytes, name: str) -> Recording:
     if version_of(first, name) is None:
         raise UsageError(
             f"{name!r} is not a recording",
-            next_steps=("`%minimax record FILE` makes one, in a file of its own.",),
+            next_steps=("To make one: `%minimax record FILE`",),
         )
     wires = {
         number: parse_json(line)
@@ -42,7 +42,7 @@ def _is_version_1(wire: object) -> TypeGuard[JsonObject]:
 
 def _read(wire: object) -> RecordedExchange | DamagedLine:
     if not isinstance(wire, dict):
-        return DamagedLine("it is not whole JSON")
+        return DamagedLine("it is not complete JSON")
     try:
         return read_exchange(wire)
     except DamagedLine as error:

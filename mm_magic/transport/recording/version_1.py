@@ -84,12 +84,12 @@ def _read(wire: JsonObject) -> RecordedExchange | DamagedLine:
         if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
             raise DamagedLine("its request has no prompt")
         if not all(isinstance(message, str | dict) for message in messages):
-            raise DamagedLine("its request has a message that is none")
+            raise DamagedLine("its request holds something that is not a message")
         earlier = [each if isinstance(each, str) else _print(each) for each in messages[:-1]]
         given = {name: _whole(request.get(name)) for name in _MEANING}
         parameters = {name: value for name, value in given.items() if value not in (None, "")}
         if wire.get("hash") != _print([parameters, _print(messages[-1]), earlier]):
-            raise DamagedLine("its request was changed: the hash is another one")
+            raise DamagedLine("its request was changed: the hash does not match")
         turns = zip(earlier[::2], earlier[1::2], strict=False)  # a prompt and its answer
         key = RequestKey(said(parameters), tuple(turns), messages[-1])
         return exchange_of(wire, key, as_count(wire.get("nth")) or 0)

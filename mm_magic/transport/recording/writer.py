@@ -80,7 +80,7 @@ def append(path: Path, line: bytes) -> None:
     """
     with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | _BINARY), "r+b", buffering=0) as file:
         if version_of(file.readline(_HEADER_BYTES), path.name) is None:
-            raise UsageError(f"{path.name!r} is not a recording any more")
+            raise UsageError(f"{path.name!r} is no longer a recording")
         file.seek(-1, os.SEEK_END)
         data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", line)
         if file.write(data) != len(data):

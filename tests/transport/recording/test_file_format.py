@@ -91,24 +91,24 @@ def test_damaged_line_costs_only_itself(junk: bytes, place: int) -> None:
         (
             "request",
             {"options": {}, "earlier": [[1]], "prompt": {}},
-            "its request has a message that is none",
+            "its request holds something that is not a message",
         ),
         (
             "request",
             {"options": {}, "earlier": ["a"], "prompt": {}},
-            "its request has a message that is none",
+            "its request holds something that is not a message",
         ),
-        ("key", "0123456789abcdef", "its request was changed: the key is another one"),
+        ("key", "0123456789abcdef", "its request was changed: the key does not match"),
         ("backend", "somebody", "its backend or ending is unknown"),
         ("ending", ["complete"], "its backend or ending is unknown"),
         ("status", True, "it has no answer"),
         ("status", 99, "it has no answer"),
         ("reads", None, "it has no answer"),
-        ("reads", [[-1, "a"]], "its answer has a read that is none"),
-        ("reads", [[1e999, "a"]], "its answer has a read that is none"),
-        ("reads", [[1, {"base64": "?"}]], "its answer has a read that is none"),
-        ("reads", [["1", "a"]], "its answer has a read that is none"),
-        ("reads", [[1, 2]], "its answer has a read that is none"),
+        ("reads", [[-1, "a"]], "its answer holds something that is not a read"),
+        ("reads", [[1e999, "a"]], "its answer holds something that is not a read"),
+        ("reads", [[1, {"base64": "?"}]], "its answer holds something that is not a read"),
+        ("reads", [["1", "a"]], "its answer holds something that is not a read"),
+        ("reads", [[1, 2]], "its answer holds something that is not a read"),
     ],
 )
 def test_damaged_field_is_told(field: str, value: object, why: str) -> None:
@@ -133,7 +133,7 @@ def test_not_a_recording(data: bytes) -> None:
     """A file that does not begin as one is no recording, and the error says how one is made."""
     with pytest.raises(UsageError, match=r"'notes\.txt' is not a recording") as caught:
         read(data, "notes.txt")
-    assert caught.value.next_steps == ("`%minimax record FILE` makes one, in a file of its own.",)
+    assert caught.value.next_steps == ("To make one: `%minimax record FILE`",)
 
 
 def test_newer_file_is_told() -> None:

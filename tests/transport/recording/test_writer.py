@@ -119,7 +119,7 @@ def test_append_after_half_a_line(tmp_path: Path) -> None:
     append(path, EXCHANGE.to_line())
 
     assert read(path.read_bytes(), "r") == Recording(
-        (EXCHANGE, EXCHANGE), ((3, "it is not whole JSON"),)
+        (EXCHANGE, EXCHANGE), ((3, "it is not complete JSON"),)
     )
 
 
@@ -142,7 +142,7 @@ def test_file_that_is_gone(tmp_path: Path, there: bytes | None) -> None:
     assert asyncio.run(ask()) == 1
     assert recorder.problem in (
         "No such file or directory",
-        "'r.jsonl' is not a recording any more",
+        "'r.jsonl' is no longer a recording",
     )
     assert (path.read_bytes() if path.exists() else None) == there
 
