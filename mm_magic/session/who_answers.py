@@ -127,7 +127,7 @@ def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
 def no_key_error(*, has_magics: bool) -> MiniMaxError:
     """There is no key: the ways out, for a notebook and for a script."""
     in_notebook = (
-        "run `%minimax key` and paste the key, or `%minimax offline` to go on without one."
+        "run `%minimax key` and paste the key, or continue without one: `%minimax offline`."
         if has_magics
         else "run `%load_ext mm_magic`; then `%minimax key` takes a key, and a demo needs none."
     )

@@ -255,7 +255,7 @@ async def drain(chunks: Reads) -> None:
 def silent(what: str) -> NetworkError:
     """The error of a server that stands still."""
     return NetworkError(
-        f"the server fell silent: {what}",
+        f"the server stopped sending: {what}",
         kind="timeout",
         retryable=True,
         next_steps=(

@@ -32,7 +32,7 @@ class RequestOptions:
     """The options of `%minimax request`."""
 
     events: bool = option(
-        False, SWITCH, "--events", help="with the events that came back, and their times"
+        False, SWITCH, "--events", help="with the events that arrived, and their times"
     )
 
 

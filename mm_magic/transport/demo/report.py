@@ -43,7 +43,7 @@ def script(request: Request, before: Request | None) -> Script:
 def _text(request: Request, before: Request | None, sampling: Sampling) -> str:
     """The answer as Markdown."""
     sections = (
-        f"{OPENING}: it only tells what arrived and what changed.",
+        f"{OPENING}: it echoes your request and shows what changed.",
         _prompt(request.prompt),
         _earlier(request.earlier),
         _system(request.system),

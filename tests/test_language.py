@@ -1,0 +1,103 @@
+"""Everything that a user reads is written as a native technical writer would write it.
+
+A program can't judge that. It keeps out the phrases that readers have stumbled over.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+PHRASES = {
+    r"any ?more\b": "no longer",
+    r"in other words": "rephrase it",
+    r"if it lasts": "if it keeps happening",
+    r"of this sort|of another sort": "like this",
+    r"the very same": "exactly the same",
+    r"who answers|who answered|who has a key": "which model answers; with a key",
+    r"it is told|is told (once|so)\b|told by": "it says so",
+    r"\btells (who|tokens|what)": "shows",
+    r"lets (a recording|the demo|a model) answer": "answers from a recording",
+    r"if it is meant so": "to send it as is",
+    r"stands before|stands behind": "comes before, comes after",
+    r"in another context|another context": "with different earlier turns",
+    r"nobody to ask|nobody is here": "no model can be asked",
+    r"not found or not reached": "could not be reached",
+    r"make a text": "turn it into text",
+    r"without a text|has no text\)": "with no text form",
+    r"no regular file|and no notebook": "not a regular file, not a notebook",
+    r"that is none": "is not one",
+    r"what came|as it came|as they came|that came\b": "what arrived",
+    r"\banew\b|begins again": "starts again",
+    r"under your hands": "at your fingertips",
+    r"may stand between|stands between": "intercepts",
+    r"nobody knows": "unknown",
+    r"\bmend(s|ed)?\b": "fix",
+    r"taken? out of": "remove from",
+    r"prices are of|prices of (january|november|\{)": "prices as of",
+    r"a price is not known|price is not known": "the price is unknown",
+    r"made with other turns|other turns above": "earlier turns have changed since",
+    r"a server of (your|one's) own": "your own server",
+    r"signs of life|fell silent": "keep-alive signals; stopped sending",
+    r"\bwhole answers?\b": "complete answer",
+    r"points at\b": "points to",
+    r"\bto go on\b|\bgoes on with": "to continue",
+    r"is the other than|other than there": "what differs",
+}
+"""What is not written, in any case of letters, and what to write instead."""
+FOUND = re.compile("|".join(PHRASES), re.IGNORECASE)
+
+
+def in_code(path: Path) -> Iterator[str]:
+    """The texts in a module that are no docstrings, with `{}` for what is filled in."""
+    tree = ast.parse(path.read_text("utf-8"))
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            said.update(map(id, node.values))
+            parts = (p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)
+            yield "".join(map(str, parts))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            yield node.value
+
+
+def in_notebook(path: Path) -> Iterator[str]:
+    """What a reader of a notebook sees: its cells, and the plain form of their outputs."""
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        yield "".join(cell["source"])
+        for output in cell.get("outputs", []):
+            yield "".join(output.get("text") or output.get("data", {}).get("text/plain", ""))
+
+
+def texts() -> list[tuple[str, str]]:
+    """Every text that a user reads, with the file that holds it."""
+    found: list[tuple[str, str]] = []
+    for path in sorted((ROOT / "mm_magic").rglob("*.py")):
+        found += [(path.name, text) for text in in_code(path)]
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        found.append((path.name, path.read_text("utf-8")))
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        found += [(path.name, text) for text in in_notebook(path)]
+    return found
+
+
+def test_phrases_that_we_do_not_use() -> None:
+    """None of the phrases is in a card, a note, the help, the docs or a notebook."""
+    wrong = [
+        f"{name}: {found[0]!r} in {text[max(0, found.start() - 40) : found.end() + 40]!r}"
+        for name, text in texts()
+        for found in FOUND.finditer(text)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("text", ["The file is not there any more.", "Say it in other words"])
+def test_the_phrases_are_found(text: str) -> None:
+    """The search itself works."""
+    assert FOUND.search(text)
