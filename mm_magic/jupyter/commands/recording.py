@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one, read_command
 from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.commands.permissions import who_can_read
 from mm_magic.jupyter.own_notebook import is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.session.options import SWITCH, Kind, option
@@ -78,6 +79,8 @@ def record(here: Here, words: Sequence[str]) -> None:
         "without the key. Readers run all cells from the top: do so, too. "
         "`%minimax record` alone ends it."
     )
+    if readers := who_can_read(_absolute(file), file):
+        print(readers)
 
 
 def replay(here: Here, words: Sequence[str]) -> None:
