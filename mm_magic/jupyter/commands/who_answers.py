@@ -102,7 +102,7 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
     """Try the key by listing the models, and say what it is good for."""
     assert endpoint is not None
     region = REGIONS.get(endpoint.host)
-    where = f"{endpoint.host} ({region})" if region else endpoint.host
+    where = f"{endpoint.host} ({region})" if region else "your own server"
     try:
         offered = _listed(session)
     except MiniMaxError as error:
