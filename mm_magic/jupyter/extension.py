@@ -19,7 +19,7 @@ from mm_magic.session.api import session as shared_session
 from mm_magic.session.cell_run import running
 from mm_magic.session.session import Session
 from mm_magic.session.who_answers import anthropic_hint
-from mm_magic.wording import plain
+from mm_magic.wording import in_window, plain
 
 _loaded: dict[InteractiveShell, "Extension"] = {}
 
@@ -111,12 +111,12 @@ def load(shell: InteractiveShell) -> None:
         return
     extension = _loaded[shell] = Extension(shell, shared_session())
     extension.put_in()
-    print(extension.greeting())
+    print(in_window(extension.greeting()))
     if own_path(shell, running_cell(shell).id) is not None:
         from mm_magic.jupyter.resume import at_load  # only where there is a file to look into
 
         for line in at_load(shell, shared_session()):
-            print(line)
+            print(in_window(line))
 
 
 def unload(shell: InteractiveShell) -> None:
