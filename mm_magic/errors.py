@@ -15,7 +15,7 @@ from traceback import extract_tb
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
-from mm_magic.wording import plain
+from mm_magic.wording import in_window, plain
 
 if TYPE_CHECKING:
     from mm_magic.conversation.reply import Reply
@@ -115,7 +115,8 @@ class MiniMaxError(Exception):
     def _render_traceback_(self) -> list[str]:
         """IPython shows this in place of a traceback, of whose frames only the cells' help."""
         # One string: in some modes of %xmode IPython puts no line ends between several.
-        card = f"{_BOLD}MiniMax ({self.kind}):{_RESET} {self.card()}"
+        title = f"MiniMax ({self.kind}):"
+        card = in_window(f"{title} {self.card()}").replace(title, f"{_BOLD}{title}{_RESET}", 1)
         return ["\n".join((card, *_lines_of_cells(self.__traceback__)))]
 
 

@@ -1,8 +1,12 @@
-"""Text for people: safe for a terminal, shortened, counted, and quoted for a magic's line."""
+"""Text for people: safe for a terminal, in lines that fit it, shortened, counted, and quoted for a
+magic's line."""
 
 import json
 import re
-from collections.abc import Iterable
+import shutil
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable
 
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
 _PICTURES[0x7F] = 0x2421
@@ -115,3 +119,129 @@ def json_text(value: object) -> str:
     """Exact JSON that is fit for a terminal: what would act there is written as an escape."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "".join(char if plain(char) == char else json.dumps(char)[1:-1] for char in text)
+
+
+# -- lines of a terminal ----------------------------------------------------------------------
+
+_OPENING = "（「『【《〈〔［｛“‘([{"
+_CLOSING = "、。，．！？：；）」』】》〉〕］｝”’…ー々"
+_WIDE = "[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003fffd]"
+# What is not broken: a line break, a gap, a word, a character of a script without gaps.
+_PIECE = re.compile(
+    rf"\n|[^\S\n]+|[{_OPENING}]*(?:(?!{_WIDE})\S)+[{_CLOSING}]*(?: ·)?"
+    rf"|[{_OPENING}]*{_WIDE}[{_CLOSING}]*"
+)
+_BEGINNING = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+→]|\d{1,9}[.)])[ \t]+)?")
+_FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})")
+_LIST_ITEM = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]")
+_NAME = re.compile(r" +\S.*? {2,}(?=\S)")
+_LONG_WORD = 400  # characters: it fits no window, so it is shown while it grows
+_ROOM = 20  # columns that a line must have behind its indent
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text without line breaks takes: two for a wide character."""
+    return len(text) if text.isascii() else sum(map(_columns_of, text))
+
+
+def _columns_of(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+class Wrapping:
+    """Breaks a Markdown text that grows at its words, so that its lines fit a window.
+
+    Code and tables stay as they are. What a line of a list or a quote continues is indented.
+    """
+
+    def __init__(self, width: Callable[[], int]) -> None:
+        self._width = width
+        self._held = ""  # a gap and the word behind it, which may go on
+        self._line = ""  # what came of the text's own line
+        self._column = 0
+        self._fence = ""
+        self._is_in_list = False
+
+    def push(self, text: str) -> str:
+        """Take more of the text; return what can be shown of it."""
+        pieces = _PIECE.findall(self._held + text)
+        number = len(pieces)
+        if number and pieces[-1] != "\n":
+            is_gap_before = number > 1 and pieces[-2].isspace() and pieces[-2] != "\n"
+            number -= 1 + is_gap_before
+        self._held = "".join(pieces[number:])
+        shown = self._laid_out(pieces[:number])
+        return shown if len(self._held) < _LONG_WORD else shown + self.flush()
+
+    def flush(self) -> str:
+        """Return what was held back, should nothing more come for now."""
+        held, self._held = self._held, ""
+        return self._laid_out(_PIECE.findall(held))
+
+    def _laid_out(self, pieces: Iterable[str]) -> str:
+        shown, gap = [], ""
+        for piece in pieces:
+            if piece == "\n":
+                self._end_line()
+                shown.append("\n")
+                gap = ""
+            elif piece.isspace():
+                gap = piece
+            else:
+                shown.append(self._placed(gap, piece))
+                gap = ""
+        return "".join(shown)
+
+    def _placed(self, gap: str, piece: str) -> str:
+        """A word behind its gap, or at the beginning of a new line."""
+        line, self._line = self._line, f"{self._line}{gap}{piece}"[:_TOLD]
+        self._column += columns(gap.expandtabs(8) + piece)
+        if self._column <= self._width() or not line or self._stays(line):
+            return gap + piece
+        beginning = self._beginning(line)
+        self._column = columns(beginning + piece)
+        return f"\n{beginning}{piece}"
+
+    def _beginning(self, line: str) -> str:
+        """What a further line of this one begins with."""
+        if name := _NAME.match(line):
+            beginning = " " * columns(name[0])
+        else:
+            found = _BEGINNING.match(line)
+            beginning = re.sub(r"[^>\s]", " ", found[0] if found else "").expandtabs(4)
+        return beginning if columns(beginning) + _ROOM <= self._width() else ""
+
+    def _stays(self, line: str) -> bool:
+        """Whether the line is code or a row of a table, which is never broken."""
+        is_indented = line.startswith(("    ", "\t")) and not self._is_in_list
+        return bool(self._fence or is_indented or line.lstrip(" \t>").startswith("|"))
+
+    def _end_line(self) -> None:
+        line, self._line, self._column = self._line, "", 0
+        if fence := _FENCE.match(line):
+            if not self._fence:
+                self._fence = fence[1]
+            elif fence[1].startswith(self._fence) and line.strip(" \t>") == fence[1]:
+                self._fence = ""
+        elif _LIST_ITEM.match(line):
+            self._is_in_list = True
+        elif line[:1].strip():
+            self._is_in_list = False
+
+
+def wrapped(text: str, width: int) -> str:
+    """A Markdown text whose lines fit `width` columns of a terminal: see `Wrapping`."""
+    wrapping = Wrapping(lambda: width)
+    return wrapping.push(text) + wrapping.flush()
+
+
+def in_window(text: str) -> str:
+    """`text` as it is printed: in a terminal its lines fit the window."""
+    return wrapped(text, window_width()) if sys.stdout.isatty() else text
+
+
+def window_width() -> int:
+    """The columns of the terminal's window."""
+    return shutil.get_terminal_size().columns

@@ -23,7 +23,7 @@ EXEMPT = {("errors", "conversation.reply")}
 MOST_AT_ROOT = 13
 ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "httpx": "transport/network.py",
-    "IPython": ("jupyter/", "__init__.py"),
+    "IPython": ("jupyter/", "cli/autoload.py", "__init__.py"),
     "traitlets": "jupyter/",
     "ipywidgets": "jupyter/",
     "nest_asyncio2": "session/sync.py",

@@ -15,17 +15,37 @@ from typing import TypeAlias
 from mm_magic.cli.files import write_whole
 from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
+from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.reply import counted as counted_usage
+from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.stored import pasts
+from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
+from mm_magic.protocol.json_values import as_object
+from mm_magic.session.options import ROWS
+from mm_magic.transport.endpoint import Backend
 from mm_magic.wording import counted, plain
 
-Row: TypeAlias = dict[str, str | int | None]
+Value: TypeAlias = str | int | float | None
+Row: TypeAlias = dict[str, Value]
 
+OPTIONS = {
+    f"{row.name}_option" if row.name == "thinking" else row.name: row.wire_name or row.name
+    for row in ROWS
+    if row.wire and row.in_key and row.name != "model"
+}
+"""The columns of the options, and their names in a request. "thinking" is what was thought."""
 COLUMNS = (
     *("file", "turn_id", "conversation", "number", "prompt", "thinking", "answer"),
-    *("model", "backend", "input_tokens", "output_tokens", "status", "state"),
+    *("model", *OPTIONS, "backend", "input_tokens", "output_tokens", "seconds"),
+    *("status", "state"),
 )
+_BACKENDS: Mapping[Backend, str] = {
+    "minimax": "MiniMax",
+    "url": "another server",
+    "offline": "demo",
+    "recorded": "recorded",
+}
 # What acts in a terminal or reorders its text, and halves of characters, as the name of a file may
 # hold them, which UTF-8 can't write; JSON itself escapes only the first 32.
 _ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
@@ -39,28 +59,50 @@ def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
     rest is done.
     """
     files, problems = find_notebooks(paths)
+    rows, read = _read(files, problems)
+    for problem in problems:
+        say(problem)
+    if not files:
+        return 1
+    try:
+        is_whole = _write(FORMATS[form](rows), target, "utf-8-sig" if form == "csv" else "utf-8")
+    except OSError as error:
+        say(f"{shown(str(target))} can't be written: {error.strerror or error}")
+        return 1
+    if is_whole and read:
+        say(_in_all(rows, read))
+    return int(bool(problems))
+
+
+def _read(files: Iterable[Path], problems: list[str]) -> tuple[list[Row], int]:
+    """The rows of all notebooks, and how many notebooks could be read; adds to `problems`."""
     rows: list[Row] = []
+    read = 0
     for file in files:
         try:
             notebook = load(file)
         except UsageError as error:
             problems.append(error.card())
             continue
+        read += 1
         rows += rows_of(notebook, str(file))
         for reason, count in notebook.unreadable.items():
             say(f"{shown(str(file))}: {counted(count, 'saved turn')} can't be read: {reason}")
-    for problem in problems:
-        say(problem)
+    return rows, read
+
+
+def _in_all(rows: Iterable[Row], read: int) -> str:
+    """How many turns of how many notebooks."""
+    files = [row["file"] for row in rows]
     if not files:
-        return 1
-    if not rows and not problems:
-        say(f"no saved turns in {counted(len(files), 'notebook')}")
-    try:
-        _write(FORMATS[form](rows), target, "utf-8-sig" if form == "csv" else "utf-8")
-    except OSError as error:
-        say(f"{shown(str(target))} can't be written: {error.strerror or error}")
-        return 1
-    return int(bool(problems))
+        return f"no saved turns in {counted(read, 'notebook')}"
+    return f"{counted(len(files), 'turn')} from {share(len(set(files)), read)}"
+
+
+def share(some: int, of_all: int) -> str:
+    """As "2 of 10 notebooks", or "10 notebooks" where it is all of them."""
+    every = counted(of_all, "notebook")
+    return every if some == of_all else f"{some:,} of {every}"
 
 
 def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
@@ -94,12 +136,34 @@ def _row(file: str, found: Found, *, is_standing: bool) -> Row:
         "thinking": reply.thinking,
         "answer": reply.text,
         "model": reply.model or turn.model,
-        "backend": reply.backend,
+        **{column: _option(turn, name) for column, name in OPTIONS.items()},
+        "backend": _backend(reply),
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
+        "seconds": _number(turn_json(turn, None).get("seconds")),
         "status": reply.status,
         "state": state,
     }
+
+
+def _option(turn: Turn, name: str) -> Value:
+    """What the request said of an option; an object such as {"type": "adaptive"} by its word."""
+    value = turn.parameters.get(name)
+    if words := as_object(value):
+        value = next(iter(words.values()))
+    return value if isinstance(value, str) else _number(value)
+
+
+def _number(value: object) -> int | float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _backend(reply: Reply) -> str:
+    """Who answered, as "demo" or "recorded 2026-11-28, MiniMax"; a file holds no address."""
+    who = _BACKENDS[reply.backend]
+    if reply.origin is None:
+        return who
+    return f"{who} {reply.origin.day}".rstrip() + f", {_BACKENDS[reply.origin.backend]}"
 
 
 def _place(row: Row, names: Mapping[str, int]) -> int:
@@ -127,7 +191,7 @@ def as_csv(rows: Iterable[Row]) -> str:
     return file.getvalue()
 
 
-def _inert(value: str | int | None) -> str | int | None:
+def _inert(value: Value) -> Value:
     if not isinstance(value, str):
         return value
     text = plain(value)
@@ -147,7 +211,12 @@ def as_markdown(rows: Iterable[Row]) -> str:
 
 def _turn_as_markdown(row: Row) -> str:
     tokens = f"{row['input_tokens']} in / {row['output_tokens']} out".replace("None", "?")
-    told = [row["model"], row["backend"], tokens, row["status"], row["state"], row["turn_id"]]
+    used = [f"{name} {row[name]}" for name in OPTIONS if row[name] is not None]
+    seconds = [] if row["seconds"] is None else [f"{row['seconds']:.1f} s"]
+    told = [
+        *(row["model"], *used, row["backend"], tokens, *seconds),
+        *(row["status"], row["state"], row["turn_id"]),
+    ]
     parts = [f"### Turn {row['number']}" if row["number"] else "### Turn"]
     for name in ("prompt", "thinking", "answer"):
         if row[name]:
@@ -182,11 +251,14 @@ def say(text: str) -> None:
     print(f"mm_magic: {plain(text)}", file=sys.stderr)
 
 
-def _write(text: str, target: Path | None, encoding: str) -> None:
-    """Raises OSError. A spreadsheet takes a file for UTF-8 only if it begins with a mark."""
+def _write(text: str, target: Path | None, encoding: str) -> bool:
+    """Whether all was taken. Raises OSError.
+
+    A spreadsheet takes a file for UTF-8 only if it begins with a mark.
+    """
     if target is not None:
         write_whole(target, text.encode(encoding))
-        return
+        return True
     if isinstance(sys.stdout, io.TextIOWrapper):
         encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
         sys.stdout.reconfigure(encoding=encoding, errors="replace", newline="\n")
@@ -196,3 +268,5 @@ def _write(text: str, target: Path | None, encoding: str) -> None:
     except BrokenPipeError:  # the reader, as `head`, has enough
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""`python -m mm_magic`: `demo`, `extract` and `strip`.
+"""`python -m mm_magic`: `demo`, `autoload`, `extract` and `strip`.
 
 `demo` opens JupyterLab on the quickstart, ready to run, without a key. What JupyterLab needs to
 know for this one run goes into a temporary folder and its command line. The user's own Jupyter
@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mm_magic.cli.autoload import autoload
 from mm_magic.cli.demo import FOLDER, demo
 from mm_magic.cli.extract import COLUMNS, FORMATS, extract
 from mm_magic.cli.strip import strip
@@ -22,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
         return demo(chosen.dir, port=chosen.port, browser=not chosen.no_browser)
+    if chosen.command == "autoload":
+        return autoload(off=chosen.off)
     if chosen.command == "strip":
         return strip(chosen.notebooks, thinking=chosen.thinking)
     if chosen.output is not None and chosen.output.suffix == ".ipynb":
@@ -32,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mm_magic",
-        description="Try mm_magic, and process the notebooks that it wrote.",
+        description="Try mm_magic, set it up, and process the notebooks that it wrote.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="open JupyterLab with the quickstart; no key is needed")
@@ -45,6 +48,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where the notebooks are copied to (default: %(default)s)",
     )
+    autoload = commands.add_parser(
+        "autoload",
+        help="make %%%%minimax work in each new kernel, without %%load_ext mm_magic",
+        description="Write a start-up file for IPython that loads mm_magic into each new kernel "
+        "of yours where it is installed. The path of the file is shown.",
+    )
+    autoload.add_argument("--off", action="store_true", help="remove the start-up file")
     extract = commands.add_parser(
         "extract",
         help="the conversations in notebooks as JSON lines, CSV or Markdown",

@@ -3,16 +3,18 @@
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mm_magic.cli.extract import say
+from mm_magic.cli.extract import say, share
 from mm_magic.cli.files import write_whole
 from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import cells_of, checked, joined, load_bytes, shown
+from mm_magic.conversation.saved_turn import turns_of
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import JsonObject, as_object
+from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.wording import counted, plain
 
 THINKING = '<details class="mm-thinking'
@@ -28,35 +30,66 @@ def strip(paths: Sequence[Path], *, thinking: bool) -> int:
     files, problems = find_notebooks(paths)
     if isinstance(sys.stdout, io.TextIOWrapper):  # which may lack the letters of a file's name
         sys.stdout.reconfigure(errors="replace")
+    done: list[Taken] = []
     for path in files:
         try:
-            told = strip_file(path, thinking=thinking)
+            taken = strip_file(path, thinking=thinking)
         except UsageError as error:
             problems.append(error.card())
         except OSError as error:
             problems.append(f"{shown(str(path))} can't be written: {error.strerror or error}")
         else:
-            print(plain(f"{path}: {told}"))
+            done.append(taken)
+            print(plain(f"{path}: {taken.in_words(thinking=thinking)}"))
     for problem in problems:
         say(problem)
+    if len(done) > 1:
+        print(_in_all(done, thinking=thinking))
     return int(bool(problems))
 
 
-def strip_file(path: Path, *, thinking: bool) -> str:
-    """Strip one file; return what was taken out. Raises UsageError and OSError."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many saved turns, and outputs that showed thinking, were taken out.
+
+    `is_changed`: a file also holds which turns were forgotten, and that goes, too.
+    """
+
+    turns: int
+    boxes: int
+    is_changed: bool
+
+    def counts(self, *, thinking: bool) -> str:
+        parts = [counted(self.turns, "saved turn")]
+        if thinking:
+            parts.append(f"{counted(self.boxes, 'output')} with thinking")
+        return f"{' and '.join(parts)} taken out"
+
+    def in_words(self, *, thinking: bool) -> str:
+        if not self.is_changed:
+            return "nothing to take out"
+        return (
+            f"{self.counts(thinking=thinking)}. The conversation can't be restored from it, and "
+            "Jupyter does not trust the file any more."
+        )
+
+
+def strip_file(path: Path, *, thinking: bool) -> Taken:
+    """Strip one file. Raises UsageError and OSError."""
     notebook = _parsed(load_bytes(path), str(path))
-    turns = sum(map(_take_turns, cells_of(notebook)))
+    saved = [each for cell in cells_of(notebook) for each in _take_saved(cell)]
     boxes = sum(map(_take_thinking, cells_of(notebook))) if thinking else 0
-    if not turns and not boxes:
-        return "nothing to take out"
-    write_whole(path, _text(notebook, str(path)))
-    parts = [counted(turns, "saved turn")]
-    if thinking:
-        parts.append(f"{counted(boxes, 'output')} with thinking")
-    return (
-        f"{' and '.join(parts)} taken out. The conversation can't be restored from it, and Jupyter "
-        "does not trust the file any more."
-    )
+    if saved or boxes:
+        write_whole(path, _text(notebook, str(path)))
+    return Taken(_number_of_turns(saved), boxes, is_changed=bool(saved or boxes))
+
+
+def _in_all(done: Sequence[Taken], *, thinking: bool) -> str:
+    """What was taken out of how many of the notebooks."""
+    turns, boxes = sum(each.turns for each in done), sum(each.boxes for each in done)
+    changed = sum(each.is_changed for each in done)
+    counts = Taken(turns, boxes, is_changed=bool(changed)).counts(thinking=thinking)
+    return f"In all: {counts} of {share(changed, len(done))}."
 
 
 def _parsed(data: bytes, name: str) -> JsonObject:
@@ -77,21 +110,27 @@ def _text(notebook: JsonObject, name: str) -> bytes:
     return f"{text}\n".encode(errors="backslashreplace")
 
 
-def _take_turns(cell: JsonObject) -> int:
-    """Take the saved turns out of a cell's outputs; return how many."""
-    taken = 0
+def _take_saved(cell: JsonObject) -> list[object]:
+    """Take what was saved for the next kernel out of a cell's outputs, and return it."""
+    taken: list[object] = []
     kept = []
     for output in _outputs(cell):
         data = as_object(as_object(output).get("data"))
         if TURN_MIME in data:
-            taken += 1
-            del data[TURN_MIME]
+            taken.append(data.pop(TURN_MIME))
             if not data:
                 continue
         kept.append(output)
     if taken:
         cell["outputs"] = kept
     return taken
+
+
+def _number_of_turns(saved: Iterable[object]) -> int:
+    """How many turns this is: one that was drawn again counts once."""
+    turns = [each for one in saved for each in turns_of(one)]
+    ids = [as_text(as_object(turn).get("id")) for turn in turns]
+    return len(set(filter(None, ids))) + ids.count("")
 
 
 def _take_thinking(cell: JsonObject) -> int:

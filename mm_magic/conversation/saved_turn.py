@@ -211,11 +211,17 @@ def _read_reply(found: JsonObject, last: Message) -> Reply:
     )
 
 
+def turns_of(saved: object) -> Sequence[object]:
+    """The turns in what an output holds, not read yet: those of a record, or the turn itself."""
+    record = as_object(saved)
+    return _list(record["turns"]) if "turns" in record else [saved]
+
+
 def read_record(wire: JsonObject) -> tuple[Sequence[object], dict[str, State]]:
     """The turns, not read yet, and the states of `record_json`. Raises UnreadableTurn."""
     check_version(wire)
     states = as_object(wire.get("states"))
-    return _list(wire.get("turns")), {name: read_state(each) for name, each in states.items()}
+    return turns_of(wire), {name: read_state(each) for name, each in states.items()}
 
 
 def read_state(wire: object) -> State:

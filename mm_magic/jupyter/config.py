@@ -34,10 +34,11 @@ class MiniMax(Configurable):
     def __init__(self, session: Session, **config: object) -> None:
         self._session = session
         self._lock = Lock()
+        self.problem = ""
         try:
             super().__init__(**config)
         except traitlets.TraitError as error:
-            print(f"mm_magic: the options in your IPython configuration are ignored: {error}")
+            self.problem = f"The options in your IPython configuration are ignored: {error}"
             super().__init__(config=Config())
         # A configuration file is a part of the environment: the notebook has not said this.
         configured = {name: getattr(self, name) for name in self._named_in(self.config)}

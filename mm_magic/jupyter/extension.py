@@ -1,7 +1,9 @@
 """`%load_ext mm_magic` and `%unload_ext mm_magic`: what is put into IPython, and taken out."""
 
+import re
+
 import IPython
-from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 from traitlets.config import Configurable
 
 from mm_magic.errors import MiniMaxError
@@ -19,8 +21,11 @@ from mm_magic.session.api import session as shared_session
 from mm_magic.session.cell_run import running
 from mm_magic.session.session import Session
 from mm_magic.session.who_answers import anthropic_hint
-from mm_magic.wording import plain
+from mm_magic.wording import in_window, plain
 
+MODULE = "mm_magic"
+_USES = re.compile(rf"\b(?:minimax|{MODULE})\b")
+_LOADS = re.compile(rf"\b(un|re|)load_ext\s+{MODULE}\b")
 _loaded: dict[InteractiveShell, "Extension"] = {}
 
 
@@ -36,6 +41,7 @@ class Extension:
         self._magics = Magics(self._here, self._replies)
         self._cells = OwnCells(shell)
         self._complete = completion.matcher(session)
+        self._is_introduced = False
 
     def put_in(self) -> None:
         shell = self._shell
@@ -63,6 +69,19 @@ class Extension:
         completion.unregister(shell, self._complete)
         running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
+    def introduce(self) -> None:
+        """Print, once, where prompts go, and what was resumed from the notebook's file."""
+        if self._is_introduced:
+            return
+        self._is_introduced = True
+        lines = [*filter(None, [self._settings.problem]), self.greeting()]
+        if own_path(self._shell, running_cell(self._shell).id) is not None:
+            from mm_magic.jupyter.resume import at_load  # only where there is a file to look into
+
+            lines += at_load(self._shell, self._session)
+        for line in lines:
+            print(in_window(line))
+
     def greeting(self) -> str:
         """One line: where prompts go, and how to write one."""
         session = self._session
@@ -81,10 +100,24 @@ class Extension:
         configurables: list[Configurable] = self._shell.configurables  # type: ignore[assignment]
         return configurables  # what `%config` lists; IPython's annotation is too narrow
 
-    def _begin_cell(self, _info: object = None) -> None:
+    def _begin_cell(self, info: ExecutionInfo) -> None:
         # A cell that a running cell starts, by `ip.run_cell`, is a part of that one.
-        if not self._shell.display_trap.is_active:
-            self._begin()
+        if self._shell.display_trap.is_active:
+            return
+        self._begin()
+        if not self._is_introduced and _USES.search(info.raw_cell or ""):
+            self._introduce_in(str(info.raw_cell))
+
+    def _introduce_in(self, cell: str) -> None:
+        """The first cell that uses us, where we were loaded at the kernel's start: see `load`.
+
+        `%load_ext` is to do there what it does without an autoload: IPython calls `load` again.
+        """
+        if (loads := _LOADS.search(cell)) is None:
+            self.introduce()
+        elif loads[1] != "un":
+            assert self._shell.extension_manager is not None
+            self._shell.extension_manager.loaded.discard(MODULE)
 
     def _begin(self) -> None:
         cell = running_cell(self._shell)
@@ -106,17 +139,16 @@ class Extension:
 
 
 def load(shell: InteractiveShell) -> None:
-    """Put the extension into the shell; nothing happens if it is there."""
-    if shell in _loaded:
-        return
-    extension = _loaded[shell] = Extension(shell, shared_session())
-    extension.put_in()
-    print(extension.greeting())
-    if own_path(shell, running_cell(shell).id) is not None:
-        from mm_magic.jupyter.resume import at_load  # only where there is a file to look into
+    """Put the extension into the shell, unless it is there, and introduce it.
 
-        for line in at_load(shell, shared_session()):
-            print(line)
+    At the start of a kernel no cell is running, so nobody would read that, and the notebook's file
+    is not known: it waits for the first cell that uses us.
+    """
+    if shell not in _loaded:
+        _loaded[shell] = Extension(shell, shared_session())
+        _loaded[shell].put_in()
+    if shell.display_trap.is_active:
+        _loaded[shell].introduce()
 
 
 def unload(shell: InteractiveShell) -> None:

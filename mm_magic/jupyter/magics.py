@@ -19,7 +19,7 @@ from mm_magic.jupyter.own_cells import AWAITED, MAGIC, SLIP
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
-from mm_magic.wording import quoted, told
+from mm_magic.wording import in_window, quoted, told
 
 if TYPE_CHECKING:
     from mm_magic.jupyter.cell_turn import CellTurn
@@ -93,7 +93,7 @@ class Magics:
         if arguments.words:
             self._command(arguments, line)
         elif arguments.help:
-            print(HELP_TEXT)
+            print(in_window(HELP_TEXT))
         elif arguments == Arguments():
             show_state(self._here)
         else:
@@ -127,7 +127,7 @@ class Magics:
         arguments = parse(line)
         if arguments.help:
             self._session.cell.only_shows = True
-            print(HELP_TEXT)
+            print(in_window(HELP_TEXT))
             return None
         if arguments.words:
             raise mistakes.stray_words(arguments.words, line, [*COMMANDS])
@@ -158,7 +158,7 @@ class Magics:
 
     def _run(self, command: Command, words: Sequence[str], *, shows_help: bool) -> None:
         if shows_help:
-            print(command.help_text())
+            print(in_window(command.help_text()))
             return
         with _stop_in_one_line():
             command.run(self._here, words)
@@ -175,7 +175,7 @@ class Magics:
             f"{name} {UNSET if value is None else told(repr(value))}"
             for name, value in arguments.given.items()
         )
-        print(f"From now on: {', '.join(said)}")
+        print(in_window(f"From now on: {', '.join(said)}"))
 
 
 @contextmanager

@@ -133,7 +133,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
         ),
         ((each.name, each.state) for each in here),
     )
-    *tables, last = _tables(session, found, notebook, lines)
+    *tables, last = _tables(shell, session, found, notebook, lines)
     show(shell, *tables, {**last, TURN_MIME: record} if names else last)
 
 
@@ -219,10 +219,15 @@ def _may_be_in(notebook: Notebook, cell: Cell) -> bool:
 
 
 def _tables(
-    session: Session, found: Pasts, notebook: Notebook, lines: Sequence[str]
+    shell: InteractiveShell,
+    session: Session,
+    found: Pasts,
+    notebook: Notebook,
+    lines: Sequence[str],
 ) -> "list[Bundle]":
     """A table for each conversation of the file that this kernel has, then the lines."""
     from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
+    from mm_magic.jupyter.views.finished import width_of
     from mm_magic.rendering.bundles import status_bundle
     from mm_magic.rendering.tables import table_bundle
     from mm_magic.rendering.unseen_text import not_on_page
@@ -232,7 +237,7 @@ def _tables(
         known = unseen.setdefault(_content(turn), [])
         known += [part for part in parts if part not in known]
     in_file = {past.state.begins for of_name in found.values() for past in of_name}
-    tables = []
+    tables, width = [], width_of(shell)
     for here in session.conversations.values():
         if here.begins not in in_file:
             continue
@@ -242,7 +247,7 @@ def _tables(
             if hidden := unseen.get(_content(turn)):
                 row[-1] += f"; not visible on its page: {', '.join(hidden)}"
         note = f"Conversation {here.name}: a new cell sends {_turns(next_one.history.sent)}."
-        tables.append(table_bundle(COLUMNS, rows, [note]))
+        tables.append(table_bundle(COLUMNS, rows, [note], width=width))
     return [*tables, status_bundle([], lines, None)]
 
 

@@ -5,17 +5,27 @@ from itertools import compress
 
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.rendering.markdown import IGNORE, escaped
-from mm_magic.wording import plain
+from mm_magic.wording import columns as wide
+from mm_magic.wording import plain, wrapped
 
+_GAP = "  "
+_LONG = 32
+"""A column that is wider holds text that may be cut in a terminal, and keeps `_SHORTEST` of it."""
+_SHORTEST = 20
 _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
 
 
 def table_bundle(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    *,
+    width: int | None = None,
 ) -> Bundle:
     """Return rows of plain text under the names of their columns, and `notes` below the table.
 
-    A column whose cells are all empty is left out, and so is a table without rows.
+    A column whose cells are all empty is left out, and so is a table without rows. The plain text
+    fits a terminal of `width` columns.
     """
     used = [any(row[place] for row in rows) for place in range(len(columns))]
     columns = list(compress(columns, used))
@@ -27,16 +37,47 @@ def table_bundle(
     )
     below = "".join(f"<p><small>{escaped(note)}</small></p>" for note in notes)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
-    lines = _columns([columns, *rows]) if rows else []
+    lines = _lines([columns, *rows], width) if rows else []
     return {
         "text/html": f'<div class="mm-table {IGNORE}">{table}{below}</div>',
         "text/plain": "\n".join([*lines, *map(plain, notes)]),
     }
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def _lines(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """The names and the rows below them in columns; where those don't fit, a list of the rows."""
     rows = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(wide, column)) for column in zip(*rows, strict=True)]
+    if width is not None:
+        widths = _fitted(widths, width)
+        if sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+            return _listed(rows, width)
     return [
-        "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+        _GAP.join(_padded(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _fitted(widths: Sequence[int], width: int) -> list[int]:
+    """The widths of the columns; those of long text share what room the others leave."""
+    long = [w for w in widths if w > _LONG]
+    others = sum(widths) - sum(long) + len(_GAP) * (len(widths) - 1)
+    share = max(_SHORTEST, (width - others) // max(1, len(long)))
+    return [min(w, share) if w > _LONG else w for w in widths]
+
+
+def _padded(cell: str, width: int) -> str:
+    if wide(cell) > width:
+        while wide(cell) >= width:
+            cell = cell[:-1]
+        cell = f"{cell.rstrip()}…"
+    return cell + " " * (width - wide(cell))
+
+
+def _listed(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """A paragraph for each row, in which each cell has its name before it."""
+    names, *rest = rows
+    return [
+        wrapped("- " + " · ".join(f"{n} {c}" for n, c in zip(names, row, strict=True) if c), width)
+        for row in rest
     ]

@@ -120,7 +120,11 @@ class TurnRequest:
 
     def in_words(self) -> str:
         """The request as it goes over the wire, without its headers, where the key is."""
-        where = "To the offline demo:" if self.script is None else "To the recording:"
-        if self.endpoint is not None:
-            where = f"POST {self.endpoint.base_url}/v1/messages"
-        return f"{where}\n{json_text(self.request.to_body())}"
+        return f"{self._where()}\n{json_text(self.request.to_body())}"
+
+    def _where(self) -> str:
+        if self.backend == "minimax" and self.endpoint is not None:
+            return f"POST {self.endpoint.base_url}/v1/messages"
+        if self.endpoint is not None:  # whose address is not for the readers of a shared notebook
+            return "To your own server: POST /v1/messages"
+        return "To the offline demo:" if self.script is None else "To the recording:"

@@ -77,14 +77,18 @@ class WhoAnswers:
         return True
 
     def in_words(self) -> str:
-        """Who answers, in a few words. Raises as `choose_endpoint` does."""
+        """Who answers, in a few words. Raises as `choose_endpoint` does.
+
+        They are printed into notebooks that are shared: the address of an own server, which may be
+        a private network's and hold a token, is not in them.
+        """
         endpoint = self.endpoint()
         if endpoint is None:
             return "the offline demo, not a language model"
         key = "with a key" if endpoint.key else "no key"
         if endpoint.backend == "minimax":
             return f"MiniMax ({endpoint.host}, {REGIONS[endpoint.host]}), {key}"
-        return f"your own server ({endpoint.base_url}), {key}"
+        return f"your own server (MINIMAX_BASE_URL), {key}"
 
     def server_name(self) -> str:
         """The address that would be asked, "" where the environment names none that is one."""

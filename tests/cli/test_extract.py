@@ -75,9 +75,16 @@ def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "thinking": "Hm",
         "answer": "TWO",
         "model": "M",
-        "backend": "minimax",
+        "temperature": None,
+        "top_p": None,
+        "max_tokens": None,
+        "thinking_option": None,
+        "effort": None,
+        "system": None,
+        "backend": "MiniMax",
         "input_tokens": None,
         "output_tokens": None,
+        "seconds": None,
         "status": "complete",
         "state": "remembered",
     }
@@ -94,10 +101,11 @@ def test_folder_of_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["extract", str(tmp_path), str(tmp_path / "none.ipynb")]) == 1
     out, err = capsys.readouterr()
     assert [Path(r["file"]).name for r in rows(out)] == ["b.ipynb"] * 7 + ["c.ipynb"] * 7
-    first, second = err.split("\n")[:-1]
+    first, second, in_all = err.split("\n")[:-1]
     assert "a.ipynb' is not JSON" in first
     assert "there is no file" in second
     assert "none.ipynb" in second
+    assert in_all == "mm_magic: 14 turns from 2 notebooks"
 
 
 def test_unreadable_turns_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +186,84 @@ def test_tokens(
     assert (found["input_tokens"], found["output_tokens"]) == counts
 
 
+def one_turn(folder: Path, **changed: object) -> Path:
+    path = folder / "a.ipynb"
+    path.write_bytes(
+        file(cell("a", turn_json(turn("why?", conversation=None, number=0), None) | changed))
+    )
+    return path
+
+
+def test_options_that_were_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each option that was sent has its value in a column of its own; the seconds have one, too."""
+    sent = {
+        "model": "M",
+        "stream": True,
+        "temperature": 0.3,
+        "max_tokens": 2048,
+        "system": "Be brief.",
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "low"},
+    }
+    path = one_turn(tmp_path, asked=sent, seconds=2.5)
+
+    main(["extract", str(path)])
+    (found,) = rows(capsys.readouterr().out)
+    assert {name: found[name] for name in COLUMNS[8:14]} == {
+        "temperature": 0.3,
+        "top_p": None,
+        "max_tokens": 2048,
+        "thinking_option": "adaptive",
+        "effort": "low",
+        "system": "Be brief.",
+    }
+    assert (found["seconds"], found["thinking"]) == (2.5, "Hm")
+    main(["extract", str(path), "--format", "md"])
+    line = capsys.readouterr().out.strip().split("\n")[-1]
+    assert "temperature 0.3 · max\\_tokens 2048 · thinking\\_option adaptive" in line
+    assert " · 2.5 s · " in line
+
+
+def test_options_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands in a file in an option's place and is no value of one is left out."""
+    made_up = {"temperature": [1], "thinking": {}, "output_config": {"a": {"b": 1}}, "top_p": True}
+    path = one_turn(tmp_path, asked=made_up | {"system": "=1+1"}, seconds="long")
+
+    main(["extract", str(path)])
+    (found,) = rows(capsys.readouterr().out)
+    assert [found[name] for name in COLUMNS[8:13]] == [None] * 5
+    assert found["seconds"] is None
+    main(["extract", str(path), "--format", "csv"])
+    (found,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert found["system"] == "'=1+1"
+
+
+@pytest.mark.parametrize(
+    ("saved_as", "told"),
+    [
+        ({"backend": "minimax"}, "MiniMax"),
+        ({"backend": "url"}, "another server"),
+        ({"backend": "offline"}, "demo"),
+        ({"backend": "recorded"}, "recorded"),
+        ({"backend": "recorded", "recorded": {"backend": "offline"}}, "recorded, demo"),
+        (
+            {"backend": "recorded", "recorded": {"backend": "url", "day": "2026-11-28"}},
+            "recorded 2026-11-28, another server",
+        ),
+    ],
+)
+def test_who_answered(
+    saved_as: dict[str, object],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who answered is told in plain words, never in those of the file."""
+    main(["extract", str(one_turn(tmp_path, **saved_as))])
+    (found,) = rows(capsys.readouterr().out)
+    assert found["backend"] == told
+
+
 @pytest.mark.parametrize(
     "arguments",
     [[], ["a.ipynb", "--format", "xml"], ["a.ipynb", "-o", "b.ipynb"], ["--unknown", "a.ipynb"]],
@@ -236,6 +322,7 @@ def test_folders_of_others(tmp_path: Path) -> None:
     assert done.stderr.split("\n")[:-1] == [
         "mm_magic: 'locked' can't be read: Permission denied",
         "mm_magic: 'locked/b.ipynb' can't be read: Permission denied",
+        "mm_magic: 7 turns from 1 notebook",
     ]
     assert len(rows(done.stdout)) == 7
     assert done.returncode == 1
@@ -275,5 +362,6 @@ def test_pipe(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.read(10)
         process.stdout.close()
-        assert process.stderr.read() == b""
+        # Of a reader that leaves early the process need not hear.
+        assert process.stderr.read() in (b"", b"mm_magic: 1 turn from 1 notebook\n")
         assert process.wait() == 0

@@ -14,6 +14,7 @@ from support.files import cell, file, saved, turn
 import mm_magic as mm
 from mm_magic.cli.main import main
 from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.saved_turn import record_json
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.rendering.bundles import answer_bundle, line_bundle, thinking_bundle
 
@@ -59,6 +60,19 @@ def test_saved_turns_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     out = capsys.readouterr().out
     assert "a.ipynb: 1 saved turn taken out. The conversation can't be restored from it" in out
     assert "Jupyter does not trust the file any more" in out
+
+
+def test_turns_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each turn counts once: one that was drawn again, and several in one output, as well."""
+    talk = Conversation("main")
+    one, two = (saved(talk, talk.commit(turn(prompt))) for prompt in ("one", "two"))
+    again = {**one, "copy": True}
+    record = record_json([again, two], [("main", talk.state)])
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("one", one), cell("again", again), cell("two", record)))
+
+    assert main(["strip", str(path)]) == 0
+    assert "a.ipynb: 2 saved turns taken out." in capsys.readouterr().out
 
 
 def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,5 +167,5 @@ def test_names_that_the_terminal_lacks(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mm_magic", "strip", *names]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)
-    assert done.stdout.count(b"taken out") == 2
+    assert done.stdout.count(b"1 saved turn taken out") == 2
     assert all(TURN_MIME not in (tmp_path / name).read_text("utf-8") for name in names)

@@ -78,7 +78,10 @@ def test_what_is_found(school: Path, words: list[str], found: list[str]) -> None
     comes once, and hidden ones, as checkpoints, not at all."""
     done = run(school, "extract", *words)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    notebooks = "notebook" if len(found) == 1 else "notebooks"
+    turns = notebooks.replace("notebook", "turn")
+    said = f"mm_magic: {len(found)} {turns} from {len(found)} {notebooks}\n"
+    assert (done.returncode, done.stderr) == (0, said)
     assert files_of(done) == found
 
 
@@ -109,7 +112,8 @@ def test_nothing_found(school: Path, command: str, word: str, said: str) -> None
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"mm_magic: {said}\n")
 
     done = run(school, command, word, "b.ipynb")
-    assert (done.returncode, done.stderr) == (1, f"mm_magic: {said}\n")
+    in_all = {"extract": "mm_magic: 1 turn from 1 notebook\n", "strip": ""}[command]
+    assert (done.returncode, done.stderr) == (1, f"mm_magic: {said}\n{in_all}")
     assert "b.ipynb" in done.stdout
 
 
@@ -133,6 +137,20 @@ def test_notebooks_without_turns(tmp_path: Path) -> None:
     assert done.stderr == "mm_magic: no saved turns in 2 notebooks\n"
 
 
+def test_some_notebooks_have_turns(school: Path) -> None:
+    """It is said how many of the notebooks hold turns, also where the turns go into a file."""
+    (school / "empty.ipynb").write_bytes(file(cell("a")))
+    said = "2 saved turns taken out of 2 of 3 notebooks"
+
+    done = run(school, "extract", "*.ipynb", "-o", "answers.jsonl")
+    assert done.stderr == "mm_magic: 2 turns from 2 of 3 notebooks\n"
+    done = run(school, "strip", "*.ipynb")
+    assert done.stdout.split("\n")[-2] == f"In all: {said}."
+    done = run(school, "strip", "*.ipynb", "--thinking")
+    nothing = "0 saved turns and 0 outputs with thinking taken out of 0 of 3 notebooks"
+    assert done.stdout.split("\n")[-2] == f"In all: {nothing}."
+
+
 @pytest.mark.parametrize("word", ["class", "class/*"])
 def test_strip_of_a_folder(school: Path, word: str) -> None:
     """`strip` takes folders and patterns, too, and leaves hidden files alone."""
@@ -143,6 +161,7 @@ def test_strip_of_a_folder(school: Path, word: str) -> None:
 
     assert done.returncode == 0
     assert done.stdout.count("1 saved turn taken out") == 3
+    assert done.stdout.endswith("In all: 3 saved turns taken out of 3 notebooks.\n")
     assert all(TURN_MIME not in (school / name).read_text("utf-8") for name in ALL)
     assert TURN_MIME in hidden.read_text("utf-8")
     assert TURN_MIME in (school / "b.ipynb").read_text("utf-8")

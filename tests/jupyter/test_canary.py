@@ -53,7 +53,7 @@ CHANNELS = {
     "reply, pickled": Channel("pickle.dumps(reply)", "Rayleigh"),
     "reply, expanded": Channel("print(expanded(reply))", "Rayleigh"),
     "%minimax": Channel("%minimax", "with a key"),
-    "%minimax request": Channel("%minimax request", "POST http"),
+    "%minimax request": Channel("%minimax request", "POST /v1"),
     "%minimax request N": Channel("%minimax request 1", "messages"),
     "%minimax models": Channel("%minimax models", "MiniMax-M2.7"),
     "%minimax usage": Channel("%minimax usage", "in / "),
@@ -64,7 +64,7 @@ CHANNELS = {
         "%minimax panel\nimport ipywidgets\nipywidgets.Widget.get_manager_state()", "with a key"
     ),
     "%config": Channel("%config MiniMax", "MiniMax.model"),
-    "dry run": Channel("%%minimax --dry-run\nWhy?", "POST http"),
+    "dry run": Channel("%%minimax --dry-run\nWhy?", "POST /v1"),
     "answer": Channel("%%minimax\nWhy?", "Rayleigh"),
     "failed answer": Channel("%%minimax\nfail", "…"),
     "broken answer": Channel("%%minimax\nbreak", "…"),

@@ -249,6 +249,7 @@ def test_record_tells_what_it_does(page: Page) -> None:
     assert began == (
         "From now on each exchange is recorded in my lesson.jsonl, with its prompt and without the "
         "key. Readers run all cells from the top: do so, too. `%minimax record` alone ends it.\n"
+        "Only you can read the file; `!chmod g+r 'my lesson.jsonl'` lets your group read it.\n"
     )
     assert "Recorded in my lesson.jsonl: 1 new since it began" in state
     assert ended == "Recording ended: 1 answer more in my lesson.jsonl.\n"
@@ -372,7 +373,9 @@ def test_no_recording_there(page: Page) -> None:
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown["lesson.ipynb"]
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown[""]
     assert "replay takes one word, got 2" in shown["a b"]
-    assert "Answering: your own server (http://127" in page.run("w", "%minimax").stdout
+    assert (
+        "Answering: your own server (MINIMAX_BASE_URL), no key" in page.run("w", "%minimax").stdout
+    )
 
 
 def test_damaged_lines_are_told(page: Page) -> None:

@@ -1,10 +1,14 @@
 """`%%minimax` in terminal IPython, in a real pseudo-terminal."""
 
+import fcntl
 import os
 import pty
+import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +29,8 @@ from support.loopback import (
     until,
 )
 from support.timing import within_half_a_second
+
+from mm_magic.wording import columns
 
 PARTS = [chunk(sse(event)) for event in captured()]
 LIMIT = 30.0  # seconds
@@ -47,13 +53,16 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             cwd=folder,
-            env=clean_environment(folder) | {"TERM": "xterm"},
+            env=clean_environment(folder) | {"TERM": "xterm", "COLUMNS": "", "LINES": ""},
             start_new_session=True,
         )
         os.close(slave)
         self._seen = ""
         self._cells = 1
         self.read_to("In [1]: ")
+
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
@@ -111,7 +120,7 @@ def test_text_streams_and_thinking_is_dimmed(terminal: Terminal) -> None:
         may_end.set()
         rest = terminal.end()
 
-    assert "\x1b[2mThe sky scatters blue light.\x1b[0m" in begun
+    assert "\x1b[2mThe sky scatters blue light.\x1b[0m" in begun.replace("\x1b[0m\x1b[2m", "")
     assert "39 in / 41 out" in rest
     assert "Out[" not in begun + rest
     assert "complete Rayleigh" in terminal.run("print(_.status, Out[max(Out)].text.strip())")
@@ -123,7 +132,7 @@ def test_text_streams_and_thinking_is_dimmed(terminal: Terminal) -> None:
     [
         ([stall], None),
         ([head(), stall], None),
-        ([head(), *PARTS[:4], stall], "blue light."),
+        ([head(), *PARTS[:4], stall], " light."),
         ([head(), *PARTS[:8], stall], "Rayleigh scattering."),
         (failure(429, "rate limit (1002)", retry_after="50"), "trying again in"),
     ],
@@ -145,6 +154,43 @@ def test_ctrl_c(terminal: Terminal, answer: list[object], shown: str | None, lim
         assert "Stopped." in output
         assert "Traceback" not in output
         assert "complete" in terminal.run("get_ipython().run_cell_magic('minimax', '', 'A').status")
+
+
+LONG = (
+    "Why is the sky blue? **Air molecules** scatter short wavelengths more than long ones.\n\n"
+    "- 天空之所以呈现蓝色，是因为太阳光中的短波光比长波光更容易被大气分子散射，这叫瑞利散射。\n\n"
+    "```python\nscattering = {'blue': 4.4, 'green': 2.4, 'red': 1.0}  # relative to red light, so"
+    " that this line is longer than any of the windows\n```\n"
+)
+THOUGHT = (
+    "The user asks why the sky is blue, so I explain what light does in air, and say it short."
+)
+
+
+@pytest.fixture
+def window(request: pytest.FixtureRequest, terminal: Terminal) -> Iterator[int]:
+    """A window of so many columns."""
+    terminal.resize(request.param)
+    yield request.param
+    terminal.resize(0)
+
+
+@pytest.mark.parametrize("window", [60, 100], indirect=True)
+def test_output_fits_the_window(terminal: Terminal, window: int) -> None:
+    """Lines end between words at the width of the window, but those of code; `history` fits."""
+    with Loopback(streamed(captured(text=LONG, thinking=THOUGHT))) as server:
+        terminal.run(f"%env MINIMAX_BASE_URL={server.url}")
+        told = terminal.run(f"%%minimax\n{'Why is the sky blue? ' * 5}")
+        for cell in ("%minimax history", "%minimax show", "%minimax frobnicate", "%%minimax -h"):
+            told += "\n" + terminal.run(cell)
+    text = re.sub(r"\x1b\[[0-9;]*m|\r(?=\n)|^.*(\.\.\.|In \[\d+\]): ", "", told, flags=re.MULTILINE)
+    lines = text.split("\n")
+
+    assert [line for line in lines if columns(line) > window and "{'blue'" not in line] == []
+    assert text.count(LONG.split("\n")[5]) == 2
+    assert "sent" in text
+    for words in (LONG.split("\n")[0], THOUGHT):
+        assert words in re.sub(r"\n(?=\S)", " ", text)
 
 
 def test_typed_prompt_that_looks_like_python(terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
-from mm_magic.jupyter.views.finished import draw_again, show
+from mm_magic.jupyter.views.finished import draw_again, show, width_of
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.wording import counted, listed, turns_listed
@@ -25,7 +25,7 @@ def history(here: Here, words: Sequence[str]) -> None:
     others = [name for name in here.session.conversations if name != conversation.name]
     if others:
         notes.append(f"Other conversations: {', '.join(others)}")
-    show(here.shell, table_bundle(COLUMNS, rows, notes))
+    show(here.shell, table_bundle(COLUMNS, rows, notes, width=width_of(here.shell)))
 
 
 def show_again(here: Here, words: Sequence[str]) -> None:

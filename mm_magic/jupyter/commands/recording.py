@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one, read_command
 from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.commands.permissions import who_can_read
 from mm_magic.jupyter.own_notebook import is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.session.options import SWITCH, Kind, option
-from mm_magic.wording import counted, plain, quoted
+from mm_magic.wording import counted, in_window, plain, quoted
 
 if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quick
     from mm_magic.session.replaying import Replaying
@@ -60,12 +61,13 @@ def record(here: Here, words: Sequence[str]) -> None:
                 next_steps=("Name a file: `%minimax record lesson.jsonl`",),
             )
         session.recorder = None
-        print(f"Recording ended: {counted(before.count, 'answer')} more in {plain(before.name)}.")
-        for name in _out_of_order(here):
-            print(
-                f"Not from top to bottom: the cells of conversation {plain(name)} stand in "
-                "another order on the saved page than they ran in."
-            )
+        lines = [f"Recording ended: {counted(before.count, 'answer')} more in {before.name}."]
+        lines += [
+            f"Not from top to bottom: the cells of conversation {name} stand in another order on "
+            "the saved page than they ran in."
+            for name in _out_of_order(here)
+        ]
+        print(in_window("\n".join(map(plain, lines))))
         return
     if session.replaying is not None:
         raise UsageError(
@@ -73,11 +75,13 @@ def record(here: Here, words: Sequence[str]) -> None:
             next_steps=(_BACK, *_filling(session.replaying)),
         )
     session.recorder = _recorder(file)
-    print(
+    lines = [
         f"From now on each exchange is recorded in {plain(file)}, with its prompt and "
         "without the key. Readers run all cells from the top: do so, too. "
-        "`%minimax record` alone ends it."
-    )
+        "`%minimax record` alone ends it.",
+        who_can_read(_absolute(file), file),
+    ]
+    print(in_window("\n".join(filter(None, lines))))
 
 
 def replay(here: Here, words: Sequence[str]) -> None:
@@ -103,7 +107,7 @@ def replay(here: Here, words: Sequence[str]) -> None:
         fills=given.fill,
     )
     here.session.replay(replaying, recorder)
-    print("\n".join([_answering(path, given, recorder), *map(plain, lines)]))
+    print(in_window("\n".join([_answering(path, given, recorder), *map(plain, lines)])))
 
 
 def _out_of_order(here: Here) -> list[str]:

@@ -106,7 +106,7 @@ def _show_events(here: Here, turn: Turn | None) -> None:
         )
     endpoint = kept.of.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""
-    show(here.shell, wire_bundle(kept.of.in_words(), kept, key))
+    show(here.shell, wire_bundle(kept.of.in_words(), kept, key), is_code=True)
 
 
 def _last(session: Session) -> TurnRequest:

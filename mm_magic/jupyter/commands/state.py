@@ -1,11 +1,12 @@
 """`%minimax` alone: what answers, with which settings, and what to try."""
 
 import asyncio
+from collections.abc import Iterator
 
 from mm_magic.jupyter.arguments import in_columns
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.session.who_answers import anthropic_hint
-from mm_magic.wording import counted, plain
+from mm_magic.wording import counted, in_window, plain
 
 EXAMPLES = """\
 Try these, each in its own cell:
@@ -19,20 +20,24 @@ Try these, each in its own cell:
 
 def show_state(here: Here) -> None:
     """Print it."""
+    print(in_window("\n".join(_lines(here))))
+
+
+def _lines(here: Here) -> Iterator[str]:
     session = here.session
-    print(plain(f"Answering: {session.answering()}"))
-    print(plain(" · ".join(f"{name} {value}" for name, value in session.options.in_words())))
+    yield plain(f"Answering: {session.answering()}")
+    yield plain(" · ".join(f"{name} {value}" for name, value in session.options.in_words()))
     for name, conversation in session.conversations.items():
-        print(plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}"))
+        yield plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}")
     if (recorder := session.recorder) is not None:
-        print(plain(f"Recorded in {recorder.name}: {recorder.count} new since it began"))
+        yield plain(f"Recorded in {recorder.name}: {recorder.count} new since it began")
     if hint := anthropic_hint(session.who.environ):
-        print(hint)
+        yield hint
     if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
-        print("Event loops of this kernel can be nested; %unload_ext does not undo that.")
-    print(EXAMPLES)
+        yield "Event loops of this kernel can be nested; %unload_ext does not undo that."
+    yield EXAMPLES
     if session.replaying is None and session.who.endpoint() is None:
         from mm_magic.transport.demo.offline import DEMOS
 
-        print("The demo also has practice prompts:")
-        print(in_columns([*DEMOS.items()]))
+        yield "The demo also has practice prompts:"
+        yield in_columns([*DEMOS.items()])

@@ -13,12 +13,12 @@ from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint
 from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.wording import option, plain
+from mm_magic.wording import in_window, option, plain
 
 
 def usage(here: Here, _words: Sequence[str]) -> None:
     """`%minimax usage`: tokens and cost so far."""
-    print("\n".join(here.session.meter.lines()))
+    print(in_window("\n".join(here.session.meter.lines())))
 
 
 def models(here: Here, _words: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ def _print_models(names: Collection[str], used: str) -> None:
         known = find(name)
         facts = [known.in_words() if known else "", "(in use)" if name == used else ""]
         line = f"  {plain(name):{width}}  {' · '.join(filter(None, facts))}"
-        print(line.rstrip())
+        print(in_window(line.rstrip()))
     if any(map(find, names)):
         print(f"Prices as of {PRICES_DATE}, in USD per million tokens.")
 
@@ -70,7 +70,7 @@ def offline(here: Here, _words: Sequence[str]) -> None:
     session.replay(None)
     can_go_back = session.who.has_server()
     way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
-    print(f"From now on `%%minimax` cells go to {session.answering()}. {way}")
+    print(in_window(f"From now on `%%minimax` cells go to {session.answering()}. {way}"))
 
 
 def live(here: Here, _words: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ def live(here: Here, _words: Sequence[str]) -> None:
         session.who.choice = before
         raise
     session.replay(None)
-    print(f"From now on `%%minimax` cells go to {plain(session.answering())}.")
+    print(in_window(f"From now on `%%minimax` cells go to {plain(session.answering())}."))
 
 
 def _typed() -> str:
@@ -102,18 +102,19 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
     """Try the key by listing the models, and say what it is good for."""
     assert endpoint is not None
     region = REGIONS.get(endpoint.host)
-    where = f"{endpoint.host} ({region})" if region else endpoint.host
+    where = f"{endpoint.host} ({region})" if region else "your own server"
     try:
         offered = _listed(session)
     except MiniMaxError as error:
         if error.kind == "auth":
             raise
-        print(f"The key is kept for {where}, unchecked: {plain(error.message)}.")
+        print(in_window(f"The key is kept for {where}, unchecked: {plain(error.message)}."))
         return
     model = session.options.model
-    print(f"The key works at {where}; it stays in memory only.")
+    print(in_window(f"The key works at {where}; it stays in memory only."))
     if offered and model not in offered:
-        print(f"{model} is not served. The server offers: {plain(', '.join(offered))}")
+        told = f"{model} is not served. The server offers: {', '.join(offered)}"
+        print(in_window(plain(told)))
         if line := option("-m", "--model", offered[0]):
             print(f"  %minimax {line}")
     elif offered:

@@ -33,6 +33,7 @@ from mm_magic.jupyter.views.finished import Page
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
+from mm_magic.wording import in_window
 
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop what is running; what arrived stays"
@@ -51,7 +52,7 @@ def show_panel(
     """
     cell = running_cell(shell)
     if cell.audience == "terminal":
-        print(still_text(session.options))
+        print(in_window(still_text(session.options)))
         return
     page = Page(shell)
     if cell.audience == "nobody":

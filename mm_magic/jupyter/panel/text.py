@@ -138,7 +138,7 @@ def still(options: Options) -> Bundle:
 
 def still_text(options: Options) -> str:
     """The same for a terminal."""
-    lines = "\n".join(f"  {line}" for line in reproducing(options))
+    lines = "\n".join(f"    {line}" for line in reproducing(options))  # code: never broken
     return plain(f"Settings for %%minimax: {_row_text(options)}\n\n{lines}\n\n{WHY_STILL}")
 
 

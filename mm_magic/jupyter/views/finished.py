@@ -1,6 +1,7 @@
 """Draws what is finished: a bundle, a reply, a turn that was drawn before."""
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,27 +13,35 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.session.cell_run import CellEnd
 from mm_magic.session.session import Session
-from mm_magic.wording import plain, turns_listed
+from mm_magic.wording import in_window, plain, turns_listed, window_width
 
 if TYPE_CHECKING:  # the Markdown parser is loaded at the first drawing
     from mm_magic.rendering.bundles import Bundle
 
 
-def show(shell: InteractiveShell, *bundles: "Bundle") -> None:
-    """Display bundles one under the other; in a terminal print their plain text."""
+def show(shell: InteractiveShell, *bundles: "Bundle", is_code: bool = False) -> None:
+    """Display bundles one under the other; in a terminal print their plain text, in lines that fit
+    its window unless it `is_code`."""
     if running_cell(shell).audience == "terminal":
         for bundle in bundles:
-            print(bundle["text/plain"])
+            text = str(bundle["text/plain"])
+            print(text if is_code else in_window(text))
         return
     page = Page(shell)
     for number, bundle in enumerate(bundles):
         page.show(str(number), bundle, update=False)
 
 
+def width_of(shell: InteractiveShell) -> int | None:
+    """The columns that there are for a table; None where a page or a file takes any number."""
+    is_window = running_cell(shell).audience == "terminal" and sys.stdout.isatty()
+    return window_width() if is_window else None
+
+
 def show_reply(shell: InteractiveShell, reply: Reply, *, hide_thinking: bool) -> None:
     """Display a reply in full, or without its thinking; in a terminal print its text."""
     if running_cell(shell).audience == "terminal":
-        print(plain(reply.text))
+        print(in_window(plain(reply.text)))
         return
     show(shell, *_reply_bundles(reply, hide_thinking=hide_thinking))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mm_magic.wording import plain
+from mm_magic.wording import Wrapping, in_window, plain, window_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Terminal:
     """One reply as plain text that streams; thinking is dimmed where there is `colour`.
 
-    Only on a `tty` is there a line that says what it waits for, and it is wiped.
+    Only on a `tty` are lines broken at words, and is there a line that says what it waits for,
+    which is wiped.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Terminal:
         self._tty = tty
         self._hide_thinking = hide_thinking
         self._held = {"thinking": "", "text": ""}
+        self._wrapping = Wrapping(window_width)
         self._kind = ""  # what was printed last
         self._at_margin = True
         self._waiting = ""
@@ -48,6 +50,8 @@ class Terminal:
 
     def tick(self, waiting: str) -> None:
         """Show `waiting` at the margin; a line of the answer is never touched."""
+        if waiting:  # a word that may go on is shown as far as it came
+            self._write_out(self._kind, self._wrapping.flush())
         if self._tty and self._at_margin and waiting != self._waiting:
             self._wipe()
             self._write(plain(waiting))
@@ -64,7 +68,7 @@ class Terminal:
         self._flush("thinking")
         self._flush("text")
         self._to_margin()
-        self._write(f"{self._dimmed(str(status.get('text/plain', '')))}\n")
+        self._write(f"{self._dimmed(in_window(str(status.get('text/plain', ''))))}\n")
 
     def _stream(self, kind: str, delta: str) -> None:
         text = self._held[kind] + delta
@@ -80,14 +84,20 @@ class Terminal:
         held, self._held[kind] = self._held[kind], ""
         if held:
             self._print(kind, plain(held))
+        self._write_out(self._kind, self._wrapping.flush())
 
     def _print(self, kind: str, shown: str) -> None:
+        if kind != self._kind:
+            self._write_out(self._kind, self._wrapping.flush())
+            if kind == "thinking" and self._kind == "text":  # it thinks again
+                self._to_margin()
+            self._kind, self._wrapping = kind, Wrapping(window_width)
+        self._write_out(kind, self._wrapping.push(shown) if self._tty else shown)
+
+    def _write_out(self, kind: str, shown: str) -> None:
         if not shown:
             return
         self._wipe()
-        if kind == "thinking" and self._kind == "text":  # it thinks again
-            self._to_margin()
-        self._kind = kind
         self._write(self._dimmed(shown) if kind == "thinking" else shown)
         self._at_margin = shown.endswith("\n")
 

@@ -1,0 +1,48 @@
+"""Tables as a terminal shows them."""
+
+import pytest
+
+from mm_magic.rendering.tables import table_bundle
+from mm_magic.wording import columns
+
+NAMES = ("turn", "prompt", "answer", "state")
+ROWS = [
+    ["1", "Why is the sky blue? " * 3, "天空之所以呈现蓝色，是因为太阳光中的短波光" * 2, "sent"],
+    ["12", "And?", "It is dark. " * 6, "made with other turns above"],
+]
+
+
+def lines(width: int | None) -> list[str]:
+    return str(table_bundle(NAMES, ROWS, width=width)["text/plain"]).split("\n")
+
+
+@pytest.mark.parametrize("width", [None, 100, 300])
+def test_columns_stand_below_each_other(width: int | None) -> None:
+    """A wide character takes two columns, so that what is behind it stands in its column."""
+    head, *rows = lines(width)
+
+    place = columns(head[: head.index("state")])
+    for row, cells in zip(rows, ROWS, strict=True):
+        assert row.endswith(cells[-1])
+        assert columns(row.removesuffix(cells[-1])) == place
+
+
+@pytest.mark.parametrize("width", [300, 200, 140, 100, 80, 60, 40])
+def test_table_fits_the_window(width: int) -> None:
+    """Long texts are cut where there is room for enough of them; else the table is a list, which
+    holds all of them."""
+    found = lines(width)
+
+    assert max(map(columns, found)) <= width
+    assert "sent" in found[1] or found[0].startswith("- turn 1 ·")
+    is_list = found[0].startswith("- ")
+    assert is_list == (width < 77)
+    if is_list:
+        assert " ".join("\n".join(found).split()).count("It is dark.") == 6
+
+
+def test_page_has_all_of_it() -> None:
+    """The window of a terminal changes nothing of the page."""
+    assert (
+        table_bundle(NAMES, ROWS, width=40)["text/html"] == table_bundle(NAMES, ROWS)["text/html"]
+    )
