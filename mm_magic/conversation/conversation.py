@@ -83,8 +83,8 @@ class Conversation:
             return keys.index(key)
         if not self.is_from_file:
             return None
-        same_prompt = (place for place, turn in enumerate(self.turns) if turn.prompt == prompt)
-        return next((p for p in same_prompt if self.turns[p].is_strange_to(key)), None)
+        strange = (place for place, turn in enumerate(self.turns) if turn.is_strange_to(key))
+        return next((p for p in strange if prompt and self.turns[p].prompt.asks_as(prompt)), None)
 
     def number_at(self, place: int | None) -> int:
         """The number of the turn in this place, or that of the next new one."""
