@@ -139,6 +139,24 @@ def test_forgotten_turns_stay_forgotten(
     assert cell.saved["number"] == 5
 
 
+@pytest.mark.parametrize("command", ["restore", "restore 2"])
+def test_turn_that_was_brought_back_stays(page: Page, server: Loopback, command: str) -> None:
+    """What `restore` brought back after `forget` is sent after a restart, its cell cleared or not.
+
+    The outputs of the command hold the turn.
+    """
+    for name in "abc":
+        page.ask(name)
+    page.run("mark", "%minimax forget 2")
+    page.run("undo", f"%minimax {command}")
+    page.cells["b"]["outputs"] = []
+    page.save()
+    page.load(server.url)
+    page.ask("d")
+
+    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
+
+
 def test_hidden_turn_stays_hidden(page: Page, server: Loopback) -> None:
     """A turn of a deleted cell that the page shows again stays unsent until it is restored."""
     for name in "abc":

@@ -94,7 +94,7 @@ def _option(name: str, options: JsonObject, on_line: OnLine) -> str:
 
 
 def _alternatives(recorded: Iterable[Sequence[str]]) -> str:
-    """Each once: "-t 0.1, -t 0.5 and -t 1", or "-m A, -t 1; -m B" where they are several options."""
+    """Each once: "-t 0.1, -t 0.5 and -t 1"; of several options "-m A, -t 1; -m B"."""
     found = list(dict.fromkeys(map(tuple, recorded)))
     told = [", ".join(words) for words in found[:_VALUES]]
     if len(found) > _VALUES:
