@@ -118,7 +118,8 @@ def test_file_without_the_running_cell_is_not_resumed(
         ("forget", "abc"),
         (
             "panel\nfrom mm_magic.session.api import session\n"
-            "session().watchers[-1].__self__.controls.reset.click()",
+            "reset = session().watchers[-1].__self__.controls.reset\n"
+            "reset.click()\nreset.click()",
             "",
         ),
     ],
