@@ -298,7 +298,7 @@ def test_reset(desk: Desk) -> None:
     assert note.value == "Click again to forget 1 turn of main."
     button.click()
     assert desk.session.conversations["main"].turns == []
-    assert note.value == ("Conversation main: turn 1 forgotten. %minimax restore brings them back.")
+    assert note.value == "Conversation main: turn 1 forgotten. To undo this: %minimax restore"
     assert (button.description, keep.layout.display) == ("Reset", "none")
     button.click()
     assert note.value == "Conversation main has no turns."
@@ -328,6 +328,7 @@ def test_reset_forgets_nothing_at_first(desk: Desk, what: str) -> None:
         "Reset",
         "none",
     )
+    assert panel.controls.note.value == ""
     desk.settings.conversation = "main"
     panel.controls.reset.click()
 
@@ -343,6 +344,7 @@ def test_reset_that_another_panel_did(desk: Desk) -> None:
     other.controls.reset.click()
 
     assert panel.controls.reset.description == "Reset"
+    assert panel.controls.note.value == ""
 
 
 # -- who answers, and what it cost -----------------------------------------------------------
