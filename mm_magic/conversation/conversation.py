@@ -48,6 +48,7 @@ class Conversation:
         self.begins = ""
         self._changes = changes
         self._as_taken_in: list[Turn] | None = None
+        self._forgotten: dict[int, Turn] = {}
         self._chains: dict[tuple[str, bool], list[Link]] = {}  # as they were sent last, or further
 
     @property
@@ -83,8 +84,8 @@ class Conversation:
             return keys.index(key)
         if not self.is_from_file:
             return None
-        same_prompt = (place for place, turn in enumerate(self.turns) if turn.prompt == prompt)
-        return next((p for p in same_prompt if self.turns[p].is_strange_to(key)), None)
+        strange = (place for place, turn in enumerate(self.turns) if turn.is_strange_to(key))
+        return next((p for p in strange if prompt and self.turns[p].prompt.asks_as(prompt)), None)
 
     def number_at(self, place: int | None) -> int:
         """The number of the turn in this place, or that of the next new one."""
@@ -173,14 +174,31 @@ class Conversation:
         )
 
     def forget(self, number: int | None = None) -> list[Turn]:
-        """Drop a turn, or all of them; return what was dropped."""
+        """Drop a turn, or all of them; return what was dropped. `unforget` brings it back."""
         gone = self._take_out(lambda turn: number in (None, turn.number))
         self._changes += bool(gone)
+        self._forgotten |= {turn.number: turn for turn in gone}
         return gone
+
+    @property
+    def forgotten(self) -> list[Turn]:
+        """The turns that were dropped since this kernel has the conversation, by number."""
+        return [self._forgotten[number] for number in sorted(self._forgotten)]
+
+    def unforget(self, numbers: Iterable[int]) -> list[Turn]:
+        """Put dropped turns back into their places, as they were; return them."""
+        back = [self._forgotten.pop(number) for number in numbers if number in self._forgotten]
+        if back:
+            self.turns = sorted([*self.turns, *back], key=lambda turn: turn.number)
+            self._changes += 1
+        return back
 
     def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
         """Keep the turns of these cells in their places, unsent; return those that were sent."""
         wanted = set(cell_ids)
+        for turn in self.forgotten:
+            if turn.key and turn.key.cell_id in wanted:
+                self._forgotten[turn.number] = replace(turn, is_hidden=True)
         return self._set_hidden(True, lambda turn: bool(turn.key and turn.key.cell_id in wanted))
 
     def bring_back(self, number: int) -> list[Turn]:
@@ -203,6 +221,9 @@ class Conversation:
             return
         used = self.last_number if is_same else 0  # no number is used twice
         self.turns = renamed(list(turns), self.name)
+        here = {turn.number for turn in self.turns}
+        kept = self._forgotten.items() if is_same else ()
+        self._forgotten = {number: turn for number, turn in kept if number not in here}
         self.last_number = max([used, state.last, *(turn.number for turn in self.turns)])
         self.begins = state.begins
         self._changes = max(self._changes, state.changes) + 1

@@ -99,7 +99,7 @@ def names_here(found: Sequence[Past], here: Mapping[str, Conversation], file: st
 
 
 def _age(state: State) -> tuple[int, int, int]:
-    """Later states of one conversation have more: numbers that are gone never come back."""
+    """Later states of one conversation have more: what brings a number back is a change."""
     return state.changes, state.last, sum(last - first + 1 for first, last in state.gone)
 
 

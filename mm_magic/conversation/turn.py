@@ -16,6 +16,7 @@ from mm_magic.protocol.json_values import (
     settled,
 )
 from mm_magic.protocol.messages import Message
+from mm_magic.protocol.request_key import prompt_print
 
 TURN_MIME = "application/vnd.minimax.turn+json"
 """The MIME type under which a cell's outputs hold turns."""
@@ -91,11 +92,14 @@ class Turn:
 
     @cached_property
     def prints(self) -> tuple[str, ...]:
-        """The fingerprints of its messages without thinking: what later requests know it by.
+        """The fingerprints of its prompt and of what followed without thinking.
+
+        Later requests know it by them.
 
         There are none where no server would take its answer: then it is not sent.
         """
-        return tuple(map(fingerprint, self.messages(in_context=False)))
+        messages = self.messages(in_context=False)
+        return (*map(prompt_print, messages[:1]), *map(fingerprint, messages[1:]))
 
     def messages(self, *, in_context: bool) -> list[JsonObject]:
         """Its messages as a server accepts them back; see `sent_messages`."""

@@ -96,6 +96,14 @@ def _turns(session: Session) -> list[str]:
     return [str(turn.number) for turn in conversation.turns] if conversation else []
 
 
+def _turns_to_restore(session: Session) -> list[str]:
+    conversation = session.conversations.get(session.options.conversation)
+    if conversation is None:
+        return []
+    hidden = [turn for turn in conversation.turns if turn.is_hidden]
+    return [str(n) for n in sorted(turn.number for turn in [*hidden, *conversation.forgotten])]
+
+
 def _recordings(_session: Session) -> list[str]:
     """The files that may be recordings, by their name."""
     return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
@@ -110,5 +118,6 @@ _OFFERED: Mapping[Offer, Callable[[Session], list[str]]] = {
     "models": _models,
     "conversations": _conversations,
     "turns": _turns,
+    "turns to restore": _turns_to_restore,
     "recordings": _recordings,
 }

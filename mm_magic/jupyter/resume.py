@@ -23,6 +23,7 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
+from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.wording import counted, option, plain
 
 if TYPE_CHECKING:
@@ -72,16 +73,12 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
         (of_name[0].state.changes for of_name in found.values()), default=-1
     )
     due = latest(session, found)
+    is_own = _is_own(notebook, session, cell)
+    if not is_own or not is_trusted(file.data):
+        return _not_sent(due, is_known=is_own)
     number = _number_of_turns(due)
-    told = f"{_turns(number)} found, saved {file.when}"
-    if not _may_be_in(notebook, cell):
-        told += ", and not sent: this cell is not in the saved file. Save, then `%minimax restore`."
-    elif not is_trusted(file.data):
-        told += "; Jupyter does not trust this file: not sent before `%minimax restore`."
-    else:
-        told += f". {_resume(session, due, file)}"
-    lines = [told] if number else []
-    return [*lines, *map(plain, _left_out(session, found, due, notebook))]
+    lines = [f"{_turns(number)} found, saved {file.when}. {_resume(session, due, file)}"]
+    return [*lines[:number], *map(plain, _left_out(session, found, due, notebook))]
 
 
 def restore(shell: InteractiveShell, session: Session, path: str | None) -> None:
@@ -99,7 +96,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     where = _own_file(own) if path is None else Path(os.path.expanduser(path))  # noqa: PTH111
     file = _read(where)
     notebook = file.notebook()
-    is_own = notebook.has_cell(cell.id or "") or (_may_be_in(notebook, cell) and where == own)
+    is_own = notebook.has_cell(cell.id or "") or (where == own and _is_own(notebook, session, cell))
     if path is None and not is_own:
         raise UsageError(
             f"this cell is not in {shown(file.name)}, saved {file.when}",
@@ -148,7 +145,7 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
     except UsageError:
         return None
     found = pasts(notebook).get(session.options.conversation)
-    if not found or not _may_be_in(notebook, cell):
+    if not found or not _is_own(notebook, session, cell):
         return None
     return found[0].conversation().numbered(number)
 
@@ -210,12 +207,38 @@ def _own_file(path: Path | None) -> Path:
     return path
 
 
-def _may_be_in(notebook: Notebook, cell: Cell) -> bool:
-    """Whether the file holds the running cell; VS Code's names of cells can't tell."""
-    return cell.id is not None and (notebook.has_cell(cell.id) or not is_notebook_id(cell.id))
+def _is_own(notebook: Notebook, session: Session, cell: Cell) -> bool:
+    """Whether it is the running notebook: it has a cell that ran; VS Code's names can't tell.
+
+    The running cell itself may be new, and not be saved yet.
+    """
+    if cell.id is None:
+        return False
+    return not is_notebook_id(cell.id) or any(map(notebook.has_cell, session.cells))
 
 
 # What is said
+
+
+def _not_sent(due: Iterable[Past], *, is_known: bool) -> list[str]:
+    """The line on a file's turns that wait for `%minimax restore`.
+
+    It counts those that a model answered: the demo's go to no model, and replay sends nothing. If
+    it is not known that the file is this notebook's, saving it tells.
+    """
+    turns = [turn for past in due for turn in past.turns if not turn.is_hidden]
+    number = sum(turn.reply.backend not in (OFFLINE, "recorded") for turn in turns)
+    if not number:
+        return []
+    those, are, they, them = (
+        ("turn", "is", "it", "it") if number == 1 else ("turns", "are", "they", "them")
+    )
+    told = f"This file holds {number:,} earlier {those}. "
+    if is_known:
+        told += f"Jupyter does not trust it, so {they} {are} not sent; "
+        return [f"{told}`%minimax restore` includes {them}."]
+    told += f"This cell is not in the saved file, so {they} {are} not sent. "
+    return [f"{told}Save the notebook, then `%minimax restore` includes {them}."]
 
 
 def _tables(

@@ -6,6 +6,7 @@ from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Block, TextBlock, block_from_wire
 from mm_magic.protocol.request import encode_message
+from mm_magic.protocol.request_key import trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Prompt:
                 return text
             case blocks:
                 return [block.to_wire() for block in blocks]
+
+    def asks_as(self, other: "Prompt") -> bool:
+        """Whether it is the same prompt; blank lines and spaces around it do not count."""
+        return trimmed(self.message()) == trimmed(other.message())
 
     def message(self) -> JsonObject:
         """The message that asks it."""

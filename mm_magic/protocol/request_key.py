@@ -2,8 +2,10 @@
 
 Saved turns and recordings are found by it. A package default, the environment, the address and the
 way of the answer are not in it, so that a new release or another machine asks the same request.
+Nor are blank lines and spaces around a prompt: nobody sees whether they are there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mm_magic.protocol.json_values import JsonObject, as_text, fingerprint
@@ -11,7 +13,7 @@ from mm_magic.protocol.json_values import JsonObject, as_text, fingerprint
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """A request by its meaning.
+    """A request by its meaning; `prompt` is kept as it was typed.
 
     `options` are the parameters that the notebook set, by the names of the wire. `earlier` has for
     each earlier turn the fingerprints of its messages, its prompt first, without their thinking.
@@ -26,7 +28,7 @@ class RequestKey:
     question: str = field(init=False)
 
     def __post_init__(self) -> None:
-        question = [self.options, self.prompt]
+        question = [self.options, trimmed(self.prompt)]
         turns = ";".join(map(",".join, self.earlier))  # 0.1 ms for 1,000 turns; as JSON 4 ms
         object.__setattr__(self, "question", fingerprint(question))
         object.__setattr__(self, "hash", fingerprint([*question, turns]))
@@ -34,7 +36,7 @@ class RequestKey:
     @property
     def prompt_print(self) -> str:
         """The fingerprint of the prompt, as later requests have it among their earlier ones."""
-        return fingerprint(self.prompt)
+        return prompt_print(self.prompt)
 
     @property
     def text(self) -> str:
@@ -54,3 +56,28 @@ class RequestKey:
         """As a recording holds it."""
         earlier = [list(turn) for turn in self.earlier]
         return {"options": self.options, "earlier": earlier, "prompt": self.prompt}
+
+
+def prompt_print(message: JsonObject) -> str:
+    """The fingerprint of a prompt; blank lines and spaces around it do not count."""
+    return fingerprint(trimmed(message))
+
+
+def trimmed(message: JsonObject) -> JsonObject:
+    """A prompt without blank lines and spaces around its text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": content.strip()}
+    if not isinstance(content, list) or not content:
+        return message
+    blocks = [*content]
+    blocks[0] = _stripped(blocks[0], str.lstrip)
+    blocks[-1] = _stripped(blocks[-1], str.rstrip)
+    return {**message, "content": blocks}
+
+
+def _stripped(block: object, strip: Callable[[str], str]) -> object:
+    """A block of text without the space at one of its ends; any other block as it is."""
+    if not isinstance(block, dict) or not isinstance(block.get("text"), str):
+        return block
+    return {**block, "text": strip(block["text"])}

@@ -19,6 +19,7 @@ class Conversations(Mapping[str, Conversation]):
         self.changing = RLock()
         self.changes_in_file = -1
         self._by_name: dict[str, Conversation] = {}
+        self._forgotten: list[tuple[str, list[int]]] = []  # since the last turn, to be undone
 
     def __getitem__(self, name: str) -> Conversation:
         return self._by_name[name]
@@ -51,6 +52,7 @@ class Conversations(Mapping[str, Conversation]):
         Returns the turn as it stands there; one that stands alone, as it is.
         """
         with self.changing:
+            self._forgotten = []
             for name, other in self.items():
                 if turn.key is not None and name != turn.conversation:
                     other.remove_key(turn.key)
@@ -71,12 +73,37 @@ class Conversations(Mapping[str, Conversation]):
     def forget(self, name: str, number: int | None = None) -> list[Turn]:
         """Drop a turn of a conversation, or all of them; return what was dropped."""
         with self.changing:
-            return self.named(name).forget(number) if name in self else []
+            gone = self.named(name).forget(number) if name in self else []
+            if gone:
+                self._forgotten.append((name, [turn.number for turn in gone]))
+            return gone
 
     def bring_back(self, name: str, number: int) -> list[Turn]:
-        """Send a hidden turn of a conversation again; see `Conversation.bring_back`."""
+        """Send a hidden or forgotten turn of a conversation again; return it.
+
+        It returns nothing where there is none, or where its cell has another turn now.
+        """
         with self.changing:
-            return self.named(name).bring_back(number) if name in self else []
+            there = self.get(name)
+            if there is None or self.instead_of(there, number):
+                return []
+            back = there.unforget([number])
+            return there.bring_back(number) or back
+
+    def instead_of(self, conversation: Conversation, number: int) -> Turn | None:
+        """The turn that the cell of a forgotten one has now."""
+        forgotten = (turn for turn in conversation.forgotten if turn.number == number)
+        key = next((turn.key for turn in forgotten), None)
+        return next((turn for turn in self.turns() if key and turn.key == key), None)
+
+    def undo_forgetting(self) -> tuple[Conversation, list[Turn]] | None:
+        """Bring back what was forgotten last, as it was; None where a turn was made since."""
+        with self.changing:
+            while self._forgotten:
+                name, numbers = self._forgotten.pop()
+                if back := self.named(name).unforget(numbers):
+                    return self.named(name), back
+        return None
 
     def take_in(self, name: str, turns: Sequence[Turn], state: State) -> None:
         """Put turns of a file into a conversation; see `Conversation.take_in`."""

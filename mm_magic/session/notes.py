@@ -10,6 +10,9 @@ from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.recording.writer import Recorder
 from mm_magic.wording import option, turns_listed
 
+UNDO_DELETION = "undo the deletion (Edit > Undo Cell Operation) and run the cell"
+"""Jupyter tells the kernel that a cell was deleted, and not that this was undone."""
+
 
 def notes(
     request: TurnRequest,
@@ -52,15 +55,20 @@ def notes(
 
 def hidden_note(turn: Turn, current: str) -> str:
     """The sentence on a turn that is not sent; `current` is the conversation of the commands."""
-    where = first = ""
-    if (name := str(turn.conversation)) != current:
-        line = option("-c", "--conversation", name)
-        chosen = f"`%minimax {line}`" if line else "choose it in `%minimax panel`"
-        where, first = f" of {name}", f"{chosen}, then "
+    first = way_to(turn, current)
+    where = f" of {turn.conversation}" if first else ""
     return (
-        f"Turn {turn.number}{where} is not sent: its cell was deleted. "
-        f"{first}`%minimax restore {turn.number}` brings it back."
+        f"Turn {turn.number}{where} is not sent: its cell was deleted. To send it again: "
+        f"{first}`%minimax restore {turn.number}`, or {UNDO_DELETION}."
     )
+
+
+def way_to(turn: Turn, current: str) -> str:
+    """What to do before a command for this turn works; "" in the conversation of the commands."""
+    if turn.conversation == current:
+        return ""
+    line = option("-c", "--conversation", str(turn.conversation))
+    return f"`%minimax {line}`, then " if line else "choose it in `%minimax panel`, then "
 
 
 def too_long_note(model: str, left_out: int) -> str:

@@ -33,7 +33,7 @@ from mm_magic.protocol.request import (
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
 
-Offer: TypeAlias = Literal["models", "conversations", "turns", "recordings"]
+Offer: TypeAlias = Literal["models", "conversations", "turns", "turns to restore", "recordings"]
 """Words that Tab looks up when it needs them."""
 
 
@@ -291,6 +291,20 @@ class Options:
 
 ROWS = tuple(rows(Options))
 BY_NAME = {row.name: row for row in ROWS}
+BY_WIRE_NAME = {row.wire_name or row.name: row for row in ROWS if row.wire}
+
+
+def on_line(wire_name: str, sent: object) -> str | None:
+    """The option as a magic's line has it that makes a request hold this, None for nothing.
+
+    None where no line can say it: which model is the default differs from place to place.
+    """
+    row = BY_WIRE_NAME.get(wire_name)
+    if row is None or row.wire is None or (row.name == "model" and sent is None):
+        return None
+    if row.words and sent is not None:
+        return next((row.on_line(word) for word in row.words if row.wire(word) == sent), None)
+    return row.on_line(row.default if sent is None else sent)
 
 
 def first_options(environ: Mapping[str, str]) -> Options:

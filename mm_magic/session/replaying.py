@@ -15,6 +15,7 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.build_request import Draft, history_now
+from mm_magic.session.options import on_line
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
 from mm_magic.transport.recording.player import Found, Playback, Replay, Unanswered
@@ -103,12 +104,12 @@ class Replaying:
         command = "%minimax replay"
         if self.name:
             command += f" {quoted(self.name) or 'FILE'}"
-        fill = f"To ask a model for what is missing: `{command} --fill`"
-        steps = difference(keys, self.replay.exchanges)
-        if not self.fills:
-            steps.append(fill)
+        steps = difference(keys, self.replay.exchanges, on_line)
         if self.replay.loosely(keys[0], model):
             steps.append(f"To take it as it is: `{command} --loose`")
+        steps.append("To see what is recorded: `%minimax replay --list`")
+        if not self.fills:  # it needs a key, as none of the others does
+            steps.append(f"To ask a model for what is missing: `{command} --fill`")
         return UsageError(f"this request is not in {where}", next_steps=steps)
 
 

@@ -77,6 +77,7 @@ class Session:
         self.meter = Meter()
         self.running: list[Run] = []
         self.watchers: list[Callable[[], None]] = []
+        self.cells: set[str] = set()  # the ids of those that have run
         self._set_aside: Recorder | None = None  # while a recording answers
         self._cell = CellRun()
         self._queues: dict[str, TurnQueue] = {}
@@ -105,6 +106,8 @@ class Session:
 
         The turns of the cells in `deleted` are hidden: kept in their places and not sent.
         """
+        if cell_id is not None:
+            self.cells.add(cell_id)
         self._cell = CellRun(self, cell_id, label, is_watched=is_watched)
         running.set(self._cell)
         if hidden := self.conversations.hide(set(deleted) - {cell_id}):

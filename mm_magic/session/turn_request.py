@@ -94,7 +94,7 @@ class TurnRequest:
     @property
     def same_prompt(self) -> int | None:
         """The number of the latest turn, sent along, that has the same prompt."""
-        numbers = [t.number for t in self.history.turns() if t.prompt == self.ask.prompt]
+        numbers = [t.number for t in self.history.turns() if t.prompt.asks_as(self.ask.prompt)]
         return numbers[-1] if numbers else None
 
     def turn(self, reply: Reply) -> Turn:

@@ -287,12 +287,64 @@ def test_new_conversation(desk: Desk) -> None:
 
 
 def test_reset(desk: Desk) -> None:
-    """Reset forgets the turns of the chosen conversation, and says so."""
+    """Reset asks once, then forgets the turns of the chosen conversation, and says so."""
+    panel = desk.panel()
+    asked(desk)
+    button, keep, note = panel.controls.reset, panel.controls.keep, panel.controls.note
+    assert (button.description, keep.layout.display) == ("Reset", "none")
+    button.click()
+    assert len(desk.session.conversations["main"].turns) == 1
+    assert (button.description, keep.layout.display) == ("Forget 1?", None)
+    assert note.value == "Click again to forget 1 turn of main."
+    button.click()
+    assert desk.session.conversations["main"].turns == []
+    assert note.value == "Conversation main: turn 1 forgotten. To undo this: %minimax restore"
+    assert (button.description, keep.layout.display) == ("Reset", "none")
+    button.click()
+    assert note.value == "Conversation main has no turns."
+    assert button.description == "Reset"
+    (_, back) = desk.session.conversations.undo_forgetting() or (None, [])
+    assert [turn.number for turn in back] == [1]
+
+
+@pytest.mark.parametrize("what", ["Keep", "a setting", "another conversation", "New", "by a line"])
+def test_reset_forgets_nothing_at_first(desk: Desk, what: str) -> None:
+    """Any other move takes the question back: the next click on Reset asks again."""
     panel = desk.panel()
     asked(desk)
     panel.controls.reset.click()
-    assert desk.session.conversations["main"].turns == []
-    assert panel.controls.note.value == "Conversation main begins anew."
+    if what == "Keep":
+        panel.controls.keep.click()
+    elif what == "a setting":
+        move(panel.controls.settings["temperature"].widget, "0.3")
+    elif what == "by a line":
+        desk.settings.conversation = "other"
+        desk.settings.conversation = "main"
+    else:
+        panel.controls.new.click()
+        if what == "another conversation":
+            panel.controls.conversation.widget.set_state({"index": 0})
+    assert (panel.controls.reset.description, panel.controls.keep.layout.display) == (
+        "Reset",
+        "none",
+    )
+    assert panel.controls.note.value == ""
+    desk.settings.conversation = "main"
+    panel.controls.reset.click()
+
+    assert len(desk.session.conversations["main"].turns) == 1
+
+
+def test_reset_that_another_panel_did(desk: Desk) -> None:
+    """The question goes where there is nothing to forget any more."""
+    panel, other = desk.panel(), desk.panel()
+    asked(desk)
+    panel.controls.reset.click()
+    other.controls.reset.click()
+    other.controls.reset.click()
+
+    assert panel.controls.reset.description == "Reset"
+    assert panel.controls.note.value == ""
 
 
 # -- who answers, and what it cost -----------------------------------------------------------
@@ -548,7 +600,8 @@ def test_reset_leaves_a_mark(kernel: Kernel) -> None:
     kernel.run("%%minimax --thinking disabled --max-tokens 1\nHi", cell_id="b")
     click = (
         "from mm_magic.session.api import session\n"
-        "session().watchers[-1].__self__.controls.reset.click()"
+        "reset = session().watchers[-1].__self__.controls.reset\n"
+        "reset.click()\nreset.click()"
     )
     states = []
     for code in (click, "%minimax -t 0.3"):

@@ -140,12 +140,17 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     """A deleted cell's turn is not sent, the next line says so, and `restore N` undoes it."""
     for name in "abc":
         ask(kernel, name)
-    note = "Turn 2 is not sent: its cell was deleted. `%minimax restore 2` brings it back."
+    note = (
+        "Turn 2 is not sent: its cell was deleted. To send it again: `%minimax restore 2`, or "
+        "undo the deletion (Edit > Undo Cell Operation) and run the cell."
+    )
 
     assert note in ask(kernel, "d", deleted=["b"]).shown
     assert sent(server) == ["prompt a", "answer 1", "prompt c", "answer 3", "prompt d"]
     assert note not in ask(kernel, "e").shown
-    assert rows(kernel.run("%minimax history"))[1][-1] == "not sent: its cell was deleted"
+    table = rows(kernel.run("%minimax history"))
+    assert table[1][-1] == "not sent: its cell was deleted"
+    assert table[-1][0].startswith("To send turn 2 again: `%minimax restore N`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
     assert restored.shown.strip() == "Turn 2 is sent again, in its place."
@@ -176,7 +181,8 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
         ask(kernel, name)
     forgotten = kernel.run("%minimax forget 2", cell_id="f")
     assert forgotten.shown.strip() == (
-        "Conversation main: turn 2 forgotten. The page keeps the answers."
+        "Conversation main: turn 2 forgotten. The page keeps the answers. To undo this: "
+        "`%minimax restore` now, or `%minimax restore 2` until the kernel ends."
     )
     state = forgotten.saved["states"]["main"]
     assert (state["gone"], state["changes"]) == ([[2, 2]], 1)
@@ -188,6 +194,68 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
     assert "turn 5 ·" in ask(kernel, "a").shown
     assert sent(server) == ["prompt a"]
     assert "has no turns" in kernel.run("%minimax reset\n%minimax reset").traceback
+
+
+def test_reset_is_undone(kernel: Kernel, server: Loopback) -> None:
+    """`restore` right after `forget` or `reset` brings back what was forgotten, the last first."""
+    for name in "abcd":
+        ask(kernel, name)
+    ask(kernel, "b", deleted=["c"])
+    kernel.run("%minimax forget 1", cell_id="f")
+    reset = kernel.run("%minimax reset", cell_id="r", deleted=["d"])
+    assert "To undo this: `%minimax restore` now, or `%minimax restore N` until" in reset.shown
+
+    back = kernel.run("%minimax restore", cell_id="u")
+    assert back.shown.strip() == "Conversation main: turns 2 to 4 brought back."
+    assert back.saved["states"]["main"]["hidden"] == [[3, 4]]
+    assert [turn["number"] for turn in back.saved["turns"]] == [2, 3, 4]
+    assert "turn 1 brought back" in kernel.run("%minimax restore", cell_id="u").shown
+    assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
+    ask(kernel, "e")
+    assert sent(server)[::2] == ["prompt a", "prompt b", "prompt e"]
+
+
+def test_forgotten_turn_comes_back_by_number(kernel: Kernel, server: Loopback) -> None:
+    """`restore N` brings back a forgotten turn until the kernel ends, however much ran since."""
+    for name in "abc":
+        ask(kernel, name)
+    kernel.run("%minimax reset", cell_id="r")
+    ask(kernel, "d")
+    assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
+    restored = kernel.run("%minimax restore 2", cell_id="u")
+    assert restored.shown.strip() == "Turn 2 is sent again, in its place."
+    ask(kernel, "e")
+    assert sent(server)[::2] == ["prompt b", "prompt d", "prompt e"]
+    ask(kernel, "b", "again")
+    assert sent(server) == ["again"]
+    assert "has no turn '9'" in kernel.run("%minimax restore 9").traceback
+
+
+def test_forgotten_turn_whose_cell_has_another_stays_out(kernel: Kernel, server: Loopback) -> None:
+    """A cell has one turn: where it ran since, the error names the turn to forget first."""
+    for name in "ab":
+        ask(kernel, name)
+    kernel.run("%minimax forget 1", cell_id="f")
+    kernel.run("%%minimax -c side\nnew", cell_id="a")
+
+    refused = kernel.run("%minimax restore 1", cell_id="u").traceback
+    assert "the cell of turn 1 made turn 1 of side since" in refused
+    assert "`%minimax -c side`, then `%minimax forget 1`" in refused
+    kernel.run("%minimax -c side\n%minimax forget 1\n%minimax -c main", cell_id="f")
+    kernel.run("%minimax restore 1", cell_id="u")
+    ask(kernel, "c")
+    assert sent(server)[::2] == ["prompt a", "prompt b", "prompt c"]
+
+
+def test_undo_in_another_conversation(kernel: Kernel) -> None:
+    """After `reset NAME` the line says how to come to the conversation of `restore N`."""
+    kernel.run("%%minimax -c 'my talk'\nHi", cell_id="b")
+    reset = kernel.run("%minimax reset 'my talk'", cell_id="r")
+    assert reset.shown.strip().endswith(
+        "To undo this: `%minimax restore` now, or "
+        '`%minimax -c "my talk"`, then `%minimax restore 1` until the kernel ends.'
+    )
+    assert "my talk: turn 1 brought back" in kernel.run("%minimax restore", cell_id="u").shown
 
 
 def test_forget_without_a_number_takes_the_last(kernel: Kernel) -> None:

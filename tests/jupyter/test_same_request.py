@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.loopback import Loopback, numbered
+from support.loopback import Loopback, failure, numbered
 from support.shells import Shell, fresh_shell
 from traitlets.config import Config
 
@@ -88,3 +88,58 @@ def test_another_request(tmp_path: Path, there: str, here: str, step: str) -> No
         error = shell.error(f"%%minimax {here}\nWhy?")
     assert isinstance(error, UsageError)
     assert error.next_steps[0].startswith(step)
+
+
+def test_list_shows_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--list` shows each recorded prompt with options, model and answers; who answers stays."""
+    again = "%%minimax --alone\nName one."
+    recorded(
+        tmp_path / "r",
+        "%%minimax -t 0.1\nWhy?",
+        '%%minimax -t 0.1 --alone -s "In <b>\u202ebrief</b>"\n' + "long " * 50,
+        again,
+        "%%minimax --alone\n\n  Name one.\n",
+        "%minimax replay --list",
+    )
+    while_recording = capsys.readouterr().out
+    with fresh_shell() as shell:
+        capsys.readouterr()
+        shell.run(f"%minimax replay {tmp_path / 'r'} --list")
+        named = capsys.readouterr().out
+        shell.run("%minimax")
+        assert "your own server" in capsys.readouterr().out
+    with replaying(tmp_path / "r") as shell:
+        capsys.readouterr()
+        shell.run("%minimax replay --list")
+        in_use = capsys.readouterr().out
+
+    head, *rows, note = named.splitlines()
+    assert head.split() == ["prompt", "options", "model", "answers"]
+    assert [row.split("  ")[0] for row in rows] == ["Why?", "long " * 11 + "long…", "Name one."]
+    assert "  -t 0.1 system …  " in rows[1]
+    assert [row.split()[-1] for row in rows] == ["1", "1", "2"]
+    assert all("MiniMax-M2.7" in row for row in rows)
+    assert f"The recording {tmp_path / 'r'} (4 answers, recorded " in note
+    assert in_use == named
+    assert while_recording.splitlines()[-5:-1] == named.splitlines()[:-1]
+
+
+def test_list_without_a_recording(tmp_path: Path) -> None:
+    """Where nothing is in use and the notebook's file is not known, `--list` asks for a name."""
+    with fresh_shell() as shell:
+        error = shell.error("%minimax replay --list")
+        missing = shell.error(f"%minimax replay {tmp_path / 'none'} --list")
+    assert isinstance(error, UsageError)
+    assert error.next_steps == ("Name a recording, or the notebook: `%minimax replay FILE`",)
+    assert "there is no file" in str(missing)
+
+
+def test_list_counts_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recorded refusal is an answer, and the table says that it is an error."""
+    with Loopback(failure(400, "no")) as server, notebook(server, {}) as shell:
+        shell.run(f"%minimax record {tmp_path / 'r'}")
+        shell.error("%%minimax\nWhy?")
+        capsys.readouterr()
+        shell.run("%minimax replay --list")
+
+    assert capsys.readouterr().out.splitlines()[1].endswith("1, errors: 1")

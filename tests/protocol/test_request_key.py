@@ -12,6 +12,7 @@ from mm_magic.protocol.request_key import RequestKey
         RequestKey(ASKED | {"temperature": 0.30}, EARLIER, NIGHT),
         RequestKey(ASKED | {"max_tokens": 2048.0}, EARLIER, NIGHT),
         RequestKey(dict(reversed(ASKED.items())), EARLIER, dict(reversed(NIGHT.items()))),
+        RequestKey(ASKED, EARLIER, NIGHT | {"content": "\n  And at night? \r\n\t\n"}),
     ],
 )
 def test_hash_of_the_same_meaning(same: RequestKey) -> None:
@@ -31,7 +32,8 @@ def test_hash_of_the_same_meaning(same: RequestKey) -> None:
         RequestKey(ASKED, (), NIGHT),
         RequestKey(ASKED, (*EARLIER, *EARLIER), NIGHT),
         RequestKey(ASKED, ((*EARLIER[0], "0"),), NIGHT),
-        RequestKey(ASKED, EARLIER, NIGHT | {"content": "And at night? "}),
+        RequestKey(ASKED, EARLIER, NIGHT | {"content": "And  at night?"}),
+        RequestKey(ASKED | {"system": " "}, EARLIER, NIGHT),
     ],
 )
 def test_hash_of_another_meaning(other: RequestKey) -> None:
@@ -48,3 +50,26 @@ def test_hash_is_that_of_this_format() -> None:
 def test_prompt_has_no_text_where_it_is_none() -> None:
     """A prompt of blocks has no text to compare with."""
     assert RequestKey({}, (), {"content": [{"type": "text"}]}).text == ""
+
+
+def test_space_around_blocks_does_not_count() -> None:
+    """Of a prompt of blocks only the space at its two ends is left out, and no other block."""
+
+    def key(*blocks: object) -> str:
+        return RequestKey({}, (), {"role": "user", "content": list(blocks)}).hash
+
+    picture = {"type": "image", "source": {"data": " x "}}
+    one, two = {"type": "text", "text": "One "}, {"type": "text", "text": " two"}
+    assert key(one | {"text": "\n One "}, picture, two | {"text": " two\n"}) == key(
+        one, picture, two
+    )
+    assert key(one | {"text": "One"}, picture, two) != key(one, picture, two)
+    assert key(picture, two) != key(picture | {"source": {"data": "x"}}, two)
+    assert key() != key(one)
+
+
+def test_prompt_is_kept_as_typed() -> None:
+    """What is recorded is what was typed."""
+    typed = NIGHT | {"content": " And at night?\n"}
+
+    assert RequestKey(ASKED, EARLIER, typed).to_json()["prompt"] == typed

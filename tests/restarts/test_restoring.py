@@ -173,7 +173,7 @@ def test_vs_code_goes_by_the_prompt(page: Page, server: Loopback) -> None:
     page.save(trusted=False)
     page.kernel.run(f"__vsc_ipynb_file__ = {str(page.path)!r}")
     told = page.load(server.url, cell_id=names["load"])
-    assert "2 turns found" in told
+    assert "holds 2 earlier turns. Jupyter does not trust it" in told
     assert "`%minimax restore`" in told
 
     page.run(names["restore"], "%minimax restore")

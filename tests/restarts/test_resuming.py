@@ -56,19 +56,63 @@ def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
     page.save(trusted=False)
 
     told = page.load(server.url)
-    assert "2 turns found" in told
-    assert "Jupyter does not trust this file: not sent before `%minimax restore`." in told
+    assert told.splitlines()[1:] == [
+        "This file holds 2 earlier turns. Jupyter does not trust it, so they are not sent; "
+        "`%minimax restore` includes them."
+    ]
     page.ask("alone", options="--alone")
     assert sent(server) == ["alone"]
 
-    shown = page.run("restore", "%minimax restore").traceback
-    assert "this cell is not in 'lesson.ipynb'" in shown
-    page.save(trusted=False)
-    shown = page.run("restore", "%minimax restore").shown
+    shown = page.run("restore", "%minimax restore").shown  # the cell is new, and not saved yet
     assert "2 turns in 'lesson.ipynb', saved " in shown
     assert "Conversation main: a new cell sends 2 turns." in shown
     page.ask("d")
     assert sent(server) == ["a", "1", "b", "2", "d"]
+
+
+def test_turn_of_the_file_is_shown_in_a_new_cell(page: Page, server: Loopback) -> None:
+    """`%minimax show N` in a new cell draws a turn of the file that is not sent."""
+    page.ask("a")
+    page.save(trusted=False)
+    page.load(server.url)
+
+    assert "Turn 1: prompt a" in page.run("new", "%minimax show 1").shown
+
+
+@pytest.mark.parametrize("who", ["demo", "recording"])
+def test_nothing_to_warn_of(page: Page, who: str) -> None:
+    """Turns of the demo and of a recording need no trust: their file is loaded without a word."""
+    if who == "recording":
+        page.ask("a")
+        page.save()
+        page.load("")
+        page.run("replay", f"%minimax replay {page.path}")
+    else:
+        page.load("")
+    cell = page.ask("a")
+    assert cell.saved["backend"] == {"demo": "offline", "recording": "recorded"}[who]
+    page.save(trusted=False)
+
+    assert len(page.load("").splitlines()) == 1
+    assert "1 turn in" in page.run("new", "%minimax restore").shown
+
+
+def test_only_turns_of_a_model_are_counted(page: Page, server: Loopback) -> None:
+    """The line counts the turns that a model answered, and none of a deleted cell."""
+    page.load("")
+    page.ask("demo")
+    page.run("setup", f"import os; os.environ['MINIMAX_BASE_URL'] = {server.url!r}")
+    for name in "abc":
+        page.ask(name)
+    page.ask("c", deleted=["b"])
+    page.save(trusted=False)
+    assert "holds 2 earlier turns. " in page.load(server.url)
+
+    page.ask("a", options="--alone")
+    page.save(trusted=False)
+    told = page.load(server.url)
+    assert "holds 1 earlier turn. " in told
+    assert "so it is not sent; `%minimax restore` includes it." in told
 
 
 def test_no_trust_without_signatures(page: Page, server: Loopback, tmp_path: Path) -> None:
@@ -105,7 +149,12 @@ def test_file_without_the_running_cell_is_not_resumed(
     page.kernel.run("%unload_ext mm_magic")
     told = page.kernel.run("%load_ext mm_magic", cell_id=cell_id).stdout
 
-    assert ("this cell is not in the saved file" in told) is (cell_id is not None)
+    advice = "Save the notebook, then `%minimax restore` includes it."
+    assert (advice in told) is (cell_id is not None)
+    if cell_id is not None:
+        shown = page.kernel.run("%minimax restore", cell_id=cell_id).traceback
+        assert "this cell is not in 'lesson.ipynb'" in shown
+        assert "Save the notebook, then run this cell again." in shown
     page.ask("b")
     assert sent(server) == ["b"]
 
@@ -118,7 +167,8 @@ def test_file_without_the_running_cell_is_not_resumed(
         ("forget", "abc"),
         (
             "panel\nfrom mm_magic.session.api import session\n"
-            "session().watchers[-1].__self__.controls.reset.click()",
+            "reset = session().watchers[-1].__self__.controls.reset\n"
+            "reset.click()\nreset.click()",
             "",
         ),
     ],
@@ -137,6 +187,24 @@ def test_forgotten_turns_stay_forgotten(
 
     assert sent(server)[::2] == [*left, "e"]
     assert cell.saved["number"] == 5
+
+
+@pytest.mark.parametrize("command", ["restore", "restore 2"])
+def test_turn_that_was_brought_back_stays(page: Page, server: Loopback, command: str) -> None:
+    """What `restore` brought back after `forget` is sent after a restart, its cell cleared or not.
+
+    The outputs of the command hold the turn.
+    """
+    for name in "abc":
+        page.ask(name)
+    page.run("mark", "%minimax forget 2")
+    page.run("undo", f"%minimax {command}")
+    page.cells["b"]["outputs"] = []
+    page.save()
+    page.load(server.url)
+    page.ask("d")
+
+    assert sent(server) == ["a", "1", "b", "2", "c", "3", "d"]
 
 
 def test_hidden_turn_stays_hidden(page: Page, server: Loopback) -> None:

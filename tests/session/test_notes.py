@@ -8,6 +8,7 @@ from support.loopback import Loopback, failure, streamed
 from support.shells import fresh_shell
 
 import mm_magic as mm
+from mm_magic.session.notes import UNDO_DELETION
 from mm_magic.session.options import Options
 from mm_magic.session.session import Session
 
@@ -55,8 +56,8 @@ def test_hidden_turn_of_another_conversation(name: str, way: str) -> None:
         with pytest.warns(UserWarning, match="is not sent") as warned:
             asyncio.run(session.ask("How?", Options(retries=0), alone=False))
     assert [str(each.message) for each in warned] == [
-        f"Turn 1 of {name} is not sent: its cell was deleted. "
-        f"{way}, then `%minimax restore 1` brings it back."
+        f"Turn 1 of {name} is not sent: its cell was deleted. To send it again: "
+        f"{way}, then `%minimax restore 1`, or {UNDO_DELETION}."
     ]
 
 

@@ -358,9 +358,58 @@ def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps:
     error = again.refusal(asks)
 
     assert error.message == "this request is not in 'r'"
+    listed = "To see what is recorded: `%minimax replay --list`"
     fill = "To ask a model for what is missing: `%minimax replay r --fill`"
-    assert [each for each in error.next_steps if "--loose" not in each] == [*steps, fill]
+    assert [each for each in error.next_steps if "--loose" not in each] == [*steps, listed, fill]
     assert again.service.requests == []
+
+
+@pytest.mark.parametrize(
+    ("made", "step"),
+    [
+        ([{"temperature": 0.1}, {"temperature": 1}], "-t 0.1 and -t 1: `%%minimax -t 0.1`"),
+        (
+            [{"temperature": 0.1}, {}, {"temperature": 1}, {"temperature": 0.1}],
+            "-t 0.1, -t default and -t 1: `%%minimax -t 0.1`",
+        ),
+        (
+            [{"temperature": n / 10} for n in (1, 2, 3, 4, 6, 7, 8)],
+            "-t 0.1, -t 0.2, -t 0.3, -t 0.4, -t 0.6 and 2 more: `%%minimax -t 0.1`",
+        ),
+        (
+            [{"temperature": 1, "system": "x"}, {"temperature": 0.5, "system": "y"}],
+            "-s y: `%%minimax -s y`",
+        ),
+        (
+            [{"temperature": 1, "system": "x"}, {"model": "M", "temperature": 0.1}],
+            "-t 1, -s x; -t 0.1, -m M: `%%minimax -t 1 -s x`",
+        ),
+        (
+            [{"system": "a\nb"}, {"temperature": 0.1, "system": "c"}],
+            "-t default, another system prompt; -t 0.1, -s c.",
+        ),
+    ],
+)
+def test_all_recorded_values_are_named(
+    tmp_path: Path, made: list[dict[str, Any]], step: str
+) -> None:
+    """A miss names all values with which the prompt was recorded, and a line with the nearest."""
+    recorded(tmp_path / "r", *(replace(ALONE, **options) for options in made))
+
+    refused = replaying(tmp_path / "r").refusal(replace(ALONE, temperature=0.5))
+
+    assert refused.next_steps[0].startswith(f"Recorded with {step}")
+
+
+@pytest.mark.parametrize("prompt", ["\nWhy?", "  Why?", "Why?\n\n \t\r\n", " Why?\u00a0"])
+def test_space_around_a_prompt_does_not_count(tmp_path: Path, prompt: str) -> None:
+    """Blank lines and spaces around a prompt, also around an earlier one, miss no answer."""
+    recorded(tmp_path / "r", WHY, replace(NIGHT, prompt=f"\n{NIGHT.prompt} "))
+    kernel = replaying(tmp_path / "r")
+
+    assert kernel.run(replace(WHY, prompt=prompt)).text == "answer 1"
+    assert kernel.request["messages"][0]["content"] == prompt
+    assert kernel.run(NIGHT).text == "answer 2"
 
 
 def test_lines_that_mend_are_quoted(tmp_path: Path) -> None:
@@ -370,7 +419,7 @@ def test_lines_that_mend_are_quoted(tmp_path: Path) -> None:
     steps = replaying(tmp_path / "my lesson").refusal(WHY).next_steps
 
     assert steps[0] == 'Recorded with -m "My Model": `%%minimax -m "My Model"`'
-    assert steps[1].endswith('`%minimax replay "my lesson" --fill`')
+    assert steps[-1].endswith('`%minimax replay "my lesson" --fill`')
 
 
 def test_another_answer_before_is_named(tmp_path: Path) -> None:
@@ -403,7 +452,7 @@ def test_loose_takes_an_answer_of_another_context(tmp_path: Path) -> None:
     assert exact.origin == replace(loose.origin, is_loose=False)
     assert kernel.refusal(Cell("What?")).message == "this request is not in 'r'"
     assert kernel.refusal(replace(NIGHT, temperature=0.5)).kind == "usage"
-    assert "--loose" in replaying(tmp_path / "r").refusal(NIGHT).next_steps[-1]
+    assert "--loose" in replaying(tmp_path / "r").refusal(NIGHT).next_steps[1]
 
 
 # What a replayed turn is
@@ -475,7 +524,9 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
         == caught.value.message
         == ("this request is not in 'r', and no API key is set, so no model can be asked")
     )
-    assert caught.value.next_steps[0].startswith("In a notebook: run `%minimax key`")
+    listed, typed, *_ = caught.value.next_steps
+    assert listed == "To see what is recorded: `%minimax replay --list`"
+    assert typed.startswith("In a notebook: run `%minimax key`")
 
 
 # Pace

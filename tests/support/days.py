@@ -6,6 +6,7 @@ the messages that were sent.
 
 import json
 import re
+from collections.abc import Sequence
 from copy import deepcopy
 from itertools import product
 from typing import Any
@@ -17,7 +18,7 @@ from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.notebook_file import read
 from mm_magic.conversation.saved_turn import record_json, turn_json
 from mm_magic.conversation.stored import pasts
-from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.transport.demo.read_request import read_request
 from support.asking import ANSWERS, WHOS, Call, Kernel, World
@@ -130,16 +131,35 @@ class Day(RuleBasedStateMachine):
     def command(self, cell: str, what: str, name: str, number: int) -> None:
         """`%minimax forget N`, `reset` or `restore N`; one that changes nothing is an error."""
         self._begin(cell)
+        back: list[Turn] = []
+        turn = None
         if what == "restore":
-            changed = self.kernel.session.conversations.bring_back(name, number)
-            self.oracle.bring_back(name, number)
+            changed = back = self.kernel.session.conversations.bring_back(name, number)
+            turn = self.oracle.bring_back(name, number)
         else:
             which = number if what == "forget" else None
             changed = self.kernel.session.forget(name, which)
             self.oracle.forget(name, which)
         if changed:
-            self._mark(cell, name)
+            self._mark(cell, name, back)
+            for each in back:
+                assert turn is not None
+                assert each.number == turn["number"]
+                self.oracle.tell(cell, name, turn, is_copy=True)
         self._end(cell, 0, is_well=bool(changed))
+
+    @rule(cell=cells)
+    def undo(self, cell: str) -> None:
+        """`%minimax restore` right after `forget` or `reset`."""
+        self._begin(cell)
+        undone, expected = self.kernel.session.conversations.undo_forgetting(), self.oracle.undo()
+        assert (undone is None) is (expected is None)
+        if undone and expected:
+            assert [turn.number for turn in undone[1]] == [t["number"] for t in expected[1]]
+            self._mark(cell, undone[0].name, undone[1])
+            for turn in expected[1]:
+                self.oracle.tell(cell, undone[0].name, turn, is_copy=True)
+        self._end(cell, 0, is_well=undone is not None)
 
     @rule(cell=cells, what=st.sampled_from(CHANGES))
     def change(self, cell: str, what: str) -> None:
@@ -272,10 +292,11 @@ class Day(RuleBasedStateMachine):
         self.oracle.take_in(page, FILE, last)
         return names
 
-    def _mark(self, cell: str, name: str) -> None:
-        """A command leaves in the outputs how it stands with a conversation."""
+    def _mark(self, cell: str, name: str, back: Sequence[Turn] = ()) -> None:
+        """A command leaves in the outputs how it stands with a conversation, and what came back."""
         state = self.kernel.session.conversations.named(name).state
-        self.outputs[cell].append(record_json([], [(name, state)]))
+        turns = [turn_json(turn, state, is_copy=True) for turn in back]
+        self.outputs[cell].append(record_json(turns, [(name, state)]))
         self.oracle.tell(cell, name)
 
     def _end(self, cell: str, begun: int, *, is_well: bool) -> None:

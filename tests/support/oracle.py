@@ -27,6 +27,8 @@ class Oracle:
         self.changes: dict[str, int] = {}
         self.in_file = -1  # the most changes of a conversation that the file had at the start
         self.as_read: dict[str, list[Turn]] = {}  # as it was taken from a file
+        self.forgotten: dict[str, list[Turn]] = {}
+        self.undoable: list[tuple[str, list[int]]] = []  # forgotten since the last turn
         self.to_tell: set[Any] = set()  # the places of turns that were hidden
         self.page: Page = {}
         self.trash: Page = {}  # that of deleted cells
@@ -60,6 +62,7 @@ class Oracle:
         """An answer that is whole, or was stopped: with text it becomes the turn of its key."""
         if not any(b["type"] == "text" and b["text"].strip() for b in blocks):
             return
+        self.undoable = []
         turn = {"key": key, "who": who, "prompt": prompt, "blocks": blocks, "hidden": False}
         turn["sent"] = self.request(name, key, who, prompt)[:-1]
         turn["made_with"] = in_short(self.above(name, key, who[1]))
@@ -87,16 +90,45 @@ class Oracle:
     def forget(self, name: str, number: int | None = None) -> None:
         before = self.turns.get(name, [])
         self.keep(name, lambda turn: number not in (None, turn["number"]))
-        if len(self.turns[name]) < len(before):
+        gone = [turn for turn in before if turn not in self.turns[name]]
+        if gone:
+            self.forgotten.setdefault(name, []).extend(gone)
+            self.undoable.append((name, [turn["number"] for turn in gone]))
             self.changes[name] += 1
 
     def hide(self, cells: set[str]) -> None:
         """These cells were deleted."""
         for name in self.turns:
+            for turn in self.forgotten.get(name, []):
+                turn["hidden"] |= bool(turn["key"]) and turn["key"][0] in cells
             self.change(name, True, lambda turn: turn["key"] and turn["key"][0] in cells)
 
-    def bring_back(self, name: str, number: int) -> None:
+    def undo(self) -> tuple[str, list[Turn]] | None:
+        """Bring back what was forgotten last, as it was; None where a turn was made since."""
+        while self.undoable:
+            name, numbers = self.undoable.pop()
+            back = [turn for turn in self.forgotten[name] if turn["number"] in numbers]
+            if back:
+                self.forgotten[name] = [t for t in self.forgotten[name] if t not in back]
+                turns = [*self.turns[name], *back]
+                self.turns[name] = sorted(turns, key=lambda turn: int(turn["number"]))
+                self.changes[name] += 1
+                return name, back
+        return None
+
+    def bring_back(self, name: str, number: int) -> Turn | None:
+        """Send a hidden turn again, or a forgotten one unless its cell has another now."""
+        forgotten = self.forgotten.get(name, [])
+        for turn in [turn for turn in forgotten if turn["number"] == number]:
+            keys = [each["key"] for turns in self.turns.values() for each in turns if each["key"]]
+            if turn["key"] in keys:
+                return None
+            forgotten.remove(turn)
+            back = [*self.turns[name], turn | {"hidden": False}]
+            self.turns[name] = sorted(back, key=lambda turn: int(turn["number"]))
+            self.changes[name] += 1 + turn["hidden"]
         self.change(name, False, lambda turn: turn["number"] == number)
+        return next((t for t in self.turns.get(name, []) if t["number"] == number), None)
 
     def change(self, name: str, hidden: bool, is_meant: Callable[[Turn], Any]) -> None:
         meant = [t for t in self.turns.get(name, []) if is_meant(t) and t["hidden"] != hidden]
@@ -139,9 +171,15 @@ class Oracle:
 
     # The file
 
-    def tell(self, cell: str, name: str, turn: Turn | None = None) -> None:
-        """The outputs of a cell tell of a turn, and how it stands with its conversation."""
+    def tell(
+        self, cell: str, name: str, turn: Turn | None = None, *, is_copy: bool = False
+    ) -> None:
+        """The outputs of a cell tell of a turn, and how it stands with its conversation.
+
+        A copy stands for the turn where the outputs of its own cell do not have it any more.
+        """
         self.clock += 1
+        turn = turn | {"key": None, "copy": True} if turn and is_copy else turn
         told = {"at": self.clock, "name": name, "turn": turn, "turns": self.turns[name]}
         told |= {"life": self.lives[name], "changes": self.changes[name], "last": self.last[name]}
         self.page[cell].append(deepcopy(told))
@@ -179,6 +217,9 @@ class Oracle:
             highest = max([0, *(turn["number"] for turn in turns)])
             assert max(used, highest) <= last[name] <= max(used, now["last"])
             self.last[name], self.lives[name] = last[name], now["life"]
+            here = {turn["number"] for turn in turns}
+            kept = self.forgotten.get(name, []) if is_known else []
+            self.forgotten[name] = [turn for turn in kept if turn["number"] not in here]
             changes = self.changes.get(name, self.in_file + 1)
             self.changes[name] = max(changes, now["changes"]) + 1
             self.as_read[name] = [*turns]
@@ -211,7 +252,8 @@ def time_of(told: Turn) -> int:
 def as_told(now: Turn, page: Page) -> list[Turn]:
     """The turns of a conversation as one telling has it, if something on the page tells of them."""
     told = sorted(chain.from_iterable(page.values()), key=time_of)
-    seen = {each["turn"]["place"]: each["turn"] for each in told if each["turn"]}
+    turns = sorted((t["turn"] for t in told if t["turn"]), key=lambda turn: "copy" not in turn)
+    seen = {turn["place"]: turn for turn in turns}
     return [
         deepcopy(seen[turn["place"]] | {each: turn[each] for each in ("number", "hidden")})
         for turn in now["turns"]

@@ -9,6 +9,7 @@ from mm_magic.jupyter.arguments import at_most_one
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
 from mm_magic.jupyter.views.finished import draw_again, show, width_of
+from mm_magic.session.notes import UNDO_DELETION, way_to
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.wording import counted, listed, turns_listed
@@ -22,6 +23,10 @@ def history(here: Here, words: Sequence[str]) -> None:
     next_one = next_turn(here.session, conversation)
     rows = history_rows(conversation, next_one)
     notes = [_summary(conversation, next_one)]
+    if hidden := [turn.number for turn in conversation.turns if turn.is_hidden]:
+        notes.append(
+            f"To send {turns_listed(hidden)} again: `%minimax restore N`, or {UNDO_DELETION}."
+        )
     others = [name for name in here.session.conversations if name != conversation.name]
     if others:
         notes.append(f"Other conversations: {', '.join(others)}")
@@ -59,18 +64,37 @@ def forget(here: Here, words: Sequence[str]) -> None:
 
 
 def restore(here: Here, words: Sequence[str]) -> None:
-    """`%minimax restore [FILE or N]`: send again what is not sent now."""
+    """`%minimax restore [FILE or N]`: send again what is not sent now.
+
+    Without a word it first undoes the last `forget` or `reset`, unless a turn was made since.
+    """
     word = at_most_one("restore", words)
-    if word is None or not word.isdecimal():
+    if word is not None and word.isdecimal():
+        _restore_turn(here, word)
+    elif word is None and (undone := here.session.conversations.undo_forgetting()):
+        conversation, back = undone
+        turns = turns_listed(turn.number for turn in back)
+        _mark(here, conversation, f"Conversation {conversation.name}: {turns} brought back.", back)
+    else:
         from mm_magic.jupyter.resume import restore
 
         restore(here.shell, here.session, word)
-        return
-    turn = turn_numbered(here.session, word)
-    conversation = _named(here.session, None)
-    if not here.session.conversations.bring_back(conversation.name, turn.number):
+
+
+def _restore_turn(here: Here, word: str) -> None:
+    """Send again a turn that is hidden or was forgotten. Raises UsageError."""
+    conversation, number = _named(here.session, None), int(word)
+    conversations = here.session.conversations
+    if back := conversations.bring_back(conversation.name, number):
+        _mark(here, conversation, f"Turn {number} is sent again, in its place.", back)
+    elif newer := conversations.instead_of(conversation, number):
+        raise UsageError(
+            f"the cell of turn {number} made turn {newer.number} of {newer.conversation} since",
+            next_steps=(f"{way_to(newer, conversation.name)}`%minimax forget {newer.number}`",),
+        )
+    else:
+        turn = turn_numbered(here.session, word)
         raise UsageError(f"turn {turn.number} is not hidden: it is sent")
-    _mark(here, conversation, f"Turn {turn.number} is sent again, in its place.")
 
 
 def _in_file(here: Here, number: str) -> Turn | None:
@@ -108,19 +132,28 @@ def _say_forgotten(here: Here, name: str, gone: Sequence[Turn]) -> None:
     if not gone:
         raise UsageError(f"conversation {name} has no turns")
     turns = turns_listed(turn.number for turn in gone)
+    way = way_to(gone[0], here.session.options.conversation)
+    later = f"{way}`%minimax restore {gone[0].number if len(gone) == 1 else 'N'}`"
     _mark(
         here,
         here.session.conversations.named(name),
-        f"Conversation {name}: {turns} forgotten. The page keeps the answers.",
+        f"Conversation {name}: {turns} forgotten. The page keeps the answers. To undo this: "
+        f"`%minimax restore` now, or {later} until the kernel ends.",
     )
 
 
-def _mark(here: Here, conversation: Conversation, sentence: str) -> None:
-    """Say what changed, and leave it in the file, which else would bring it back."""
-    from mm_magic.conversation.saved_turn import record_json
+def _mark(here: Here, conversation: Conversation, sentence: str, back: Sequence[Turn] = ()) -> None:
+    """Say what changed, and leave it in the file, which else would bring it back.
+
+    The turns that came `back` are left there, too: the outputs of their cells may be gone.
+    """
+    from mm_magic.conversation.saved_turn import record_json, turn_json
     from mm_magic.rendering.bundles import TURN_MIME, line_bundle
 
-    record = record_json([], [(conversation.name, conversation.state)])
+    state = conversation.state
+    record = record_json(
+        (turn_json(turn, state, is_copy=True) for turn in back), [(conversation.name, state)]
+    )
     show(here.shell, {**line_bundle(sentence), TURN_MIME: record})
 
 

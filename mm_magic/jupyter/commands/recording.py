@@ -48,6 +48,9 @@ class ReplayOptions:
         False, SWITCH, "--loose",
         help="take the answer to the same prompt and options, whatever the earlier turns",
     )  # fmt: skip
+    show_list: bool = option(
+        False, SWITCH, "--list", help="only show what is recorded: in FILE, or in the one in use"
+    )  # fmt: skip
 
 
 def record(here: Here, words: Sequence[str]) -> None:
@@ -90,6 +93,9 @@ def replay(here: Here, words: Sequence[str]) -> None:
     from mm_magic.transport.recording.player import Replay
 
     file, given = read_command("replay", ReplayOptions, words)
+    if given.show_list:
+        _show_list(here, file)
+        return
     path = _path(here, file)
     recording, lines = _loaded(path)
     answers = Replay(recording.exchanges)
@@ -108,6 +114,24 @@ def replay(here: Here, words: Sequence[str]) -> None:
     )
     here.session.replay(replaying, recorder)
     print(in_window("\n".join([_answering(path, given, recorder), *map(plain, lines)])))
+
+
+def _show_list(here: Here, file: str | None) -> None:
+    """Show what is recorded in a file, or in the recording in use; what answers stays."""
+    from mm_magic.jupyter.commands.recording_table import recording_table
+    from mm_magic.jupyter.views.finished import show
+    from mm_magic.session.replaying import Replaying
+    from mm_magic.transport.recording.player import Replay
+
+    session = here.session
+    if file is None and session.replaying is not None:
+        show(here.shell, recording_table(session.replaying))
+        return
+    is_recorded = file is None and session.recorder is not None
+    path = session.recorder.path if is_recorded and session.recorder else _path(here, file)
+    recording, lines = _loaded(path)
+    name = path.name if is_recorded else file or ""
+    show(here.shell, recording_table(Replaying(Replay(recording.exchanges), name), lines))
 
 
 def _out_of_order(here: Here) -> list[str]:

@@ -33,7 +33,7 @@ from mm_magic.jupyter.views.finished import Page
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
-from mm_magic.wording import in_window
+from mm_magic.wording import counted, in_window, turns_listed
 
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop what is running; what arrived stays"
@@ -90,6 +90,7 @@ class Panel:
         self._settings = settings
         self._reach = reach
         self._message = ""
+        self._to_reset: str | None = None  # the conversation for which Reset asks now
         self._lock = Lock()
         self._refreshing: int | None = None  # the thread that sets the widgets now
         self._shown: Options | None = None
@@ -133,6 +134,7 @@ class Panel:
         controls.line.observe(self._undo, "value")  # it is there to be copied
         controls.new.on_click(lambda _: self._begin_conversation())
         controls.reset.on_click(lambda _: self._reset())
+        controls.keep.on_click(lambda _: self._keep())
         controls.stop.on_click(lambda _: self._stop())
         self._settings.observe(self.refresh, list(BY_NAME))
         self._session.watchers.append(self._session_changed)
@@ -142,7 +144,7 @@ class Panel:
         """The user moved something: set the option, or say why not."""
         if self._refreshing == get_ident():
             return
-        self._message = ""
+        self._message, self._to_reset = "", None
         try:
             self._settings.say({name: read(change["new"])})
         except UsageError as error:
@@ -154,7 +156,7 @@ class Panel:
             self.refresh()
 
     def _begin_conversation(self) -> None:
-        self._message = ""
+        self._message, self._to_reset = "", None
         self._settings.say({"conversation": self._new_name()})
 
     def _stop(self) -> None:
@@ -162,15 +164,35 @@ class Panel:
             run.cancel()
 
     def _reset(self) -> None:
+        """Ask at the first click, and forget at the second."""
         name = self._session.options.conversation
-        try:
-            if self._session.forget(name):
-                self.forgotten.add(name)
-                self.show_still()
-            self._message = f"Conversation {name} begins anew."
-        except MiniMaxError as error:
-            self._message = error.message
+        if self._to_reset == name:
+            self._message, self._to_reset = self._forget(name), None
+        elif turns := self._number_of_turns(name):
+            self._message = f"Click again to forget {counted(turns, 'turn')} of {name}."
+            self._to_reset = name
+        else:
+            self._message = f"Conversation {name} has no turns."
         self.refresh()
+
+    def _keep(self) -> None:
+        self._message, self._to_reset = "", None
+        self.refresh()
+
+    def _forget(self, name: str) -> str:
+        """Forget the turns of a conversation; return what to say of it."""
+        try:
+            gone = self._session.forget(name)
+        except MiniMaxError as error:
+            return error.message
+        self.forgotten.add(name)
+        self.show_still()
+        turns = turns_listed(turn.number for turn in gone)
+        return f"Conversation {name}: {turns} forgotten. To undo this: %minimax restore"
+
+    def _number_of_turns(self, name: str) -> int:
+        there = self._session.conversations.get(name)
+        return len(there.turns) if there else 0
 
     def _new_name(self) -> str:
         taken = self._conversations()
@@ -200,6 +222,10 @@ class Panel:
         warning = max_tokens_warning(options.model, options.max_tokens)
         if offered and options.model not in offered:
             warning = f"The server does not list {options.model}."
+        turns = self._number_of_turns(options.conversation)
+        if self._to_reset and not (turns and self._to_reset == options.conversation):
+            self._message, self._to_reset = "", None  # it was asked of what is not here any more
+        controls.ask_before_reset(turns if self._to_reset else 0)
         controls.note.value = self._message or warning or ""
         controls.note.layout.display = None if controls.note.value else "none"
         self._show_stop()

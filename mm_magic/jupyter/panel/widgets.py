@@ -11,6 +11,7 @@ import ipywidgets
 
 from mm_magic.jupyter.panel.text import DIMMED, LIVE
 from mm_magic.session.options import BY_NAME, COUNT, ROWS, SWITCH, UNSET, Row
+from mm_magic.wording import counted
 
 Widget = Any  # ipywidgets has no types
 Reading: TypeAlias = Callable[[Any], object]
@@ -18,6 +19,9 @@ Reading: TypeAlias = Callable[[Any], object]
 
 DIGITS = 4
 """Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
+RESET_MEANING = "Forget the turns of this conversation"
+SMALL = "4.5em"
+"""The width of a small button."""
 _NAME = {"description_width": "6.5em"}
 
 
@@ -96,7 +100,9 @@ class Controls:
             description="Stop", icon="stop", disabled=True, layout={"width": "7em"}
         )
         self.new = _small_button("New", "Start another conversation")
-        self.reset = _small_button("Reset", "Forget the turns of this conversation")
+        self.reset = _small_button("Reset", RESET_MEANING)
+        self.keep = _small_button("Keep", "Forget nothing")
+        self.ask_before_reset(0)
         self.line = _paragraph("as a line")
         self.line.add_class(f"{LIVE}-line")
         self.meter = _label()
@@ -115,6 +121,20 @@ class Controls:
         assert isinstance(found, Choice)
         return found
 
+    def ask_before_reset(self, turns: int) -> None:
+        """Ask on the button whether to forget so many turns; 0 asks nothing.
+
+        It is the same button, so that it keeps the focus for a second Enter.
+        """
+        button = self.reset
+        button.description = f"Forget {turns}?" if turns else "Reset"
+        button.tooltip = (
+            f"Click again to forget {counted(turns, 'turn')}" if turns else RESET_MEANING
+        )
+        button.button_style = "danger" if turns else ""
+        button.layout.width = "auto" if turns else SMALL
+        self.keep.layout.display = None if turns else "none"
+
     def close(self) -> None:
         """Take all widgets off the page."""
         for widget in [*_tree(self.root)]:
@@ -130,7 +150,7 @@ class Controls:
             else:
                 groups.append(widgets)
             if name == "conversation":
-                groups[-1] += [self.new, self.reset]
+                groups[-1] += [self.new, self.reset, self.keep]
         return [*map(_group, groups), self.line]
 
 
@@ -192,7 +212,7 @@ def _label() -> Widget:
 
 
 def _small_button(text: str, meaning: str) -> Widget:
-    return ipywidgets.Button(description=text, tooltip=meaning, layout={"width": "4.5em"})
+    return ipywidgets.Button(description=text, tooltip=meaning, layout={"width": SMALL})
 
 
 def _row(*widgets: Widget) -> Widget:

@@ -1,13 +1,14 @@
 """Why a request has no answer in a recording: the nearest recorded one, and what mends it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from typing import TypeAlias
 
-from mm_magic.protocol.json_values import JsonObject, as_object
+from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import RecordedExchange
-from mm_magic.wording import not_a_file, option, shortened
+from mm_magic.wording import shortened
 
 NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
@@ -15,29 +16,28 @@ _COMPARED = 1000  # characters of a prompt: comparing takes the square of the ti
 _ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
 
-_FLAGS = {
-    "model": "-m",
-    "temperature": "-t",
-    "max_tokens": "--max-tokens",
-    "top_p": "--top-p",
-    "system": "-s",
-    "thinking": "--thinking",
-    "effort": "--effort",
-}
+_VALUES = 5  # recorded ones of the options that differ
+
+OnLine: TypeAlias = Callable[[str, object], str | None]
+"""An option as a magic's line has it, from the name and the value in a request (None: it is not
+sent); None where no line can say it."""
 
 
-def difference(keys: Sequence[RequestKey], recorded: Sequence[RecordedExchange]) -> list[str]:
+def difference(
+    keys: Sequence[RequestKey], recorded: Sequence[RecordedExchange], on_line: OnLine
+) -> list[str]:
     """Sentences on how the nearest recorded request differs; none if nothing is near.
 
     `keys` are one prompt with its options, behind each history that it may have here.
     """
     key = keys[0]
     offered = [exchange for exchange in recorded if exchange.is_offered]
-    same_prompt = [each for each in offered if each.key.prompt == key.prompt]
+    same_prompt = [each for each in offered if each.key.prompt_print == key.prompt_print]
     if same_prompt:
         pairs = [(here, there) for here in keys for there in same_prompt]
         key, nearest = min(pairs, key=lambda pair: _distance(*pair))
-        return [*_of_options(key, nearest), *_of_context(key, nearest.key, offered)]
+        options = _of_options(key, nearest, same_prompt, on_line)
+        return [*options, *_of_context(key, nearest.key, offered)]
     hashes = {each.hash for each in keys}
     if unfinished := [each for each in recorded if each.key.hash in hashes]:
         how = "was stopped" if unfinished[-1].ending == "stopped" else "broke off"
@@ -63,34 +63,45 @@ def _differing(key: RequestKey, other: RecordedExchange) -> list[str]:
     return [name for name in {**here, **there} if here.get(name) != there.get(name)]
 
 
-def _of_options(key: RequestKey, other: RecordedExchange) -> list[str]:
-    names = _differing(key, other)
+def _of_options(
+    key: RequestKey,
+    nearest: RecordedExchange,
+    same_prompt: Iterable[RecordedExchange],
+    on_line: OnLine,
+) -> list[str]:
+    """With which options the prompt was recorded, and the line for the nearest of them."""
+    names = _differing(key, nearest)
     if not names:
         return []
-    words = [_option(name, other.key.options) for name in names]
-    options = [word for word in words if word.startswith("-")]
-    sentence = f"Recorded with {', '.join(words)}"
-    if len(options) < len(words):
+    words = [_option(name, nearest.key.options, on_line) for name in names]
+    alike = [each for each in same_prompt if len(_differing(key, each)) == len(names)]
+    others = [
+        [_option(name, each.key.options, on_line) for name in _differing(key, each)]
+        for each in alike
+    ]
+    sentence = f"Recorded with {_alternatives([words, *others])}"
+    if any(on_line(name, nearest.key.options.get(name)) is None for name in names):
         return [f"{sentence}."]
-    return [f"{sentence}: `%%minimax {' '.join(options)}`"]
+    return [f"{sentence}: `%%minimax {' '.join(words)}`"]
 
 
-def _option(name: str, options: JsonObject) -> str:
+def _option(name: str, options: JsonObject, on_line: OnLine) -> str:
     """The option that sends this parameter as it was recorded; else it is only named."""
     value = options.get(name)
     if name == "model" and value is None:
         return "the default model"
-    if name == "thinking":
-        value = as_object(value).get("type", "auto")
-    if name == "output_config":
-        name, value = "effort", as_object(value).get("effort")
-    if name == "system":
-        value = not_a_file(str(value or ""))
-    line = None
-    if name in _FLAGS:
-        word = "default" if value is None else str(value)
-        line = option(_FLAGS[name], f"--{name.replace('_', '-')}", word)
-    return line or f"another {'system prompt' if name == 'system' else name}"
+    return on_line(name, value) or f"another {'system prompt' if name == 'system' else name}"
+
+
+def _alternatives(recorded: Iterable[Sequence[str]]) -> str:
+    """Each once: "-t 0.1, -t 0.5 and -t 1"; of several options "-m A, -t 1; -m B"."""
+    found = list(dict.fromkeys(map(tuple, recorded)))
+    told = [", ".join(words) for words in found[:_VALUES]]
+    if len(found) > _VALUES:
+        told.append(f"{len(found) - _VALUES} more")
+    if any(len(words) > 1 for words in found):
+        return "; ".join(told)
+    return " and ".join(filter(None, [", ".join(told[:-1]), told[-1]]))
 
 
 # What came before

@@ -92,6 +92,14 @@ class Replay:
         old = self._answers.get((self.counted_as(key, model), True), {})
         return old | self._answers.get((key.hash, False), {})
 
+    def questions(self) -> list[list[RecordedExchange]]:
+        """The answers to each prompt with its options, whatever came before; first asked first."""
+        found: dict[str, list[RecordedExchange]] = {}
+        for answers in self._answers.values():
+            for exchange in answers.values():
+                found.setdefault(exchange.key.question, []).append(exchange)
+        return list(found.values())
+
     def place(self, exchange: RecordedExchange) -> int:
         """Where it stands in the order in which the requests were asked first."""
         return self._places[_name(exchange), exchange.sample]

@@ -88,7 +88,7 @@ def append(path: Path, line: bytes) -> None:
 
 
 class Recorder:
-    """Appends to one file. `name` is the file's as the user gave it; `known` is what it holds.
+    """Appends to the file `path`. `name` is as the user gave it; `known` is what it holds.
 
     `count` counts the answers that came into it since. `problem` says why the last exchange is not
     in it, "" if it is. `on_recorded` is given each new exchange.
@@ -107,7 +107,7 @@ class Recorder:
         self.count = 0
         self.problem = ""
         self.on_recorded: Callable[[RecordedExchange], None] = lambda _: None
-        self._path = path
+        self.path = path
         self.samples = samples or Samples()
         self._today = today
         self._lock = Lock()
@@ -169,7 +169,7 @@ class Recorder:
             return
         try:
             with self._lock:
-                append(self._path, line)
+                append(self.path, line)
         except (OSError, UsageError) as error:
             self.problem = str(getattr(error, "strerror", None) or error)
             return
