@@ -33,7 +33,7 @@ from mm_magic.protocol.request import (
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
 
-Offer: TypeAlias = Literal["models", "conversations", "turns", "recordings"]
+Offer: TypeAlias = Literal["models", "conversations", "turns", "recordings", "commands"]
 """Words that Tab looks up when it needs them."""
 
 

@@ -73,7 +73,7 @@ class Session:
         self.last: TurnRequest | None = None
         self.last_turn: Turn | None = None
         self.last_commit: float | None = None  # seconds since 1970, to compare with a file's time
-        self.offered_models: list[str] = []  # as the server listed them, when it was asked
+        self._listed: dict[str, list[str]] = {}  # models, by the address that listed them
         self.meter = Meter()
         self.running: list[Run] = []
         self.watchers: list[Callable[[], None]] = []
@@ -137,7 +137,7 @@ class Session:
             return []
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                return await self.client.models(endpoint)
+                listed = await self.client.models(endpoint)
         except TimeoutError:
             from mm_magic.transport.body import silent
 
@@ -145,6 +145,33 @@ class Session:
         except MiniMaxError as error:
             redact(error, endpoint)
             raise
+        self._listed[endpoint.base_url] = listed
+        return listed
+
+    @property
+    def offered_models(self) -> list[str]:
+        """The models that the server which answers now listed; none if it was not asked."""
+        with suppress(MiniMaxError):
+            return self._listed_by(self.who.endpoint())
+        return []
+
+    def model_note(self, model: str) -> str:
+        """A sentence if nobody knows this model, "" otherwise. It asks no server."""
+        if self.replaying is None:
+            with suppress(MiniMaxError):
+                endpoint = self.who.endpoint()
+                return self._model_note(model, endpoint)
+        return ""
+
+    def _model_note(self, model: str, endpoint: Endpoint | None) -> str:
+        from mm_magic.session.notes import model_note
+
+        is_own = endpoint is not None and endpoint.backend != "minimax"
+        self._warned.add(f"model {model}")
+        return model_note(model, self._listed_by(endpoint), is_own=is_own)
+
+    def _listed_by(self, endpoint: Endpoint | None) -> list[str]:
+        return self._listed.get(endpoint.base_url, []) if endpoint else []
 
     def replay(self, replaying: "Replaying | None", recorder: "Recorder | None" = None) -> None:
         """From now on a recording answers, or none; `recorder` takes down what is missing in it.
@@ -362,8 +389,7 @@ class Session:
         if error.kind != "not_found" or request.endpoint is None:
             return []
         with suppress(MiniMaxError):
-            self.offered_models = await self.models()
-            return self.offered_models
+            return await self.models()
         return []
 
     def _instead(
@@ -464,7 +490,11 @@ class Session:
 
         to_tell, self._to_tell = self._to_tell - {request.key}, set()
         with self.conversations.changing:
-            return notes(request, self.conversations, to_tell, self.options, self.once)
+            found = notes(request, self.conversations, to_tell, self.options, self.once)
+        model = request.ask.options.model
+        if request.script is None and self.once(f"model {model}"):
+            found += filter(None, [self._model_note(model, request.endpoint)])
+        return found
 
     def _recording_notes(self, request: TurnRequest, *, is_stopped: bool = False) -> Iterable[str]:
         """What the reader of a turn that was recorded should know of that."""
