@@ -6,11 +6,10 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from IPython.core.interactiveshell import InteractiveShell
-
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter.arguments import Arguments
+from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import check_one_cell
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.choose import View, view
@@ -18,7 +17,6 @@ from mm_magic.jupyter.views.finished import status_of, thinking_title
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import braces_hint, fill
 from mm_magic.session.run import Run, Step
-from mm_magic.session.session import Session
 from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import Ask
 
@@ -32,17 +30,16 @@ QUIET_SECONDS = 1.0
 class CellTurn:
     """A turn of one cell, ready to run. `reply` is what came, also where it was stopped."""
 
-    def __init__(
-        self, shell: InteractiveShell, session: Session, arguments: Arguments, body: str
-    ) -> None:
+    def __init__(self, here: Here, arguments: Arguments, body: str) -> None:
         """Check the cell and fill in its prompt. Raises UsageError; sends nothing."""
+        shell, session = here.shell, here.session
         prompt, notes = body.strip("\r\n"), []
         if not arguments.literal:
             check_one_cell(body)
             hint = braces_hint(prompt, shell.user_ns)
             if hint and session.once(hint):
                 notes.append(hint)
-            prompt, left_out = fill(prompt, shell.user_ns)
+            prompt, left_out = fill(prompt, here.last_error.variables(prompt))
             notes += left_out
         self._shell = shell
         self._session = session

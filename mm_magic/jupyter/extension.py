@@ -8,6 +8,7 @@ from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter import completion
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.last_error import LastError
 from mm_magic.jupyter.magics import Magics
 from mm_magic.jupyter.own_cells import OwnCells
 from mm_magic.jupyter.own_notebook import own_path
@@ -32,7 +33,7 @@ class Extension:
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell, session)
-        self._here = Here(shell, session, self._settings)
+        self._here = Here(shell, session, self._settings, LastError(shell))
         self._magics = Magics(self._here, self._replies)
         self._cells = OwnCells(shell)
         self._complete = completion.matcher(session)
@@ -98,6 +99,7 @@ class Extension:
         return self._shell.execution_count - (IPython.version_info >= (9, 8))
 
     def _end_cell(self, result: ExecutionResult) -> None:
+        self._here.last_error.take()
         if self._shell.display_trap.is_active:
             return
         end = self._session.end_cell(succeeded=bool(result.success))

@@ -116,7 +116,7 @@ class Magics:
         if arguments.words:
             right = right_options(arguments.words)
             raise mistakes.stray_words(arguments.words, line, [*COMMANDS], right)
-        turn = CellTurn(self._here.shell, self._session, arguments, body)
+        turn = CellTurn(self._here, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())

@@ -141,7 +141,8 @@ Options:
 {options}
 
 {{{{name}}}} in the prompt puts in the value of a notebook variable; so do {{{{row.title}}}} and
-{{{{xs[0]}}}}. All else is sent as it stands. Text with spaces goes in double quotes: -s "Be brief".
+{{{{xs[0]}}}}. {{{{last_error}}}} puts in the last error of your own code. All else is sent as it
+stands. Text with spaces goes in double quotes: -s "Be brief".
 
 The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
 
