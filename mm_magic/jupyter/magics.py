@@ -24,7 +24,7 @@ from mm_magic.session.sync import run_to_end
 from mm_magic.wording import plain, quoted, told
 
 if TYPE_CHECKING:
-    from mm_magic.jupyter.cell_turn import CellTurn
+    from mm_magic.jupyter.cell_turn import DrawnTurn
 
 
 class Magics:
@@ -103,9 +103,9 @@ class Magics:
                 task.uncancel()
             raise Stopped(turn.reply) from None
 
-    def _turn(self, line: str, body: str) -> "CellTurn | None":
+    def _turn(self, line: str, body: str) -> "DrawnTurn | None":
         """The turn of a cell; None where there is only something to show."""
-        from mm_magic.jupyter.cell_turn import CellTurn  # with all of a stream: %load_ext is quick
+        from mm_magic.jupyter.cell_turn import cell_turn  # with all of a stream: %load_ext is quick
 
         line, body = unfolded(line, body)
         arguments = parse(line)
@@ -116,7 +116,7 @@ class Magics:
         if arguments.words:
             right = right_options(arguments.words)
             raise mistakes.stray_words(arguments.words, line, [*COMMANDS], right)
-        turn = CellTurn(self._here, arguments, body)
+        turn = cell_turn(self._here, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())

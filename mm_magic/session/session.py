@@ -9,7 +9,15 @@ import math
 import os
 import time
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -49,12 +57,17 @@ LIST_SECONDS = 10.0
 """For a list of models: nobody waits longer for it, nor for the error that it stands beside."""
 
 
+def _nothing(_cell: CellRun) -> None:
+    pass
+
+
 class Session:
     """The state of one kernel, or of one script. `environ` is looked up at each request.
 
     `sources` gives what answers in the place of an endpoint, or of the demo (None). `watchers` are
     called, on any thread, when a run began or ended, a conversation changed, or another backend
-    was chosen.
+    was chosen. `draw` runs a turn that is drawn; it is None where IPython is not there to draw it.
+    `while_asking` is called every 50 ms while the code of a cell asks what is not drawn.
     """
 
     def __init__(
@@ -77,6 +90,8 @@ class Session:
         self.meter = Meter()
         self.running: list[Run] = []
         self.watchers: list[Callable[[], None]] = []
+        self.draw: Callable[[Ask], Awaitable[Reply]] | None = None
+        self.while_asking: Callable[[CellRun], None] = _nothing
         self._set_aside: Recorder | None = None  # while a recording answers
         self._cell = CellRun()
         self._queues: dict[str, TurnQueue] = {}
@@ -308,17 +323,32 @@ class Session:
             run.notes += self._recording_notes(run.request, is_stopped=True)
         return reply
 
+    async def ask_drawn(self, prompt: str, options: Options, *, alone: bool) -> Reply:
+        """As `ask`, and draw it as a cell does. Raises UsageError where nothing can draw it."""
+        if self.draw is None:
+            raise UsageError(
+                "show=True draws in a notebook, and mm_magic is not loaded in one here",
+                next_steps=(
+                    "In a notebook: run `%load_ext mm_magic` first.",
+                    "In a script: `print(mm.ask(…))`",
+                ),
+            )
+        return await self.draw(Ask(Prompt.of_text(prompt), options, alone, is_cell=False))
+
     async def ask(self, prompt: str, options: Options, *, alone: bool) -> Reply:
         """Run one turn to its end without drawing it. What a cell notes below it is a warning."""
         run = self.start(Ask(Prompt.of_text(prompt), options, alone, is_cell=False))
+        run.cell.begin_ask(time.monotonic())
         try:
-            async with aclosing(self.steps(run)) as steps:
-                async for _ in steps:
-                    pass
+            with heartbeat(partial(self.while_asking, run.cell)):
+                async with aclosing(self.steps(run)) as steps:
+                    async for _ in steps:
+                        pass
         except asyncio.CancelledError:
             self.stop(run)
             raise
         finally:  # they are told once, also where no answer came
+            run.cell.end_ask()
             for note in run.notes:
                 warnings.warn(note, stacklevel=2)
         return run.reply()
