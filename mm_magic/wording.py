@@ -6,7 +6,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
 _PICTURES[0x7F] = 0x2421
@@ -43,6 +43,13 @@ def shortened(text: str, limit: int) -> str:
 def told(value: str) -> str:
     """The value of an option as it is told: a file's text is shown by its beginning."""
     return value if len(value) <= _TOLD else shortened(value, _TOLD)
+
+
+def closest(word: str, among: Sequence[str], cutoff: float = 0.6) -> str | None:
+    """The word that is most like `word`; None if none is at least `cutoff` like it."""
+    from difflib import get_close_matches  # 1 ms that only a slip costs
+
+    return next(iter(get_close_matches(word, among, n=1, cutoff=cutoff)), None)
 
 
 def model_name(name: str) -> str:

@@ -42,8 +42,8 @@ BASES = {
     "UsageError": "MiniMaxError",
 }
 SIGNATURES = {
-    "ask": "(prompt, **options)",
-    "ask_async": "(prompt, **options)",
+    "ask": "(prompt, *, show=False, **options)",
+    "ask_async": "(prompt, *, show=False, **options)",
     "read_notebook": "(path)",
 }
 ASK_OPTIONS = {

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
+from io import StringIO
 from typing import Any, NoReturn, TypeVar
 
 from mm_magic.errors import UsageError
@@ -151,17 +152,22 @@ def flags_of(table: Iterable[Row]) -> list[str]:
 
 def words_of(line: str) -> list[str]:
     """The words of a line, `_` in an option's name as `-`. A backslash is a letter (Windows)."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    lexer.escape = ""
     try:
-        return [_with_hyphens(word) for word in lexer]
+        return [with_hyphens(word) for word in lexer_of(line)]
     except ValueError:
         raise mistakes.unclosed_quote(line) from None
 
 
-def _with_hyphens(token: str) -> str:
+def lexer_of(line: str | StringIO) -> shlex.shlex:
+    """What reads the words of a line, one after another. It raises ValueError at an open quote."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    lexer.escape = ""
+    return lexer
+
+
+def with_hyphens(token: str) -> str:
     """`--max_tokens=5` to `--max-tokens=5`."""
     if not token.startswith("--"):
         return token

@@ -1,16 +1,15 @@
-"""One `%%minimax` cell: from its prompt to the reply under it."""
+"""A turn that is drawn: of a `%%minimax` cell, from its prompt to the reply, or of `mm.ask`."""
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
-
-from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter.arguments import Arguments
+from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import check_one_cell
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.choose import View, view
@@ -18,7 +17,6 @@ from mm_magic.jupyter.views.finished import status_of, thinking_title
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import braces_hint, fill
 from mm_magic.session.run import Run, Step
-from mm_magic.session.session import Session
 from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import Ask
 
@@ -29,28 +27,33 @@ QUIET_SECONDS = 1.0
 """After so long without anything new, the page says how long it has been waiting."""
 
 
-class CellTurn:
-    """A turn of one cell, ready to run. `reply` is what came, also where it was stopped."""
+def cell_turn(here: Here, arguments: Arguments, body: str) -> "DrawnTurn":
+    """The turn of a cell, with its prompt filled in. Raises UsageError; sends nothing."""
+    prompt, notes = body.strip("\r\n"), []
+    if not arguments.literal:
+        check_one_cell(body)
+        hint = braces_hint(prompt, here.shell.user_ns)
+        if hint and here.session.once(hint):
+            notes.append(hint)
+        prompt, left_out = fill(prompt, here.last_error.variables(prompt))
+        notes += left_out
+    options = arguments.options(here.session.options)
+    ask = Ask(Prompt.of_text(prompt), options, alone=arguments.alone)
+    return DrawnTurn(here, ask, notes, to=arguments.to)
 
-    def __init__(
-        self, shell: InteractiveShell, session: Session, arguments: Arguments, body: str
-    ) -> None:
-        """Check the cell and fill in its prompt. Raises UsageError; sends nothing."""
-        prompt, notes = body.strip("\r\n"), []
-        if not arguments.literal:
-            check_one_cell(body)
-            hint = braces_hint(prompt, shell.user_ns)
-            if hint and session.once(hint):
-                notes.append(hint)
-            prompt, left_out = fill(prompt, shell.user_ns)
-            notes += left_out
-        self._shell = shell
-        self._session = session
-        self._to = arguments.to
+
+class DrawnTurn:
+    """A turn that is drawn as it runs. `reply` is what came, also where it was stopped.
+
+    `notes` are sentences for the reader, and `to` is the variable that gets the reply, if any.
+    """
+
+    def __init__(self, here: Here, ask: Ask, notes: Sequence[str] = (), *, to: str = "") -> None:
+        self._shell = here.shell
+        self._session = here.session
+        self._to = to
         self._notes = notes
-        self.ask = Ask(
-            Prompt.of_text(prompt), arguments.options(session.options), alone=arguments.alone
-        )
+        self.ask = ask
         self.reply: Reply | None = None
 
     def dry_run(self) -> str:

@@ -109,6 +109,10 @@ def _recordings(_session: Session) -> list[str]:
     return _words(sorted(str(path) for path in Path().glob("*.jsonl")))
 
 
+def _commands(_session: Session) -> list[str]:
+    return [*COMMANDS]
+
+
 def _words(names: Iterable[str]) -> list[str]:
     """The names as they are typed; one that can't be typed is left out."""
     return [word for name in names if (word := quoted(name)) is not None]
@@ -120,4 +124,5 @@ _OFFERED: Mapping[Offer, Callable[[Session], list[str]]] = {
     "turns": _turns,
     "turns to restore": _turns_to_restore,
     "recordings": _recordings,
+    "commands": _commands,
 }

@@ -6,10 +6,13 @@ import IPython
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 from traitlets.config import Configurable
 
+from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter import completion
+from mm_magic.jupyter.asking_line import AskingLine
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.last_error import LastError
 from mm_magic.jupyter.magics import Magics
 from mm_magic.jupyter.own_cells import OwnCells
 from mm_magic.jupyter.own_notebook import own_path
@@ -20,6 +23,7 @@ from mm_magic.session.api import forget_session
 from mm_magic.session.api import session as shared_session
 from mm_magic.session.cell_run import running
 from mm_magic.session.session import Session
+from mm_magic.session.turn_request import Ask
 from mm_magic.session.who_answers import anthropic_hint
 from mm_magic.wording import in_window, plain
 
@@ -37,9 +41,10 @@ class Extension:
         self._session = session
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell, session)
-        self._here = Here(shell, session, self._settings)
+        self._here = Here(shell, session, self._settings, LastError(shell))
         self._magics = Magics(self._here, self._replies)
         self._cells = OwnCells(shell)
+        self._asking = AskingLine(shell, session)
         self._complete = completion.matcher(session)
         self._is_introduced = False
 
@@ -52,6 +57,8 @@ class Extension:
         self._magics.register()
         self._cells.register()
         self._replies.register()
+        self._asking.register()
+        self._session.draw = self._draw
         completion.register(shell, self._complete)
         self._begin()
 
@@ -66,6 +73,8 @@ class Extension:
         self._magics.unregister()
         self._cells.unregister()
         self._replies.unregister()
+        self._asking.unregister()
+        self._session.draw = None
         completion.unregister(shell, self._complete)
         running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
@@ -94,6 +103,14 @@ class Extension:
             return plain(f"{line}; model {session.options.model}.")
         hint = anthropic_hint(session.who.environ)
         return f"{line}.\n{hint}" if hint else f"{line}."
+
+    async def _draw(self, ask: Ask) -> Reply:
+        """Run a turn of `mm.ask` and draw it."""
+        from mm_magic.jupyter.cell_turn import DrawnTurn
+
+        reply = await DrawnTurn(self._here, ask).run()
+        self._replies.was_drawn_by_ask(reply)
+        return reply
 
     @property
     def _configurables(self) -> list[Configurable]:
@@ -131,8 +148,10 @@ class Extension:
         return self._shell.execution_count - (IPython.version_info >= (9, 8))
 
     def _end_cell(self, result: ExecutionResult) -> None:
+        self._here.last_error.take()
         if self._shell.display_trap.is_active:
             return
+        self._asking.end_cell()
         end = self._session.end_cell(succeeded=bool(result.success))
         if running_cell(self._shell).audience != "terminal":
             leave_in_file(self._shell, self._session, end)

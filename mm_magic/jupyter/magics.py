@@ -10,38 +10,21 @@ from IPython.core.magic import no_var_expand
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import Stopped, UsageError
 from mm_magic.jupyter import mistakes
-from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, help_text, parse, words_of
+from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, parse, words_of
 from mm_magic.jupyter.commands import table
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.state import show_state
 from mm_magic.jupyter.commands.table import COMMANDS, Command
+from mm_magic.jupyter.one_line import unfolded
+from mm_magic.jupyter.option_words import of_one_cell, right_options
 from mm_magic.jupyter.own_cells import AWAITED, MAGIC, SLIP
 from mm_magic.jupyter.reply_display import ReplyFormatter
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
-from mm_magic.wording import in_window, quoted, told
+from mm_magic.wording import in_window, plain, quoted, told
 
 if TYPE_CHECKING:
-    from mm_magic.jupyter.cell_turn import CellTurn
-
-HELP_TEXT = f"""\
-Ask a MiniMax model; thinking and answer stream in below the cell.
-
-    %%minimax [options]
-    Why is the sky blue?
-
-Options:
-{help_text()}
-
-{{{{name}}}} in the prompt puts in the value of a notebook variable; so do {{{{row.title}}}} and
-{{{{xs[0]}}}}. All else is sent as it stands. Text with spaces goes in double quotes: -s "Be brief".
-
-The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
-
-%minimax alone shows which model answers; %minimax with options sets them for all cells.
-%minimax COMMAND:
-{table.help_text()}
-"""
+    from mm_magic.jupyter.cell_turn import DrawnTurn
 
 
 class Magics:
@@ -68,7 +51,7 @@ class Magics:
         def minimax_slip(line: str, cell: str) -> None:
             raise mistakes.slip(cell, line)
 
-        minimax.__doc__ = HELP_TEXT
+        minimax.__doc__ = table.overview()
         minimax_awaited.__doc__ = "What IPython awaits for a cell that is %%minimax alone."
         minimax_slip.__doc__ = "What runs in place of a cell with a likely mistake in it."
         register = self._here.shell.magics_manager.register_function
@@ -93,7 +76,7 @@ class Magics:
         if arguments.words:
             self._command(arguments, line)
         elif arguments.help:
-            print(in_window(HELP_TEXT))
+            print(in_window(table.overview()))
         elif arguments == Arguments():
             show_state(self._here)
         else:
@@ -120,18 +103,20 @@ class Magics:
                 task.uncancel()
             raise Stopped(turn.reply) from None
 
-    def _turn(self, line: str, body: str) -> "CellTurn | None":
+    def _turn(self, line: str, body: str) -> "DrawnTurn | None":
         """The turn of a cell; None where there is only something to show."""
-        from mm_magic.jupyter.cell_turn import CellTurn  # with all of a stream: %load_ext is quick
+        from mm_magic.jupyter.cell_turn import cell_turn  # with all of a stream: %load_ext is quick
 
+        line, body = unfolded(line, body)
         arguments = parse(line)
         if arguments.help:
             self._session.cell.only_shows = True
-            print(in_window(HELP_TEXT))
+            print(in_window(table.overview()))
             return None
         if arguments.words:
-            raise mistakes.stray_words(arguments.words, line, [*COMMANDS])
-        turn = CellTurn(self._here.shell, self._session, arguments, body)
+            right = right_options(arguments.words)
+            raise mistakes.stray_words(arguments.words, line, [*COMMANDS], right)
+        turn = cell_turn(self._here, arguments, body)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())
@@ -147,7 +132,10 @@ class Magics:
         name, *words = arguments.words
         command = COMMANDS.get(name)
         if command is None:
-            raise mistakes.no_command(arguments.words, line, [*COMMANDS])
+            right = right_options(arguments.words)
+            if right and of_one_cell(arguments.words):
+                raise mistakes.stray_words(arguments.words, line, [*COMMANDS], right)
+            raise mistakes.no_command(arguments.words, line, [*COMMANDS], right)
         if not arguments.help and arguments != Arguments(words=arguments.words):
             written = " ".join(quoted(word) or word for word in arguments.words)
             raise UsageError(
@@ -176,6 +164,9 @@ class Magics:
             for name, value in arguments.given.items()
         )
         print(in_window(f"From now on: {', '.join(said)}"))
+        model = arguments.given.get("model")
+        if isinstance(model, str) and (note := self._session.model_note(model)):
+            print(in_window(plain(note)))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mm_magic.errors import UsageError
-from mm_magic.wording import shortened
+from mm_magic.wording import closest, shortened
 
 _TYPOGRAPHIC = re.compile("[“”„‟‘’‚‐-―−]")
 # The first line of a cell, also in other letters and with the wide sign of Asian keyboards.
@@ -14,6 +14,7 @@ _MAGIC = re.compile(
 LINE_MAGIC = re.compile(r"\s*%minimax\b(?!\?)[^\S\n]*(?P<line>[^\n]*)(?P<below>.*)", re.DOTALL)
 """A cell that begins with `%minimax`."""
 _BELOW = "The prompt goes on the lines below `%%minimax`."
+_COMMAND = "The command has one percent sign, and a cell of its own: `%minimax {}`"
 # A key by its looks, or by what stands before it. Other scripts than Latin have words as long.
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}|(?<!\S)[\w-]{40,}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII
@@ -87,8 +88,13 @@ def _below_one_percent_sign(text: str, python: str) -> UsageError:
     )
 
 
-def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
-    """The error of words behind `%%minimax` that belong to no option."""
+def stray_words(
+    words: Sequence[str], line: str, commands: Sequence[str], right: str | None = None
+) -> UsageError:
+    """The error of words behind `%%minimax` that belong to no option.
+
+    `right` are the options that they mean, if they mean some.
+    """
     if holds_key(line):
         return key_in_cell()
     first = words[0]
@@ -99,6 +105,8 @@ def stray_words(words: Sequence[str], line: str, commands: Sequence[str]) -> Usa
         return UsageError(
             "a comment can't stand behind %%minimax", next_steps=(f"Write: `{right}`",)
         )
+    if right is not None:
+        return option_without_hyphen(" ".join(words), f"{_before(first, line)} {right}".strip())
     return UsageError(
         f"{' '.join(words)!r} is not an option", next_steps=_meant(line, first, commands)
     )
@@ -108,10 +116,7 @@ def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
     if _TYPOGRAPHIC.search(line):  # copied from a slide or a text
         return ('Type the quotes and hyphens again: use " and -, not “ ” and –.', _BELOW)
     if first in commands:
-        return (f"The command has one percent sign, and a cell of its own: `%minimax {first}`",)
-    if assigned := re.fullmatch(r"(\w+)=(\S*)", first):
-        name = assigned[1].replace("_", "-")
-        return (f"Write: `%%minimax --{name} {assigned[2]}`", _BELOW)
+        return (_COMMAND.format(first),)
     if system := re.search(r"(-s|--system)[ =]+([^\s\"'-][^\"']*?)(?=\s+--?[a-z]|$)", line):
         return (
             f'Text with spaces goes in double quotes: `{system[1]} "{system[2].strip()}"`',
@@ -120,22 +125,63 @@ def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
     return (_BELOW,)
 
 
-def no_command(words: Sequence[str], line: str, commands: Sequence[str]) -> UsageError:
-    """The error of `%minimax …` with something that is no command: mostly a question."""
+def option_without_hyphen(words: str, right: str) -> UsageError:
+    """The error of `%%minimax temperature 0.3`."""
+    return UsageError(
+        f"{words!r} is not an option", next_steps=(f"Write: `%%minimax {right}`", _BELOW)
+    )
+
+
+def options_behind(options: str, prompt: str) -> UsageError:
+    """The error of `%%minimax Why? -t 0.3`."""
+    return UsageError(
+        "options go before the prompt",
+        next_steps=(
+            f"Write: `%%minimax {options} {prompt}`",
+            "If they belong to the prompt, put it on the lines below `%%minimax`.",
+        ),
+    )
+
+
+def command_in_cell(words: str, right: str) -> UsageError:
+    """The error of `%%minimax history`: a command, though the cell has no other line."""
+    return UsageError(
+        f"{words!r} looks like a command",
+        next_steps=(
+            _COMMAND.format(right),
+            "If it is a prompt, put it on the lines below `%%minimax`.",
+        ),
+    )
+
+
+def no_command(
+    words: Sequence[str], line: str, commands: Sequence[str], right: str | None = None
+) -> UsageError:
+    """The error of `%minimax …` with something that is no command: mostly a question.
+
+    `right` are the options that the words mean, if they mean some.
+    """
     if holds_key(line):
         return key_in_cell()
-    options = line[: line.index(words[0])].strip() if words[0] in line else ""
-    close = _closest(words[0], commands)
-    guess = (f"Did you mean `%minimax {close}`?",) if close else ()
+    options = _before(words[0], line)
+    close = closest(words[0].lower(), commands)
+    guesses = [f"Did you mean `%minimax {close}`?"] if close else []
+    if right is not None:
+        guesses = [f"To set it for all cells: `%minimax {f'{options} {right}'.strip()}`"]
     return UsageError(
         f"{' '.join(words)!r} is not a command of %minimax",
         next_steps=(
-            *guess,
+            *guesses,
             "To ask, use two percent signs, and put the prompt on the lines below:\n"
             f"  {f'%%minimax {options}'.rstrip()}\n  {' '.join(words)}",
             f"Commands: {', '.join(commands)}.",
         ),
     )
+
+
+def _before(word: str, line: str) -> str:
+    """The options that stand before the first word which is none."""
+    return line[: line.index(word)].strip() if word in line else ""
 
 
 def key_in_cell() -> UsageError:
@@ -167,15 +213,9 @@ def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageErr
     help_step = f"`{help_line}` lists the options."
     if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
         name = unknown[1].split("=")[0]
-        close = _closest(name.lower(), options, cutoff=0.5)
+        close = closest(name.lower(), options, cutoff=0.5)
         guess = (f"Did you mean {close}?",) if close else ()
         return UsageError(f"there is no option {name}", next_steps=(*guess, help_step))
     words = re.sub(r"^argument (?:\S*/)?-*(\S+): ", lambda m: f"{m[1].replace('-', '_')} ", message)
     words = words.replace("expected one argument", "needs a value")
     return UsageError(words, next_steps=(help_step,))
-
-
-def _closest(word: str, among: Sequence[str], cutoff: float = 0.6) -> str | None:
-    from difflib import get_close_matches  # 1 ms that only a slip costs
-
-    return next(iter(get_close_matches(word, among, n=1, cutoff=cutoff)), None)

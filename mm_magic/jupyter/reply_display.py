@@ -22,7 +22,8 @@ class ReplyFormatter:
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         self._shell = shell
         self._session = session
-        self._just_drawn: set[int] = set()
+        self._just_drawn: dict[int, Reply] = {}  # they are kept, so that no id is used again
+        self._drawn_by_ask: dict[int, Reply] = {}
         self._usual: Callable[[object], None] = shell.display_trap.hook
 
     def register(self) -> None:
@@ -37,27 +38,32 @@ class ReplyFormatter:
 
     def was_drawn(self, reply: Reply) -> None:
         """The running cell has just drawn this reply, as its value."""
-        self._just_drawn.add(id(reply))
+        self._just_drawn[id(reply)] = reply
+
+    def was_drawn_by_ask(self, reply: Reply) -> None:
+        """The running cell has drawn this reply by `mm.ask`: it may be its value, too."""
+        self._drawn_by_ask[id(reply)] = reply
 
     def _result(self, value: object) -> None:
         """Take the value of a cell: for a reply just drawn, without an empty `Out[3]: ` line."""
         hook: Any = self._shell.displayhook  # its methods have no annotations
-        if id(value) not in self._just_drawn or hook.quiet():
+        if id(value) not in {*self._just_drawn, *self._drawn_by_ask} or hook.quiet():
             self._usual(value)
             return
-        self._just_drawn.discard(id(value))
+        self._just_drawn.pop(id(value), None)
         hook.check_for_underscore()
         hook.update_user_ns(value)
         hook.fill_exec_result(value)
 
     def _show(self, reply: Reply) -> None:
         if id(reply) in self._just_drawn:
-            self._just_drawn.discard(id(reply))
+            del self._just_drawn[id(reply)]
             return
         show_reply(self._shell, reply, hide_thinking=self._session.options.hide_thinking)
 
     def _forget(self, _result: object) -> None:
         self._just_drawn.clear()
+        self._drawn_by_ask.clear()
 
     @property
     def _formatter(self) -> IPythonDisplayFormatter:

@@ -1,6 +1,8 @@
 """DataFrames and Series as Markdown tables of bounded size; every other value is left alone."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from mm_magic.prompt.kinds import is_a
@@ -10,6 +12,8 @@ MAX_ROWS = 20
 MAX_COLUMNS = 20
 MAX_CHARACTERS = 60
 """The most that one cell or one label may have."""
+_PRECISION = 6
+"""Digits of a float, as pandas and polars show it where nobody set another precision."""
 
 
 class Table(NamedTuple):
@@ -39,9 +43,11 @@ def table_of(value: object) -> Table | None:
     return None
 
 
-def one_line(value: object) -> str:
-    """The text of a cell before it is cut."""
-    return " ".join(_text(value).split())
+def one_line(value: object, number: Callable[[float], str] | None = None) -> str:
+    """The text of a cell before it is cut; `number` writes a float."""
+    is_float = isinstance(value, float) or is_a(value, "numpy", "floating")
+    text = (number or _number)(value) if is_float else str(value)  # type: ignore[arg-type]
+    return " ".join(text.split())
 
 
 def _pandas_table(frame: Any, place: str) -> Table:  # pandas may not be installed
@@ -51,25 +57,62 @@ def _pandas_table(frame: Any, place: str) -> Table:  # pandas may not be install
     rows = [
         [part.iat[row, column] for column in range(part.shape[1])] for row in range(len(labels))
     ]
-    return _table(head, labels, rows, frame.shape, place)
+    return _table(_texts(head, labels, rows, _pandas_number()), rows, frame.shape, place)
 
 
 def _polars_table(frame: Any, place: str) -> Table:
     part = frame[:MAX_ROWS, :MAX_COLUMNS]
     rows = part.rows()
-    return _table(part.columns, [()] * len(rows), rows, frame.shape, place)
+    texts = _texts(part.columns, [()] * len(rows), rows, _polars_number())
+    return _table(texts, rows, frame.shape, place)
+
+
+def _pandas_number() -> Callable[[float], str]:
+    """How pandas writes a float, as its display options have it."""
+    display = sys.modules["pandas"].options.display
+    written = display.float_format
+    if written is None:
+        return partial(_number, precision=display.precision)
+    return lambda value: "NaN" if value != value else str(written(value))
+
+
+def _polars_number() -> Callable[[float], str]:
+    set_to = sys.modules["polars"].Config.state().get("set_float_precision")
+    return partial(_number, precision=_PRECISION if set_to is None else set_to)
+
+
+def _number(value: float, precision: int = _PRECISION) -> str:
+    """A float without the digits that its library does not show, and without zeros at its end.
+
+    A library has as many digits behind the point in all of a column; a number below 1 keeps as many
+    significant ones here.
+    """
+    if value != value:
+        return "NaN"
+    exact = float(value)
+    if abs(exact) < 1:
+        return f"{exact:.{precision}g}"
+    return f"{round(exact, precision):.15g}"
+
+
+def _texts(
+    head: Iterable[object],
+    labels: Iterable[Sequence[object]],
+    rows: Sequence[Sequence[object]],
+    number: Callable[[float], str],
+) -> list[list[str]]:
+    """The lines of a table of these columns, labels and rows, uncut; `number` writes a float."""
+    lines = [head, *([*label, *row] for label, row in zip(labels, rows, strict=True))]
+    return [[one_line(each, number) for each in line] for line in lines]
 
 
 def _table(
-    head: Iterable[object],
-    labels: Iterable[Sequence[object]],
+    texts: Sequence[Sequence[str]],
     rows: Sequence[Sequence[object]],
     shape: tuple[int, int],
     place: str,
 ) -> Table:
-    """The table of these columns, labels and rows; `shape` is the whole's."""
-    lines = [head, *([*label, *row] for label, row in zip(labels, rows, strict=True))]
-    texts = [list(map(one_line, line)) for line in lines]
+    """The table of these lines, which show `rows`; `shape` is the whole's."""
     cells = [
         (place.format(row=row, column=column), cell)
         for row, line in enumerate(rows)
@@ -121,12 +164,6 @@ def _label(label: object) -> str:
     """A column's name; several levels become one name, as "2024 / price"."""
     parts = label if isinstance(label, tuple) else (label,)
     return " / ".join("" if part is None else str(part) for part in parts)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):  # 15 digits hold all that was typed, and not 0.1 + 0.2's noise
-        return "NaN" if value != value else f"{value:.15g}"
-    return str(value)
 
 
 def _cell(line: str) -> str:

@@ -48,6 +48,11 @@ def fill(prompt: str, variables: Mapping[str, object]) -> Filled:
     return Filled(_INSERT.sub(text, prompt), tuple(notes))
 
 
+def names_in(prompt: str) -> set[str]:
+    """The names that `fill` looks up."""
+    return {found[1] for found in _INSERT.finditer(prompt)}
+
+
 def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
     """A sentence if something in braces is sent as it stands that may be meant to be filled in.
 
@@ -113,7 +118,7 @@ def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, s
     """The text of a value, and what of it is left out."""
     value = _value(found, variables)
     try:
-        text, left_out, is_table = text_of(value)
+        text, left_out, is_apart = text_of(value)
     except NoDataError as error:
         is_or_holds = "is" if error.place == HERE else "holds"
         raise UsageError(
@@ -123,15 +128,15 @@ def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, s
     except Exception as error:  # __str__ may be the user's own, too
         step = "Turn it into text in a cell above, and use that name."
         raise _unfilled(found[0], f"its text: {type(error).__name__}", step) from None
-    return (_apart(found, text) if is_table else text), left_out
+    return (_apart(found, text) if is_apart else text), left_out
 
 
-def _apart(found: re.Match[str], table: str) -> str:
-    """A table between blank lines: without them the words beside it would be part of it."""
+def _apart(found: re.Match[str], text: str) -> str:
+    """A text between blank lines: without them the words beside a table would be part of it."""
     before, after = found.string[: found.start()], found.string[found.end() :]
     above = len(before) - len(before.rstrip("\n")) if before else 2
     below = len(after) - len(after.lstrip("\n")) if after else 2
-    return "\n" * (2 - above) + table + "\n" * (2 - below)
+    return "\n" * (2 - above) + text + "\n" * (2 - below)
 
 
 def _item(value: object, key: str) -> object:

@@ -25,11 +25,14 @@ _TOLD = 5
 
 
 class Text(NamedTuple):
-    """A value's text; `left_out` says what is not in it, "" if all is."""
+    """A value's text; `left_out` says what is not in it, "" if all is.
+
+    `is_apart`: it has lines of its own, and stands between blank ones.
+    """
 
     text: str
     left_out: str = ""
-    is_table: bool = False
+    is_apart: bool = False
 
 
 class _Cut(NamedTuple):
@@ -49,6 +52,8 @@ def text_of(value: object) -> Text:
 
     Raises NoDataError if it is no data, and what its own methods raise.
     """
+    if isinstance(value, Text):
+        return value
     if type(value) in _PLAIN:
         return Text(str(value))
     refuse_handle(value)
@@ -69,7 +74,7 @@ def _table_text(table: Table) -> Text:
     in_cells = f"only part of what is in {counted(cut, 'cell')}" if cut else ""
     left_out = ", ".join(filter(None, (table.left_out, in_cells)))
     text = f"{table.text}\n\n({left_out})" if left_out else table.text
-    return Text(text, left_out, is_table=True)
+    return Text(text, left_out, is_apart=True)
 
 
 def _is_cut_cell(place: str, cell: object) -> bool:

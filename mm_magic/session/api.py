@@ -49,7 +49,7 @@ class AskOptions(TypedDict, total=False):
     retries: int
 
 
-def ask(prompt: str, **options: Unpack[AskOptions]) -> Reply:
+def ask(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Reply:
     """Ask, and wait for the whole reply.
 
         reply = mm.ask("Name three noble gases.", temperature=0.2)
@@ -58,28 +58,30 @@ def ask(prompt: str, **options: Unpack[AskOptions]) -> Reply:
     Options: model, temperature (0, 1], max_tokens, top_p (0, 1], system, thinking ("auto",
     "adaptive" or "disabled"), effort ("low" to "max", where the model has it), stream,
     conversation, retries. The request stands alone, and is not remembered, unless `conversation`
-    names one ("main" is the notebook's).
+    names one ("main" is the notebook's). With `show` it is drawn as a `%%minimax` cell draws it,
+    once `%load_ext mm_magic` has run.
 
     Works in a script, a cell, a function, a loop and a thread. Raises MiniMaxError; an interrupt
     raises KeyboardInterrupt.
     """
     try:
-        return run_to_end(ask_async(prompt, **options))
+        return run_to_end(ask_async(prompt, show=show, **options))
     except (MiniMaxError, KeyboardInterrupt) as error:
         raise error.with_traceback(None) from None  # our own frames say nothing
 
 
-async def ask_async(prompt: str, **options: Unpack[AskOptions]) -> Reply:
+async def ask_async(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Reply:
     """As `ask`, to be awaited: `await asyncio.gather(*map(mm.ask_async, prompts))`."""
     if unknown := options.keys() - AskOptions.__annotations__.keys():
         raise UsageError(
             f"ask has no option {min(unknown)!r}",
-            next_steps=(f"Its options: {', '.join(AskOptions.__annotations__)}.",),
+            next_steps=(f"Its options: {', '.join([*AskOptions.__annotations__, 'show'])}.",),
         )
     current = session()
     try:
         chosen = current.options.overridden(options)
-        return await current.ask(prompt, chosen, alone="conversation" not in options)
+        ask_it = current.ask_drawn if show else current.ask
+        return await ask_it(prompt, chosen, alone="conversation" not in options)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
 

@@ -16,7 +16,7 @@ class CellRun:
     `cell_id` is None where the front end does not tell which. `label` names it for the reader, as
     "[3]". `made` are the turns that came of it, `undrawn` those of them that nobody sees on the
     page: asked from Python. `only_shows`: it was asked to show something, and keeps its turns.
-    `is_watched`: somebody sees the answer grow.
+    `is_watched`: somebody sees the answer grow. `asking` counts what its code asks unseen.
     """
 
     owner: object = None
@@ -26,9 +26,23 @@ class CellRun:
     undrawn: list[Turn] = field(default_factory=list)
     only_shows: bool = False
     is_watched: bool = False
+    asking: "Asking | None" = None
     _begun: int = 0
     _asked: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
+
+    def begin_ask(self, now: float) -> "Asking":
+        """Its code asks something that is not drawn; `now` as `time.monotonic` has it."""
+        with self._lock:
+            self.asking = self.asking or Asking(now)
+            self.asking.begun += 1
+        return self.asking
+
+    def end_ask(self) -> None:
+        """An answer to that has come, or none comes."""
+        with self._lock:
+            if self.asking is not None:
+                self.asking.ended += 1
 
     @property
     def begun(self) -> int:
@@ -57,6 +71,22 @@ class CellRun:
         """The request with this hash is being sent."""
         with self._lock:
             self._asked[request] += 1
+
+
+@dataclass(slots=True)
+class Asking:
+    """How much the code of a cell has asked since the first time, at `since`."""
+
+    since: float
+    begun: int = 0
+    ended: int = 0
+
+    def in_words(self, now: float) -> str:
+        """As "asking 3 …, 12 s", or with many at once "12 of 32 answered, 12 s"."""
+        what = f"asking {self.begun} …"
+        if self.begun - self.ended > 1:
+            what = f"{self.ended} of {self.begun} answered"
+        return f"{what}, {int(now - self.since)} s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Sentences under an answer: what its reader should know of the request."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
-from mm_magic.conversation.catalog import find, max_tokens_warning
+from mm_magic.conversation.catalog import MODELS, find, max_tokens_warning
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.session.options import Options
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.recording.writer import Recorder
-from mm_magic.wording import option, turns_listed
+from mm_magic.wording import closest, model_name, option, turns_listed
+
+_NAMES = 10
+"""Models that a sentence names at most."""
 
 UNDO_DELETION = "undo the deletion (Edit > Undo Cell Operation) and run the cell"
 """Jupyter tells the kernel that a cell was deleted, and not that this was undone."""
@@ -51,6 +54,24 @@ def notes(
             "this one."
         )
     return found
+
+
+def model_note(model: str, listed: Sequence[str], *, is_own: bool) -> str:
+    """A sentence if the model is neither in the server's list nor in the catalog, "" otherwise.
+
+    `listed` is empty where the server was not asked. Of a server of one's own (`is_own`) nothing
+    but its list is known.
+    """
+    known = [*listed, *(name for name in MODELS if not is_own and name not in listed)]
+    if not known or model in known or (not is_own and find(model)):
+        return ""
+    where = "in the server's list" if listed else "among MiniMax's known models"
+    names = ", ".join((listed or known)[:_NAMES])
+    more = f" and {len(listed) - _NAMES} more" if len(listed) > _NAMES else ""
+    by_lower = {name.lower(): name for name in known}
+    close = closest(model.lower(), [*by_lower])
+    guess = f" Did you mean {by_lower[close]}?" if close else ""
+    return f"{model_name(model)} is not {where}: {names}{more}.{guess}"
 
 
 def hidden_note(turn: Turn, current: str) -> str:

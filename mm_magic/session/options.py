@@ -33,7 +33,9 @@ from mm_magic.protocol.request import (
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
 
-Offer: TypeAlias = Literal["models", "conversations", "turns", "turns to restore", "recordings"]
+Offer: TypeAlias = Literal[
+    "models", "conversations", "turns", "turns to restore", "recordings", "commands"
+]
 """Words that Tab looks up when it needs them."""
 
 

@@ -9,7 +9,15 @@ import math
 import os
 import time
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractAsyncContextManager,
     aclosing,
@@ -49,12 +57,17 @@ LIST_SECONDS = 10.0
 """For a list of models: nobody waits longer for it, nor for the error that it stands beside."""
 
 
+def _nothing(_cell: CellRun) -> None:
+    pass
+
+
 class Session:
     """The state of one kernel, or of one script. `environ` is looked up at each request.
 
     `sources` gives what answers in the place of an endpoint, or of the demo (None). `watchers` are
     called, on any thread, when a run began or ended, a conversation changed, or another backend
-    was chosen.
+    was chosen. `draw` runs a turn that is drawn; it is None where IPython is not there to draw it.
+    `while_asking` is called every 50 ms while the code of a cell asks what is not drawn.
     """
 
     def __init__(
@@ -73,11 +86,13 @@ class Session:
         self.last: TurnRequest | None = None
         self.last_turn: Turn | None = None
         self.last_commit: float | None = None  # seconds since 1970, to compare with a file's time
-        self.offered_models: list[str] = []  # as the server listed them, when it was asked
+        self._listed: dict[str, list[str]] = {}  # models, by the address that listed them
         self.meter = Meter()
         self.running: list[Run] = []
         self.watchers: list[Callable[[], None]] = []
         self.cells: set[str] = set()  # the ids of those that have run
+        self.draw: Callable[[Ask], Awaitable[Reply]] | None = None
+        self.while_asking: Callable[[CellRun], None] = _nothing
         self._set_aside: Recorder | None = None  # while a recording answers
         self._cell = CellRun()
         self._queues: dict[str, TurnQueue] = {}
@@ -140,7 +155,7 @@ class Session:
             return []
         try:
             async with asyncio.timeout(LIST_SECONDS):
-                return await self.client.models(endpoint)
+                listed = await self.client.models(endpoint)
         except TimeoutError:
             from mm_magic.transport.body import silent
 
@@ -148,6 +163,33 @@ class Session:
         except MiniMaxError as error:
             redact(error, endpoint)
             raise
+        self._listed[endpoint.base_url] = listed
+        return listed
+
+    @property
+    def offered_models(self) -> list[str]:
+        """The models that the server which answers now listed; none if it was not asked."""
+        with suppress(MiniMaxError):
+            return self._listed_by(self.who.endpoint())
+        return []
+
+    def model_note(self, model: str) -> str:
+        """A sentence if nobody knows this model, "" otherwise. It asks no server."""
+        if self.replaying is None:
+            with suppress(MiniMaxError):
+                endpoint = self.who.endpoint()
+                return self._model_note(model, endpoint)
+        return ""
+
+    def _model_note(self, model: str, endpoint: Endpoint | None) -> str:
+        from mm_magic.session.notes import model_note
+
+        is_own = endpoint is not None and endpoint.backend != "minimax"
+        self._warned.add(f"model {model}")
+        return model_note(model, self._listed_by(endpoint), is_own=is_own)
+
+    def _listed_by(self, endpoint: Endpoint | None) -> list[str]:
+        return self._listed.get(endpoint.base_url, []) if endpoint else []
 
     def replay(self, replaying: "Replaying | None", recorder: "Recorder | None" = None) -> None:
         """From now on a recording answers, or none; `recorder` takes down what is missing in it.
@@ -284,17 +326,32 @@ class Session:
             run.notes += self._recording_notes(run.request, is_stopped=True)
         return reply
 
+    async def ask_drawn(self, prompt: str, options: Options, *, alone: bool) -> Reply:
+        """As `ask`, and draw it as a cell does. Raises UsageError where nothing can draw it."""
+        if self.draw is None:
+            raise UsageError(
+                "show=True draws in a notebook, and mm_magic is not loaded in one here",
+                next_steps=(
+                    "In a notebook: run `%load_ext mm_magic` first.",
+                    "In a script: `print(mm.ask(…))`",
+                ),
+            )
+        return await self.draw(Ask(Prompt.of_text(prompt), options, alone, is_cell=False))
+
     async def ask(self, prompt: str, options: Options, *, alone: bool) -> Reply:
         """Run one turn to its end without drawing it. What a cell notes below it is a warning."""
         run = self.start(Ask(Prompt.of_text(prompt), options, alone, is_cell=False))
+        run.cell.begin_ask(time.monotonic())
         try:
-            async with aclosing(self.steps(run)) as steps:
-                async for _ in steps:
-                    pass
+            with heartbeat(partial(self.while_asking, run.cell)):
+                async with aclosing(self.steps(run)) as steps:
+                    async for _ in steps:
+                        pass
         except asyncio.CancelledError:
             self.stop(run)
             raise
         finally:  # they are told once, also where no answer came
+            run.cell.end_ask()
             for note in run.notes:
                 warnings.warn(note, stacklevel=2)
         return run.reply()
@@ -365,8 +422,7 @@ class Session:
         if error.kind != "not_found" or request.endpoint is None:
             return []
         with suppress(MiniMaxError):
-            self.offered_models = await self.models()
-            return self.offered_models
+            return await self.models()
         return []
 
     def _instead(
@@ -467,7 +523,11 @@ class Session:
 
         to_tell, self._to_tell = self._to_tell - {request.key}, set()
         with self.conversations.changing:
-            return notes(request, self.conversations, to_tell, self.options, self.once)
+            found = notes(request, self.conversations, to_tell, self.options, self.once)
+        model = request.ask.options.model
+        if request.script is None and self.once(f"model {model}"):
+            found += filter(None, [self._model_note(model, request.endpoint)])
+        return found
 
     def _recording_notes(self, request: TurnRequest, *, is_stopped: bool = False) -> Iterable[str]:
         """What the reader of a turn that was recorded should know of that."""

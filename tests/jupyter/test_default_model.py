@@ -208,3 +208,76 @@ def test_the_refusal_is_not_recorded(
     shell.run("%minimax reset")
     shell.run("%%minimax -o again\nWhy?")
     assert shell["again"].text == shell["first"].text
+
+
+def test_unlisted_model_is_told_at_once(
+    shell: Shell, serve: type, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once the server has listed its models, another name is told, with the closest one; before
+    that nothing is, and nothing is asked for it."""
+    service = serve(Service("A-1", "B-2", "foo"))
+    shell.run("%minimax -m a-l")
+    assert capsys.readouterr().out.endswith("From now on: model 'a-l'\n")
+    assert not service.asked
+    shell.run("%minimax models")
+    service.names = ("A-1", "B-2", "foo", "a-l")
+    capsys.readouterr()
+
+    shell.run("%minimax -m bar")
+    assert capsys.readouterr().out.endswith("bar is not in the server's list: A-1, B-2, foo.\n")
+    shell.run("%minimax -m a-l")
+    assert "A-1, B-2, foo. Did you mean A-1?" in capsys.readouterr().out
+    shell.run("%minimax -m A-1")
+    assert "list" not in capsys.readouterr().out
+    assert service.asked == ["GET"]
+
+
+def test_unlisted_model_of_one_cell(
+    shell: Shell, serve: type, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under the answer of a cell it is told once for each name."""
+    service = serve(Service("A-1"))
+    shell.run("%minimax models")
+    service.names = ("A-1", "proxy/one", "two")
+    shown = []
+    for model in ("proxy/one", "proxy/one", "A-1", "two"):
+        capsys.readouterr()
+        shell.run(f"%%minimax -m {model} --alone\nWhy?")
+        shown.append("is not in the server's list: A-1." in capsys.readouterr().out)
+    assert shown == [True, False, False, True]
+
+
+def test_unlisted_model_belongs_to_its_server(
+    shell: Shell, serve: type, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list of another server says nothing of this one's models."""
+    serve(Service("A-1"))
+    shell.run("%minimax models")
+    serve(Service("B-2"))
+    capsys.readouterr()
+
+    shell.run("%minimax -m B-2")
+
+    assert capsys.readouterr().out.endswith("From now on: model 'B-2'\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("MiniMax-M27", "Did you mean MiniMax-M2.7?"),
+        ("minimax_m3", "Did you mean MiniMax-M3?"),
+        ("foo", "foo is not among MiniMax's known models: MiniMax-M2.7, "),
+        ("MiniMax-M3", ""),
+        ("minimax/minimax-m2.5", ""),
+    ],
+)
+def test_model_that_the_catalog_lacks(
+    shell: Shell, name: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where MiniMax or the demo answers, a name is looked up among the known models."""
+    capsys.readouterr()
+    shell.run(f"%minimax -m {name}")
+    first, *more = capsys.readouterr().out.splitlines()
+    assert first == f"From now on: model {name!r}"
+    assert told in "".join(more)
+    assert len(more) == bool(told)

@@ -4,10 +4,22 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
-from support.kernels import TURN, Kernel, clean_environment
-from support.loopback import END, Connection, Loopback, captured, chunk, head, sse, streamed
+from support.kernels import TURN, Cell, Kernel, clean_environment
+from support.loopback import (
+    END,
+    Connection,
+    Loopback,
+    captured,
+    chunk,
+    head,
+    pause,
+    sse,
+    streamed,
+    until,
+)
 from support.shells import file_with_cell
 
 PARTS = [chunk(sse(event)) for event in captured()]
@@ -385,3 +397,74 @@ def test_kernels_of_tests_see_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "secret" not in seen
     assert "secret" not in str(clean_environment(tmp_path))
     assert os.environ["PATH"] in seen
+
+
+# mm.ask
+
+
+def test_ask_that_shows_draws_like_a_cell(kernel: Kernel) -> None:
+    """`show=True` draws the three parts of a cell's answer once, and the turn is saved with it."""
+    cell = kernel.run("import mm_magic as mm\nmm.ask('Why?', show=True)", cell_id="a")
+    awaited = kernel.run("reply = await mm.ask_async('Why?', show=True)\nreply", cell_id="b")
+
+    for each, status in ((cell, STATUS), (awaited, STATUS)):
+        assert each.status == "ok"
+        assert [bundle["text/plain"].split("\n")[-1] for bundle in each.displays] == [
+            "> The sky scatters blue light.",
+            SHOWN,
+            status.replace("turn 1", "alone"),
+        ]
+        assert not each.of("execute_result")
+        assert each.saved["prompt"] == "Why?"
+    assert kernel.run("display(reply)").displays
+    assert not kernel.run("mm.ask('Why?');").displays
+
+
+def test_ask_that_shows_makes_one_turn(kernel: Kernel, server: Loopback) -> None:
+    """With a conversation it is a turn of its cell, in the file once, and replaced on a re-run."""
+    for _ in range(2):
+        code = "import mm_magic as mm\nmm.ask('Why?', show=True, conversation='main');"
+        cell = kernel.run(code, cell_id="a")
+        assert cell.displays[-1]["text/plain"] == STATUS
+        assert cell.saved["conversation"] == "main"
+    kernel.run("%%minimax\nAnd?", cell_id="b")
+    assert prompts(server)[-1] == ["Why?", "And?"]
+
+
+def test_stopped_ask_keeps_what_came(kernel: Kernel) -> None:
+    """■ ends a call that shows, and what came stays, marked "stopped"."""
+    with Loopback([head(), *PARTS[:8], until(Event())]) as slow:
+        kernel.fresh(slow.url)
+        code = "import mm_magic as mm\nmm.ask('Why?', show=True)\nprint('on')"
+        cell = kernel.run(code, when=lambda cell: "Rayleigh" in str(cell.displays))
+    assert cell.ename == "KeyboardInterrupt"
+    assert SHOWN in cell.shown
+    assert "stopped" in cell.displays[-1]["text/plain"]
+    assert not cell.stdout
+
+
+def test_loop_of_asks_says_that_it_runs(kernel: Kernel) -> None:
+    """A call that takes a while is told on one line, and nothing of it is left at the end."""
+    seen = Event()
+
+    def look(cell: Cell) -> bool:
+        if any("asking 2 …" in bundle["text/plain"] for bundle in cell.displays):
+            seen.set()
+        return False
+
+    with Loopback(streamed(), [head(), until(seen), *PARTS, END]) as slow:
+        kernel.fresh(slow.url)
+        cell = kernel.run("import mm_magic as mm\nfor p in 'ab': mm.ask(p)", when=look)
+
+    assert seen.is_set()
+    assert cell.displays == [{"text/plain": ""}]
+
+
+@pytest.mark.parametrize(("show", "is_watched"), [("", False), (", show=True", True)])
+def test_line_is_for_readers_alone(kernel: Kernel, show: str, *, is_watched: bool) -> None:
+    """Where nobody watches, or all is drawn anyway, there is no such line."""
+    with Loopback([head(), pause(2.2), *PARTS, END]) as slow:
+        kernel.fresh(slow.url)
+        cell = kernel.run(f"import mm_magic as mm\nmm.ask('Why?'{show});", allow_stdin=is_watched)
+    assert cell.status == "ok"
+    assert "asking" not in str(cell.messages[3:])

@@ -1,5 +1,6 @@
 """Likely mistakes in a real IPython shell: each gets a message with the right line."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -31,7 +32,7 @@ def shell() -> Iterator[Shell]:
         ("%%minimax -s 'Be brief\nWhy?", "not closed", '`%%minimax -s "Be brief"`'),
         ("%%minimax -s Be brief -t 1\nWhy?", "'brief' is not an option", '`-s "Be brief"`'),
         ("%%minimax models\nWhy?", "'models' is not an option", "`%minimax models`"),
-        ("%%minimax temperature=0.3\nWhy?", "is not an option", "--temperature 0.3"),
+        ("%%minimax temperature=0.3\nWhy?", "is not an option", "`%%minimax -t 0.3`"),
         ("%%minimax -t 0,3\nWhy?", "temperature must be a number such as 0.3", ""),
         ("%minimax -t", "temperature needs a value", "`%%minimax -h`"),
         ("%minimax reqeust -h", "is not a command", "`%minimax request`"),
@@ -62,6 +63,39 @@ def shell() -> Iterator[Shell]:
         ("%minimax history 'a b' -t 1", "a command takes no options", '`%minimax history "a b"`'),
         ("%minimax request", "nothing has been sent yet", ""),
         ("%minimax code", "there is no answer yet", ""),
+        ("%minimax temperature 0.3", "is not a command", "for all cells: `%minimax -t 0.3`"),
+        ("%minimax t 0.3", "is not a command", "`%minimax -t 0.3`"),
+        ("%minimax temperature=0.3", "is not a command", "`%minimax -t 0.3`"),
+        ("%minimax Temperature: 0.3", "is not a command", "`%minimax -t 0.3`"),
+        ("%minimax temp to 0.3", "is not a command", "`%minimax -t 0.3`"),
+        ("%minimax tempreature 0.3", "is not a command", "`%minimax -t 0.3`"),
+        ("%minimax max_tokens 500", "is not a command", "`%minimax --max-tokens 500`"),
+        ("%minimax max tokens 500", "is not a command", "`%minimax --max-tokens 500`"),
+        ("%minimax model MiniMax-M3 t=1", "is not a command", "`%minimax -m MiniMax-M3 -t 1`"),
+        ("%minimax -t 1 top_p 0.5", "is not a command", "`%minimax -t 1 --top-p 0.5`"),
+        ("%minimax system You are kind.", "is not a command", '`%minimax -s "You are kind."`'),
+        ("%minimax hide thinking", "is not a command", "`%minimax --hide-thinking`"),
+        ("%minimax no-stream", "is not a command", "`%minimax --no-stream`"),
+        ("%minimax alone", "is not an option", "Write: `%%minimax --alone`"),
+        ("%minimax to x", "is not an option", "Write: `%%minimax -o x`"),
+        ("%minimax help tokns", "no command or option 'tokns'", "`%minimax help`"),
+        ("%minimax Help", "is not a command", "`%minimax help`"),
+        ("%%minimax temperature 0.3\nWhy?", "is not an option", "`%%minimax -t 0.3`"),
+        ("%%minimax -t 1 model foo\nWhy?", "is not an option", "`%%minimax -t 1 -m foo`"),
+        ("%%minimax history", "looks like a command", "`%minimax history`"),
+        ("%%minimax History?", "looks like a command", "`%minimax history`"),
+        ("%%minimax histroy", "looks like a command", "`%minimax history`"),
+        ("%%minimax forget 2", "looks like a command", "`%minimax forget 2`"),
+        ("%%minimax replay a.jsonl --speed 0", "looks like a command", "`%minimax replay a.jsonl"),
+        ("%%minimax temperature 0.3", "is not an option", "`%%minimax -t 0.3`"),
+        ("%%minimax model MiniMax-M3", "is not an option", "`%%minimax -m MiniMax-M3`"),
+        ("%%minimax system=kind", "is not an option", "`%%minimax -s kind`"),
+        ("%%minimax --temprature 0.3 Why?", "no option --temprature", "mean --temperature?"),
+        ("%%minimax Why now? -t 0.3", "before the prompt", "`%%minimax -t 0.3 Why now?`"),
+        ("%%minimax -s Be brief", "'brief' is not an option", '`-s "Be brief"`'),
+        ("%%minimax –t 1 Why?", "is not an option", "and hyphens again"),
+        ("%%minimax # cold", "a comment can't stand behind", "Write: `%%minimax`"),
+        ("%%minimax -t 5 Why?", "temperature must be in (0, 1], got 5.0", ""),
         ("%minimax key sk-123", "the key does not belong in the cell", "masked"),
     ],
 )
@@ -118,6 +152,55 @@ def test_python_below_the_line_magic(shell: Shell) -> None:
     shell.run("%minimax -t default")
 
 
+@pytest.mark.parametrize(
+    ("line", "prompt"),
+    [
+        ("Why is the sky blue?", "Why is the sky blue?"),
+        ("hello", "hello"),
+        ('-t 0.3 What\'s up, "doc"?', 'What\'s up, "doc"?'),
+        ("--max_tokens=50 --literal   Why {{x}}?", "Why {{x}}?"),
+        ('-s "Be brief" Why  now?  ', "Why  now?"),
+        ("-t0.3 Why?", "Why?"),
+        ("show me the sky", "show me the sky"),
+        ("key facts about Rome", "key facts about Rome"),
+        ("What does ls -t do?", "What does ls -t do?"),
+        ("What does ls -t", "What does ls -t"),
+        ("system design of a lift", "system design of a lift"),
+        ("model trains", "model trains"),
+        ("Is a - b = b - a?", "Is a - b = b - a?"),
+        ("“Why?” she asked", "“Why?” she asked"),
+        ("天空为什么是蓝色的？", "天空为什么是蓝色的？"),
+        ("Explain: {{topic}}", "Explain: rain"),
+    ],
+)
+def test_prompt_of_one_line(
+    shell: Shell, line: str, prompt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands behind the options is the prompt of a cell that has no other line."""
+    shell["topic"] = "rain"
+    for below in ("", "\n", "\n  \n"):
+        capsys.readouterr()
+        shell.run(f"%%minimax --dry-run {line}{below}")
+        body = json.loads(capsys.readouterr().out.partition("\n")[2])
+        assert body["messages"][-1]["content"] == prompt
+
+
+def test_prompt_of_one_line_is_a_turn_like_any_other(
+    shell: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its options hold, `%%time` and an alias find it, and `history` shows its prompt alone."""
+    shell.run("%%time\n%%minimax -c line -t 0.3 -o first Why is the sky blue?")
+    shell.run("%%minimax -c line And the sea?")
+    capsys.readouterr()
+
+    shell.run("%minimax history line")
+
+    shown = capsys.readouterr().out
+    assert re.findall(r"(?m)^\d +\S+ +(.*?)  ", shown) == ["Why is the sky blue?", "And the sea?"]
+    assert shell["first"].text
+    shell.run("%minimax reset line")
+
+
 TYPED = "sk-cp-abcdefgh12345678"
 
 
@@ -139,6 +222,8 @@ TYPED = "sk-cp-abcdefgh12345678"
         f"%%minimax --{TYPED}\nWhy?",
         f"%minimax\n{TYPED}",
         f"%MiniMax {TYPED}",
+        f"%%minimax {TYPED}",
+        f"%%minimax -t 0.3 my key is {TYPED}",
     ],
 )
 def test_typed_key_is_not_repeated(shell: Shell, cell: str) -> None:
@@ -178,7 +263,9 @@ def test_error_is_a_card_without_frames(
     assert "Traceback" not in shown
 
 
-@pytest.mark.parametrize("cell", ["%%minimax -h", "%%minimax -h\nWhy?", "%minimax --help"])
+@pytest.mark.parametrize(
+    "cell", ["%%minimax -h", "%%minimax -h\nWhy?", "%minimax --help", "%minimax help"]
+)
 def test_help(shell: Shell, cell: str, capsys: pytest.CaptureFixture[str]) -> None:
     """-h shows the whole help, with and without a prompt, and asks nothing."""
     assert shell.run(cell) is None
@@ -190,14 +277,24 @@ def test_help(shell: Shell, cell: str, capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """-h behind a command explains that command alone; the whole help has a line for each."""
+    """-h behind a command, and `help` before it, explain that command alone; the whole help has a
+    line for each."""
     shell.run(f"%minimax {command} -h")
     own = capsys.readouterr().out
+    shell.run(f"%minimax help {command}")
+    assert capsys.readouterr().out == own
     shell.run("%minimax -h")
 
     assert own.startswith(f"%minimax {command}")
     assert 2 <= own.count("\n") <= 7
     assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("word", ["temperature", "Temperature", "t"])
+def test_help_of_an_option(shell: Shell, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`%minimax help` before an option's name explains that option."""
+    shell.run(f"%minimax help {word}")
+    assert capsys.readouterr().out == "  -t, --temperature T  randomness, in (0, 1]\n"
 
 
 def test_question_mark_shows_the_help(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:

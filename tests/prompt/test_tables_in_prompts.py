@@ -74,7 +74,16 @@ def test_labels(value: object, text: str) -> None:
     ("value", "text"),
     [
         (0.1 + 0.2, "0.3"),
-        (1 / 3, "0.333333333333333"),
+        (1 / 3, "0.333333"),
+        (-2 / 3, "-0.666667"),
+        (100 / 3, "33.333333"),
+        (123456.7890123, "123456.789012"),
+        (0.00012345678, "0.000123457"),
+        (1e-9 / 3, "3.33333e-10"),
+        (1e300, "1e+300"),
+        (float("-inf"), "-inf"),
+        (np.float32(1 / 3), "0.333333"),
+        (np.float32("nan"), "NaN"),
         (12345678901234.0, "12345678901234"),
         (float("nan"), "NaN"),
         (2**70, str(2**70)),
@@ -85,8 +94,40 @@ def test_labels(value: object, text: str) -> None:
     ],
 )
 def test_values(value: object, text: str) -> None:
-    """A cell is its value on one line, a number without the noise of its last binary digit."""
+    """A cell is its value on one line, a float with the digits that pandas shows."""
     assert rows(filled(pd.Series([value], dtype=object))) == [[text]]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"x": [1 / 3]}),
+        pd.DataFrame({"x": [1 / 3]}, dtype="float32"),
+        pd.DataFrame({"x": [1 / 3]}, dtype="Float64"),
+        pd.Series([1 / 3], name="x"),
+        pl.DataFrame({"x": [1 / 3]}),
+        pl.Series("x", [1 / 3]),
+    ],
+)
+def test_floats_of_every_table(table: object) -> None:
+    """Every kind of table has six digits, and nothing is said to be left out."""
+    assert fill("{{v}}", {"v": table}) == ("| x |\n| --- |\n| 0.333333 |", ())
+
+
+def test_row_labels_have_the_same_digits() -> None:
+    """An index of floats is written as the values are."""
+    assert rows(filled(pd.Series([1], index=[1 / 3]))) == [["0.333333", "1"]]
+
+
+def test_display_options_hold() -> None:
+    """The precision that was set in pandas or polars, and pandas' own format, hold here, too."""
+    table = pd.DataFrame({"x": [2 / 3, 200 / 3]})
+    with pd.option_context("display.precision", 2):
+        assert rows(filled(table)) == [["0.67"], ["66.67"]]
+    with pd.option_context("display.float_format", "{:,.1f} EUR".format):
+        assert rows(filled(table)) == [["0.7 EUR"], ["66.7 EUR"]]
+    with pl.Config(float_precision=3):
+        assert rows(filled(pl.from_pandas(table))) == [["0.667"], ["66.667"]]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.last_error import LastError
 from mm_magic.session.session import Session
 
 if TYPE_CHECKING:
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """One shell with its session and settings, and the panels on its pages."""
+    """One shell with its session, settings and last error, and the panels on its pages."""
 
     shell: InteractiveShell
     session: Session
     settings: MiniMax
+    last_error: LastError
     panels: "Panels" = field(default_factory=dict)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, TypeAlias
 
-from mm_magic.jupyter.arguments import HELP, help_rows, in_columns
+from mm_magic.errors import UsageError
+from mm_magic.jupyter import arguments, option_words
+from mm_magic.jupyter.arguments import HELP, at_most_one, help_rows, in_columns
 from mm_magic.jupyter.commands import history, recording, request, who_answers
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.session.options import Offer, Row, rows
 
-Group: TypeAlias = Literal["settings", "look", "edit", "backend"]
+Group: TypeAlias = Literal["settings", "look", "edit", "backend", "help"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,25 @@ def _panel(here: Here, _words: Sequence[str]) -> None:
     show_panel(here.shell, here.session, here.settings, here.panels)
 
 
+def _help(_here: Here, words: Sequence[str]) -> None:
+    """Print the help of everything, of one command, or of one option."""
+    word = at_most_one("help", words)
+    if word is None:
+        print(overview())
+    elif (command := COMMANDS.get(word.lower().lstrip("%"))) is not None:
+        print(command.help_text())
+    elif (row := option_words.row_of(word)) is not None:
+        print(in_columns(help_rows([row])))
+    else:
+        raise UsageError(
+            f"there is no command or option {word!r}",
+            next_steps=(
+                f"Commands: {', '.join(COMMANDS)}.",
+                "`%minimax help` explains every command and option.",
+            ),
+        )
+
+
 _TABLE = (
     Command("panel", "settings", "", "shows the settings as sliders and menus", _panel),
     Command("models", "settings", "", "lists the models that the server offers",
@@ -98,12 +119,42 @@ _TABLE = (
             "answers from a recording, or from this notebook's saved turns",
             recording.replay, "it needs no network and no key",
             offers="recordings", options=recording.ReplayOptions),
+    Command("help", "help", "[COMMAND]", "explains every command and option, or one of them",
+            _help, offers="commands"),
 )  # fmt: skip
 COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
 """By name, in the order of their groups."""
 
 
-def help_text() -> str:
+def overview() -> str:
+    """The help as `%minimax help`, `%%minimax -h` and `%%minimax?` show it."""
+    return _OVERVIEW.format(options=arguments.help_text(), commands=_all_commands())
+
+
+_OVERVIEW = """\
+Ask a MiniMax model; thinking and answer stream in below the cell.
+
+    %%minimax [options]
+    Why is the sky blue?
+
+A prompt of one line may also stand behind the options: %%minimax Why is the sky blue?
+
+Options:
+{options}
+
+{{{{name}}}} in the prompt puts in the value of a notebook variable; so do {{{{row.title}}}} and
+{{{{xs[0]}}}}. {{{{last_error}}}} puts in the last error of your own code. All else is sent as it
+stands. Text with spaces goes in double quotes: -s "Be brief".
+
+The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
+
+%minimax alone shows which model answers; %minimax with options sets them for all cells.
+%minimax COMMAND:
+{commands}
+"""
+
+
+def _all_commands() -> str:
     """All commands in their groups, with a line for each."""
     lines = in_columns([(each.usage, each.help) for each in _TABLE]).split("\n")
     found: dict[Group, list[str]] = {}

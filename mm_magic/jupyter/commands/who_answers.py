@@ -124,9 +124,7 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
 def _listed(session: Session) -> list[str]:
     endpoint = session.who.endpoint()
     try:
-        offered = run_to_end(session.models())
+        return run_to_end(session.models())
     except MiniMaxError as error:
         error.next_steps = next_steps(error, endpoint)
         raise
-    session.offered_models = offered
-    return offered

@@ -54,7 +54,7 @@ class ModelList:
 
     async def _ask(self) -> None:
         with suppress(MiniMaxError):  # the known names are enough to go on with
-            self._session.offered_models = await self._session.models()
+            await self._session.models()
             self._session.tell()
 
     def _cancel(self) -> None:
