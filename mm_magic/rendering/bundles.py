@@ -20,6 +20,7 @@ from mm_magic.rendering.formulas import CONTAINERS
 from mm_magic.rendering.markdown import (
     IGNORE,
     NO_DEFINITIONS,
+    READABLE,
     Definitions,
     code_lines,
     escaped,
@@ -71,7 +72,7 @@ def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
     state = " open" if is_open else ""
     return (
         f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
-        f'<div style="{_DIM};margin-left:1em;white-space:pre-wrap">{body}</div>'
+        f'<div style="{_DIM};margin-left:1em;{READABLE};white-space:pre-wrap">{body}</div>'
         "</details>"
     )
 
