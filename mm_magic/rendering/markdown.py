@@ -61,10 +61,10 @@ _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
 _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
 # A page may strip `var()` with JupyterLab's colours; this grey can be seen on light and on dark.
-CODE_STYLE = "margin:0 0 1em;border:1px solid #8886;padding:0.5em;overflow-x:auto"
+CODE_STYLE = "margin:0 0 1em;border:1px solid #8886;padding:0.5em;overflow-x:auto;background:none"
 # JupyterLab breaks lines anywhere. Here they break at spaces, at no less than 72 characters, which
 # is what paper has room for; where a page is narrower, the box scrolls.
-PRE_STYLE = "width:max-content;max-width:max(100%, 72ch);word-break:normal"
+PRE_STYLE = "width:max-content;max-width:max(100%, 72ch);word-break:normal;word-wrap:normal"
 # Beyond this a line of text is hard to follow. Tables and code may be wider.
 READABLE = "max-width:46em"
 _MEASURED = {"p", "ul", "ol", "blockquote"}
@@ -82,6 +82,7 @@ _COLOURS = {
 # MathJax 3 (JupyterLab) and MathJax 2 (nbconvert) go by different class names.
 IGNORE = "mathjax_ignore tex2jax_ignore"
 _PROCESS = "mathjax_process tex2jax_process"
+_RAW = "<span>"  # of a formula that is not to be set: all other spans have classes
 _LOWERED = set(_HEADINGS.values())
 _TEXT_BLOCKS = {"p", "ul", "ol", "li", "blockquote", "th", "td"} | _LOWERED
 _TAGS = _TEXT_BLOCKS | {
@@ -113,6 +114,8 @@ _CLEANER = nh3.Cleaner(
         "width",
         "max-width",
         "word-break",
+        "word-wrap",
+        "background",
     },
     allowed_classes={
         "span": {*_COLOURS.values(), *_PROCESS.split()},
@@ -179,6 +182,16 @@ def fragment(text: str, definitions: Definitions = NO_DEFINITIONS, *, typeset: b
     html = as_written(text, definitions, typeset=typeset)
     # An entity may stand for a character that is not let through as itself.
     return plain(html) if "&" in text else html
+
+
+def with_typeset(html: str) -> str:
+    """Return fragments that were drawn with `typeset` false so that MathJax sets their formulas."""
+    return html.replace(_RAW, f'<span class="{_PROCESS}">')
+
+
+def formulas_in(html: str) -> int:
+    """How many formulas there are in fragments that were drawn with `typeset` false."""
+    return html.count(_RAW)
 
 
 def as_written(

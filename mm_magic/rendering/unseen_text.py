@@ -133,7 +133,9 @@ def _is_thinking_shown(thinking: str, page: set[str]) -> bool:
 
 
 def _is_answer_shown(answer: str, page: set[str]) -> bool:
-    return _is_shown(answer_pages(answer), page) and not _HIDDEN.search(answer)
+    # Version 0.1 put any number of formulas on a page.
+    all_pages = answer_pages(answer), answer_pages(answer, formulas=len(answer) + 1)
+    return any(_is_shown(each, page) for each in all_pages) and not _HIDDEN.search(answer)
 
 
 def _is_shown(texts: Sequence[str], page: set[str]) -> bool:
