@@ -20,6 +20,7 @@ from mm_magic.rendering.formulas import CONTAINERS
 from mm_magic.rendering.markdown import (
     IGNORE,
     NO_DEFINITIONS,
+    READABLE,
     Definitions,
     code_lines,
     escaped,
@@ -37,6 +38,13 @@ Bundle = dict[str, object]
 
 PAGE = 8_000
 """Characters after which an answer goes on in a new display, at the next finished block."""
+PAGE_FORMULAS = 12
+"""Formulas after which it does, too: a page sets one in 4 ms, and all of a display at once."""
+
+_FENCED = re.compile(r" {0,3}(?:```|~~~)")
+_FORMULA = re.compile(
+    r"\\[(\[]|^[ \t>]*\\begin\{|(?<!\$)\$(?=[^\s\d$])[^$\n]*[^\s$]\$(?![\w$])", re.M
+)
 
 _DIM = "opacity:.75"
 
@@ -71,7 +79,7 @@ def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
     state = " open" if is_open else ""
     return (
         f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
-        f'<div style="{_DIM};margin-left:1em;white-space:pre-wrap">{body}</div>'
+        f'<div style="{_DIM};margin-left:1em;{READABLE};white-space:pre-wrap">{body}</div>'
         "</details>"
     )
 
@@ -80,14 +88,16 @@ def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
 
 
 class AnswerPage:
-    """Collects the pieces of a growing answer until they fill a page: `PAGE` characters or more.
+    """Collects the pieces of a growing answer until they fill a page: `PAGE` characters or about
+    `formulas` formulas, or more.
 
     A page ends only where a block does; a longer block stays whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, formulas: int = PAGE_FORMULAS) -> None:
         self._texts: list[str] = []
         self._size = 0
+        self._formulas_left = formulas
 
     @property
     def text(self) -> str:
@@ -97,16 +107,24 @@ class AnswerPage:
         """Take the next piece, and return whether the page is full now."""
         self._texts.append(piece.text)
         self._size += len(piece.text)
-        return piece.ends_block and self._size >= PAGE
+        self._formulas_left -= _formulas_in(piece)
+        return piece.ends_block and (self._size >= PAGE or self._formulas_left <= 0)
 
 
-def answer_pages(text: str) -> list[str]:
+def _formulas_in(piece: Piece) -> int:
+    """About how many formulas there are: as many in a block as in all of its parts."""
+    if _FENCED.match(piece.drawn):
+        return 0
+    return len(_FORMULA.findall(piece.text)) + piece.text.count("$$") // 2
+
+
+def answer_pages(text: str, formulas: int = PAGE_FORMULAS) -> list[str]:
     """Return the pages of a finished answer; joined, they are the text but for blank ends."""
-    blocks, page, pages = Blocks(), AnswerPage(), []
+    blocks, page, pages = Blocks(), AnswerPage(formulas), []
     for block in blocks.push(text):
         if page.add(block):
             pages.append(page.text)
-            page = AnswerPage()
+            page = AnswerPage(formulas)
     return [text for text in (*pages, page.text + blocks.rest) if text.strip()]
 
 

@@ -57,10 +57,17 @@ _LINK = re.compile(r"https?://|mailto:", re.IGNORECASE)
 # Zero-width and reordering characters, as they look in an encoded address.
 _HIDDEN_IN_LINK = re.compile(r"%E2%80%(?:8[B-F]|A[A-E])|%E2%81%A|%EF%BB%BF|%F3%A0", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
-# Models begin at "##", and JupyterLab draws h5 and h6 smaller than the text and hardly bolder.
-_HEADINGS = {"h1": "h4", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
+# Models begin at "##". JupyterLab draws h5 as large as the text and h6 smaller, hardly bolder.
+_HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
-_CODE_OPEN = '<div class="highlight" dir="ltr" style="margin:0 0 1em 1em">'
+# A page may strip `var()` with JupyterLab's colours; this grey can be seen on light and on dark.
+CODE_STYLE = "margin:0 0 1em;border:1px solid #8886;padding:0.5em;overflow-x:auto;background:none"
+# JupyterLab breaks lines anywhere. Here they break at spaces, at no less than 72 characters, which
+# is what paper has room for; where a page is narrower, the box scrolls.
+PRE_STYLE = "width:max-content;max-width:max(100%, 72ch);word-break:normal;word-wrap:normal"
+# Beyond this a line of text is hard to follow. Tables and code may be wider.
+READABLE = "max-width:46em"
+_MEASURED = {"p", "ul", "ol", "blockquote"}
 # What JupyterLab's editor colours, each family in one colour; neither names nor punctuation. A
 # span around every token, as Pygments writes them, would make code many times its size.
 _COLOURS = {
@@ -75,28 +82,46 @@ _COLOURS = {
 # MathJax 3 (JupyterLab) and MathJax 2 (nbconvert) go by different class names.
 IGNORE = "mathjax_ignore tex2jax_ignore"
 _PROCESS = "mathjax_process tex2jax_process"
-_TEXT_BLOCKS = {"p", "ul", "ol", "li", "blockquote", "th", "td", "h4", "h5", "h6"}
+_RAW = "<span>"  # of a formula that is not to be set: all other spans have classes
+_LOWERED = set(_HEADINGS.values())
+_TEXT_BLOCKS = {"p", "ul", "ol", "li", "blockquote", "th", "td"} | _LOWERED
 _TAGS = _TEXT_BLOCKS | {
     "a", "br", "code", "del", "details", "div", "em", "hr", "pre", "s", "span", "strong", "summary",
     "table", "tbody", "thead", "tr", *PAIRED_TAGS,
 }  # fmt: skip
 _ALIGNED = {"paragraph_open", "th_open", "td_open"}
-_STYLED = ("p", "th", "td", "div")  # by this module alone: no style of the model's gets here
+_STYLED = (
+    *_MEASURED,
+    "th",
+    "td",
+    "div",
+    "pre",
+)  # by this module alone: no style of the model's gets here
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
     clean_content_tags={"script", "style"},
     attributes={"a": {"href", "title"}, "details": {"open"}, "ol": {"start"}}
-    | {tag: {"style"} for tag in _STYLED},
+    | {tag: {"style"} for tag in _STYLED}
+    | {tag: {"style", "align"} for tag in ("th", "td")},
     tag_attribute_values={tag: {"dir": {"auto", "ltr"}} for tag in _TEXT_BLOCKS | {"div"}},
     set_tag_attribute_values={"a": {"target": "_blank"}},
-    filter_style_properties={"text-align", "margin"},
+    filter_style_properties={
+        "text-align",
+        "margin",
+        "border",
+        "padding",
+        "overflow-x",
+        "width",
+        "max-width",
+        "word-break",
+        "word-wrap",
+        "background",
+    },
     allowed_classes={
         "span": {*_COLOURS.values(), *_PROCESS.split()},
         "div": {"highlight"},
-        "h4": {"jp-toc-ignore"},
-        "h5": {"jp-toc-ignore"},
-        "h6": {"jp-toc-ignore"},
-    },
+    }
+    | {tag: {"jp-toc-ignore"} for tag in _LOWERED},
     url_schemes={"http", "https", "mailto"},
     link_rel="noopener noreferrer nofollow",
     url_relative="deny",
@@ -157,6 +182,16 @@ def fragment(text: str, definitions: Definitions = NO_DEFINITIONS, *, typeset: b
     html = as_written(text, definitions, typeset=typeset)
     # An entity may stand for a character that is not let through as itself.
     return plain(html) if "&" in text else html
+
+
+def with_typeset(html: str) -> str:
+    """Return fragments that were drawn with `typeset` false so that MathJax sets their formulas."""
+    return html.replace(_RAW, f'<span class="{_PROCESS}">')
+
+
+def formulas_in(html: str) -> int:
+    """How many formulas there are in fragments that were drawn with `typeset` false."""
+    return html.count(_RAW)
 
 
 def as_written(
@@ -312,13 +347,30 @@ def _set_direction(state: StateCore) -> None:
     for opening, text in pairwise(state.tokens):
         if opening.nesting == 1 and opening.tag in _TEXT_BLOCKS:
             opening.attrSet("dir", "auto")
-        if opening.type in _ALIGNED and not opening.attrGet("style"):
-            # JupyterLab aligns every paragraph to the left and every cell of a table to the right,
-            # and lets no "start" through.
-            if _is_rtl(text.content):
-                opening.attrSet("style", "text-align:right")
-            elif opening.type != "paragraph_open":
-                opening.attrSet("style", "text-align:left")
+        if opening.type in _ALIGNED:
+            _align(opening, text.content)
+        if opening.nesting == 1 and opening.level == 0 and opening.tag in _MEASURED:
+            _add_style(opening, READABLE)
+
+
+def _align(opening: Token, text: str) -> None:
+    """JupyterLab aligns every paragraph to the left and every cell of a table to the right, and
+    lets no "start" through; GitHub keeps `align` and no style.
+    """
+    is_cell = opening.type != "paragraph_open"
+    if not opening.attrGet("style"):
+        if _is_rtl(text):
+            opening.attrSet("style", "text-align:right")
+        elif is_cell:
+            opening.attrSet("style", "text-align:left")
+    side = str(opening.attrGet("style") or "").removeprefix("text-align:")
+    if is_cell and side != "left":
+        opening.attrSet("align", side)
+
+
+def _add_style(opening: Token, style: str) -> None:
+    before = opening.attrGet("style")
+    opening.attrSet("style", f"{before};{style}" if before else style)
 
 
 def _replace_images(state: StateCore) -> None:
@@ -425,7 +477,20 @@ def _code_html(
         code = escape(token.content)
     else:
         code = _coloured(lexer.get_tokens(token.content))
-    return f"{_CODE_OPEN}<pre><code>{code}</code></pre></div>\n"
+    name = _language(token.info, lexer)
+    label = f"<small>{escape(name)}</small>" if name else ""
+    return (
+        f'<div class="highlight" dir="ltr" style="{CODE_STYLE}">{label}'
+        f'<pre style="{PRE_STYLE}"><code>{code}</code></pre></div>\n'
+    )
+
+
+def _language(info: str, lexer: Lexer | None) -> str:
+    """The name to show above code: Pygments', or what the fence says if Pygments knows no such."""
+    said = info.split(maxsplit=1)[0] if info.strip() else ""
+    if lexer is None:
+        return said if _LANGUAGE.fullmatch(said) else ""
+    return "" if "text" in lexer.aliases else str(lexer.name)
 
 
 def _coloured(tokens: Iterable[tuple[TokenType, str]]) -> str:

@@ -22,7 +22,13 @@ from mm_magic.rendering.bundles import (
     line_bundle,
 )
 from mm_magic.rendering.dialect import TAG
-from mm_magic.rendering.markdown import as_written, to_html
+from mm_magic.rendering.markdown import (
+    CODE_STYLE,
+    PRE_STYLE,
+    READABLE,
+    as_written,
+    to_html,
+)
 from mm_magic.wording import plain
 
 # A cell's source is searched for the prompt of each of its turns: a second or so in all.
@@ -30,9 +36,14 @@ _MAX_SEARCH = 10**9  # characters of the source times turns
 _DRAWN = {"display_data", "execute_result"}
 # Where there is another form beside these, a front end may prefer it to the HTML.
 _OURS = {"text/html", "text/markdown", "text/plain", TURN_MIME}
-# Colours in code differ from one release of Pygments to the next; the title tells seconds.
+# Styles of ours, all of them harmless: of code, of text, and of code in version 0.1.
+_STYLES = "|".join(map(re.escape, (CODE_STYLE, PRE_STYLE, READABLE, "margin:0 0 1em 1em")))
+# What differs from one release to the next: colours of code, its box and its name, the width of
+# text, the side of a cell, the size of headings. And the title of thinking tells seconds.
 _VARYING = re.compile(
-    r'<span class="[a-z][a-z0-9]{0,2}">|</span>|(?<=") open(?=><summary>)|(?<=<summary>)[^<]*'
+    rf' style="(?:{_STYLES})"|;{READABLE}(?=[;"])| align="(?:right|center)"'
+    r"|<small>[^<]{1,60}</small>(?=<pre)|(?:(?<=<h)|(?<=</h))[3-6](?=[ >])"
+    r'|<span class="[a-z][a-z0-9]{0,2}">|</span>|(?<=") open(?=><summary>)|(?<=<summary>)[^<]*'
 )
 
 # What fonts show nothing of, with blanks between. Scripts and emoji need one at a time, or two:
@@ -122,7 +133,9 @@ def _is_thinking_shown(thinking: str, page: set[str]) -> bool:
 
 
 def _is_answer_shown(answer: str, page: set[str]) -> bool:
-    return _is_shown(answer_pages(answer), page) and not _HIDDEN.search(answer)
+    # Version 0.1 put any number of formulas on a page.
+    all_pages = answer_pages(answer), answer_pages(answer, formulas=len(answer) + 1)
+    return any(_is_shown(each, page) for each in all_pages) and not _HIDDEN.search(answer)
 
 
 def _is_shown(texts: Sequence[str], page: set[str]) -> bool:

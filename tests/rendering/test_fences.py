@@ -16,7 +16,7 @@ PROSE = "After *it*.\n"
 
 def code(html: str) -> list[str]:
     """The text of each block of code."""
-    found = re.findall(r"<pre><code>(.*?)</code></pre>", html, re.DOTALL)
+    found = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", html, re.DOTALL)
     return [unescape(re.sub("<[^>]*>", "", each)) for each in found]
 
 

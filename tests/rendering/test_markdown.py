@@ -20,7 +20,14 @@ from support.timing import calls_of, seconds_of
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import disarmed
 from mm_magic.rendering.dialect import PAIRED_TAGS
-from mm_magic.rendering.markdown import MAX_MARKDOWN, fragment, to_html
+from mm_magic.rendering.markdown import (
+    CODE_STYLE,
+    MAX_MARKDOWN,
+    PRE_STYLE,
+    fragment,
+    to_html,
+    with_typeset,
+)
 from mm_magic.wording import plain
 
 OWN = json.loads((Path(__file__).parents[1] / "data" / "xss.json").read_text("utf-8"))["payloads"]
@@ -28,15 +35,17 @@ OWN = json.loads((Path(__file__).parents[1] / "data" / "xss.json").read_text("ut
 ALLOWED: dict[str, set[str]] = {
     "a": {"href", "title", "target", "rel"},
     "details": {"open"},
-    "ol": {"start", "dir"},
-    "th": {"style", "dir"},
-    "td": {"style", "dir"},
+    "ol": {"start", "dir", "style"},
+    "th": {"style", "dir", "align"},
+    "td": {"style", "dir", "align"},
+    "pre": {"style"},
     "span": {"class"},
     "div": {"class", "dir", "style"},
     "p": {"dir", "style"},
-    **{tag: {"class", "dir"} for tag in ("h4", "h5", "h6")},
-    **{tag: {"dir"} for tag in ("ul", "li", "blockquote")},
-    **{tag: set() for tag in ("br", "code", "em", "hr", "pre", "s", "strong", "summary")},
+    **{tag: {"class", "dir"} for tag in ("h3", "h4", "h5", "h6")},
+    **{tag: {"dir", "style"} for tag in ("ul", "blockquote")},
+    **{tag: set() for tag in ("br", "code", "em", "hr", "s", "strong", "summary")},
+    "li": {"dir"},
     **{tag: set() for tag in ("table", "tbody", "thead", "tr", *PAIRED_TAGS)},
 }
 STYLES = {
@@ -45,6 +54,10 @@ STYLES = {
     "text-align:right",
     "text-align:center",
     "margin:0 0 1em 1em",
+    "max-width:46em",
+    "text-align:right;max-width:46em",
+    CODE_STYLE,
+    PRE_STYLE,
 }
 CLASSES = re.compile(
     r"mm-answer|highlight|jp-toc-ignore|(mathjax|tex2jax)_(process|ignore)|[ckmos]|err"
@@ -189,7 +202,7 @@ def test_math_in_code_and_addresses_is_put_back() -> None:
     assert "$x$" in html
 
 
-LEVELS = {"1": 4, "2": 4, "3": 5, "4": 6}
+LEVELS = {"1": 3, "2": 4, "3": 5, "4": 6}
 BENIGN = [
     "# One\n\n## Two\n\n### Three\n\n#### Four\n\ntext *em* **strong** `code`",
     "- a\n- b\n  - c\n\n1. x\n2. y\n",
@@ -203,10 +216,10 @@ BENIGN = [
 
 @pytest.mark.parametrize("text", BENIGN)
 def test_benign_markdown_keeps_its_meaning(text: str) -> None:
-    """The same elements and text as CommonMark's, with headings from h4 down."""
+    """The same elements and text as CommonMark's, with headings from h3 down."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     html = re.sub(r"<(/?h)(\d)>", lambda m: f"<{m[1]}{LEVELS[m[2]]}>", parser.render(text))
-    html = re.sub(r"(<h[456]>)(.*)(</h[456]>)", r"\1<strong>\2</strong>\3", html)
+    html = re.sub(r"(<h[3456]>)(.*)(</h[3456]>)", r"\1<strong>\2</strong>\3", html)
     due = Elements(html)
     ours = Elements(fragment(text))
     assert [tag for tag, _ in ours.tags] == [tag for tag, _ in due.tags]
@@ -225,12 +238,12 @@ def test_code_is_coloured_by_classes() -> None:
         *(("k", "def"), ("k", "return"), ("o", "not")),
         *(("s", "'a&lt;b'"), ("m", "0x1f"), ("c", "# so")),
     ]
-    inside = html.partition("<pre><code>")[2].partition("</code>")[0]
+    inside = html.partition("<code>")[2].partition("</code>")[0]
     assert unescape(re.sub("<[^>]*>", "", inside)) == code
     assert '<span class="err">' in to_html("```python\n$\n```")
     for info in ("nosuch", 'x" onload="y', "python{}", "../../etc"):
         html = to_html(f"```{info}\n<b> def\n```")
-        assert "<pre><code>&lt;b&gt; def\n</code></pre></div>" in html
+        assert "<code>&lt;b&gt; def\n</code></pre></div>" in html
 
 
 def test_only_links_to_the_web_are_links() -> None:
@@ -257,15 +270,15 @@ def test_cells_of_a_table_are_aligned_as_text_is() -> None:
 
 
 def test_headings_stay_out_of_the_table_of_contents() -> None:
-    """JupyterLab lists headings of outputs down to h4, but skips those with this class."""
-    assert '<h4 class="jp-toc-ignore" dir="auto"><strong>A</strong></h4>' in to_html("# A")
+    """JupyterLab lists headings of outputs too, but skips those with this class."""
+    assert '<h3 class="jp-toc-ignore" dir="auto"><strong>A</strong></h3>' in to_html("# A")
 
 
 def test_right_to_left_text_is_aligned_to_its_start() -> None:
-    """Arabic and Hebrew paragraphs are not forced to the left; others carry no style."""
-    assert '<p dir="auto" style="text-align:right">' in to_html("مرحبا Hello")
-    assert '<p dir="auto" style="text-align:right">' in to_html("*שלום* world")
-    assert '<p dir="auto">' in to_html("Hello")
+    """Arabic and Hebrew paragraphs are not forced to the left; others are not aligned."""
+    assert '<p dir="auto" style="text-align:right;' in to_html("مرحبا Hello")
+    assert '<p dir="auto" style="text-align:right;' in to_html("*שלום* world")
+    assert "text-align" not in to_html("Hello")
 
 
 def test_an_address_is_shown_as_it_is() -> None:

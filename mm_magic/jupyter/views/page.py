@@ -22,7 +22,13 @@ from mm_magic.rendering.bundles import (
     growing_thinking,
     line_bundle,
 )
-from mm_magic.rendering.markdown import Definitions, as_text, fragment
+from mm_magic.rendering.markdown import (
+    Definitions,
+    as_text,
+    formulas_in,
+    fragment,
+    with_typeset,
+)
 from mm_magic.rendering.unfinished import settled
 
 if TYPE_CHECKING:
@@ -42,6 +48,8 @@ SOFT_LIMIT = 4_000
 SMALL_BODY = 2_000
 WAITING_CHARACTERS = 400
 """A body of so few bytes is cheap, so it is drawn once so many characters wait for it."""
+PER_FORMULA = 900
+"""A formula in a body costs a page as much as so many bytes: 4 ms, each time it is drawn."""
 LARGEST_BODY = 48_000
 """Characters of HTML in a growing body. More is cut at its beginning, until the page is full."""
 OPEN_TITLE = "Thinking…"
@@ -269,6 +277,8 @@ class _Answer:
         self._body: list[str] = []
         self._waiting: list[str] = []
         self._waiting_characters = 0
+        self._waiting_formulas = 0
+        self._formulas = 0  # in the body
         self.body_size = 0
         self.tail_sent = 0
 
@@ -280,25 +290,31 @@ class _Answer:
                 self.full_pages.append(self._page.text)
                 self._begin_page()
             else:
-                self._waiting.append(self._drawn(piece.drawn))
+                html = self._drawn(piece.drawn)
+                self._waiting.append(html)
                 self._waiting_characters += len(piece.drawn)
+                self._waiting_formulas += formulas_in(html)
         is_first = not self.has_text and bool(delta.strip())
         self.has_text |= is_first
         return is_first
 
     def is_body_due(self) -> bool:
+        due = self.tail_sent + self._waiting_characters  # what waits is sent with either
+        cost = self.body_size + PER_FORMULA * (self._formulas + self._waiting_formulas)
+        if self._waiting_formulas:  # they are set in the body alone, so it is drawn sooner
+            return due > cost / 3
         if self.body_size < SMALL_BODY:
             return self._waiting_characters > WAITING_CHARACTERS
-        due = self.tail_sent + self._waiting_characters  # what waits is sent with either
-        return bool(self._waiting) and due > self.body_size
+        return bool(self._waiting) and due > cost
 
     def body(self) -> Bundle:
         """Return the body with all that waited for it, cut to its end if it is too large."""
         self._body += self._waiting
         self._waiting, self._waiting_characters, self.tail_sent = [], 0, 0
+        self._formulas, self._waiting_formulas = self._formulas + self._waiting_formulas, 0
         if sum(map(len, self._body)) > LARGEST_BODY:
             self._body = ["<p>…</p>", *_last_blocks(self._body)]
-        return growing_answer("".join(self._body))
+        return growing_answer(with_typeset("".join(self._body)))
 
     def tail(self) -> str:
         if tag := self._blocks.open_tag:
