@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
@@ -17,6 +18,14 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 def clean_environment() -> dict[str, str]:
     """This process's environment without what would let a key be spent."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("MINIMAX_", "ANTHROPIC_"))}
+
+
+def client_for(notebook: NotebookNode) -> NotebookClient:
+    """What runs a notebook in its folder, where its recordings are."""
+    return NotebookClient(
+        notebook, timeout=120, kernel_name="python3", record_timing=False, coalesce_streams=True,
+        resources={"metadata": {"path": os.fspath(FOLDER)}},
+    )  # fmt: skip
 
 
 def execute(path: Path) -> None:
@@ -30,8 +39,7 @@ def execute(path: Path) -> None:
         },
         "language_info": {"name": "python"},
     }
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", record_timing=False)
-    client.execute(env=clean_environment())
+    client_for(notebook).execute(env=clean_environment())
     notebook.metadata.language_info = {"name": "python"}
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 

@@ -11,14 +11,23 @@ from support.shells import fresh_shell
 from traitlets.config import Config
 
 from mm_magic.conversation.notebook_file import joined
+from mm_magic.transport.recording.file_format import RecordedExchange
+from mm_magic.transport.recording.reader import read
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+RECORDINGS = sorted((ROOT / "notebooks").glob("*.jsonl"))
 MAX_OUTPUT = 100_000  # bytes of JSON
+MAX_CELLS = 20
 MAX_LINES = 45
+REAL_MODEL = "SmolLM2-135M-Instruct"
+TURN = "application/vnd.minimax.turn+json"
+
+# For whom, how long, and who answers.
+FIRST_LINE = re.compile(r"\*For .+\. \d+ minutes\. .+ answers?\b.*; you need no key.*\.\*")
 
 # matplotlib tells on stderr that it builds its cache of fonts, where that takes it long.
-NOT_COMPARED = {("05-parameters", "imports"), ("06-your-data", "figure")}
+NOT_COMPARED = {("05-parameters", "imports")}
 
 PRIVATE = re.compile(
     r"/(?:home|Users|root|tmp|work|mnt|var|opt)/|[A-Z]:\\\\|file:/"
@@ -70,9 +79,9 @@ def test_outputs_are_small(path: Path) -> None:
     assert [size for size in sizes if size > MAX_OUTPUT] == []
 
 
-@every_notebook
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *RECORDINGS], ids=lambda path: path.name)
 def test_nothing_private(path: Path) -> None:
-    """No path of the machine that ran it is in a notebook, and nothing that looks like a key."""
+    """No path of the machine that made it is in a file, and nothing that looks like a key."""
     text = path.read_text("utf-8")
     assert PRIVATE.findall(text) == []
     assert str(ROOT) not in text
@@ -96,26 +105,44 @@ def test_cells_have_names(path: Path) -> None:
 
 
 @every_notebook
-def test_prose_comes_first(path: Path) -> None:
-    """A notebook begins with a title, and says that it is no model that answers in it."""
+def test_the_first_line_says_for_whom(path: Path) -> None:
+    """Below its title a notebook says for whom it is, how long it takes, and who answers."""
     first, *_ = cells(path)
-    text = joined(first["source"])
-    assert (first["cell_type"], text[:2]) == ("markdown", "# ")
-    assert re.search(r"not? (a )?language model", text)
+    title, _, line, *_ = joined(first["source"]).splitlines()
+    assert (first["cell_type"], title[:2]) == ("markdown", "# ")
+    assert FIRST_LINE.fullmatch(line), line
+    assert ("not a language model" in line) == ("real-model" not in path.stem)
+
+
+@every_notebook
+def test_a_notebook_is_short(path: Path) -> None:
+    """No notebook has more than 20 cells."""
+    assert len(cells(path)) <= MAX_CELLS
+
+
+@every_notebook
+def test_trust_comes_later(path: Path) -> None:
+    """The first three cells say nothing about trust, in their text or in what they print."""
+    assert "trust" not in json.dumps(cells(path)[:3]).lower()
 
 
 @every_notebook
 def test_it_was_run_from_top_to_bottom(path: Path) -> None:
-    """The code cells were run once each, in their order, and the demo or the parrot answered."""
+    """The code cells were run once each, in their order, and whom the first line names answered."""
     code = cells(path, "code")
     assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
-    answered = [
-        output["data"]["application/vnd.minimax.turn+json"].get("backend", "offline")
+    answered = {
+        output["data"][TURN].get("backend", "offline")
         for cell in code
         for output in cell["outputs"]
-        if "application/vnd.minimax.turn+json" in output.get("data", {})
-    ]
-    assert set(answered) == ({"url"} if "own-server" in path.stem else {"offline"})
+        if TURN in output.get("data", {})
+    }
+    others = {
+        "01-quickstart": {"recorded", "offline"},
+        "07-your-own-server": {"url"},
+        "09-a-real-model": {"recorded"},
+    }
+    assert answered == others.get(path.stem, {"offline"})
 
 
 @every_notebook
@@ -146,19 +173,41 @@ def test_pictures_are_there() -> None:
 
 
 def test_the_wheel_holds_them_all() -> None:
-    """The wheel brings every notebook along, since `mm_magic demo` copies them from there."""
+    """The wheel has every notebook and recording: `mm_magic demo` copies them from there."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     packed = build["targets"]["wheel"]["force-include"]
     assert packed == {
-        f"notebooks/{path.name}": f"mm_magic/notebooks/{path.name}" for path in NOTEBOOKS
+        f"notebooks/{path.name}": f"mm_magic/notebooks/{path.name}"
+        for path in [*NOTEBOOKS, *RECORDINGS]
     }
 
 
 def test_the_example_of_the_api_page() -> None:
-    """The answer that is shown as a real model's is the API page's example, to the letter."""
+    """The answer that is shown as the API page's is its example, to the letter."""
+    example = json.loads((ROOT / "tests" / "data" / "answer.json").read_text("utf-8"))
     shown = source(_path("04-what-is-sent"), "model-text").split("```")[1].removeprefix("json\n")
-    example = (ROOT / "tests" / "data" / "answer.json").read_text("utf-8")
-    assert json.loads(shown) == json.loads(example)
+    assert json.loads(shown) == example
+    (played,) = exchanges("api-example")
+    assert json.loads(b"".join(data for _, data in played.reads)) == example
+    turn = next(each for each in turns(_path("01-quickstart")) if each["backend"] == "recorded")
+    (step,) = turn["steps"]
+    assert step["content"] == example["content"]
+
+
+def test_a_real_model_is_named() -> None:
+    """Each answer of the recording is the real model's, and each status line says so."""
+    assert {each.model for each in exchanges("smollm2")} == {REAL_MODEL}
+    lines = [
+        joined(output["data"]["text/plain"])
+        for cell in cells(_path("09-a-real-model"), "code")
+        for output in cell["outputs"]
+        if TURN in output.get("data", {})
+    ]
+    days = {each.day for each in exchanges("smollm2")}
+    assert len(days) == 1
+    named = f"recorded {days.pop()}, {REAL_MODEL} · "
+    assert [line for line in lines if not line.startswith(named)] == []
+    assert len(lines) == len(turns(_path("09-a-real-model"))) > 5
 
 
 def test_the_code_is_the_demos() -> None:
@@ -187,3 +236,21 @@ def test_the_administrators_configuration(capsys: pytest.CaptureFixture[str]) ->
 
 def _path(name: str) -> Path:
     return ROOT / "notebooks" / f"{name}.ipynb"
+
+
+def turns(path: Path) -> list[Cell]:
+    """The saved turns of a notebook."""
+    return [
+        output["data"][TURN]
+        for cell in cells(path, "code")
+        for output in cell["outputs"]
+        if "steps" in output.get("data", {}).get(TURN, {})
+    ]
+
+
+def exchanges(name: str) -> tuple[RecordedExchange, ...]:
+    """What a recording of the notebooks holds; nothing in it is damaged."""
+    path = ROOT / "notebooks" / f"{name}.jsonl"
+    recording = read(path.read_bytes(), path.name)
+    assert recording.damaged == ()
+    return recording.exchanges

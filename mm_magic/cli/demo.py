@@ -31,11 +31,11 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
             f"{' and '.join(missing)} not found; to install: "
             f"{sys.executable} -m pip install jupyterlab ipykernel"
         )
-    notebooks = packaged_notebooks()
-    if not any(notebook.name == QUICKSTART for notebook in notebooks):
+    files = packaged_files()
+    if not any(file.name == QUICKSTART for file in files):
         return _fail(f"{QUICKSTART} is missing from this installation of mm_magic")
     try:
-        copy_notebooks(notebooks, folder)
+        copy_files(files, folder)
     except OSError as error:
         return _fail(f"the notebooks can't be written: {error}; choose another folder with --dir")
     is_seen = browser and has_display(sys.platform, os.environ)
@@ -49,24 +49,27 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
         return _run(command, _environment(temporary))
 
 
-def packaged_notebooks() -> list[Path]:
-    """The notebooks of this package: inside it when installed, beside it in a checkout."""
+def packaged_files() -> list[Path]:
+    """This package's notebooks and the recordings that answer in them.
+
+    They are inside the package when it is installed, and beside it in a checkout.
+    """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "notebooks", package.parent / "notebooks"):
-        if found := sorted(folder.glob("*.ipynb")):
+        if found := sorted([*folder.glob("*.ipynb"), *folder.glob("*.jsonl")]):
             return found
     return []
 
 
-def copy_notebooks(notebooks: Sequence[Path], folder: Path) -> None:
+def copy_files(files: Sequence[Path], folder: Path) -> None:
     """Copy them into `folder`; a file that is there is the user's work and stays as it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    for notebook in notebooks:
-        target = folder / notebook.name
+    for file in files:
+        target = folder / file.name
         if target.exists():
             print(f"{target} already exists and is left as it is; --dir makes a new folder.")
         else:
-            shutil.copyfile(notebook, target)
+            shutil.copyfile(file, target)
             print(f"{target} is new.")
 
 

@@ -113,6 +113,26 @@ def test_refused_value_is_told(lab: Lab, field: str, typed: str, why: str) -> No
     expect(box).to_have_value(before)
 
 
+def test_copy(lab: Lab) -> None:
+    """Copy puts into the clipboard what may go into one cell; a cell before it has its own."""
+    lab.open("copy.ipynb", [LOAD, '%config MiniMax.system = "Two\\nlines"', PANEL])
+    lab.run(0, 1, 2)
+    keys = lab.page.keyboard
+    copies = lab.panel().get_by_role("button", name="Copy")
+    pasted = lab.panel().get_by_label("model", exact=True)
+    for button, text in (
+        (0, r"%config MiniMax.system = 'Two\nlines'"),
+        (1, "%%minimax -m MiniMax"),
+    ):
+        copies.nth(button).click()
+        expect(lab.panel().get_by_role("button", name="Copied")).to_have_count(1)
+        pasted.press("Control+A")
+        keys.press("Control+V")
+        expect(pasted).to_have_value(re.compile(f"^{re.escape(text)}"))
+        expect(lab.panel().get_by_role("button", name="Copied")).to_have_count(0)
+        keys.press("Control+Z")
+
+
 def test_never_a_broken_picture(page: Lab, server: Server) -> None:
     """Live, the widgets are seen; after a restart, and in the saved file without its kernel,
     trusted or not, the summary; never both, and never an error."""

@@ -105,8 +105,9 @@ def test_demo_serves_the_quickstart(home: Path) -> None:
         with pytest.raises(OSError, match="refused"):
             get(port, "/api/status", token)
     assert "Traceback" not in printed.read_text()
-    original = (ROOT / "notebooks" / "01-quickstart.ipynb").read_bytes()
-    assert (home / "mm_magic_demo" / "01-quickstart.ipynb").read_bytes() == original
+    originals = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks").glob("*.jsonl")]
+    copies = {path.name: path.read_bytes() for path in (home / "mm_magic_demo").iterdir()}
+    assert copies == {path.name: path.read_bytes() for path in originals}
 
 
 def test_demo_overwrites_nothing(home: Path) -> None:

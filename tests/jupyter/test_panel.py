@@ -17,7 +17,7 @@ from traitlets.config import Config
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.panel.panel import USE_TOOLBAR, Panel
 from mm_magic.jupyter.panel.text import DIMMED, Reach
-from mm_magic.jupyter.panel.widgets import Number
+from mm_magic.jupyter.panel.widgets import COPY, Controls, Number
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 
@@ -66,6 +66,14 @@ def widgets_of(panel: Panel) -> dict[str, Any]:
         if isinstance(setting, Number):
             found[f"{name}_slider"] = setting.slider
     return found
+
+
+def each_widget(root: Any) -> list[Any]:
+    """A widget and all that it holds."""
+    return [
+        root,
+        *(found for child in getattr(root, "children", ()) for found in each_widget(child)),
+    ]
 
 
 def shown(panel: Panel) -> dict[str, Any]:
@@ -215,6 +223,28 @@ def test_line_is_there_to_be_copied(desk: Desk) -> None:
         "%%minimax -m MiniMax-M2.7 -c main -t 0.3 --top-p default --max-tokens default "
         '--thinking auto --effort default -s ""'
     )
+
+
+def test_each_field_goes_into_one_cell(desk: Desk) -> None:
+    """What has to stand in a cell before the line is a field of its own, shown where it is due."""
+    controls = desk.panel().controls
+    assert controls.before.value == ""
+    assert is_hidden(controls, controls.before)
+
+    move(controls.settings["system"].widget, "Two\nlines")
+
+    assert controls.before.value == "%config MiniMax.system = 'Two\\nlines'"
+    assert not is_hidden(controls, controls.before)
+    assert controls.line.value.startswith("%%minimax -m MiniMax-M2.7 ")
+    assert controls.line.value.count("\n") == 0
+    move(controls.before, "another")
+    assert controls.before.value.startswith("%config ")
+
+
+def is_hidden(controls: Controls, field: Any) -> bool:
+    """Whether the row with a field and its Copy button is hidden."""
+    (row,) = [row for row in each_widget(controls.root) if field in getattr(row, "children", ())]
+    return bool(row.layout.display == "none")
 
 
 @pytest.fixture
@@ -529,16 +559,17 @@ def test_stop_out_of_reach(reach: Reach) -> None:
 
 
 def test_no_key_in_a_widget() -> None:
-    """No widget's state holds the key, and none of the widgets draws HTML."""
+    """No widget's state holds the key, and none of the widgets draws HTML but the Copy button."""
     desk = Desk(MINIMAX_API_KEY=KEY)
+    desk.settings.system = "<b>x</b>\n\"'"
     panel = desk.panel()
-    widgets = [each for each in widgets_of(panel).values() if hasattr(each, "get_state")]
+    widgets = each_widget(panel.controls.root)
     states = [json.dumps(each.get_state(), default=str) for each in widgets]
     assert len(widgets) > 15
     assert not any(KEY in state for state in states)
     assert KEY not in str(desk.settings.trait_values())
     drawn = (ipywidgets.HTML, ipywidgets.HTMLMath)
-    assert not any(isinstance(each, drawn) for each in widgets)
+    assert [each.value for each in widgets if isinstance(each, drawn)] == [COPY, COPY]
     assert not any(getattr(each, "description_allow_html", False) for each in widgets)
     desk.close()
 

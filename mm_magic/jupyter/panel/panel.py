@@ -131,7 +131,8 @@ class Panel:
         for name, setting in controls.settings.items():
             for widget, read in setting.sources:
                 widget.observe(partial(self._moved, name, read), "value")
-        controls.line.observe(self._undo, "value")  # it is there to be copied
+        for field in (controls.line, controls.before):  # they are there to be copied
+            field.observe(self._undo, "value")
         controls.new.on_click(lambda _: self._begin_conversation())
         controls.reset.on_click(lambda _: self._reset())
         controls.keep.on_click(lambda _: self._keep())
@@ -215,7 +216,7 @@ class Panel:
                 setting.show(value)
         controls.conversation.offer(self._conversations(), options.conversation)
         controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
-        controls.line.value = "\n".join(reproducing(options))
+        controls.show_lines(reproducing(options))
         controls.who.value = who_answers(self._session)
         controls.meter.value = f"Used: {self._session.meter.summary()}"
         offered = self._session.offered_models

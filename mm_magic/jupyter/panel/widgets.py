@@ -1,7 +1,7 @@
 """The panel's widgets, made from the table of options; nothing of what moving them means.
 
-Text of models, servers and users goes into labels, inputs and options, which show it as it is:
-no widget here draws HTML.
+Text of models, servers and users goes into labels, inputs and options, which show it as it is.
+The one widget that draws HTML is the Copy button, whose text never changes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +23,20 @@ RESET_MEANING = "Forget the turns of this conversation"
 SMALL = "4.5em"
 """The width of a small button."""
 _NAME = {"description_width": "6.5em"}
+
+COPIED = f"{LIVE}-copied"
+"""The class of a field with its Copy button."""
+# The kernel can't reach the reader's clipboard. navigator.clipboard is missing on a hub without
+# https, where this older way works; where neither does, the text is selected for the keyboard.
+COPY = (
+    '<button class="jupyter-button widget-button" style="width:7.5em" '
+    'title="Copy this field: it may go into one cell" onclick="'
+    f"const text=this.closest('.{COPIED}').querySelector('textarea');"
+    "text.focus();text.select();"
+    "this.textContent=document.execCommand('copy')?'Copied':'Press Ctrl+C';"
+    "text.addEventListener('blur',()=>{this.textContent='Copy'},{once:true})"
+    '">Copy</button>'
+)
 
 
 class Setting:
@@ -104,7 +118,8 @@ class Controls:
         self.keep = _small_button("Keep", "Forget nothing")
         self.ask_before_reset(0)
         self.line = _paragraph("as a line")
-        self.line.add_class(f"{LIVE}-line")
+        self.before = _paragraph("cell before it")
+        self._before_row = _copied(self.before)
         self.meter = _label()
         self.note = ipywidgets.Label(layout=_flex("1 1 100%"), style={"font_weight": "bold"})
         rows = [_row(self.who, self.stop), _row(*self._fields()), _row(self.meter, self.note)]
@@ -135,6 +150,12 @@ class Controls:
         button.layout.width = "auto" if turns else SMALL
         self.keep.layout.display = None if turns else "none"
 
+    def show_lines(self, lines: Sequence[str]) -> None:
+        """Show the line that begins a cell, and above it what has to stand in a cell before."""
+        *before, self.line.value = lines
+        self.before.value = "\n".join(before)
+        self._before_row.layout.display = None if before else "none"
+
     def close(self) -> None:
         """Take all widgets off the page."""
         for widget in [*_tree(self.root)]:
@@ -151,7 +172,7 @@ class Controls:
                 groups.append(widgets)
             if name == "conversation":
                 groups[-1] += [self.new, self.reset, self.keep]
-        return [*map(_group, groups), self.line]
+        return [*map(_group, groups), self._before_row, _copied(self.line)]
 
 
 def _setting(row: Row) -> Setting:
@@ -205,6 +226,16 @@ def _paragraph(name: str, placeholder: str = "") -> Widget:
         description=name, placeholder=placeholder, continuous_update=False, rows=2, style=_NAME,
         layout=_flex("1 1 100%"),
     )  # fmt: skip
+
+
+def _copied(field: Widget) -> Widget:
+    """A field of code, with a button that copies it."""
+    field.add_class(f"{LIVE}-line")
+    row = ipywidgets.Box(
+        [field, ipywidgets.HTML(COPY)], layout={**_flex("1 1 100%"), "align_items": "center"}
+    )
+    row.add_class(COPIED)
+    return row
 
 
 def _label() -> Widget:
