@@ -18,10 +18,10 @@ const COLOURS = {
   ".mm-magic-name": { color: "var(--jp-mirror-editor-keyword-color)", fontWeight: "bold" },
   ".mm-magic-option": { color: "var(--jp-mirror-editor-attribute-color)" },
   ".mm-magic-text": { color: "var(--jp-mirror-editor-string-color)" },
-  ".mm-insert": {
-    color: "var(--jp-mirror-editor-variable-2-color)",
-    background: "var(--jp-layout-color2)",
-    borderRadius: "2px",
+  ".mm-insert": { background: "var(--jp-layout-color2)", borderRadius: "2px" },
+  ".mm-insert, .mm-insert *": {
+    color: "var(--jp-mirror-editor-variable-2-color) !important",
+    textDecoration: "none",
   },
 };
 
@@ -120,7 +120,7 @@ function maker(codemirror, markdown) {
 
 // How a prompt is written, whatever its colours.
 function manners(codemirror) {
-  const { EditorState, EditorView, ViewPlugin, indentService } = codemirror;
+  const { EditorState, EditorView, Prec, ViewPlugin, indentService } = codemirror;
   class Marks {
     constructor(view) {
       this.decorations = marks(view, codemirror);
@@ -137,7 +137,8 @@ function manners(codemirror) {
     // No advice on indentation: Enter keeps that of the line above, and no word moves its line.
     indentService.of(() => null),
     EditorState.languageData.of(() => [{ closeBrackets: { brackets: [] } }]),
-    ViewPlugin.fromClass(Marks, { decorations: (plugin) => plugin.decorations }),
+    // The lowest is the outermost: what Markdown marks inside is no hole in it.
+    Prec.lowest(ViewPlugin.fromClass(Marks, { decorations: (plugin) => plugin.decorations })),
     EditorView.baseTheme(COLOURS),
   ];
 }
