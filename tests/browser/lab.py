@@ -6,6 +6,7 @@ JupyterLab is the usual page. Notebook 7 is made of the same parts, with one not
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -31,6 +32,8 @@ from playwright.sync_api import (
 
 from mm_magic.cli.demo import write_page_config
 
+LABEXTENSION = Path(__file__).parents[2] / "mm_magic" / "labextension"
+"""As it stands here, whatever is installed."""
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
     "--no-sandbox",
@@ -130,6 +133,7 @@ def jupyterlab(folder: Path) -> Iterator[Server]:
     server = Server(folder, port)
     server.notebooks.mkdir()
     write_page_config(folder)
+    shutil.copytree(LABEXTENSION, folder / "SHARE" / "labextensions" / "mm_magic")
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "-y"),
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
@@ -160,6 +164,7 @@ def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {"JUPYTER_CONFIG_PATH": str(folder), "IPYTHONDIR": str(folder / "IPYTHON")}
+    own |= {"JUPYTER_PATH": str(folder / "SHARE")}
     return {**kept, **own, "HOME": str(folder)}
 
 

@@ -1,0 +1,193 @@
+// A cell that begins with %%minimax holds prose, not Python: it gets Markdown's colours and wrapped
+// lines, and no key types anything by itself, so that what is sent is what was typed. The cell stays
+// a code cell for everybody else. Its type, its text and the file are never touched.
+
+// As the kernel reads it: other cell magics may stand above. A space before it is an error of the
+// kernel's, and still the beginning of a prompt.
+const MAGIC = /^\s*(?:%%\w+[^\n]*\n\s*)*?%%minimax(?!\S)[^\n]*/;
+const LONGEST_HEAD = 2000; // characters
+const MAGIC_LINE = /^\s*%%\w/;
+// In the magic's line: its name, options, and texts in quotes.
+const WORDS = /(?<name>%%\w+)|(?<option>(?<!\S)--?[A-Za-z][\w-]*)|(?<text>"[^"]*"|'[^']*')/g;
+// What mm_magic/prompt/template.py fills in.
+const STEP = String.raw`\.[\p{L}_][\p{L}\p{N}_]*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]`;
+const INSERT = new RegExp(String.raw`\{\{[ \t]*[A-Za-z_][\p{L}\p{N}_]*(?:${STEP})*[ \t]*\}\}`, "gu");
+const LITERAL = /\s--literal(?!\S)/;
+
+const COLOURS = {
+  ".mm-magic-name": { color: "var(--jp-mirror-editor-keyword-color)", fontWeight: "bold" },
+  ".mm-magic-option": { color: "var(--jp-mirror-editor-attribute-color)" },
+  ".mm-magic-text": { color: "var(--jp-mirror-editor-string-color)" },
+  ".mm-insert": { background: "var(--jp-layout-color2)", borderRadius: "2px" },
+  ".mm-insert, .mm-insert *": {
+    color: "var(--jp-mirror-editor-variable-2-color) !important",
+    textDecoration: "none",
+  },
+};
+
+export async function plugin(load) {
+  const names = ["@jupyterlab/codemirror", "@codemirror/state", "@codemirror/view"];
+  const [lab, state, view] = await Promise.all(names.map(load));
+  const language = await load("@codemirror/language");
+  return {
+    id: "mm_magic:prose",
+    description: "Shows the prompts in %%minimax cells as prose.",
+    autoStart: true,
+    optional: [lab.IEditorExtensionRegistry, lab.IEditorLanguageRegistry],
+    activate: (_app, extensions, languages) => {
+      const markdown = () => loadMarkdown(languages, language.Language);
+      const make = maker({ ...state, ...view, ...language }, markdown);
+      const { createImmutableExtension } = lab.EditorExtensionRegistry;
+      const factory = ({ model }) =>
+        model.type === "code"
+          ? quietly(() => createImmutableExtension(make(model.sharedModel.getSource())))
+          : null;
+      quietly(() => extensions.addExtension({ name: "mm_magic:prose", factory }));
+    },
+  };
+}
+
+// What `action` returns, or null: a fault of ours must not cost anybody the editor.
+function quietly(action) {
+  try {
+    return action();
+  } catch (error) {
+    console.warn("mm_magic: prompts look like Python:", error);
+    return null;
+  }
+}
+
+// The characters of a document that may be the magic's line.
+function headOf(doc) {
+  return doc.sliceString(0, LONGEST_HEAD, "\n");
+}
+
+// Where the magic's line ends; 0 in a cell that is no prompt.
+function endOfMagic(text) {
+  return MAGIC.exec(text)?.[0].length ?? 0;
+}
+
+// Gives the function that makes the extension for a cell with this text. Its compartment is empty
+// until the cell is a prompt; Markdown's language is loaded for the first prompt of the page.
+function maker(codemirror, markdown) {
+  const { Compartment, EditorState, Prec, ViewPlugin } = codemirror;
+  const place = new Compartment();
+  const nothing = [];
+  let prose = manners(codemirror);
+  let loading;
+  const views = new Set();
+
+  async function addColours() {
+    prose = [prose, (await markdown()).extension];
+    for (const view of views) {
+      view.dispatch({ effects: place.reconfigure(due(headOf(view.state.doc))) });
+    }
+  }
+
+  function due(text) {
+    if (!endOfMagic(text)) {
+      return nothing;
+    }
+    loading ??= addColours().catch((error) => console.warn("mm_magic: no Markdown:", error));
+    return prose;
+  }
+
+  function follow(transaction) {
+    const next = due(headOf(transaction.newDoc));
+    const isDue = place.get(transaction.startState) === next;
+    return isDue ? null : { effects: place.reconfigure(next) };
+  }
+
+  class Waiting {
+    constructor(view) {
+      this.view = view;
+      views.add(view);
+    }
+
+    destroy() {
+      views.delete(this.view);
+    }
+  }
+
+  const always = [
+    EditorState.transactionExtender.of((one) =>
+      one.docChanged ? quietly(() => follow(one)) : null,
+    ),
+    ViewPlugin.fromClass(Waiting),
+  ];
+  return (text) => [Prec.highest(place.of(due(text))), always];
+}
+
+// How a prompt is written, whatever its colours.
+function manners(codemirror) {
+  const { EditorState, EditorView, Prec, ViewPlugin, indentService } = codemirror;
+  class Marks {
+    constructor(view) {
+      this.decorations = marks(view, codemirror);
+    }
+
+    update(change) {
+      if (change.docChanged || change.viewportChanged) {
+        this.decorations = marks(change.view, codemirror);
+      }
+    }
+  }
+  return [
+    EditorView.lineWrapping,
+    // No advice on indentation: Enter keeps that of the line above, and no word moves its line.
+    indentService.of(() => null),
+    EditorState.languageData.of(() => [{ closeBrackets: { brackets: [] } }]),
+    // The lowest is the outermost: what Markdown marks inside is no hole in it.
+    Prec.lowest(ViewPlugin.fromClass(Marks, { decorations: (plugin) => plugin.decorations })),
+    EditorView.baseTheme(COLOURS),
+  ];
+}
+
+function marks(view, { Decoration, RangeSetBuilder }) {
+  const found = new RangeSetBuilder();
+  const add = (from, match, name) => {
+    const at = from + match.index;
+    found.add(at, at + match[0].length, Decoration.mark({ class: name }));
+  };
+  const { doc } = view.state;
+  const text = headOf(doc);
+  const end = endOfMagic(text);
+  const head = text.slice(0, end);
+  for (const match of head.matchAll(WORDS)) {
+    const [kind] = Object.entries(match.groups).find(([, text]) => text !== undefined);
+    add(0, match, `mm-magic-${kind}`);
+  }
+  for (const range of LITERAL.test(head) ? [] : view.visibleRanges) {
+    const from = Math.max(range.from, end);
+    for (const match of doc.sliceString(from, Math.max(range.to, end), "\n").matchAll(INSERT)) {
+      add(from, match, "mm-insert");
+    }
+  }
+  return found.finish();
+}
+
+// Markdown as in a Markdown cell, but for two things: the magic's line is no Markdown, and "$5 or
+// $6" is no formula. Of its support only the language is taken: the rest would type list marks.
+async function loadMarkdown(languages, Language) {
+  const { support } = await languages.getLanguage("text/x-ipythongfm");
+  const { data, parser } = support.language;
+  const magicLine = {
+    name: "MagicLine",
+    before: "IndentedCode",
+    parse(context, line) {
+      if (!MAGIC_LINE.test(line.text)) {
+        return false;
+      }
+      const start = context.lineStart;
+      context.addElement(context.elt("MagicLine", start, start + line.text.length));
+      context.nextLine();
+      return true;
+    },
+  };
+  const prompt = parser.configure({
+    defineNodes: [{ name: "MagicLine", block: true }],
+    parseBlock: [magicLine],
+    remove: ["InlineMathDollar"],
+  });
+  return new Language(data, prompt, [], "markdown");
+}

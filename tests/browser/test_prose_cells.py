@@ -1,0 +1,272 @@
+"""Cells that hold a prompt look like prose, and what is typed into them is what is sent."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Route, expect
+from support.loopback import Loopback, streamed
+
+from browser.lab import Lab, Server, new_lab
+
+pytestmark = pytest.mark.browser
+
+LOAD = "%load_ext mm_magic"
+PROSE = "It's late, and for whom is it, if not you? Don't say 'in' or \"and\"."
+PROMPT = f"%%minimax -t 0.3\n{PROSE}"
+PYTHON = "for word in 'it':\n    print(word)"
+TYPED = (
+    "- if\n- else:\n1. def f(x):\nreturn `it`\nelse:\n  last",
+    "say \"it\", 'so' (or [not] {this}) isn't `it`: (\n{\n\"\"\"",
+    "```python\ndef f():\nreturn {1: [2]}\nelse:\n```\nfor x in y:\nok",
+)
+
+
+def editor(lab: Lab, number: int) -> Locator:
+    return lab.cell(number).locator(".cm-content")
+
+
+def coloured(lab: Lab, number: int, text: str) -> Locator:
+    """What the language of a cell colours as a word of its own."""
+    spans = lab.cell(number).locator(".cm-line span:not([class*='mm-'])")
+    return spans.filter(has_text=re.compile(f"^{re.escape(text)}$"))
+
+
+def expect_prose(lab: Lab, number: int) -> None:
+    """The magic's name is marked, and no word is one of Python's."""
+    expect(lab.cell(number).locator(".mm-magic-name").last).to_have_text("%%minimax")
+    expect(coloured(lab, number, "for")).to_have_count(0)
+    expect(lab.cell(number).locator(".cm-lineWrapping")).to_be_visible()
+
+
+def expect_python(lab: Lab, number: int) -> None:
+    expect(coloured(lab, number, "for").first).to_be_visible()
+    expect(lab.cell(number).locator("[class*='mm-'], .cm-lineWrapping")).to_have_count(0)
+
+
+def use(server: Loopback) -> str:
+    """The source of a cell after which that server is asked."""
+    return f"%env MINIMAX_BASE_URL={server.url}"
+
+
+def sent(server: Loopback) -> str:
+    """The prompt of the last request."""
+    message: dict[str, Any] = server.requests[-1].json["messages"][-1]
+    content = message["content"]
+    return content if isinstance(content, str) else content[0]["text"]
+
+
+def write(lab: Lab, number: int, text: str) -> None:
+    """Type at the end of a cell."""
+    editor(lab, number).click()
+    lab.page.keyboard.press("Control+End")
+    lab.page.keyboard.type(text)
+
+
+@pytest.fixture(params=["opened", "untold"])
+def opened(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """A notebook with Python (0) and a prompt (1); the file may not tell the language."""
+    lab.server.write("opened.ipynb", [PYTHON, PROMPT])
+    if request.param == "untold":
+        notebook = lab.server.read("opened.ipynb")
+        del notebook["metadata"]["language_info"]
+        (lab.server.notebooks / "opened.ipynb").write_text(json.dumps(notebook), "utf-8")
+    lab.open("opened.ipynb")
+    return lab
+
+
+@pytest.fixture(scope="module")
+def notebook(chromium: Browser, server: Server) -> Iterator[Lab]:
+    """A page for tests that make their own cells."""
+    with new_lab(chromium, server) as lab:
+        lab.open("prose.ipynb", [PYTHON])
+        yield lab
+
+
+@pytest.fixture
+def fresh(notebook: Lab) -> Lab:
+    """A page with one empty cell (0) and a cell of Python (1) below it."""
+    notebook.command("notebook:select-all")
+    notebook.command("notebook:delete-cell")
+    notebook.edit(0, "")
+    notebook.command("notebook:insert-cell-below")
+    notebook.edit(1, PYTHON)
+    notebook.select(0)
+    return notebook
+
+
+def test_a_prompt_looks_like_prose(page: Lab) -> None:
+    """Apostrophes and words such as "for" have no colour, Markdown has; Python stays Python."""
+    text = f"{PROSE}\n\n## Heading\n\n- **strong** and $5 or $6"
+    page.open("prose.ipynb", [PYTHON, f'%%minimax -t 0.3 -s "*it*"\n---\n{text}', PYTHON])
+    expect(coloured(page, 1, "strong")).to_have_css("font-weight", "700")
+    expect(coloured(page, 1, " Heading")).to_have_css("font-weight", "700")
+    expect_prose(page, 1)
+    line = editor(page, 1).locator(".cm-line")
+    expect(line.nth(2).locator("span")).to_have_count(0)
+    expect(line.nth(6).locator("span").last).to_have_text("**")
+    magic = line.nth(0).locator("span")
+    expect(magic).to_have_text(["%%minimax", "-t", "-s", '"*it*"'])
+    for python in (0, 2):
+        expect_python(page, python)
+
+
+def test_a_file_that_does_not_tell_its_language(opened: Lab) -> None:
+    """A prompt is prose also where the kernel tells the language after the cells are drawn."""
+    expect_python(opened, 0)
+    expect_prose(opened, 1)
+    opened.restart_kernel()
+    expect_python(opened, 0)
+    expect_prose(opened, 1)
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["plain", "closing"])
+def test_what_is_typed_is_sent(page: Lab, closes: bool) -> None:
+    """Enter and quotes add nothing, also where the user has brackets closed in code."""
+    with Loopback(streamed()) as model:
+        page.open("typed.ipynb", [LOAD, use(model), *["%%minimax\n"] * len(TYPED)])
+        page.run(0, 1)
+        for number, text in enumerate(TYPED, start=2):
+            page.page.evaluate(
+                "([n, closes]) => jupyterapp.shell.currentWidget.content.widgets[n]"
+                ".editor.setOption('autoClosingBrackets', closes)",
+                [number, closes],
+            )
+            write(page, number, text)
+            page.run(number)
+            assert sent(model) == text
+
+
+def test_enter_keeps_the_indentation(page: Lab) -> None:
+    """A line begins where the one above begins, whatever that says."""
+    page.open("indent.ipynb", ["%%minimax\n  - if this:"])
+    write(page, 0, "\n- else:\nreturn")
+    expect(editor(page, 0).locator(".cm-line")).to_have_text(
+        ["%%minimax", "  - if this:", "  - else:", "  return"]
+    )
+
+
+def test_python_comes_back(page: Lab) -> None:
+    """A cell whose first line goes is Python again, and undo makes it prose."""
+    page.open("back.ipynb", [f"%%minimax\n{PYTHON}"])
+    expect_prose(page, 0)
+    editor(page, 0).click()
+    for key in ("Control+Home", "Shift+End", "Delete"):
+        page.page.keyboard.press(key)
+    expect_python(page, 0)
+    page.page.keyboard.press("Control+z")
+    expect_prose(page, 0)
+    page.page.keyboard.press("Control+Shift+z")
+    expect_python(page, 0)
+    write(page, 0, "\nif word:\n")
+    expect(editor(page, 0).locator(".cm-line").last).to_have_text(" " * 8)
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["%%minimax", "\n%%minimax -t 1", " %%minimax  ", "%%time\n%%minimax", "%%capture out\n\n%%minimax"],
+)
+def test_the_beginnings_of_a_prompt(fresh: Lab, head: str) -> None:
+    """Blank lines, spaces and other magics may stand around the name."""
+    fresh.edit(0, f"{head}\n{PROSE}")
+    expect_prose(fresh, 0)
+
+
+@pytest.mark.parametrize(
+    "head", ["%%minimaxed", "%%minimax?", "%minimax", "# %%minimax", "x = 1\n%%minimax"]
+)
+def test_what_is_no_prompt(fresh: Lab, head: str) -> None:
+    """Another magic, help, or a magic in the middle of a cell leaves Python alone."""
+    fresh.edit(0, f"{head}\n{PYTHON}")
+    expect_python(fresh, 0)
+
+
+def test_typed_by_hand(fresh: Lab) -> None:
+    """A cell becomes prose with the last letter of the name."""
+    write(fresh, 0, "%%minima")
+    expect(fresh.cell(0).locator(".cm-lineWrapping")).to_have_count(0)
+    fresh.page.keyboard.type(f"x\n{PROSE}\nfor it")
+    expect_prose(fresh, 0)
+
+
+def test_names_that_are_filled_in_are_marked(fresh: Lab) -> None:
+    """What the kernel fills in is marked, and no other braces; with --literal none are."""
+    filled = ["{{df}}", "{{ row.title }}", "{{xs[0]['a b']}}", "{{naïve}}"]
+    text = " and ".join([*filled, "{{len(df)}}", "{df}", "{{}}", "{{2x}}", "{{ü}}"])
+    fresh.edit(0, f"%%minimax\n{text}")
+    marked = fresh.cell(0).locator(".mm-insert")
+    expect(marked).to_have_text(filled)
+    fresh.edit(0, f"%%minimax --literal\n{text}")
+    expect(marked).to_have_count(0)
+
+
+def test_tab_completes_options(page: Lab) -> None:
+    """Tab offers the options on the magic's line, as before."""
+    page.open("tab.ipynb", [LOAD, "%%minimax --te\nIt's"])
+    page.run(0)
+    editor(page, 1).locator(".cm-line").first.click()
+    page.page.keyboard.press("End")
+    page.page.keyboard.press("Tab")
+    expect(page.page.locator(".jp-Completer:visible")).to_contain_text("--temperature")
+
+
+def test_other_cells(fresh: Lab) -> None:
+    """A copy is prose; so is a cell that was Markdown meanwhile."""
+    fresh.edit(0, PROMPT)
+    fresh.command("notebook:copy-cell")
+    fresh.command("notebook:paste-cell-below")
+    expect_prose(fresh, 1)
+    for kind in ("markdown", "raw"):
+        fresh.command(f"notebook:change-cell-to-{kind}")
+        expect(fresh.cell(1).locator("[class*='mm-magic']")).to_have_count(0)
+        fresh.command("notebook:change-cell-to-code")
+        expect_prose(fresh, 1)
+    fresh.command("notebook:delete-cell")
+    fresh.command("notebook:undo-cell-action")
+    expect_prose(fresh, 1)
+    expect_python(fresh, 2)
+
+
+def test_two_views_and_two_notebooks(lab: Lab) -> None:
+    """A notebook shown twice is prose in both; so is a cell that is pasted into another one."""
+    lab.open("one.ipynb", [PROMPT])
+    lab.command("notebook:copy-cell")
+    lab.command("docmanager:clone")
+    shown = lab.page.locator(".mm-magic-name:visible")
+    expect(shown).to_have_count(2)
+    lab.server.write("two.ipynb", [PYTHON])
+    lab.command("docmanager:open", {"path": "two.ipynb"})
+    expect(lab.page.locator(".jp-NotebookPanel:visible .cm-line").first).to_have_text("for word in 'it':")
+    lab.command("notebook:paste-cell-below")
+    expect(shown).to_have_count(3)
+
+
+def test_the_file_is_not_touched(lab: Lab) -> None:
+    """A prompt is saved as the code cell that it is, without anything of ours."""
+    lab.open("saved.ipynb", [PROMPT])
+    expect_prose(lab, 0)
+    before = lab.server.read("saved.ipynb")["cells"][0]
+    after = lab.save()["cells"][0]
+    assert (after["cell_type"], after["source"]) == ("code", before["source"])
+    assert set(after["metadata"]) <= {"trusted"}
+
+
+@pytest.mark.parametrize("broken", ["entry.js", "prose.js", "copy.js"])
+def test_a_fault_breaks_no_page(page: Lab, broken: str) -> None:
+    """Where a file of ours is damaged, the notebook works as it does without it."""
+
+    def spoil(route: Route) -> None:
+        route.fulfill(body="this is no script", content_type="application/javascript")
+
+    page.page.route(f"**/labextensions/mm_magic/static/{broken}*", spoil)
+    page.page.route(f"**/mm_magic/static/{broken}*", spoil)
+    page.open("broken.ipynb", [LOAD, PROMPT, PYTHON])
+    page.run(0, 1, 2)
+    expect(page.answer(1)).to_be_visible()
+    expect_python(page, 2)
+    if broken == "copy.js":
+        expect_prose(page, 1)
+    else:
+        expect(coloured(page, 1, "for")).to_have_count(1)
