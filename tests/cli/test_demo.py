@@ -170,5 +170,5 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["-h"])
     told = capsys.readouterr().out
-    assert "Try mm_magic, and process the notebooks that it wrote." in told
+    assert "Try mm_magic, set it up, and process the notebooks that it wrote." in told
     assert "`" not in told

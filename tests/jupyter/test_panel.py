@@ -596,7 +596,7 @@ def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         shell.run("%minimax panel")
         text = capsys.readouterr().out
     assert "temperature 0.3" in text
-    assert "\n  %%minimax -m MiniMax-M2.7 -c main -t 0.3 " in text
+    assert "\n    %%minimax -m MiniMax-M2.7 -c main -t 0.3 " in text
     assert "Sliders need a running kernel" in text
 
 
