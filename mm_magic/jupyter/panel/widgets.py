@@ -124,7 +124,7 @@ class Controls:
     def ask_before_reset(self, turns: int) -> None:
         """Ask on the button whether to forget so many turns; 0 asks nothing.
 
-        It is the same button, so that it keeps the focus for a second Enter.
+        It is the same button in the same place, for a second click or Enter; *Keep* takes New's.
         """
         button = self.reset
         button.description = f"Forget {turns}?" if turns else "Reset"
@@ -134,6 +134,7 @@ class Controls:
         button.button_style = "danger" if turns else ""
         button.layout.width = "auto" if turns else SMALL
         self.keep.layout.display = None if turns else "none"
+        self.new.layout.display = "none" if turns else None
 
     def close(self) -> None:
         """Take all widgets off the page."""
@@ -150,7 +151,7 @@ class Controls:
             else:
                 groups.append(widgets)
             if name == "conversation":
-                groups[-1] += [self.new, self.reset, self.keep]
+                groups[-1] += [self.new, self.keep, self.reset]
         return [*map(_group, groups), self.line]
 
 
