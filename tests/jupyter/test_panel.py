@@ -325,6 +325,7 @@ def test_reset(desk: Desk) -> None:
     button.click()
     assert len(desk.session.conversations["main"].turns) == 1
     assert (button.description, keep.layout.display) == ("Forget 1?", None)
+    assert panel.controls.new.layout.display == "none"
     assert note.value == "Click again to forget 1 turn of main."
     button.click()
     assert desk.session.conversations["main"].turns == []

@@ -470,7 +470,8 @@ def test_completion(page: Page) -> None:
 
     assert complete("%minimax record ") == ["lesson.jsonl"]
     assert complete("%minimax replay l") == ["lesson.jsonl"]
-    assert complete("%minimax replay lesson.jsonl --") == ["--speed", "--fill", "--loose", "--help"]
+    options = ["--speed", "--fill", "--loose", "--list", "--help"]
+    assert complete("%minimax replay lesson.jsonl --") == options
     assert complete("%minimax replay lesson.jsonl --speed ") == ["max", "2", "10"]
 
 

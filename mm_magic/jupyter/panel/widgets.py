@@ -139,7 +139,7 @@ class Controls:
     def ask_before_reset(self, turns: int) -> None:
         """Ask on the button whether to forget so many turns; 0 asks nothing.
 
-        It is the same button, so that it keeps the focus for a second Enter.
+        It is the same button in the same place, for a second click or Enter; *Keep* takes New's.
         """
         button = self.reset
         button.description = f"Forget {turns}?" if turns else "Reset"
@@ -149,6 +149,7 @@ class Controls:
         button.button_style = "danger" if turns else ""
         button.layout.width = "auto" if turns else SMALL
         self.keep.layout.display = None if turns else "none"
+        self.new.layout.display = "none" if turns else None
 
     def show_lines(self, lines: Sequence[str]) -> None:
         """Show the line that begins a cell, and above it what has to stand in a cell before."""
@@ -171,7 +172,7 @@ class Controls:
             else:
                 groups.append(widgets)
             if name == "conversation":
-                groups[-1] += [self.new, self.reset, self.keep]
+                groups[-1] += [self.new, self.keep, self.reset]
         return [*map(_group, groups), self._before_row, _copied(self.line)]
 
 
