@@ -1,6 +1,6 @@
 """Sentences under an answer: what its reader should know of the request."""
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from mm_magic.conversation.catalog import find, max_tokens_warning
 from mm_magic.conversation.conversation import Conversation
@@ -71,6 +71,17 @@ def too_long_note(model: str, left_out: int) -> str:
     return (
         f"{turns} left out: all together may not fit into {model}'s window of "
         f"{known.window:,} tokens."
+    )
+
+
+def stale_note(numbers: Sequence[int]) -> str:
+    """The sentence on turns that were answered before an earlier turn changed."""
+    turns = turns_listed(numbers)
+    told = f"{turns[0].upper()}{turns[1:]}"
+    if len(numbers) == 1:
+        return f"{told} is outdated: an earlier turn has changed since. Run its cell again."
+    return (
+        f"{told} are outdated: an earlier turn has changed since. Run their cells again, in order."
     )
 
 
