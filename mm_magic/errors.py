@@ -58,6 +58,9 @@ class MiniMaxError(Exception):
     for, `retry_after` the seconds that the server asked to wait; each is None if unknown.
     """
 
+    _speaker = "mm_magic"
+    """Whose words the message is, as its card says."""
+
     def __init__(  # noqa: PLR0913 - what is known of a failure, by name
         self,
         message: str,
@@ -115,7 +118,7 @@ class MiniMaxError(Exception):
     def _render_traceback_(self) -> list[str]:
         """IPython shows this in place of a traceback, of whose frames only the cells' help."""
         # One string: in some modes of %xmode IPython puts no line ends between several.
-        title = f"MiniMax ({self.kind}):"
+        title = f"{self._speaker} ({self.kind}):"
         card = in_window(f"{title} {self.card()}").replace(title, f"{_BOLD}{title}{_RESET}", 1)
         return ["\n".join((card, *_lines_of_cells(self.__traceback__)))]
 
@@ -154,6 +157,8 @@ class UsageError(MiniMaxError):
 
 class ServiceError(MiniMaxError):
     """The service refused the request, or failed while it answered."""
+
+    _speaker = "MiniMax"
 
 
 class NetworkError(MiniMaxError):

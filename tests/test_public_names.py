@@ -52,7 +52,7 @@ ASK_OPTIONS = {
 }  # fmt: skip
 REPLY_ATTRIBUTES = {
     "backend", "base_resp", "content", "id", "is_demo", "may_enter", "message", "model", "origin",
-    "status", "stop_reason", "text", "thinking", "thinking_seconds", "usage",
+    "seconds", "status", "stop_reason", "text", "thinking", "thinking_seconds", "usage",
 }  # fmt: skip
 ERROR_ATTRIBUTES = {
     "card", "code", "kind", "message", "next_steps", "redact", "reply", "request_id",

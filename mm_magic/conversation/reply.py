@@ -15,12 +15,14 @@ Status: TypeAlias = Literal["complete", "stopped", "incomplete"]
 class Origin:
     """Where a recorded answer came from: who gave it, and on which day of UTC, "" if unknown.
 
-    `is_loose`: it was given to the same prompt with the same options, in another context.
+    `is_loose`: it was given to the same prompt with the same options, in another context. `seconds`
+    is how long it took then, None if that is not recorded.
     """
 
     backend: Backend
     day: str = ""
     is_loose: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, repr=False)  # with slots, `reply.text = …` would raise a TypeError
@@ -28,7 +30,9 @@ class Reply:
     """What the model answered. `str(reply)` is the text.
 
     `thinking_seconds` is how long it thought before its text, None if it did not. `origin` tells
-    of a recorded answer where it is from.
+    of a recorded answer where it is from. `seconds` is how long the whole answer took, from the
+    request to the last of it, None if that is not known; of a recorded answer, how long it took
+    when it was recorded.
     """
 
     message: Message
@@ -36,6 +40,7 @@ class Reply:
     backend: Backend = "minimax"
     thinking_seconds: float | None = None
     origin: Origin | None = None
+    seconds: float | None = None
 
     def __str__(self) -> str:
         return self.text

@@ -38,7 +38,7 @@ _FIELDS = {
     "version", "id", "conversation", "number", "prompt", "steps", "content", "context", "knew",
     "sent", "status", "backend", "asked", "said", "request_key", "model", "message_id",
     "stop_reason", "usage", "thinking_seconds", "sample", "nth", "replaces", "copy", "state",
-    "recorded",
+    "recorded", "seconds",
 }  # fmt: skip
 _STATUSES: dict[str, Status] = {word: word for word in get_args(Status)}
 _BACKENDS: dict[str, Backend] = {word: word for word in get_args(Backend)}
@@ -65,7 +65,6 @@ class SavedTurn:
 def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> JsonObject:
     """The JSON of one turn; `state` is that of its conversation, None if it did not enter it."""
     reply = turn.reply
-    seconds = reply.thinking_seconds
     optional: JsonObject = {
         "sample": turn.sample,
         "nth": turn.key.index_in_cell if turn.key else 0,
@@ -73,6 +72,7 @@ def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> Json
         "copy": is_copy,
         "state": state and state_json(state),
         "recorded": reply.origin and _origin_json(reply.origin),
+        "seconds": _rounded(reply.seconds),
     }
     return _clean(
         {
@@ -94,7 +94,7 @@ def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> Json
             "message_id": reply.id,
             "stop_reason": reply.stop_reason,
             "usage": reply.usage.to_wire(),
-            "thinking_seconds": seconds if seconds is None else round(seconds, 3),
+            "thinking_seconds": _rounded(reply.thinking_seconds),
             **{name: value for name, value in optional.items() if value},
             **turn.extra,
         }
@@ -202,12 +202,14 @@ def _read_reply(found: JsonObject, last: Message) -> Reply:
         stop_reason=as_optional_text(found.get("stop_reason")),
         usage=Usage().updated(as_object(found.get("usage"))),
     )
+    seconds = _seconds(found.get("seconds"))
     return Reply(
         message,
         status,
         backend,
         _seconds(found.get("thinking_seconds")),
-        _read_origin(found.get("recorded")),
+        _read_origin(found.get("recorded"), seconds),
+        seconds,
     )
 
 
@@ -241,12 +243,12 @@ def _origin_json(origin: Origin) -> JsonObject:
     return {"backend": origin.backend, **{name: value for name, value in optional.items() if value}}
 
 
-def _read_origin(wire: object) -> Origin | None:
+def _read_origin(wire: object, seconds: float | None) -> Origin | None:
     found = as_object(wire)
     backend = _BACKENDS.get(as_text(found.get("backend")))
     if backend is None:
         return None
-    return Origin(backend, read_day(found.get("day")), found.get("loose") is True)
+    return Origin(backend, read_day(found.get("day")), found.get("loose") is True, seconds)
 
 
 def check_version(wire: JsonObject) -> int:
@@ -265,6 +267,11 @@ def _is_number(value: object) -> TypeGuard[int]:
 
 def _number(value: object) -> int:
     return value if _is_number(value) else 0
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """To the millisecond."""
+    return seconds if seconds is None else round(seconds, 3)
 
 
 def _seconds(value: object) -> float | None:

@@ -103,7 +103,8 @@ class DrawnTurn:
         turn = run.turn or request.turn(reply)
         if (same := request.same_prompt) is not None:
             notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
-        drawn.finish(status_of(turn, self._session.conversations.state_of(turn), notes))
+        state = self._session.conversations.state_of(turn)
+        drawn.finish(status_of(turn, state, notes, to=self._to))
         self.reply = reply
         if self._to:
             self._shell.user_ns[self._to] = reply

@@ -17,7 +17,7 @@ from mm_magic.jupyter.magics import Magics
 from mm_magic.jupyter.own_cells import OwnCells
 from mm_magic.jupyter.own_notebook import own_path
 from mm_magic.jupyter.reply_display import ReplyFormatter
-from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.jupyter.views.finished import leave_in_file
 from mm_magic.session.api import forget_session
 from mm_magic.session.api import session as shared_session
@@ -47,6 +47,7 @@ class Extension:
         self._asking = AskingLine(shell, session)
         self._complete = completion.matcher(session)
         self._is_introduced = False
+        self._page: str | None = None
 
     def put_in(self) -> None:
         shell = self._shell
@@ -140,8 +141,18 @@ class Extension:
         cell = running_cell(self._shell)
         # Headless, cells are not always counted: nbval calls each of them [1].
         label = "" if cell.audience == "nobody" else f"[{self._running_count()}]"
+        if cell.audience == "page":
+            self._tell_lost(cell)
         is_watched = cell.audience != "nobody"
         self._session.begin_cell(cell.id, label, cell.deleted, is_watched=is_watched)
+
+    def _tell_lost(self, cell: Cell) -> None:
+        """On the first cell of a page that was loaded again: say which answers it lost."""
+        before, self._page = self._page, cell.page
+        if before not in (None, cell.page) and self._session.conversations:
+            from mm_magic.jupyter.resume import tell_lost
+
+            tell_lost(self._shell, self._session, cell)
 
     def _running_count(self) -> int:
         """The number beside the cell that runs: since IPython 9.8 the shell has the next one."""

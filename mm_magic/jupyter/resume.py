@@ -24,7 +24,7 @@ from mm_magic.protocol.json_values import fingerprint
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
-from mm_magic.wording import counted, option, plain
+from mm_magic.wording import counted, option, plain, turns_listed
 
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
@@ -150,6 +150,47 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
     return found[0].conversation().numbered(number)
 
 
+def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
+    """The page was loaded again: show which turns of this kernel its file does not hold.
+
+    Such a page gets nothing more of an answer that was on its way. Nothing is said where the file
+    is not known, or can't be read.
+    """
+    from mm_magic.jupyter.views.finished import show
+    from mm_magic.rendering.bundles import line_bundle
+
+    path = own_path(shell, cell.id)
+    if path is None or not is_file(path):
+        return
+    try:
+        notebook = _read(path).notebook()
+    except UsageError:
+        return
+    cells = [turn.key.cell_id for turn in session.conversations.turns() if turn.key]
+    if not any(map(notebook.has_cell, cells)):  # another notebook has that name now
+        return
+    held = {each.turn.id for each in notebook.found}
+    for name, here in session.conversations.items():
+        lost = [turn for turn in here.turns if turn.id not in held and session.once(turn.id)]
+        if lost:
+            is_current = name == session.options.conversation
+            show(shell, line_bundle(_lost(lost, "" if is_current else name)))
+
+
+def _lost(turns: Sequence[Turn], name: str) -> str:
+    """The sentence on these turns, of the conversation `name` unless it is the current one."""
+    numbers = [turn.number for turn in turns]
+    listed = turns_listed(numbers) + (f" of {name}" if name else "")
+    is_one = len(numbers) == 1
+    line = option("-c", "--conversation", name) if name else None
+    first = f"`%minimax {line}`, then " if line else ""
+    return (
+        f"This page was reloaded before it was saved with {listed}; the kernel has "
+        f"{'it' if is_one else 'them'}. To show {'it' if is_one else 'the first'}: "
+        f"{first}`%minimax show {numbers[0]}`"
+    )
+
+
 # What is taken in
 
 
@@ -249,7 +290,12 @@ def _tables(
     lines: Sequence[str],
 ) -> "list[Bundle]":
     """A table for each conversation of the file that this kernel has, then the lines."""
-    from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
+    from mm_magic.jupyter.commands.history_table import (
+        COLUMNS,
+        history_rows,
+        next_turn,
+        outdated_notes,
+    )
     from mm_magic.jupyter.views.finished import width_of
     from mm_magic.rendering.bundles import status_bundle
     from mm_magic.rendering.tables import table_bundle
@@ -270,7 +316,8 @@ def _tables(
             if hidden := unseen.get(_content(turn)):
                 row[-1] += f"; not visible on its page: {', '.join(hidden)}"
         note = f"Conversation {here.name}: a new cell sends {_turns(next_one.history.sent)}."
-        tables.append(table_bundle(COLUMNS, rows, [note], width=width))
+        notes = [*outdated_notes(here), note]
+        tables.append(table_bundle(COLUMNS, rows, notes, width=width))
     return [*tables, status_bundle([], lines, None)]
 
 

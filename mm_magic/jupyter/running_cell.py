@@ -16,13 +16,14 @@ class Cell:
 
     `id` is the notebook file's; None where the front end sends none. `deleted` are the ids of
     the cells that were deleted since the last run. If `is_captured`, what it displays is not among
-    the cell's outputs.
+    the cell's outputs. `page` names the loaded page that sent it: after a reload it is another.
     """
 
     id: str | None
     audience: Audience
     deleted: tuple[str, ...] = ()
     is_captured: bool = False
+    page: str | None = None
 
 
 def running_cell(shell: InteractiveShell) -> Cell:
@@ -45,6 +46,7 @@ def running_cell(shell: InteractiveShell) -> Cell:
         audience="page" if has_reader and not is_captured else "nobody",
         deleted=tuple(filter(_is_text, deleted)) if isinstance(deleted, list) else (),
         is_captured=is_captured,
+        page=(parent.get("header") or {}).get("session"),
     )
 
 

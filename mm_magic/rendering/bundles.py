@@ -160,10 +160,32 @@ def finished_bundles(thinking: str, title: str, text: str, *, hide_thinking: boo
     return [folded_thinking(thinking, title, is_hidden=hide_thinking), *pages]
 
 
-def growing_answer(html: str, waiting: str = "") -> Bundle:
-    """Return a part of an answer that still grows: safe HTML, and a line on what it waits for."""
+UNFINISHED = "Still answering when this was saved; the rest is missing."
+"""Stands at the end of an answer that grows, and so in a file that was saved meanwhile."""
+UNFINISHED_SECONDS = 5
+"""A page shows it so long after the last update: never while the answer grows before its reader."""
+
+# Where styles are dropped, on GitHub or in a file that is not trusted, and on paper it shows at
+# once. `font-size` and `margin` take its room away, `visibility` hides it from screen readers.
+UNFINISHED_HTML = (
+    "<style>@media screen{@keyframes mm-late{0%{visibility:hidden;font-size:0;margin:0}}}</style>"
+    f'<p style="{_DIM};animation:mm-late {UNFINISHED_SECONDS}s step-end">'
+    f"<small>{UNFINISHED}</small></p>"
+)
+
+
+def growing_body(html: str) -> Bundle:
+    """Return the finished blocks of an answer that still grows; the `growing_end` is below it."""
+    return {"text/html": wrap(html), "text/plain": "…"}
+
+
+def growing_end(html: str, waiting: str = "") -> Bundle:
+    """Return the end of an answer that still grows: safe HTML, what it waits for, UNFINISHED."""
     line = f'<p style="{_DIM}"><small>{escaped(waiting)}</small></p>' if waiting else ""
-    return {"text/html": wrap(html + line), "text/plain": plain(waiting) or "…"}
+    return {
+        "text/html": wrap(html + line + UNFINISHED_HTML),
+        "text/plain": f"{plain(waiting) or '…'}\n{UNFINISHED}",
+    }
 
 
 # U+2060 WORD JOINER: it shows as nothing, and breaks a construct wherever it stands.

@@ -1,22 +1,31 @@
-"""The quiet line under an answer: who answered, which turn, how many tokens, what it cost."""
+"""The quiet line under an answer: who answered, which turn, tokens, price and seconds."""
 
 from mm_magic.conversation.catalog import dollars, find, longer, price_of
+from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
 from mm_magic.wording import model_name
 
 
-def status_parts(turn: Turn) -> list[str]:
-    """The parts of the line, in order; each is short, and may hold text of the server's."""
+def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
+    """The parts of the line, in order; each is short, and may hold text of the server's.
+
+    `to` is the variable that the reply was put into.
+    """
+    return [*_parts(turn), *([f"stored in {to}"] if to else [])]
+
+
+def _parts(turn: Turn) -> list[str]:
     who, reply = who_answered(turn), turn.reply
     if not reply.message.content and reply.status != "complete":
-        return [who, "no answer" if reply.status == "incomplete" else "stopped"]
+        place = [] if turn.conversation else [_place(turn, is_lost=True)]
+        return [who, *place, "no answer" if reply.status == "incomplete" else "stopped"]
     is_lost = turn.conversation is not None and not reply.may_enter()
     parts = [who, *filter(None, [_place(turn, is_lost=is_lost)])]
     if reply.status != "complete":  # the service counts at the end: what it said before is a guess
         return [*parts, reply.status + (", not remembered" if is_lost else "")]
-    parts += filter(None, [tokens_in_words(reply.usage), _price(turn)])
+    parts += filter(None, [tokens_in_words(reply.usage), _price(turn), _took(reply)])
     if reply.stop_reason not in ("end_turn", None):
         parts.append(f"stop reason: {reply.stop_reason}")
     return parts
@@ -95,8 +104,11 @@ def _count(tokens: int | None) -> str:
 
 
 def _price(turn: Turn) -> str:
-    """What it cost; "" for a recorded answer, which costs nothing now."""
-    if turn.reply.backend == "recorded":
-        return ""
+    """What it cost; "" where that is not known, or nothing: only MiniMax's own prices are known."""
     price = price_of(turn.reply, turn.model)
-    return f"price {dollars(None)}" if price is None else dollars(price)
+    return "" if price is None else dollars(price)
+
+
+def _took(reply: Reply) -> str:
+    """How long the answer took; "" where that is not known."""
+    return "" if reply.seconds is None else f"{reply.seconds:.1f} s"

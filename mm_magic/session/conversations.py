@@ -58,6 +58,16 @@ class Conversations(Mapping[str, Conversation]):
                     other.remove_key(turn.key)
             return turn if turn.conversation is None else self.named(turn.conversation).commit(turn)
 
+    def commit_and_compare(self, turn: Turn) -> tuple[Turn, list[int]]:
+        """The same, with the numbers of the later turns that it made stale by taking a place."""
+        with self.changing:
+            there = self.get(turn.conversation or "")
+            if there is None or there.place(turn.key, turn.prompt) in (None, len(there.turns) - 1):
+                return self.commit(turn), []
+            before = there.stale_turns()
+            placed = self.commit(turn)
+            return placed, sorted(there.stale_turns() - before)
+
     def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
         """Keep the turns of these cells in their places, unsent; return those that were sent."""
         ids = set(cell_ids)

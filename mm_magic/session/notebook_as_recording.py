@@ -1,7 +1,8 @@
 """The turns in a notebook file as a recording: what they asked is built anew, as a kernel would.
 
 A file keeps of each turn what was asked and answered, and not when each word came: the answer
-begins after the time that the model thought, and goes on at an even pace.
+begins after the time that the model thought, and goes on at an even pace. How long it took is told
+as the file has it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -78,6 +79,7 @@ def _exchange(turn: Turn, earlier: Iterable[Turn]) -> RecordedExchange:
         content_type="text/event-stream",
         reads=tuple(reads_of(reply)),
         is_version_1=turn.is_version_1,
+        seconds=reply.seconds,
     )
 
 

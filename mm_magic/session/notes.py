@@ -103,6 +103,17 @@ def too_long_note(model: str, left_out: int) -> str:
     )
 
 
+def stale_note(numbers: Sequence[int]) -> str:
+    """The sentence on turns that were answered before an earlier turn changed."""
+    turns = turns_listed(numbers)
+    told = f"{turns[0].upper()}{turns[1:]}"
+    if len(numbers) == 1:
+        return f"{told} is outdated: an earlier turn has changed since. Run its cell again."
+    return (
+        f"{told} are outdated: an earlier turn has changed since. Run their cells again, in order."
+    )
+
+
 def recording_notes(
     recorder: Recorder,
     request: TurnRequest,

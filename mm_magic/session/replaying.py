@@ -92,7 +92,7 @@ class Replaying:
             None,
             chain_name(exchange.server),
             script=Playback(exchange, self.speed),
-            origin=Origin(exchange.backend, exchange.day, found.is_loose),
+            origin=Origin(exchange.backend, exchange.day, found.is_loose, exchange.seconds),
             counted_as=found.counted_as,
         )
 

@@ -29,7 +29,7 @@ class Run:
     `is_drawn` says that the reader sees it grow, `is_awaited` that the event loop is free
     meanwhile. `request` is None until its turn has come, `turn` until it has ended. `notes` are
     sentences for the reader. `thinking_seconds` is how long it has thought, None if it has not, or
-    if that can't be told.
+    if that can't be told. `seconds` is when the latest of the answer came, after the request.
     """
 
     ask: Ask
@@ -41,6 +41,7 @@ class Run:
     turn: Turn | None = None
     notes: list[str] = field(default_factory=list)
     thinking_seconds: float | None = None
+    seconds: float | None = None
     _accumulator: Accumulator = field(default_factory=Accumulator)
     _is_thinking: bool = False
     _driver: tuple[asyncio.AbstractEventLoop, "asyncio.Task[object]"] | None = None
@@ -61,6 +62,7 @@ class Run:
     def take(self, batch: Batch) -> Step:
         """Take the events of one read."""
         growth = self._accumulator.add(batch.events)
+        self.seconds = batch.seconds
         # Thinking lasts until the first text; unknown if both came in one read.
         if self._is_thinking or (growth.thinking and not growth.text):
             self._is_thinking = not growth.text
@@ -71,6 +73,7 @@ class Run:
         """Nothing came, and this request is sent in its place."""
         self.ask, self.request = request.ask, request
         self._accumulator = Accumulator()
+        self.seconds = None
 
     @property
     def is_over(self) -> bool:
@@ -89,10 +92,12 @@ class Run:
     def reply(self, unfinished: Status = "incomplete") -> Reply:
         """What has come so far: complete, or `unfinished` if something is missing."""
         is_complete = self._accumulator.state == "complete"
+        origin = self.request.origin if self.request else None
         return Reply(
             message=self._accumulator.message(),
             status="complete" if is_complete else unfinished,
             backend=self.request.backend if self.request else OFFLINE,
             thinking_seconds=self.thinking_seconds,
-            origin=self.request.origin if self.request else None,
+            origin=origin,
+            seconds=origin.seconds if origin else self.seconds,
         )

@@ -408,7 +408,11 @@ class Session:
         turn = run.request.turn(reply)
         if reply.may_enter():
             self._learn(run, run.request)
-            turn = self.conversations.commit(turn)
+            turn, stale = self.conversations.commit_and_compare(turn)
+            if stale and self.recorder is None:  # its own note says it
+                from mm_magic.session.notes import stale_note
+
+                run.notes.append(stale_note(stale))
             if turn.conversation is not None:
                 self.last_commit = time.time()
                 run.cell.made.append(turn)

@@ -42,14 +42,17 @@ class Count:
         if self.answers > self.uncounted:
             parts.append(f"{self.input:,} in / {self.output:,} out")
             parts += [f"{self.cached:,} cached"] * bool(self.cached)
-            parts.append(self._price())
+            parts += [self._price()] * self.has_price
         if self.uncounted:
             parts.append(f"{self.uncounted} without a count")
         return " · ".join(parts)
 
+    @property
+    def has_price(self) -> bool:
+        """Whether the price of any of the answers is known."""
+        return self.answers - self.uncounted > self.unpriced
+
     def _price(self) -> str:
-        if self.unpriced == self.answers - self.uncounted:
-            return f"price {dollars(None)}"
         return f"{dollars(self.price)}{f' and {dollars(None)}' if self.unpriced else ''}"
 
 
@@ -77,7 +80,7 @@ class Meter:
         """One short line, of numbers alone."""
         total = self.total()
         if total.answers:
-            return f"{total} (prices as of {PRICES_DATE})"
+            return f"{total} (prices as of {PRICES_DATE})" if total.has_price else str(total)
         shown = sum(each.answers for _, each in self._rows())
         return f"{NOTHING} from a model; {shown} from the offline demo" if shown else NOTHING
 
@@ -120,8 +123,9 @@ def _demo(count: Count) -> str:
 
 def _explained(total: Count) -> list[str]:
     lines = []
-    if total.answers > total.uncounted:
-        lines.append(f"Prices as of {PRICES_DATE}; “—” means unknown.")
+    if total.has_price:
+        unknown = f"; “{dollars(None)}” means unknown" if total.unpriced else ""
+        lines.append(f"Prices as of {PRICES_DATE}{unknown}.")
     if total.uncounted:
         lines.append(
             "No count: the answer was stopped or broke off, or its server does not count tokens."

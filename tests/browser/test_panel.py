@@ -86,7 +86,7 @@ def test_moved_while_a_cell_streams(page: Lab) -> None:
         page.wait()
         expect(page.answer(3)).to_have_text("First words.")
         page.run(4)
-        expect(page.panel()).to_contain_text("2 answers · 78 in / 82 out · price —")
+        expect(page.panel()).to_contain_text("2 answers · 78 in / 82 out")
     _, first, second = model.requests
     assert (first.json.get("temperature"), second.json["temperature"]) == (None, 0.2)
 

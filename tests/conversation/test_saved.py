@@ -118,6 +118,11 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
             {"conversation": "side"},
             "MiniMax-M2.7 · side: turn 1 · 1,039 in / 41 out · $0.0004",
         ),
+        (
+            replace(REPLY, seconds=4.25),
+            {},
+            "MiniMax-M2.7 · turn 1 · 1,039 in / 41 out · $0.0004 · 4.2 s",
+        ),
         (REPLY, {"alone": True}, "MiniMax-M2.7 · alone · 1,039 in / 41 out · $0.0004"),
         (
             Reply(replace(MESSAGE, usage=replace(USAGE, cache_read_input_tokens=1000))),
@@ -132,19 +137,19 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
         (
             Reply(replace(MESSAGE, usage=Usage(output_tokens=3))),
             {},
-            "MiniMax-M2.7 · turn 1 · ? in / 3 out · price —",
+            "MiniMax-M2.7 · turn 1 · ? in / 3 out",
         ),
         (
             Reply(replace(MESSAGE, usage=Usage(), stop_reason="tool_use")),
             {},
-            "MiniMax-M2.7 · turn 1 · price — · stop reason: tool_use",
+            "MiniMax-M2.7 · turn 1 · stop reason: tool_use",
         ),
-        (Reply(MESSAGE, backend="url"), {}, "MiniMax-M2.7 · turn 1 · 1,039 in / 41 out · price —"),
-        (Reply(replace(MESSAGE, model="New")), {}, "New · turn 1 · 1,039 in / 41 out · price —"),
+        (Reply(MESSAGE, backend="url"), {}, "MiniMax-M2.7 · turn 1 · 1,039 in / 41 out"),
+        (Reply(replace(MESSAGE, model="New")), {}, "New · turn 1 · 1,039 in / 41 out"),
         (
             Reply(MESSAGE, backend="offline"),
             {},
-            "Offline demo, not a language model · turn 1 · 1,039 in / 41 out · price —",
+            "Offline demo, not a language model · turn 1 · 1,039 in / 41 out",
         ),
         (Reply(MESSAGE, "stopped"), {}, "MiniMax-M2.7 · turn 1 · stopped"),
         (Reply(MESSAGE, "incomplete"), {}, "MiniMax-M2.7 · incomplete, not remembered"),
@@ -153,6 +158,7 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
         (Reply(WORDLESS), {}, "MiniMax-M2.7 · 1,039 in / 41 out · $0.0004"),
         (Reply(Message(), "incomplete"), {"model": "Mine"}, "Mine · no answer"),
         (Reply(Message(), "stopped"), {}, "MiniMax-M2.7 · stopped"),
+        (Reply(Message(), "stopped"), {"alone": True}, "MiniMax-M2.7 · alone · stopped"),
         (
             Reply(Message(), "incomplete", "offline"),
             {},

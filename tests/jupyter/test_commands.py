@@ -23,7 +23,7 @@ from support.loopback import (
 )
 from support.shells import Shell, fresh_shell
 
-from mm_magic import MiniMaxError
+from mm_magic import MiniMaxError, ServiceError
 
 MODELS = whole(200, {"data": [{"id": "MiniMax-M9"}, {"id": "M\x1b[31m10"}], "has_more": False})
 CONTROLS = [chr(c) for c in (*range(32), *range(0x7F, 0xA0)) if chr(c) not in "\t\n"]
@@ -300,13 +300,14 @@ def test_max_tokens_above_the_documented_warns_once(
 def test_card_says_what_to_do(
     asks: Asks, answer: Answer, kind: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each failure is raised, and shown as one card that says what to do next."""
+    """Each failure is raised, and shown as one card that says who speaks and what to do next."""
     error = asks.error(answer)
+    speaker = "MiniMax" if isinstance(error, ServiceError) else "mm_magic"
 
     shown = capsys.readouterr().out
     assert error.kind == kind
     assert words in error.card()
-    assert shown.count(f"MiniMax ({kind}):") == 1
+    assert shown.count(f"{speaker} ({kind}):") == 1
     assert error.card() in shown
     assert "Traceback" not in shown
     assert error.reply is None

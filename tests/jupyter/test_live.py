@@ -20,6 +20,9 @@ from mm_magic.jupyter.views.page import (
     Live,
 )
 from mm_magic.rendering.bundles import (
+    UNFINISHED,
+    UNFINISHED_HTML,
+    UNFINISHED_SECONDS,
     Bundle,
     answer_bundle,
     answer_pages,
@@ -42,6 +45,7 @@ class Page:
     def __init__(self) -> None:
         self.now = 0.0
         self.shown: dict[str, Bundle] = {}
+        self.wrote: dict[str, float] = {}
         self.sent: list[tuple[float, int]] = []
 
     def clock(self) -> float:
@@ -50,11 +54,14 @@ class Page:
     def show(self, slot: str, bundle: Bundle, *, update: bool) -> None:
         assert update == (slot in self.shown)
         self.shown[slot] = bundle
+        self.wrote[slot] = self.now
         self.sent.append((self.now, len(json.dumps(bundle, ensure_ascii=False).encode())))
 
     @property
     def html(self) -> str:
-        return "\n".join(str(bundle["text/html"]) for bundle in self.shown.values())
+        """What a reader sees while it grows."""
+        html = "\n".join(str(bundle["text/html"]) for bundle in self.shown.values())
+        return html.replace(UNFINISHED_HTML, "")
 
 
 def stream(page: Page, text: str, *, thinking: str = "", speed: float = 100, size: int = 4) -> Live:
@@ -286,8 +293,9 @@ def test_the_first_text_is_drawn_at_once() -> None:
     live = Live(page, clock=page.clock)
     live.update("Hm", "")
     assert "Hm" in page.html
+    before = page.html
     live.update("", "\n\n")
-    assert len(page.shown) == 1
+    assert page.html == before
     live.update("", "Blue")
     assert "Blue" in page.html
 
@@ -409,11 +417,48 @@ def test_hidden_thinking_is_in_no_bundle() -> None:
         live.tick("")
         assert "secret" not in json.dumps(page.shown)
     assert "Thinking…" in page.html
-    assert len(page.sent) == 1
+    assert len(page.shown) == 2
+    assert len(page.sent) <= 5
     live.thinking_done("Thinking (6.0 s)")
     live.finish(STATUS)
     assert "secret" not in json.dumps(page.shown)
     assert "Thinking (6.0 s)" in page.html
+
+
+@settings(max_examples=20)
+@given(STEPS)
+def test_what_is_saved_meanwhile_says_so(steps: list[tuple[str, int, float]]) -> None:
+    """Whenever a page is saved, its last display says that the answer goes on; the end takes it
+    away."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    for kind, size, pause in steps:
+        if kind in ("text", "thinking"):
+            words = "word " * (size % 300)
+            live.update(*((words, "") if kind == "thinking" else ("", words)))
+        else:
+            live.tick("waiting, 3 s")
+        page.now += pause
+        if page.shown:
+            *others, last = page.shown.values()
+            assert UNFINISHED in str(last["text/html"])
+            assert UNFINISHED in str(last["text/plain"])
+            assert UNFINISHED not in json.dumps(others)
+    live.finish(STATUS)
+    assert UNFINISHED not in json.dumps(page.shown)
+
+
+def test_live_reader_never_sees_it() -> None:
+    """While updates come, it is written again before the page would show it."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    live.update("Hm", "")
+    for tenth in range(600):
+        page.now = tenth / 10
+        live.update("hm ", "")
+        live.tick("")
+        assert page.now - page.wrote["part-2"] < UNFINISHED_SECONDS
+    check_rate(page)
 
 
 def test_the_waiting_line_gives_way() -> None:

@@ -415,9 +415,7 @@ def test_meter() -> None:
         online = Desk(MINIMAX_BASE_URL=server.url)
         panel = online.panel()
         asked(online)
-        assert panel.controls.meter.value == (
-            "Used: 1 answer · 39 in / 41 out · price — (prices as of November 2026)"
-        )
+        assert panel.controls.meter.value == ("Used: 1 answer · 39 in / 41 out")
         online.close()
 
 

@@ -199,7 +199,7 @@ def test_own_turns_are_replayed(page: Page, server: Loopback) -> None:
         *after, new = runs[0][name]
         assert after == before
         assert new["data"]["text/plain"].startswith("recorded, MiniMax-M2.7 · ")
-        for what in ("id", "content", "usage", "asked", "knew", "thinking_seconds"):
+        for what in ("id", "content", "usage", "asked", "knew", "thinking_seconds", "seconds"):
             assert new["data"][TURN].get(what) == old["data"][TURN].get(what)
 
 

@@ -127,13 +127,19 @@ def test_later_turns_are_marked(kernel: Kernel) -> None:
     """A turn that was made with an older answer above says so, until it runs again."""
     for name in "abc":
         ask(kernel, name)
-    ask(kernel, "a", "changed")
-    states = [row[-1] for row in rows(kernel.run("%minimax history"))[:3]]
-    assert states == ["sent", *["sent, made with other turns above"] * 2]
+    note = (
+        "Turns 2 to 3 are outdated: an earlier turn has changed since. "
+        "Run their cells again, in order."
+    )
+    assert note in ask(kernel, "a", "changed").shown
+    history = kernel.run("%minimax history")
+    assert [row[-1] for row in rows(history)[:3]] == ["sent", *["sent, outdated"] * 2]
+    assert history.shown.count(note) == 1
 
-    ask(kernel, "b")
-    states = [row[-1] for row in rows(kernel.run("%minimax history"))[:3]]
-    assert states == ["sent", "sent", "sent, made with other turns above"]
+    assert "outdated" not in ask(kernel, "b").shown
+    history = kernel.run("%minimax history")
+    assert [row[-1] for row in rows(history)[:3]] == ["sent", "sent", "sent, outdated"]
+    assert "Turn 3 is outdated: an earlier turn has changed since. Run its cell" in history.shown
 
 
 def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server: Loopback) -> None:

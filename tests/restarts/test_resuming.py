@@ -299,3 +299,37 @@ def test_settings_are_not_restored(page: Page, server: Loopback) -> None:
     assert body.keys().isdisjoint({"temperature", "system"})
     assert len(body["messages"]) == 3
     assert os.fspath(page.path) not in json.dumps(body)
+
+
+def test_turn_that_a_reloaded_page_lost_is_told_once(page: Page) -> None:
+    """A page that was loaded again before it was saved says in its next cell which turn it lost."""
+    page.ask("a")
+    page.copy("a", "b")
+    page.cells["b"]["outputs"] = []
+    page.save()
+    page.ask("b")
+    page.kernel.page = "loaded again"
+    told = (
+        "This page was reloaded before it was saved with turn 2; the kernel has it. "
+        "To show it: `%minimax show 2`"
+    )
+
+    assert told in page.run("c", "1 + 1").shown
+    assert "answer 2" in page.run("c", "%minimax show 2").shown
+    page.kernel.page = "and again"
+    assert "reloaded" not in page.run("d", "1 + 1").shown
+
+
+def test_reloaded_page_that_lost_nothing(page: Page) -> None:
+    """Nothing is said where the file holds all turns, nor where it is another notebook's."""
+    page.ask("a")
+    page.save()
+    page.kernel.page = "loaded again"
+    assert "reloaded" not in page.run("b", "1 + 1").shown
+
+    page.ask("c")
+    page.copy("b", "x")
+    page.cells = {"x": page.cells["x"]}
+    page.save()
+    page.kernel.page = "and again"
+    assert "reloaded" not in page.run("d", "1 + 1").shown

@@ -61,7 +61,7 @@ def test_tokens_and_price_add_up() -> None:
     assert meter.lines() == [
         "Used in this kernel:",
         "  MiniMax-M2.7: 2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054",
-        "Prices as of November 2026; “—” means unknown.",
+        "Prices as of November 2026.",
     ]
     assert meter.summary() == (
         "2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054 (prices as of November 2026)"
@@ -83,8 +83,12 @@ def test_each_model_has_its_line() -> None:
     "unknown", [reply("MiniMax-M9"), reply(backend="url"), reply(backend="recorded")]
 )
 def test_unknown_price(unknown: Reply) -> None:
-    """A price that is not known is a dash, also as a part of the sum."""
-    assert "· price — (" in metered(unknown).summary()
+    """A price that is not known is not told; beside known ones it is a dash, which is explained."""
+    assert metered(unknown).summary() == "1 answer · 1,000 in / 2,000 out"
+    assert "rice" not in "".join(metered(unknown).lines())
+    assert metered(reply(), unknown).lines()[-1] == (
+        "Prices are of November 2026; — means that a price is not known."
+    )
     assert "· $0.0027 and — (" in metered(reply(), unknown).summary()
 
 
@@ -113,7 +117,7 @@ def test_what_counts_is_the_end() -> None:
             asyncio.run(session.ask("Why?", session.options, alone=True))
 
     assert session.meter.lines()[1] == (
-        "  MiniMax-M2.7 at another server: 2 answers · 39 in / 41 out · price — · 1 without a count"
+        "  MiniMax-M2.7 at another server: 2 answers · 39 in / 41 out · 1 without a count"
     )
 
 

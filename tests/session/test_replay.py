@@ -31,7 +31,7 @@ from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Step
 from mm_magic.session.who_answers import Choice
 from mm_magic.transport.body import Batch
-from mm_magic.transport.recording.file_format import RecordedExchange
+from mm_magic.transport.recording.file_format import RecordedExchange, header
 from mm_magic.transport.recording.player import Playback, Replay
 from mm_magic.transport.recording.reader import read
 
@@ -530,6 +530,21 @@ def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
 
 
 # Pace
+
+
+def test_seconds_are_those_of_the_recording(tmp_path: Path) -> None:
+    """At full speed, too, a replayed reply tells how long the answer took when it was recorded."""
+    recorded(tmp_path / "r", WHY)
+    exchange = read((tmp_path / "r").read_bytes(), "r").exchanges[0]
+    slow = replace(exchange, reads=(*exchange.reads[:-1], (7.25, exchange.reads[-1][1])))
+    path = tmp_path / "slow"
+    path.write_bytes(b"\n".join([header(), slow.to_line(), b""]))
+
+    kernel = replaying(path)
+
+    assert kernel.run(WHY).seconds == 7.25
+    assert status_parts(kernel.turn)[-1] == "7.2 s"
+    assert read_turn(turn_json(kernel.turn, None)).turn.reply.seconds == 7.25
 
 
 def played(*reads: tuple[float, bytes], speed: float) -> list[float]:

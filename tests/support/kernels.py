@@ -102,6 +102,7 @@ class Kernel:
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=LIMIT)
+        self.page = str(self._client.session.session)  # a page that is loaded again has another
 
     def __enter__(self) -> Self:
         return self
@@ -140,6 +141,7 @@ class Kernel:
             "stop_on_error": True,
         }
         message = self._client.session.msg("execute_request", content)
+        message["header"]["session"] = self.page
         if cell_id is not None:
             message["metadata"] = {"cellId": cell_id, "deletedCells": list(deleted)}
         self._client.shell_channel.send(message)

@@ -7,7 +7,12 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one
 from mm_magic.jupyter.commands.here import Here
-from mm_magic.jupyter.commands.history_table import COLUMNS, history_rows, next_turn
+from mm_magic.jupyter.commands.history_table import (
+    COLUMNS,
+    history_rows,
+    next_turn,
+    outdated_notes,
+)
 from mm_magic.jupyter.views.finished import draw_again, show, width_of
 from mm_magic.session.notes import UNDO_DELETION, way_to
 from mm_magic.session.session import Session
@@ -22,7 +27,7 @@ def history(here: Here, words: Sequence[str]) -> None:
     conversation = _named(here.session, at_most_one("history", words))
     next_one = next_turn(here.session, conversation)
     rows = history_rows(conversation, next_one)
-    notes = [_summary(conversation, next_one)]
+    notes = [*outdated_notes(conversation), _summary(conversation, next_one)]
     if hidden := [turn.number for turn in conversation.turns if turn.is_hidden]:
         notes.append(
             f"To send {turns_listed(hidden)} again: `%minimax restore N`, or {UNDO_DELETION}."

@@ -4,6 +4,7 @@ from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.reply import counted
 from mm_magic.conversation.turn import Turn
 from mm_magic.prompt.prompt import Prompt
+from mm_magic.session.notes import stale_note
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask, TurnRequest
 
@@ -34,6 +35,12 @@ def history_rows(conversation: Conversation, next_one: TurnRequest) -> list[list
         _row(turn, _state(turn, stale, to_demo=to_demo, is_left_out=is_left_out))
         for turn, is_left_out in _with_room(conversation, left_out, to_demo=to_demo)
     ]
+
+
+def outdated_notes(conversation: Conversation) -> list[str]:
+    """What to do about the turns that the table calls outdated, in one sentence."""
+    stale = sorted(conversation.stale_turns())
+    return [stale_note(stale)] if stale else []
 
 
 def _with_room(
@@ -74,5 +81,5 @@ def _state(turn: Turn, stale: set[int], *, to_demo: bool, is_left_out: bool) -> 
     if turn.reply.status == "stopped":
         parts.append("stopped")
     if turn.number in stale:
-        parts.append("made with other turns above")
+        parts.append("outdated")
     return ", ".join(parts)

@@ -114,15 +114,23 @@ def _reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
 
 
 def status_of(
-    turn: Turn, state: State | None, notes: Sequence[str], *, is_copy: bool = False
+    turn: Turn,
+    state: State | None,
+    notes: Sequence[str],
+    *,
+    to: str | None = None,
+    is_copy: bool = False,
 ) -> dict[str, object]:
-    """The last display of a turn: the status line, and the turn itself as JSON."""
+    """The last display of a turn: the status line, and the turn itself as JSON.
+
+    `to` is the variable that its reply was put into.
+    """
     from mm_magic.conversation.saved_turn import turn_json
     from mm_magic.rendering.bundles import status_bundle
     from mm_magic.rendering.status_line import status_notes, status_parts
 
     return status_bundle(
-        status_parts(turn),
+        status_parts(turn, to=to),
         [*status_notes(turn), *notes],
         turn_json(turn, state, is_copy=is_copy),
     )

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import (
+    UNFINISHED_SECONDS,
     AnswerPage,
     Bundle,
     answer_bundle,
     finished_bundles,
     folded_thinking,
-    growing_answer,
+    growing_body,
+    growing_end,
     growing_thinking,
     line_bundle,
 )
@@ -67,7 +69,8 @@ class Live:
 
     Displays can't be inserted, only added below, so each part takes over the last display, which
     until then showed the line or the tail that waited there, and a new last one comes below it:
-    thinking, pages of the answer, and in the end the status.
+    thinking, pages of the answer, and in the end the status. A page that is saved meanwhile says at
+    its end that it is not the whole answer.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Live:
         self._waiting = ""
         self._waiting_since = float("-inf")
         self._tail_is_stale = False
+        self._tail_time = float("inf")  # when it was written; not yet
         self._due = float("-inf")
         self._messages = 0
         self._credit = float(BURST)
@@ -108,6 +112,8 @@ class Live:
         if waiting != self._waiting and (not waiting or now - self._waiting_since >= 1):
             self._waiting, self._waiting_since = waiting, now
             self._tail_is_stale = True
+        # What is shown where no update comes is kept away by one.
+        self._tail_is_stale |= now - self._tail_time > UNFINISHED_SECONDS / 2
         self._draw()
 
     def thinking_done(self, title: str) -> None:
@@ -155,9 +161,9 @@ class Live:
             self._body_slot = self._body_slot or self._take_last()
             self._answer.body_size = self._write_growing(self._body_slot, self._answer.body())
         html = self._answer.tail() if is_next else ""
-        if html or self._waiting or self._last in self._made:
-            bundle = growing_answer(html, self._waiting)
-            self._answer.tail_sent += self._write_growing(self._last, bundle)
+        bundle = growing_end(html, self._waiting)
+        self._answer.tail_sent += self._write_growing(self._last, bundle)
+        self._tail_time = self._clock()
         self._tail_is_stale = bool(self._answer.full_pages)
 
     def _fold(self) -> None:
@@ -180,7 +186,7 @@ class Live:
                 self._write(slot, complete)
 
     def _take_last(self) -> int:
-        self._tail_is_stale |= self._answer.has_text  # what it showed is drawn below it again
+        self._tail_is_stale = True  # what it showed is drawn below it again
         self._last += 1
         return self._last - 1
 
@@ -314,7 +320,7 @@ class _Answer:
         self._formulas, self._waiting_formulas = self._formulas + self._waiting_formulas, 0
         if sum(map(len, self._body)) > LARGEST_BODY:
             self._body = ["<p>…</p>", *_last_blocks(self._body)]
-        return growing_answer(with_typeset("".join(self._body)))
+        return growing_body(with_typeset("".join(self._body)))
 
     def tail(self) -> str:
         if tag := self._blocks.open_tag:

@@ -9,7 +9,7 @@ turns and not with its square. docs/formats.md describes it.
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
@@ -60,7 +60,7 @@ class RecordedExchange:
     2026-11-20. `server` tells servers from each other and says nothing about them. `model` is the
     one that answered, None if it did not say. `is_version_1`: it was read from a file of version
     0.1, where an option that is not set can't be told from its default. `extra` are fields that
-    this release does not know.
+    this release does not know. `seconds` is how long the answer took, None if nothing tells.
     """
 
     key: RequestKey
@@ -74,6 +74,7 @@ class RecordedExchange:
     content_type: str
     reads: tuple[Read, ...]
     is_version_1: bool = False
+    seconds: float | None = None
     extra: JsonObject = field(default_factory=dict)
 
     @property
@@ -151,6 +152,7 @@ def exchange_of(wire: JsonObject, key: RequestKey, sample: int) -> RecordedExcha
         raise DamagedLine("its backend or ending is unknown")
     if status is None or not 100 <= status <= 599 or not isinstance(reads, list):
         raise DamagedLine("it has no answer")
+    told = tuple(map(_read_read, reads))
     return RecordedExchange(
         key=key,
         sample=max(0, sample),
@@ -161,9 +163,15 @@ def exchange_of(wire: JsonObject, key: RequestKey, sample: int) -> RecordedExcha
         ending=ending,
         status=status,
         content_type=as_text(wire.get("content_type"))[:200],
-        reads=tuple(map(_read_read, reads)),
+        reads=told,
+        seconds=seconds_of(told),
         extra={name: value for name, value in wire.items() if name not in _FIELDS},
     )
+
+
+def seconds_of(reads: Iterable[Read]) -> float | None:
+    """When the last of these reads came, None where no times were kept."""
+    return max((seconds for seconds, _ in reads), default=0.0) or None
 
 
 def read_day(value: object) -> str:

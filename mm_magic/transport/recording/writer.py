@@ -26,6 +26,7 @@ from mm_magic.transport.recording.file_format import (
     Read,
     RecordedExchange,
     header,
+    seconds_of,
     version_of,
 )
 
@@ -147,6 +148,7 @@ class Recorder:
                 status=exchange.status,
                 content_type=content_type,
                 reads=tuple(_without(secret, reads)),
+                seconds=seconds_of(reads),
             )
             self._write(recorded, secret)
 
