@@ -59,7 +59,7 @@ def test_dim_text_can_be_read(lab: Lab) -> None:
 def test_code_scrolls_where_the_page_is_narrow(lab: Lab) -> None:
     """On a phone the box of code scrolls: no word is broken, and the page gets no wider."""
     word = "a_name_that_is_long_" * 5
-    text = f"```python\ndef scatter(wavelength: float) -> float: return 0.5\n{word} = 1\n```\n"
+    text = f"```python\ndef scatter(wavelength: float) -> float: return 0.5\n{word}()\n```\n"
     with Loopback(streamed(captured(text=text))) as model:
         lab.open("code.ipynb", [LOAD, use(model), "%%minimax\nShow it."])
         lab.command("application:toggle-left-area")
@@ -70,5 +70,5 @@ def test_code_scrolls_where_the_page_is_narrow(lab: Lab) -> None:
     lines = "box => Math.round(box.querySelector('code').getClientRects().length)"
     assert box.evaluate("box => box.scrollWidth > box.clientWidth")
     assert box.evaluate(lines) == 2
-    output = lab.output(2).filter(has=box)
+    output = lab.output(2).filter(has=lab.page.locator(".highlight"))
     assert output.evaluate("output => output.scrollWidth <= output.clientWidth")
