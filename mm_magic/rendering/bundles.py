@@ -2,7 +2,7 @@
 
 Pure: values in, bundles out; nothing is displayed here. The look comes from the notebook's own
 styles: the markup is plain enough to read well where a saved file is shown without any style, and
-the few inline styles only dim and indent. `opacity: .75` on text gives a contrast of 7.0:1 in
+the few inline styles dim, box and bound widths. `opacity: .75` on text has a contrast of 7.0:1 in
 JupyterLab's light theme and 8.3:1 in the dark one, wherever the page takes its colours from.
 
 No part is a live region: a screen reader would read every delta.

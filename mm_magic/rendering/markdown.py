@@ -100,8 +100,8 @@ _STYLED = (
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
     clean_content_tags={"script", "style"},
-    attributes={"a": {"href", "title"}, "details": {"open"}, "ol": {"start"}}
-    | {tag: {"style"} for tag in _STYLED}
+    attributes={tag: {"style"} for tag in _STYLED}
+    | {"a": {"href", "title"}, "details": {"open"}, "ol": {"start", "style"}}
     | {tag: {"style", "align"} for tag in ("th", "td")},
     tag_attribute_values={tag: {"dir": {"auto", "ltr"}} for tag in _TEXT_BLOCKS | {"div"}},
     set_tag_attribute_values={"a": {"target": "_blank"}},

@@ -2,8 +2,10 @@
 
 import pytest
 from playwright.sync_api import Locator, expect
+from support.loopback import Loopback, captured, streamed
 
 from browser.lab import Lab
+from browser.test_drawing import LOAD, use
 
 pytestmark = pytest.mark.browser
 
@@ -52,3 +54,21 @@ def test_dim_text_can_be_read(lab: Lab) -> None:
         answer = contrast(lab.answer(1).locator("p").first)
         for dim in (lab.thinking(1).locator("p").first, lab.status(1).locator("small")):
             assert DIM_CONTRAST <= contrast(dim) < answer
+
+
+def test_code_scrolls_where_the_page_is_narrow(lab: Lab) -> None:
+    """On a phone the box of code scrolls: no word is broken, and the page gets no wider."""
+    word = "a_name_that_is_long_" * 5
+    text = f"```python\ndef scatter(wavelength: float) -> float: return 0.5\n{word}()\n```\n"
+    with Loopback(streamed(captured(text=text))) as model:
+        lab.open("code.ipynb", [LOAD, use(model), "%%minimax\nShow it."])
+        lab.command("application:toggle-left-area")
+        lab.run(0, 1, 2)
+    lab.page.set_viewport_size({"width": 390, "height": 900})
+    box = lab.answer(2).locator(".highlight")
+    expect(box.locator("small")).to_have_text("Python")
+    lines = "box => Math.round(box.querySelector('code').getClientRects().length)"
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert box.evaluate(lines) == 2
+    output = lab.output(2).filter(has=lab.page.locator(".highlight"))
+    assert output.evaluate("output => output.scrollWidth <= output.clientWidth")

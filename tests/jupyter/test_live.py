@@ -20,6 +20,7 @@ from mm_magic.jupyter.views.page import (
     Live,
 )
 from mm_magic.rendering.bundles import (
+    PAGE_FORMULAS,
     UNFINISHED,
     UNFINISHED_HTML,
     UNFINISHED_SECONDS,
@@ -313,14 +314,28 @@ def test_what_waits_is_drawn_when_it_is_due() -> None:
     assert "two" in page.html
 
 
-def test_growing_forms_are_not_typeset() -> None:
-    """No formula is given to MathJax while the answer grows; at the end all are."""
+def test_formulas_are_typeset_while_the_answer_grows() -> None:
+    """A formula is given to MathJax at most 500 characters behind the end of its block."""
     page = Page()
-    live = stream(page, PARAGRAPH * 30)
-    assert "mathjax_process" not in page.html
-    assert "text/markdown" not in next(iter(page.shown.values()))
+    live = Live(page, clock=page.clock)
+    text = PARAGRAPH * 30
+    for end in range(4, len(text), 4):
+        live.update("", text[end - 4 : end])
+        page.now += 1 / 50
+        live.tick("")
+        blocks = text[: max(0, end - 500)].count("$I(") - 1
+        assert page.html.count("mathjax_process") >= blocks
     live.finish(STATUS)
-    assert "mathjax_process" in page.html
+    assert page.html.count("mathjax_process") == 30
+
+
+def test_no_display_holds_many_formulas() -> None:
+    """A page sets all formulas of a display at once, so an answer is cut where they are many."""
+    page = Page()
+    stream(page, PARAGRAPH * 60).finish(STATUS)
+    counts = [str(each["text/html"]).count("mathjax_process") for each in page.shown.values()]
+    assert sum(counts) == 60
+    assert max(counts) == PAGE_FORMULAS
 
 
 def test_the_answer_shows_everything_while_it_grows() -> None:
@@ -330,7 +345,8 @@ def test_the_answer_shows_everything_while_it_grows() -> None:
     page.now += 5
     live.tick("")
     assert page.html.index("first word") < page.html.index("last word")
-    assert 2 <= len(page.shown) <= 3
+    pages = len(answer_pages("first word\n\n" + document(10_000)))
+    assert pages <= len(page.shown) <= pages + 1
 
 
 def test_links_that_are_defined_later_resolve_on_every_page() -> None:

@@ -258,5 +258,5 @@ def test_an_answer_that_defines_nothing_is_drawn_as_before() -> None:
     """The pages of an answer don't depend on each other without definitions."""
     assert to_html("[a] and [b][c]") == (
         '<div class="mm-answer mathjax_ignore tex2jax_ignore" dir="auto">'
-        '<p dir="auto">[a] and [b][c]</p>\n</div>'
+        '<p dir="auto" style="max-width:46em">[a] and [b][c]</p>\n</div>'
     )

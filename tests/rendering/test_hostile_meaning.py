@@ -58,7 +58,7 @@ def is_benign(text: str) -> bool:
 
 def meaning(html: str) -> list[object]:
     """Elements in their order, the text without white space, addresses, titles, list numbers."""
-    found = Elements(html)
+    found = Elements(re.sub(r"<small>[^<]*</small>(?=<pre)", "", html))  # the language of code
     tags = [tag for tag, _ in found.tags if tag.strip("/") not in ("div", "span")]
     text = "".join("".join(found.text).split())
     attributes = [
@@ -71,9 +71,9 @@ def meaning(html: str) -> list[object]:
 
 
 def with_our_headings(html: str) -> str:
-    """The same page with the headings that an answer has: from h4 down, and bold."""
+    """The same page with the headings that an answer has: from h3 down, and bold."""
     html = re.sub(r"(?<=<)h[1-6](?=>)|(?<=</)h[1-6](?=>)", lambda h: f"h{OURS[h[0]]}", html)
-    return re.sub(r"(<h[456]>)(.*?)(</h[456]>)", r"\1<strong>\2</strong>\3", html, flags=re.DOTALL)
+    return re.sub(r"(<h[3-6]>)(.*?)(</h[3-6]>)", r"\1<strong>\2</strong>\3", html, flags=re.DOTALL)
 
 
 def test_benign_commonmark_means_the_same() -> None:

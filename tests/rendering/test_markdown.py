@@ -10,6 +10,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nh3
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -502,3 +503,46 @@ def test_a_long_fence_is_cut_and_opened_again() -> None:
     assert len(table) > 2
     assert all(part.lstrip().startswith("| a | b |\n|---|---|\n") for part in table)
     assert "".join(table).count("| 1 | 2 |") == 50
+
+
+def stripped(html: str) -> str:
+    """What GitHub's sanitizer leaves: neither styles nor classes, but the side of a cell."""
+    kept = {"details": {"open"}, "ol": {"start"}, "td": {"align"}, "th": {"align"}}
+    return nh3.clean(html, attributes={**kept, "a": {"href"}, "*": {"dir"}})
+
+
+def test_code_keeps_its_language_where_styles_are_stripped() -> None:
+    """The name stands before the code, not in it, and it is Pygments' name if there is one."""
+    names = {"py": "Python", "C++": "C++", "sh": "Bash", "nosuch": "nosuch", "text": "", "": ""}
+    for info, name in names.items():
+        html = stripped(to_html(f"```{info}\nx\n```"))
+        label = f"<small>{name}</small>" if name else ""
+        assert re.fullmatch(rf"<div dir=.*><div dir=\"ltr\">{re.escape(label)}<pre>.*", html, re.S)
+        assert re.sub("<[^>]*>", "", html.partition("<pre>")[2]).strip() == "x"
+
+
+def test_cells_keep_their_side_where_styles_are_stripped() -> None:
+    """GitHub drops styles and keeps `align`, and what is not aligned stands at the left there."""
+    html = stripped(to_html("| a | b | c |\n|---|:-:|--:|\n| d | e | f |"))
+    cells = re.findall(r"<t[hd]([^>]*)>(\w)", html)
+    sides = {text: "".join(re.findall('align="(.*?)"', found)) for found, text in cells}
+    assert sides == dict(zip("abcdef", ["", "center", "right"] * 2, strict=True))
+
+
+def test_text_has_a_readable_line() -> None:
+    """Paragraphs, lists and quotes get no wider than 46em, code and tables may; once a block."""
+    html = to_html("a\n\n- b\n\n  c\n\n> d\n\n1. e\n\n|f|\n|-|\n|g|\n\n    h")
+    tags = re.findall(r"<(\w+)[^>]*max-width:46em", html)
+    assert tags == ["p", "ul", "blockquote", "ol"]
+
+
+def test_headings_keep_their_order() -> None:
+    """A heading is never smaller than those below it."""
+    html = to_html("\n\n".join(f"{'#' * level} x" for level in range(1, 7)))
+    assert re.findall(r"<h(\d)", html) == ["3", "4", "5", "6", "6", "6"]
+
+
+def test_formulas_are_set_in_what_was_drawn_without() -> None:
+    """It is then the same as what was drawn with them, coloured code and quoted tags included."""
+    text = "$x$ `<span>` <span>\n\n```python\ndef f(): '<span>$y$'\n```\n\n| $z$ |\n|-|\n"
+    assert with_typeset(fragment(text, typeset=False)) == fragment(text)

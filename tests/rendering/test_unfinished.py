@@ -141,6 +141,7 @@ def test_what_is_half_written_waits(text: str, never: str) -> None:
 
 
 def bare(html: str) -> str:
+    html = re.sub(r"<small>[^<]*</small>(?=<pre)", "", html)  # the language of code
     html = re.sub(r' (?:dir|style|href|target|rel|start|class)="[^"]*"', "", html)
     return re.sub(r"</?(?:p|div|pre|code|li|ul|ol|t\w*)>", "", html)
 

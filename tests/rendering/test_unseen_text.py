@@ -1,5 +1,6 @@
 """What of a stranger's turn its page hides, though it would be sent. No kernel is needed."""
 
+import re
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from mm_magic.rendering.bundles import (
     definitions_in,
     growing_thinking,
 )
+from mm_magic.rendering.markdown import to_html
 from mm_magic.rendering.unseen_text import not_on_page
 
 
@@ -155,3 +157,19 @@ def test_what_is_not_visible_is_found_in_linear_time() -> None:
         return seconds_of(lambda: unseen(notebook))
 
     assert seconds(600) < 3 * seconds(300)
+
+
+def test_the_look_of_an_earlier_release_is_visible() -> None:
+    """A page is known by its words, whatever box, width, side and size an earlier release gave."""
+    text = "# A\n\nb\n\n- c\n\n```python\nx\n```\n\n| d |\n|--:|\n| e |"
+    page = to_html(text)
+    old = re.sub(r' style="max-width:46em"| align="right"|<small>Python</small>', "", page)
+    old = re.sub(r'(<div class="highlight" dir="ltr" style=")[^"]*', r"\1margin:0 0 1em 1em", old)
+    old = re.sub(r"<pre [^>]*>", "<pre>", old.replace("h3", "h4"))
+    assert old != page
+    for html, hidden in ((old, []), (old.replace(">b<", "><"), ["answer"])):
+        saved = turn(1, "Why?", [{"type": "text", "text": text}])
+        bundles = [{"text/html": html}, {"text/plain": "", TURN_MIME: saved}]
+        outputs = [{"output_type": "display_data", "data": each} for each in bundles]
+        made = {"cell_type": "code", "id": "a", "source": "%%minimax\nWhy?", "outputs": outputs}
+        assert unseen(read(file(made))) == [hidden]
