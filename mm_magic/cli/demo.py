@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mm_magic.cli.strip import strip_file
+
 QUICKSTART = "01-quickstart.ipynb"
 
 FOLDER = Path("mm_magic_demo")
@@ -62,7 +64,11 @@ def packaged_files() -> list[Path]:
 
 
 def copy_files(files: Sequence[Path], folder: Path) -> None:
-    """Copy them into `folder`; a file that is there is the user's work and stays as it is."""
+    """Copy them into `folder`; a file that is there is the user's work and stays as it is.
+
+    The copies of notebooks have no saved turns: the first cell would else tell a newcomer that
+    Jupyter does not trust them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         target = folder / file.name
@@ -70,6 +76,8 @@ def copy_files(files: Sequence[Path], folder: Path) -> None:
             print(f"{target} already exists and is left as it is; --dir makes a new folder.")
         else:
             shutil.copyfile(file, target)
+            if target.suffix == ".ipynb":
+                strip_file(target, thinking=False)
             print(f"{target} is new.")
 
 

@@ -27,6 +27,7 @@ from mm_magic.rendering.markdown import (
     PRE_STYLE,
     fragment,
     to_html,
+    with_typeset,
 )
 from mm_magic.wording import plain
 
