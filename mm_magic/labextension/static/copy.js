@@ -50,10 +50,12 @@ function watch() {
   said.setAttribute("role", "status");
   document.body.append(said);
   const add = (root) => blocksIn(root).forEach((block) => addButton(block, said));
+  const giveBackFocus = focusKeeper();
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) {
       addedNodes.forEach(add);
     }
+    giveBackFocus();
   }).observe(document.body, { childList: true, subtree: true });
   add(document.body);
 }
@@ -82,6 +84,32 @@ function addButton(block, said) {
     tell(button, said, isCopied ? "Copied" : "The browser refused to copy");
   });
   block.append(button);
+}
+
+// An answer that grows is drawn anew: the button that had the focus goes, and its successor gets it.
+function focusKeeper() {
+  let last = null;
+  document.addEventListener("focusin", ({ target }) => {
+    const area = target.closest(`.${BUTTON}`)?.closest(".jp-OutputArea");
+    last = area ? { area, button: target, place: buttonsIn(area).indexOf(target) } : null;
+  });
+  document.addEventListener("focusout", () => {
+    const left = last;
+    // A button that is being removed is still in the page here.
+    queueMicrotask(() => {
+      last = left === last && left?.button.isConnected ? null : last;
+    });
+  });
+  return () => {
+    const isLost = last && !last.button.isConnected && document.activeElement === document.body;
+    if (isLost) {
+      buttonsIn(last.area)[last.place]?.focus({ preventScroll: true });
+    }
+  };
+}
+
+function buttonsIn(area) {
+  return [...area.querySelectorAll(`.${BUTTON}`)];
 }
 
 function show(button, icon, label) {
