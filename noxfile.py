@@ -29,7 +29,8 @@ from pathlib import Path
 folder = Path(sysconfig.get_path("data"), "share", "jupyter", "labextensions", "mm_magic")
 package = json.loads((folder / "package.json").read_text("utf-8"))
 assert package["version"] == version("mm_magic"), package
-assert (folder / package["jupyterlab"]["_build"]["load"]).is_file(), package
+entry, *_ = package["jupyterlab"]["_build"]["load"].partition("?")
+assert (folder / entry).is_file(), package
 """
 
 

@@ -14,10 +14,12 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf
 
 
 def test_its_version_is_the_package_s() -> None:
-    """`jupyter labextension list` shows the version that is installed."""
+    """`jupyter labextension list` shows what is installed, and no browser keeps an older script."""
     package = json.loads((FOLDER / "package.json").read_text("utf-8"))
+    version = PROJECT["project"]["version"]
     assert package["name"] == PROJECT["project"]["name"]
-    assert package["version"] == PROJECT["project"]["version"]
+    assert package["version"] == version
+    assert package["jupyterlab"]["_build"]["load"].endswith(f"?version={version}")
 
 
 def test_the_wheel_brings_it_once() -> None:
@@ -34,7 +36,7 @@ def test_jupyterlab_finds_it(tmp_path: Path) -> None:
     (found,) = get_page_config([str(tmp_path)])["federated_extensions"]
     assert found["name"] == "mm_magic"
     assert found["extension"] == "./extension"
-    entry = FOLDER / found["load"]
+    entry = FOLDER / found["load"].partition("?")[0]
     named = set(re.findall(r'"([\w.]+\.js)"', entry.read_text("utf-8")))
     there = {path.name for path in entry.parent.iterdir()}
     assert there == named | {entry.name}
