@@ -21,6 +21,18 @@ assert reply.backend == "offline", reply
 print(reply.text.splitlines()[0])
 """
 
+FIND_EXTENSION = """
+import json
+import sysconfig
+from importlib.metadata import version
+from pathlib import Path
+folder = Path(sysconfig.get_path("data"), "share", "jupyter", "labextensions", "mm_magic")
+package = json.loads((folder / "package.json").read_text("utf-8"))
+assert package["version"] == version("mm_magic"), package
+entry, *_ = package["jupyterlab"]["_build"]["load"].partition("?")
+assert (folder / entry).is_file(), package
+"""
+
 
 def install(session: nox.Session) -> None:
     """The package as it stands here, with everything that its tests need."""
@@ -80,7 +92,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel, install it alone, and ask the demo from outside this folder."""
+    """Build the wheel, install it alone, and ask the demo from outside this folder.
+
+    The extension must be where JupyterLab looks for it.
+    """
     folder = Path(session.create_tmp()).resolve()
     for old in folder.glob("mm_magic-*.whl"):
         old.unlink()
@@ -89,6 +104,7 @@ def wheel(session: nox.Session) -> None:
     session.install("--force-reinstall", str(built))
     session.chdir(folder)
     session.run("python", "-W", "error", "-c", ASK_OFFLINE, env={"MINIMAX_BACKEND": "offline"})
+    session.run("python", "-c", FIND_EXTENSION)
 
 
 @nox.session

@@ -52,9 +52,10 @@ OURS = _STYLE.removeprefix("<style>").removesuffix("</style>")
 """The style sheet of the panel that stays in the file."""
 RAISING = (FAIL, BREAK, UNKNOWN)
 
-# An overlay: what is drawn over the page, outside its own place. Widgets and formulas are not ours.
+# An overlay: what is drawn over the page, outside its own place. Widgets and formulas are not ours,
+# and no answer brings the copy button of its code.
 OVERLAYS = """outputs => outputs.flatMap(output => [...output.querySelectorAll('*')])
-    .filter(element => !element.closest('mjx-container, .jupyter-widgets'))
+    .filter(element => !element.closest('mjx-container, .jupyter-widgets, button.mm-copy'))
     .filter(element => ['fixed', 'absolute', 'sticky'].includes(getComputedStyle(element).position))
     .map(element => element.outerHTML.slice(0, 200))"""
 ACTING = """([outputs, active, ours]) => [...document.querySelectorAll(outputs)]

@@ -9,6 +9,9 @@ const ICONS = {
   copy: "M9 3h9a2 2 0 0 1 2 2v11h-2V5H9V3ZM6 7h8a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2Zm0 2v10h8V9H6Z",
   done: "m9.5 18.5-6-6 1.5-1.5 4.5 4.5L19 6l1.5 1.5-11 11Z",
 };
+const picture = (path) =>
+  `url('data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="${path}"/></svg>')`;
+// The pictures are in the style, so that an answer holds no element but the button.
 const STYLE = `
 .mm-answer div.highlight { position: relative; }
 .${BUTTON} {
@@ -17,7 +20,11 @@ const STYLE = `
   background: var(--jp-layout-color1); color: var(--jp-ui-font-color1); line-height: 0;
   user-select: none;
 }
-.${BUTTON} svg { width: 16px; height: 16px; fill: currentColor; }
+.${BUTTON}::before {
+  content: ""; display: block; width: 16px; height: 16px; background: currentColor;
+  mask: ${picture(ICONS.copy)} center / 100%;
+}
+.${BUTTON}.mm-copied::before { mask-image: ${picture(ICONS.done)}; }
 div.highlight:hover > .${BUTTON}, .${BUTTON}:focus-visible, .${BUTTON}.mm-copied { opacity: 1; }
 .${BUTTON}:hover { background: var(--jp-layout-color2); }
 .${BUTTON}:focus-visible { outline: 2px solid var(--jp-brand-color1); }
@@ -50,10 +57,12 @@ function watch() {
   said.setAttribute("role", "status");
   document.body.append(said);
   const add = (root) => blocksIn(root).forEach((block) => addButton(block, said));
+  const giveBackFocus = focusKeeper();
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) {
       addedNodes.forEach(add);
     }
+    giveBackFocus();
   }).observe(document.body, { childList: true, subtree: true });
   add(document.body);
 }
@@ -76,7 +85,7 @@ function addButton(block, said) {
   button.className = BUTTON;
   // JupyterLab's own shortcuts would take Enter and Space.
   button.setAttribute("data-lm-suppress-shortcuts", "true");
-  show(button, "copy", LABEL);
+  show(button, LABEL);
   button.addEventListener("click", async () => {
     const isCopied = await copy(code.textContent.replace(/\n$/, ""));
     tell(button, said, isCopied ? "Copied" : "The browser refused to copy");
@@ -84,19 +93,44 @@ function addButton(block, said) {
   block.append(button);
 }
 
-function show(button, icon, label) {
-  button.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true"><path d="${ICONS[icon]}"/></svg>`;
-  button.classList.toggle("mm-copied", icon === "done");
+// An answer that grows is drawn anew: the button that had the focus goes, and its successor gets it.
+function focusKeeper() {
+  let last = null;
+  document.addEventListener("focusin", ({ target }) => {
+    const area = target.closest(`.${BUTTON}`)?.closest(".jp-OutputArea");
+    last = area ? { area, button: target, place: buttonsIn(area).indexOf(target) } : null;
+  });
+  document.addEventListener("focusout", () => {
+    const left = last;
+    // A button that is being removed is still in the page here.
+    queueMicrotask(() => {
+      last = left === last && left?.button.isConnected ? null : last;
+    });
+  });
+  return () => {
+    const isLost = last && !last.button.isConnected && document.activeElement === document.body;
+    if (isLost) {
+      buttonsIn(last.area)[last.place]?.focus({ preventScroll: true });
+    }
+  };
+}
+
+function buttonsIn(area) {
+  return [...area.querySelectorAll(`.${BUTTON}`)];
+}
+
+function show(button, label, isDone = false) {
+  button.classList.toggle("mm-copied", isDone);
   button.setAttribute("aria-label", label);
   button.title = label;
 }
 
 function tell(button, said, text) {
   said.textContent = text;
-  show(button, text === "Copied" ? "done" : "copy", text);
+  show(button, text, text === "Copied");
   setTimeout(() => {
     said.textContent = "";
-    show(button, "copy", LABEL);
+    show(button, LABEL);
   }, SHOWN);
 }
 

@@ -3,8 +3,16 @@
 // console, and the page goes on without.
 
 (() => {
-  const folder = document.currentScript.src;
+  // With the version behind it, so that no browser keeps files of an older one.
+  const { src } = document.currentScript;
   let shared = {};
+
+  // They load while the page loads its own: it asks for them much later.
+  const modules = ["prose.js", "copy.js"].map((file) => {
+    const module = import(new URL(`${file}${new URL(src).search}`, src));
+    module.catch(() => {}); // told below
+    return [file, module];
+  });
 
   // Of the packages that the page shares, the version that runs already, or else the newest.
   async function load(name) {
@@ -17,9 +25,9 @@
     return (await version.get())();
   }
 
-  async function plugin(file) {
+  async function plugin([file, module]) {
     try {
-      return await (await import(new URL(file, folder))).plugin(load);
+      return await (await module).plugin(load);
     } catch (error) {
       console.warn(`mm_magic: ${file} is left out:`, error);
       return [];
@@ -27,7 +35,7 @@
   }
 
   async function get() {
-    const plugins = await Promise.all(["prose.js", "copy.js"].map(plugin));
+    const plugins = await Promise.all(modules.map(plugin));
     return () => ({ __esModule: true, default: plugins.flat() });
   }
 
