@@ -64,7 +64,7 @@ def test_another_file_stays(
     assert main(["autoload", *options]) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert f"{start_up} differs from what `autoload` writes, so it stays as it is" in told.err
+    assert f"{start_up} differs from what `autoload` writes, so it was left unchanged" in told.err
     assert start_up.read_bytes() == b"mine = 1\xff\n"
 
 

@@ -109,12 +109,12 @@ def test_any_text_in_double_quotes_is_one_value(text: str) -> None:
         ("-s You're", '`%%minimax -s "You\'re"`'),
         ("-s You're brief", '`%%minimax -s "You\'re brief"`'),
         ("-t 0.3 -s You're brief -o x", '`%%minimax -t 0.3 -s "You\'re brief" -o x`'),
-        ("-o it's", "Put a text with an apostrophe in double quotes."),
+        ("-o it's", "Put text with an apostrophe in double quotes."),
     ],
 )
 def test_open_quote_is_told_with_the_right_line(line: str, hint: str) -> None:
     """An apostrophe that opens a quote gets the line with the text in double quotes."""
-    with pytest.raises(UsageError, match="a quote is opened and not closed") as caught:
+    with pytest.raises(UsageError, match="a quote is opened but not closed") as caught:
         parse(line)
 
     assert hint in told(caught.value)

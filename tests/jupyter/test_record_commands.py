@@ -15,7 +15,7 @@ from support.pages import Page
 from mm_magic.transport.recording.reader import read
 
 KEY = "sk-cp-canary-99e0"
-BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
+BACK = "`%minimax live` switches to a server, `%minimax offline` to the demo."
 LESSON = {
     "a": "%%minimax\nWhy is the sky blue?",
     "b": "%%minimax -t 0.3\nAnd at night?",
@@ -247,12 +247,13 @@ def test_record_tells_what_it_does(page: Page) -> None:
     ended = page.run("end", "%minimax record").stdout
 
     assert began == (
-        "From now on each exchange is recorded in my lesson.jsonl, with its prompt and without the "
-        "key. Readers run all cells from the top: do so, too. `%minimax record` alone ends it.\n"
+        "From now on, each prompt and its answer are recorded in my lesson.jsonl, without the key. "
+        "Your readers will run all cells from the top, so run them in that order, too. "
+        "`%minimax record` alone stops recording.\n"
         "Only you can read the file; `!chmod g+r 'my lesson.jsonl'` lets your group read it.\n"
     )
     assert "Recorded in my lesson.jsonl: 1 new since it began" in state
-    assert ended == "Recording ended: 1 answer more in my lesson.jsonl.\n"
+    assert ended == "Recording stopped: 1 new answer in my lesson.jsonl.\n"
     page.run("b", LESSON["b"])
     data = page.path.with_name("my lesson.jsonl").read_bytes()
     assert [each.key.text for each in read(data, "r").exchanges] == ["Why is the sky blue?"]
@@ -321,8 +322,8 @@ def test_order_is_told(page: Page) -> None:
     page.run("e", "%minimax record")
 
     assert (
-        "Not from top to bottom: turn 2 was made with other turns above. Readers run all cells "
-        "from the top: run that cell again, in order."
+        "Earlier turns have changed since turn 2 was answered. Your readers will run all cells from "
+        "the top: run that cell again."
     ) in cells[-1].shown
 
 
@@ -335,9 +336,9 @@ def test_order_on_the_page_is_told(page: Page) -> None:
     page.save(trusted=False)
 
     assert page.run("e", "%minimax record").stdout == (
-        "Recording ended: 3 answers more in lesson.jsonl.\n"
-        "Not from top to bottom: the cells of conversation main stand in another order on the "
-        "saved page than they ran in.\n"
+        "Recording stopped: 3 new answers in lesson.jsonl.\n"
+        "The cells did not run from top to bottom: on the saved page, those of conversation main "
+        "are in a different order.\n"
     )
 
 
@@ -388,8 +389,8 @@ def test_damaged_lines_are_told(page: Page) -> None:
 
     assert page.run("r", "%minimax replay lesson.jsonl").stdout == (
         f"From now on the recording lesson.jsonl answers. {BACK}\n"
-        "Line 3 is damaged, and left out: it is not complete JSON.\n"
-        "1 answer stopped or broken off, and not replayed.\n"
+        "Line 3 is damaged and was left out: it is not complete JSON.\n"
+        "1 answer left out: stopped or broken off.\n"
     )
 
 
@@ -458,7 +459,7 @@ def test_help_and_slips(page: Page) -> None:
         "x --speed 0": "speed must be a number above 0, or max, got '0'",
         "x --speed nan": "speed must be a number above 0, or max, got 'nan'",
         "x --speed": "speed needs a value",
-        "'x": "a quote is opened and not closed",
+        "'x": "a quote is opened but not closed",
     }.items():
         assert told in page.run("h", f"%minimax replay {line}").traceback
 

@@ -159,7 +159,7 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     assert table[-1][0].startswith("To send turn 2 again: `%minimax restore N`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
-    assert restored.shown.strip() == "Turn 2 is sent again, in its place."
+    assert restored.shown.strip() == "Turn 2 is sent again, in its old place."
     ask(kernel, "f")
     assert sent(server)[2:4] == ["prompt b", "answer 2"]
     assert "is not hidden" in kernel.run("%minimax restore 2").traceback
@@ -212,7 +212,7 @@ def test_reset_is_undone(kernel: Kernel, server: Loopback) -> None:
     assert "To undo this: `%minimax restore` now, or `%minimax restore N` until" in reset.shown
 
     back = kernel.run("%minimax restore", cell_id="u")
-    assert back.shown.strip() == "Conversation main: turns 2 to 4 brought back."
+    assert back.shown.strip() == "Conversation main: turns 2 to 4 restored."
     assert back.saved["states"]["main"]["hidden"] == [[3, 4]]
     assert [turn["number"] for turn in back.saved["turns"]] == [2, 3, 4]
     assert "turn 1 brought back" in kernel.run("%minimax restore", cell_id="u").shown
@@ -229,7 +229,7 @@ def test_forgotten_turn_comes_back_by_number(kernel: Kernel, server: Loopback) -
     ask(kernel, "d")
     assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
     restored = kernel.run("%minimax restore 2", cell_id="u")
-    assert restored.shown.strip() == "Turn 2 is sent again, in its place."
+    assert restored.shown.strip() == "Turn 2 is sent again, in its old place."
     ask(kernel, "e")
     assert sent(server)[::2] == ["prompt b", "prompt d", "prompt e"]
     ask(kernel, "b", "again")
@@ -442,7 +442,7 @@ def test_stopped_turn_without_text_changes_nothing(process: Kernel) -> None:
 
 def test_same_prompt_again_names_alone(kernel: Kernel) -> None:
     """The same prompt in another cell says how to compare without memory; a re-run does not."""
-    note = "The prompt of turn 1 again: --alone compares without memory."
+    note = "Same prompt as turn 1. With `--alone`, earlier turns do not influence the answer."
     assert note not in ask(kernel, "a", "Why?").shown
     assert note not in ask(kernel, "a", "Why?").shown
     assert note in ask(kernel, "b", "Why?").shown

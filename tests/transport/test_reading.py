@@ -42,8 +42,8 @@ BEGUN = [head(), chunk(sse(*captured()[:4]))]
 STANDSTILLS: dict[str, tuple[Answer, str]] = {
     "before the header": ([stall], "no answer began within 0.5 s"),
     "in the middle of the header": ([send(b"HTTP/1.1 200 OK\r\n"), stall], "no answer began"),
-    "before the first event": ([head(), stall], "no byte came for 0.5 s"),
-    "after the first event": ([*BEGUN, stall], "no byte came for 0.5 s"),
+    "before the first event": ([head(), stall], "nothing arrived for 0.5 s"),
+    "after the first event": ([*BEGUN, stall], "nothing arrived for 0.5 s"),
     "in a JSON answer": ([head(200, "application/json"), chunk(b'{"id":'), stall], "no byte came"),
     "endless pings": ([*BEGUN, every(0.02, PING)], "nothing but keep-alive signals for 0.3 s"),
     "endless comments": ([head(), every(0.02, b": wait\n\n")], "nothing but keep-alive signals"),
