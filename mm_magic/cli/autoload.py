@@ -5,8 +5,6 @@ environments of this user, so it stays silent where mm_magic is not installed.
 """
 
 import sys
-import warnings
-from contextlib import suppress
 from pathlib import Path
 
 from mm_magic.cli.files import write_whole
@@ -35,6 +33,8 @@ def autoload(*, off: bool) -> int:
 
     A file of that name that holds anything else stays as it is.
     """
+    from mm_magic.jupyter.start_up import start_up_folder  # with IPython: only this needs it
+
     try:
         path = start_up_folder() / NAME
         print(_remove(path) if off else _write(path))
@@ -43,26 +43,6 @@ def autoload(*, off: bool) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}")
     return 0
-
-
-def start_up_folder() -> Path:
-    """IPython's start-up folder for its usual profile. Raises UsageError where none can be kept."""
-    from IPython.paths import get_ipython_dir
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        folder = Path(get_ipython_dir())
-    for warning in caught:
-        if "temp directory" in str(warning.message):  # which a kernel would not look into
-            with suppress(OSError):
-                folder.rmdir()
-            raise UsageError(
-                "IPython has no folder here that it can write to",
-                next_steps=(
-                    "Set the environment variable IPYTHONDIR to a writable folder, for Jupyter too.",
-                ),
-            )
-    return folder / "profile_default" / "startup"
 
 
 def _write(path: Path) -> str:
