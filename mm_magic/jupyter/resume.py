@@ -345,7 +345,8 @@ def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Not
     earlier = _number_of_turns(past for past in everything if past.state.begins not in known)
     lines = []
     if earlier:
-        lines.append(f"{_turns(earlier)} of an earlier kernel left out.")
+        were = "was" if earlier == 1 else "were"
+        lines.append(f"{_turns(earlier)} of an earlier kernel {were} left out.")
     lines += [
         f"{_turns(count)} of {past.name} left out: {reason}."
         for past in due

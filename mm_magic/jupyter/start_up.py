@@ -20,6 +20,8 @@ def start_up_folder() -> Path:
                 folder.rmdir()
             raise UsageError(
                 "IPython has no folder here that it can write to",
-                next_steps=("Set the environment variable IPYTHONDIR to a writable folder.",),
+                next_steps=(
+                    "Set the environment variable IPYTHONDIR to a writable folder, for Jupyter too.",
+                ),
             )
     return folder / "profile_default" / "startup"

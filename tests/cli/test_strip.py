@@ -59,7 +59,7 @@ def test_saved_turns_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert set(after) <= set(before) | {line.rstrip(",") for line in before}
     out = capsys.readouterr().out
     assert "a.ipynb: 1 saved turn removed. The conversation can no longer be restored from" in out
-    assert "Jupyter does not trust the file any more" in out
+    assert "Jupyter no longer trusts it" in out
 
 
 def test_turns_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,7 +153,7 @@ def test_wrong_options_are_named(line: str, words: str) -> None:
 )
 def test_comment_behind_the_magic(line: str, hint: str) -> None:
     """A comment behind the magic is told as such, with the line that is right."""
-    with pytest.raises(UsageError, match="a comment can't stand behind") as caught:
+    with pytest.raises(UsageError, match="a comment can't follow") as caught:
         raise stray_words(parse(line).words, line, ())
 
     assert hint in told(caught.value)

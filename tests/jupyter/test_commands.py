@@ -465,7 +465,7 @@ def test_refused_connection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(error, MiniMaxError)
     assert error.kind == "connection"
     assert "127.0.0.1 refused the connection" in error.card()
-    assert "that the server runs" in error.card()
+    assert "that the server is running" in error.card()
 
 
 @pytest.mark.parametrize("status", [400, 404])

@@ -40,7 +40,7 @@ def test_key_is_asked_for_checked_and_used(kernel: Kernel, typed: str) -> None:
     assert "not shown or saved" in asked["prompt"]
     assert cell.status == "ok"
     assert "The key works at your own server" in cell.shown
-    assert "MiniMax-M2.7 is served" in cell.shown
+    assert "MiniMax-M2.7 is in the server's list" in cell.shown
     assert [(r.method, r.path) for r in server.requests] == [
         ("GET", "/v1/models"),
         ("POST", "/v1/messages"),
@@ -129,7 +129,7 @@ def test_server_without_a_list_of_models(kernel: Kernel) -> None:
         kernel.run("%%minimax\nWhy?")
 
     assert cell.status == "ok"
-    assert "kept for your own server, unchecked" in cell.shown
+    assert "your own server is kept, but could not be checked" in cell.shown
     assert server.requests[-1].headers["authorization"] == f"Bearer {KEY}"
 
 

@@ -187,7 +187,7 @@ def test_own_turns_are_replayed(page: Page, server: Loopback) -> None:
         anew(page)
         cells = run_all(page, "%minimax replay --speed max", lesson)
         assert cells["first"].stdout == (
-            f"From now on the saved turns of lesson.ipynb answer. {BACK}\n"
+            f"From now on, answers come from the saved turns of lesson.ipynb. {BACK}\n"
         )
         page.save(trusted=False)
         runs.append({name: page.cells[name]["outputs"] for name in ("first", *lesson)})
@@ -212,7 +212,7 @@ def test_turn_with_others_above_is_not_replayed(page: Page) -> None:
     anew(page)
     cells = run_all(page, "%minimax replay", {"a": LESSON["a"]})
 
-    assert "Turn 2 is not replayed: it was made with other turns above" in cells["first"].stdout
+    assert "Turn 2 is not replayed: earlier turns have changed since" in cells["first"].stdout
     assert cells["a"].status == "ok"
     assert page.run("b", LESSON["b"]).ename == "UsageError"
 
@@ -282,7 +282,7 @@ def test_recording_goes_on_after_a_replay(page: Page) -> None:
 
     data = page.path.with_name("lesson.jsonl").read_bytes()
     assert len(read(data, "r").exchanges) == 1
-    assert "1 answer more in lesson.jsonl" in page.run("e", "%minimax record").stdout
+    assert "1 new answer in lesson.jsonl" in page.run("e", "%minimax record").stdout
 
 
 @pytest.mark.parametrize("text", ["my notes\n", ""])
@@ -322,8 +322,8 @@ def test_order_is_told(page: Page) -> None:
     page.run("e", "%minimax record")
 
     assert (
-        "Earlier turns have changed since turn 2 was answered. Your readers will run all cells from "
-        "the top: run that cell again."
+        "Earlier turns have changed since turn 2 was answered. Your readers will run all cells "
+        "from the top: run that cell again."
     ) in cells[-1].shown
 
 
@@ -388,7 +388,7 @@ def test_damaged_lines_are_told(page: Page) -> None:
     anew(page)
 
     assert page.run("r", "%minimax replay lesson.jsonl").stdout == (
-        f"From now on the recording lesson.jsonl answers. {BACK}\n"
+        f"From now on, answers come from the recording lesson.jsonl. {BACK}\n"
         "Line 3 is damaged and was left out: it is not complete JSON.\n"
         "1 answer left out: stopped or broken off.\n"
     )
@@ -443,7 +443,7 @@ def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
     }.items():
         page.run("r", f"%minimax replay {words}")
         told = page.run("rec", "%minimax record other.jsonl").traceback
-        assert "a recording answers now" in told
+        assert "answers come from a recording now" in told
         assert BACK in told
         assert step in told
         assert (add in told) == bool(step)
@@ -452,7 +452,7 @@ def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
 def test_help_and_slips(page: Page) -> None:
     """`%minimax replay -h` lists its options; a slip in one names the right one."""
     shown = page.run("h", "%minimax replay -h").stdout
-    assert "--speed N   N times as fast, or max" in shown
+    assert "--speed N   play N times as fast; max does not wait" in shown
     for line, told in {
         "--sped 3": "Did you mean --speed?",
         "x --speed fast": "speed must be a number above 0, or max, got 'fast'",

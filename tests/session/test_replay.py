@@ -297,7 +297,7 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             Cell("Where?", model="M"),
             ["Recorded with the default model, -t 0.3."],
         ),
-        ([], Cell("What?"), ["Recorded with another system prompt."]),
+        ([], Cell("What?"), ["Recorded with a different system prompt."]),
         (
             [],
             Cell("And at nigth?"),
@@ -322,16 +322,16 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             [WHY, NIGHT],
             replace(NIGHT, id="z"),
             [
-                "Recorded right after turn 1: here more turns come before it. `%minimax forget` "
-                "drops one, or restart the kernel and run the cells from the top."
+                "Recorded right after turn 1: here, more turns come before it. `%minimax forget` "
+                "drops one; or restart the kernel and run the cells from the top."
             ],
         ),
         (
             [WHY],
             replace(ALONE, prompt="Where?", temperature=0.3, conversation="main"),
             [
-                "Recorded as the first turn: here more turns come before it. `%minimax forget` "
-                "drops one, or restart the kernel and run the cells from the top."
+                "Recorded as the first turn: here, more turns come before it. `%minimax forget` "
+                "drops one; or restart the kernel and run the cells from the top."
             ],
         ),
         ([], Cell("Stop?"), ["Its answer was stopped when it was recorded: record it again."]),
@@ -386,7 +386,7 @@ def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps:
         ),
         (
             [{"system": "a\nb"}, {"temperature": 0.1, "system": "c"}],
-            "-t default, another system prompt; -t 0.1, -s c.",
+            "-t default, a different system prompt; -t 0.1, -s c.",
         ),
     ],
 )
