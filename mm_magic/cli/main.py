@@ -62,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         f"{', '.join(COLUMNS)}. Each turn of a file is written once. The exit status is 1 if a "
         "file could not be found or read; the others are still processed.",
         epilog="In CSV, text that begins with = + - @ or a tab gets an apostrophe in front, "
-        "because a spreadsheet would run it. CSV and Markdown show control characters as symbols (␛); "
-        "JSON Lines keeps all text as it is.",
+        "because a spreadsheet would run it. CSV and Markdown show control characters as "
+        "symbols (␛); JSON Lines keeps all text as it is.",
     )
     extract.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
     extract.add_argument("--format", choices=list(FORMATS), default="jsonl", help="default: jsonl")

@@ -21,7 +21,8 @@ def start_up_folder() -> Path:
             raise UsageError(
                 "IPython has no folder here that it can write to",
                 next_steps=(
-                    "Set the environment variable IPYTHONDIR to a writable folder, for Jupyter too.",
+                    "Set the environment variable IPYTHONDIR to a writable folder, "
+                    "for Jupyter, too.",
                 ),
             )
     return folder / "profile_default" / "startup"

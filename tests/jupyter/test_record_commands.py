@@ -252,7 +252,7 @@ def test_record_tells_what_it_does(page: Page) -> None:
         "`%minimax record` alone stops recording.\n"
         "Only you can read the file; `!chmod g+r 'my lesson.jsonl'` lets your group read it.\n"
     )
-    assert "Recorded in my lesson.jsonl: 1 new since it began" in state
+    assert "Recording in my lesson.jsonl: 1 new answer" in state
     assert ended == "Recording stopped: 1 new answer in my lesson.jsonl.\n"
     page.run("b", LESSON["b"])
     data = page.path.with_name("my lesson.jsonl").read_bytes()

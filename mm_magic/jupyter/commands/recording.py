@@ -74,7 +74,7 @@ def record(here: Here, words: Sequence[str]) -> None:
         return
     if session.replaying is not None:
         raise UsageError(
-            "answers come from a recording now, and it can't be recorded again",
+            "answers come from a recording now, and can't be recorded again",
             next_steps=(_BACK, *_filling(session.replaying)),
         )
     session.recorder = _recorder(file)
