@@ -139,7 +139,8 @@ def help_text() -> str:
     unset = ", ".join(row.flags[0] for row in CELL_ROWS if row.may_be_unset)
     files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
     return (
-        f"{in_columns(help_rows(CELL_ROWS))}\nTo unset one of {unset}, give it the value `{UNSET}`.\n"
+        f"{in_columns(help_rows(CELL_ROWS))}\n"
+        f"To unset one of {unset}, give it the value `{UNSET}`.\n"
         f"`{files} @role.md` reads a UTF-8 file next to the notebook; "
         f"for text that begins with @, write @ twice: `{files} @@home`."
     )
