@@ -116,8 +116,8 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     lines += _left_out(session, found, due, notebook)
     if path is None and session.last_commit and file.modified < session.last_commit:
         lines.append(
-            "The file is older than the last turn of this kernel. To see what it will hold: save, "
-            "then `%minimax restore`."
+            "The file is older than the last turn of this kernel. To see what it will hold, save "
+            "it and run `%minimax restore` again."
         )
     keys = {None, *(turn.key for past in due for turn in past.turns if path is not None)}
     here = [session.conversations[name] for name in names]
