@@ -231,11 +231,11 @@ def test_single_braces_of_a_variable_are_hinted_at_once(
     """`{name}` of an existing variable is sent as it stands, with a hint that comes once."""
     shell["city"] = "Paris"
     shell.run("%%minimax\nWhere is {city}?")
-    assert "write {{city}} to put in its value" in capsys.readouterr().out
+    assert "write {{city}} to send its value" in capsys.readouterr().out
 
     shell.run("%%minimax\nWhere is {city}?")
 
-    assert "to put in its value" not in capsys.readouterr().out
+    assert "to send its value" not in capsys.readouterr().out
 
 
 # Settings

@@ -432,7 +432,7 @@ def test_who_answers_in_replay(page: Page, server: Loopback) -> None:
 
 def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
     """The error names the ways back, and how to add to that recording where one can."""
-    add = "Or add what is missing in it: "
+    add = "To add what is missing: "
     recorded(page)
     page.save()
     for words, step in {
