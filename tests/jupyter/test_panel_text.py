@@ -143,7 +143,7 @@ def test_summary_tells_all() -> None:
             "Be brief",
             "main",
             "--no-stream",
-            "Sliders",
+            "To see the sliders",
         ):
             assert word in text
 

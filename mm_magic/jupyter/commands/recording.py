@@ -46,7 +46,7 @@ class ReplayOptions:
     )  # fmt: skip
     loose: bool = option(
         False, SWITCH, "--loose",
-        help="accept the answer to the same prompt and options after any earlier turns",
+        help="ignore the earlier turns: only the prompt and options must match",
     )  # fmt: skip
     show_list: bool = option(
         False, SWITCH, "--list", help="only list the prompts in FILE, or in the recording in use"
