@@ -152,7 +152,7 @@ def test_loading_sends_nothing_and_tells_what_is_there(
     that the page does not show; only then a cell sends them, to nobody but the user's server."""
     before = len(server.requests)
     told = page.load(server.url)
-    assert f"{len(HIDDEN)} turns found" in told
+    assert f"holds {len(HIDDEN)} earlier turns" in told
     assert "not trust" in told
     restored = page.run("restore", f'%minimax restore "{page.path}"')
     history = page.run("history", "%minimax history")

@@ -286,7 +286,7 @@ def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFix
     shell.run("%minimax -h")
 
     assert own.startswith(f"%minimax {command}")
-    assert 2 <= own.count("\n") <= 7
+    assert 2 <= own.count("\n") <= 8
     assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
 
 

@@ -485,7 +485,7 @@ def test_dead_connection_names_the_ways_out(page: Page) -> None:
     shown = page.run("a", LESSON["a"]).traceback
 
     assert "refused the connection" in shown
-    assert "`%minimax replay` shows recorded answers again" in shown
+    assert "`%minimax replay` answers from a recording" in shown
     assert "`%minimax offline` from the demo" in shown
 
 
