@@ -53,7 +53,7 @@ def _write(path: Path) -> str:
     elif found != START_UP:
         raise _other(path)
     return (
-        f"{path} {'is new' if found is None else 'is there already'}.\n"
+        f"{path} {'was created' if found is None else 'already exists'}.\n"
         "Each new kernel loads mm_magic by itself: `%%minimax` works without `%load_ext mm_magic`."
         "\nTo turn this off: python -m mm_magic autoload --off"
     )
@@ -62,11 +62,11 @@ def _write(path: Path) -> str:
 def _remove(path: Path) -> str:
     found = _content(path)
     if found is None:
-        return f"There is no {path}: nothing to turn off."
+        return f"{path} does not exist, so there is nothing to turn off."
     if found != START_UP:
         raise _other(path)
     path.unlink()
-    return f"{path} is removed. New kernels need `%load_ext mm_magic` again."
+    return f"{path} was removed. New kernels need `%load_ext mm_magic` again."
 
 
 def _content(path: Path) -> str | None:
@@ -79,7 +79,7 @@ def _content(path: Path) -> str | None:
 
 def _other(path: Path) -> UsageError:
     return UsageError(
-        f"{path} differs from what `autoload` writes, so it stays as it is",
+        f"{path} differs from what `autoload` writes, so it was left unchanged",
         next_steps=("Rename or delete it, then run this command again.",),
     )
 

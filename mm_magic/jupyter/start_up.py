@@ -19,7 +19,10 @@ def start_up_folder() -> Path:
             with suppress(OSError):
                 folder.rmdir()
             raise UsageError(
-                "IPython has no folder here that can be written to",
-                next_steps=("Set the environment variable IPYTHONDIR to one, for Jupyter, too.",),
+                "IPython has no folder here that it can write to",
+                next_steps=(
+                    "Set the environment variable IPYTHONDIR to a writable folder, "
+                    "for Jupyter, too.",
+                ),
             )
     return folder / "profile_default" / "startup"

@@ -81,7 +81,7 @@ def test_error_is_raised(shell: Shell, server: Loopback, monkeypatch: pytest.Mon
 def test_refused_without_the_extension(server: Loopback) -> None:
     """In a script, and after %unload_ext, `show` is refused before anything is sent."""
     forget_session()
-    with pytest.raises(mm.UsageError, match="show=True draws in a notebook") as caught:
+    with pytest.raises(mm.UsageError, match="show=True needs a notebook") as caught:
         mm.ask("Why?", show=True)
     assert "`%load_ext mm_magic`" in caught.value.card()
     assert "print(mm.ask(" in caught.value.card()
