@@ -409,7 +409,7 @@ class Session:
         if reply.may_enter():
             self._learn(run, run.request)
             turn, stale = self.conversations.commit_and_compare(turn)
-            if stale and self.recorder is None:  # its own note says it
+            if stale and run.ask.is_cell and self.recorder is None:  # its own note says it
                 from mm_magic.session.notes import stale_note
 
                 run.notes.append(stale_note(stale))

@@ -71,6 +71,24 @@ def test_the_keyboard_copies(page: Lab) -> None:
         expect(buttons(page, 2).first).to_be_focused()
 
 
+def test_shortcuts_work_after_a_click(page: Lab) -> None:
+    """After a click with the mouse the cell has the focus, so JupyterLab's shortcuts act again.
+
+    Nothing else would give it back: a click beside the prompt of an active cell moves no focus.
+    """
+    allow_clipboard(page)
+    with Loopback(streamed(captured(text=ANSWER))) as model:
+        page.open("click.ipynb", [LOAD, use(model), "%%minimax\nCode?", "last"])
+        page.run(0, 1, 2)
+        for number, text in ((4, FIRST), (5, SECOND)):
+            page.cell(3).locator(".cm-content").click()
+            buttons(page, 2).nth(number - 4).click(force=True)
+            expect(page.cell(2).get_by_role("button", name="Copied")).to_be_attached()
+            page.page.keyboard.press("b")
+            expect(page.cell(number)).to_be_attached()
+            assert copied(page) == text
+
+
 def test_code_is_copied_without_a_clipboard_object(lab: Lab) -> None:
     """Over plain http a page has no clipboard object, and the button works all the same."""
     allow_clipboard(lab)

@@ -86,11 +86,20 @@ function addButton(block, said) {
   // JupyterLab's own shortcuts would take Enter and Space.
   button.setAttribute("data-lm-suppress-shortcuts", "true");
   show(button, LABEL);
-  button.addEventListener("click", async () => {
+  button.addEventListener("click", async ({ detail }) => {
+    if (detail > 0) {
+      leave(button);
+    }
     const isCopied = await copy(code.textContent.replace(/\n$/, ""));
     tell(button, said, isCopied ? "Copied" : "The browser refused to copy");
   });
   block.append(button);
+}
+
+// After a click with the mouse the cell has the focus, as after a click beside the button: else no
+// shortcut would work, Shift+Enter included. The keyboard stays where it is; its clicks count 0.
+function leave(button) {
+  button.closest(".jp-Cell")?.focus({ preventScroll: true });
 }
 
 // An answer that grows is drawn anew: the button that had the focus goes, and its successor gets it.

@@ -74,7 +74,7 @@ class RecordedExchange:
     content_type: str
     reads: tuple[Read, ...]
     is_version_1: bool = False
-    seconds: float | None = None
+    seconds: float | None = field(default=None, compare=False)  # the reads tell it
     extra: JsonObject = field(default_factory=dict)
 
     @property
