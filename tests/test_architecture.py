@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mm_magic"
 
 ROOMS = (
-    "__main__", "jupyter", "cli", "session", "rendering", "conversation", "transport", "prompt",
+    "__main__", "cli", "jupyter", "session", "rendering", "conversation", "transport", "prompt",
     "protocol", "errors", "wording",
 )  # fmt: skip
 """Imports go down this list only, those for types and those inside functions included."""
@@ -23,7 +23,7 @@ EXEMPT = {("errors", "conversation.reply")}
 MOST_AT_ROOT = 13
 ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "httpx": "transport/network.py",
-    "IPython": ("jupyter/", "cli/autoload.py", "__init__.py"),
+    "IPython": ("jupyter/", "__init__.py"),
     "traitlets": "jupyter/",
     "ipywidgets": "jupyter/",
     "nest_asyncio2": "session/sync.py",

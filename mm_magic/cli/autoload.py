@@ -5,8 +5,6 @@ environments of this user, so it stays silent where mm_magic is not installed.
 """
 
 import sys
-import warnings
-from contextlib import suppress
 from pathlib import Path
 
 from mm_magic.cli.files import write_whole
@@ -35,6 +33,8 @@ def autoload(*, off: bool) -> int:
 
     A file of that name that holds anything else stays as it is.
     """
+    from mm_magic.jupyter.start_up import start_up_folder  # with IPython: only this needs it
+
     try:
         path = start_up_folder() / NAME
         print(_remove(path) if off else _write(path))
@@ -45,24 +45,6 @@ def autoload(*, off: bool) -> int:
     return 0
 
 
-def start_up_folder() -> Path:
-    """IPython's start-up folder for its usual profile. Raises UsageError where none can be kept."""
-    from IPython.paths import get_ipython_dir
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        folder = Path(get_ipython_dir())
-    for warning in caught:
-        if "temp directory" in str(warning.message):  # which a kernel would not look into
-            with suppress(OSError):
-                folder.rmdir()
-            raise UsageError(
-                "IPython has no folder here that can be written to",
-                next_steps=("Set the environment variable IPYTHONDIR to one, for Jupyter, too.",),
-            )
-    return folder / "profile_default" / "startup"
-
-
 def _write(path: Path) -> str:
     found = _content(path)
     if found is None:
@@ -71,7 +53,7 @@ def _write(path: Path) -> str:
     elif found != START_UP:
         raise _other(path)
     return (
-        f"{path} {'is new' if found is None else 'is there already'}.\n"
+        f"{path} {'was created' if found is None else 'already exists'}.\n"
         "Each new kernel loads mm_magic by itself: `%%minimax` works without `%load_ext mm_magic`."
         "\nTo turn this off: python -m mm_magic autoload --off"
     )
@@ -80,11 +62,11 @@ def _write(path: Path) -> str:
 def _remove(path: Path) -> str:
     found = _content(path)
     if found is None:
-        return f"There is no {path}: nothing to turn off."
+        return f"{path} does not exist, so there is nothing to turn off."
     if found != START_UP:
         raise _other(path)
     path.unlink()
-    return f"{path} is removed. New kernels need `%load_ext mm_magic` again."
+    return f"{path} was removed. New kernels need `%load_ext mm_magic` again."
 
 
 def _content(path: Path) -> str | None:
@@ -97,7 +79,7 @@ def _content(path: Path) -> str | None:
 
 def _other(path: Path) -> UsageError:
     return UsageError(
-        f"{path} differs from what `autoload` writes, so it stays as it is",
+        f"{path} differs from what `autoload` writes, so it was left unchanged",
         next_steps=("Rename or delete it, then run this command again.",),
     )
 

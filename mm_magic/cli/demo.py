@@ -42,8 +42,8 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
         return _fail(f"the notebooks can't be written: {error}; choose another folder with --dir")
     is_seen = browser and has_display(sys.platform, os.environ)
     if browser and not is_seen:
-        print("No browser can be opened here: open the address below in yours.")
-    print("Ctrl-C ends it.", flush=True)
+        print("No browser can be opened here. Open the address below in your own.")
+    print("Press Ctrl-C to stop it.", flush=True)
     with tempfile.TemporaryDirectory(prefix="mm_magic_demo_") as temporary:
         write_kernel_spec(Path(temporary))
         write_page_config(Path(temporary))
@@ -73,12 +73,12 @@ def copy_files(files: Sequence[Path], folder: Path) -> None:
     for file in files:
         target = folder / file.name
         if target.exists():
-            print(f"{target} already exists and is left as it is; --dir makes a new folder.")
+            print(f"{target} already exists and was left unchanged; --dir makes a new folder.")
         else:
             shutil.copyfile(file, target)
             if target.suffix == ".ipynb":
                 strip_file(target, thinking=False)
-            print(f"{target} is new.")
+            print(f"{target} was created.")
 
 
 def has_display(platform: str, environ: Mapping[str, str]) -> bool:

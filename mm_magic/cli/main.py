@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mm_magic",
-        description="Try mm_magic, set it up, and process the notebooks that it wrote.",
+        description="Try mm_magic, set it up, and work with notebooks that hold its answers.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="open JupyterLab with the quickstart; no key is needed")
@@ -51,31 +51,33 @@ def _parser() -> argparse.ArgumentParser:
     autoload = commands.add_parser(
         "autoload",
         help="make %%%%minimax work in each new kernel, without %%load_ext mm_magic",
-        description="Write a start-up file for IPython that loads mm_magic into each new kernel "
-        "of yours where it is installed. The path of the file is shown.",
+        description="Write a start-up file for IPython that loads mm_magic in each new kernel, "
+        "if it is installed there. The path of the file is shown.",
     )
     autoload.add_argument("--off", action="store_true", help="remove the start-up file")
     extract = commands.add_parser(
         "extract",
-        help="the conversations in notebooks as JSON lines, CSV or Markdown",
+        help="write the conversations in notebooks as JSON Lines, CSV or Markdown",
         description="Write the turns that notebooks hold: "
         f"{', '.join(COLUMNS)}. Each turn of a file is written once. The exit status is 1 if a "
         "file could not be found or read; the others are still processed.",
-        epilog="In CSV a text that begins with = + - @ or a tab gets an apostrophe before it, as a "
-        "spreadsheet would run it. CSV and Markdown show control characters as pictures (␛); JSON "
-        "lines hold all texts as they are.",
+        epilog="In CSV, text that begins with = + - @ or a tab gets an apostrophe in front, "
+        "because a spreadsheet would run it. CSV and Markdown show control characters as "
+        "symbols (␛); JSON Lines keeps all text as it is.",
     )
     extract.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
     extract.add_argument("--format", choices=list(FORMATS), default="jsonl", help="default: jsonl")
     extract.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: stdout")
     strip = commands.add_parser(
         "strip",
-        help="take what readers of the page can't see out of notebooks",
-        description="Take the saved turns out of notebook files: prompts as they were sent, "
+        help="remove from notebooks what their pages do not show",
+        description="Remove the saved turns from notebook files: prompts as they were sent, "
         "thinking with its signature, answers and options as JSON. What the page shows stays. The "
         "exit status is 1 if a file could not be found, read or written; the others are "
         "still processed.",
     )
     strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
-    strip.add_argument("--thinking", action="store_true", help="the shown thinking, too")
+    strip.add_argument(
+        "--thinking", action="store_true", help="also remove the thinking that is shown"
+    )
     return parser

@@ -63,14 +63,14 @@ class Taken:
         parts = [counted(self.turns, "saved turn")]
         if thinking:
             parts.append(f"{counted(self.boxes, 'output')} with thinking")
-        return f"{' and '.join(parts)} taken out"
+        return f"{' and '.join(parts)} removed"
 
     def in_words(self, *, thinking: bool) -> str:
         if not self.is_changed:
-            return "nothing to take out"
+            return "nothing to remove"
         return (
-            f"{self.counts(thinking=thinking)}. The conversation can't be restored from it, and "
-            "Jupyter does not trust the file any more."
+            f"{self.counts(thinking=thinking)}. The conversation can no longer be "
+            "restored from this file, and Jupyter no longer trusts it."
         )
 
 

@@ -141,7 +141,7 @@ def max_tokens_warning(model: str, value: int | None) -> str | None:
         return None
     if known.page_max is None or value > known.most_out:
         return (
-            f"max_tokens {value} is above the {known.most_out} that {known.name} can give: the "
+            f"max_tokens {value} is more than {known.name} can write ({known.most_out}): the "
             "service may refuse it."
         )
     return (

@@ -13,10 +13,10 @@ Status: TypeAlias = Literal["complete", "stopped", "incomplete"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a recorded answer came from: who gave it, and on which day of UTC, "" if unknown.
+    """Where a recorded answer came from: its backend, and the day in UTC, "" if unknown.
 
-    `is_loose`: it was given to the same prompt with the same options, in another context. `seconds`
-    is how long it took then, None if that is not recorded.
+    `is_loose`: it answered the same prompt with the same options, but different earlier turns.
+    `seconds` is how long it took then, None if that was not recorded.
     """
 
     backend: Backend
@@ -29,10 +29,10 @@ class Origin:
 class Reply:
     """What the model answered. `str(reply)` is the text.
 
-    `thinking_seconds` is how long it thought before its text, None if it did not. `origin` tells
-    of a recorded answer where it is from. `seconds` is how long the whole answer took, from the
-    request to the last of it, None if that is not known; of a recorded answer, how long it took
-    when it was recorded.
+    `thinking_seconds` is how long the model thought before its text, None if it did not. `origin`
+    says where a recorded answer came from. `seconds` is how long the complete answer took, from
+    the request to its end, None if unknown; for a recorded answer, how long it took when it was
+    recorded.
     """
 
     message: Message
@@ -52,7 +52,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The answer, in Markdown as a rule."""
+        """The answer, usually in Markdown."""
         return self.message.text
 
     @property
@@ -62,12 +62,12 @@ class Reply:
 
     @property
     def content(self) -> list[JsonObject]:
-        """The content blocks as they stand on the wire."""
+        """The content blocks in the form the API uses."""
         return [block.to_wire() for block in self.message.content]
 
     @property
     def usage(self) -> Usage:
-        """Tokens; each count is None where the server did not say."""
+        """Token counts; each is None if the server did not give it."""
         return self.message.usage
 
     @property
@@ -77,7 +77,7 @@ class Reply:
 
     @property
     def model(self) -> str | None:
-        """The model that answered; it can differ from the one asked."""
+        """The model that answered, which can differ from the one that was asked."""
         return self.message.model
 
     @property
@@ -87,19 +87,19 @@ class Reply:
 
     @property
     def base_resp(self) -> BaseResp | None:
-        """MiniMax's own status, where it sent one."""
+        """MiniMax's own status, if it sent one."""
         return self.message.base_resp
 
     @property
     def is_demo(self) -> bool:
-        """Whether the offline demo gave it, now or when it was recorded."""
+        """Whether the offline demo gave this answer, now or when it was recorded."""
         return "offline" in (self.backend, self.origin and self.origin.backend)
 
     def may_enter(self) -> bool:
-        """Whether it becomes part of its conversation: it is not broken, and it has text."""
+        """Whether it becomes part of its conversation: it is not incomplete, and it has text."""
         return self.status != "incomplete" and bool(self.text.strip())
 
 
 def counted(reply: Reply) -> Usage:
-    """The tokens of a whole answer. Servers count at the end: before that it is a guess."""
+    """The tokens of a complete answer. Servers count at the end; earlier counts are guesses."""
     return reply.usage if reply.status == "complete" else Usage()

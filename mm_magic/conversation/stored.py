@@ -20,9 +20,9 @@ from mm_magic.wording import plain
 
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
-OUT_OF_DATE = "an older answer of a turn"
+OUT_OF_DATE = "an older answer of the same turn"
 UNKNOWN = "unknown to the last kernel, which started from an earlier save"
-TWICE = "its number is taken by another turn"
+TWICE = "another turn has its number"
 TOO_HIGH = "its number is too high"
 
 

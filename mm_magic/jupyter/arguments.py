@@ -38,7 +38,7 @@ class Arguments:
         "", TEXT, "-o", "--to", metavar="NAME", help="put the reply into this variable",
         check=_check_variable,
     )  # fmt: skip
-    literal: bool = option(False, SWITCH, "--literal", help="send {{name}} as it stands")
+    literal: bool = option(False, SWITCH, "--literal", help="send {{name}} as written")
     dry_run: bool = option(
         False, SWITCH, "--dry-run", help="show what would be sent, and send nothing"
     )  # fmt: skip
@@ -118,7 +118,7 @@ def at_most_one(command: str, words: Sequence[str]) -> str | None:
     if len(words) > 1:
         raise UsageError(
             f"{command} takes one word, got {len(words)}",
-            next_steps=("A name or a path with spaces goes in double quotes.",),
+            next_steps=("Put a name or path with spaces in double quotes.",),
         )
     return words[0] if words else None
 
@@ -139,9 +139,10 @@ def help_text() -> str:
     unset = ", ".join(row.flags[0] for row in CELL_ROWS if row.may_be_unset)
     files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
     return (
-        f"{in_columns(help_rows(CELL_ROWS))}\n`{UNSET}` as the value of {unset} unsets it.\n"
+        f"{in_columns(help_rows(CELL_ROWS))}\n"
+        f"To unset one of {unset}, give it the value `{UNSET}`.\n"
         f"`{files} @role.md` reads a UTF-8 file next to the notebook; "
-        f"to begin a text with @, write it twice: `{files} @@home`."
+        f"for text that begins with @, write @ twice: `{files} @@home`."
     )
 
 

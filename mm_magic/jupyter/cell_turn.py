@@ -102,7 +102,10 @@ class DrawnTurn:
             return reply
         turn = run.turn or request.turn(reply)
         if (same := request.same_prompt) is not None:
-            notes.append(f"The prompt of turn {same} again: --alone compares without memory.")
+            notes.append(
+                f"Same prompt as turn {same}. "
+                "With `--alone`, earlier turns do not influence the answer."
+            )
         state = self._session.conversations.state_of(turn)
         drawn.finish(status_of(turn, state, notes, to=self._to))
         self.reply = reply

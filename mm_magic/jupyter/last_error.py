@@ -68,7 +68,7 @@ class LastError:
                 f"{{{{{NAME}}}}} can't be filled in: no cell has failed yet",
                 next_steps=(
                     "Run the cell that fails, then this one again.",
-                    "Add --literal to send double braces as they stand.",
+                    "Add --literal to send double braces as written.",
                 ),
             )
         return self._text

@@ -140,7 +140,9 @@ class Magics:
             written = " ".join(quoted(word) or word for word in arguments.words)
             raise UsageError(
                 "a command takes no options",
-                next_steps=(f"Write: `%minimax {written}`, and the options on their own.",),
+                next_steps=(
+                    f"Write: `%minimax {written}`, and the options in a cell of their own.",
+                ),
             )
         self._run(command, words, shows_help=arguments.help)
 
@@ -156,7 +158,7 @@ class Magics:
             if getattr(arguments, row.name) != row.default:
                 raise UsageError(
                     f"{row.flags[0]} belongs to one cell",
-                    next_steps=("Write it behind `%%minimax`.",),
+                    next_steps=("Write it after `%%minimax`.",),
                 )
         self._here.settings.say(arguments.given)
         said = (

@@ -14,7 +14,7 @@ _MAGIC = re.compile(
 LINE_MAGIC = re.compile(r"\s*%minimax\b(?!\?)[^\S\n]*(?P<line>[^\n]*)(?P<below>.*)", re.DOTALL)
 """A cell that begins with `%minimax`."""
 _BELOW = "The prompt goes on the lines below `%%minimax`."
-_COMMAND = "The command has one percent sign, and a cell of its own: `%minimax {}`"
+_COMMAND = "A command has one percent sign and a cell of its own: `%minimax {}`"
 # A key by its looks, or by what stands before it. Other scripts than Latin have words as long.
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}|(?<!\S)[\w-]{40,}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII
@@ -102,9 +102,7 @@ def stray_words(
         # Not the "#" of -s "C# expert": the one that begins a word.
         options = re.split(rf"(?:^|\s){re.escape(first)}", line, maxsplit=1)[0]
         right = f"%%minimax {options}".rstrip()
-        return UsageError(
-            "a comment can't stand behind %%minimax", next_steps=(f"Write: `{right}`",)
-        )
+        return UsageError("a comment can't follow %%minimax", next_steps=(f"Write: `{right}`",))
     if right is not None:
         return option_without_hyphen(" ".join(words), f"{_before(first, line)} {right}".strip())
     return UsageError(
@@ -119,7 +117,7 @@ def _meant(line: str, first: str, commands: Sequence[str]) -> tuple[str, ...]:
         return (_COMMAND.format(first),)
     if system := re.search(r"(-s|--system)[ =]+([^\s\"'-][^\"']*?)(?=\s+--?[a-z]|$)", line):
         return (
-            f'Text with spaces goes in double quotes: `{system[1]} "{system[2].strip()}"`',
+            f'Put text with spaces in double quotes: `{system[1]} "{system[2].strip()}"`',
             _BELOW,
         )
     return (_BELOW,)
@@ -187,10 +185,10 @@ def _before(word: str, line: str) -> str:
 def key_in_cell() -> UsageError:
     """The error of a key that was typed into a cell; it is not repeated."""
     return UsageError(
-        "the key does not belong in the cell, where it would be saved",
+        "a key does not belong in a cell: it would be saved with the notebook",
         next_steps=(
             "Run `%minimax key` alone and paste it into the masked field.",
-            "Then take it out of this cell, and save the notebook.",
+            "Then delete it from this cell, and save the notebook.",
         ),
     )
 
@@ -200,12 +198,12 @@ def unclosed_quote(line: str) -> UsageError:
     if holds_key(line):
         return key_in_cell()
     found = re.search(r"(?:-s|--system)[ =]+([^\"]*'[^\"]*?)(\s+--?[a-z].*)?$", line)
-    step = "Put a text with an apostrophe in double quotes."
+    step = "Put text with an apostrophe in double quotes."
     if found is not None:
         text = found[1].removeprefix("'")
         before, after = line[: found.start(1)], found[2] or ""
         step = f'Write: `%%minimax {before}"{text}"{after}`'
-    return UsageError("a quote is opened and not closed", next_steps=(step,))
+    return UsageError("a quote is opened but not closed", next_steps=(step,))
 
 
 def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageError:

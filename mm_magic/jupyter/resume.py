@@ -67,7 +67,7 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
             return []
         notebook = file.notebook()
     except UsageError as error:
-        return [plain(f"Earlier turns of this notebook are not known: {error.message}.")]
+        return [plain(f"This notebook's earlier turns are not known: {error.message}.")]
     found = pasts(notebook)
     session.conversations.changes_in_file = max(
         (of_name[0].state.changes for of_name in found.values()), default=-1
@@ -102,7 +102,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
             f"this cell is not in {shown(file.name)}, saved {file.when}",
             next_steps=(
                 "Save the notebook, then run this cell again.",
-                "If it has another name now: `%minimax restore FILE`.",
+                "If the notebook has a new name: `%minimax restore FILE`.",
             ),
         )
     found = pasts(notebook)
@@ -111,13 +111,13 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     names = take_in(session, due, file.name)
     number = sum(map(_number_of_turns, found.values()))
     told = f"{_turns(number)} in {shown(file.name)}, saved {file.when}."
-    lines = [told if _ids(session) != before else f"Nothing to take in: {told}"]
+    lines = [told if _ids(session) != before else f"Nothing to restore: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)
     if path is None and session.last_commit and file.modified < session.last_commit:
         lines.append(
-            "The file is older than the last turn of this kernel. To see what it will hold: save, "
-            "then `%minimax restore`."
+            "The file is older than the last turn of this kernel. To see what it will hold, save "
+            "it and run `%minimax restore` again."
         )
     keys = {None, *(turn.key for past in due for turn in past.turns if path is not None)}
     here = [session.conversations[name] for name in names]
@@ -239,10 +239,10 @@ def _own_file(path: Path | None) -> Path:
     """Raises UsageError where it is not known, or not there."""
     step = "Give its path: `%minimax restore FILE`."
     if path is None:
-        raise UsageError("the file of this notebook is not known here", next_steps=(step,))
+        raise UsageError("this notebook's file is not known here", next_steps=(step,))
     if not is_file(path):
         raise UsageError(
-            f"{shown(path.name)} is not there any more: renamed, moved, or never saved",
+            f"{shown(path.name)} does not exist: it was renamed, moved, or never saved",
             next_steps=("Save the notebook.", step),
         )
     return path
@@ -331,7 +331,7 @@ def _new_names(due: Sequence[Past], names: Sequence[str]) -> list[str]:
     return [
         f"This kernel already has a conversation {past.name}, so the file's {past.name} "
         f"({_turns(len(past.found))}) is called {name} here. "
-        f"To go on with it: `%minimax {option('-c', '--conversation', name)}`."
+        f"To continue it: `%minimax {option('-c', '--conversation', name)}`."
         for past, name in zip(due, names, strict=True)
         if past.found and name != past.name
     ]
@@ -345,8 +345,8 @@ def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Not
     earlier = _number_of_turns(past for past in everything if past.state.begins not in known)
     lines = []
     if earlier:
-        stay = "stays" if earlier == 1 else "stay"
-        lines.append(f"{_turns(earlier)} of an earlier kernel {stay} out.")
+        were = "was" if earlier == 1 else "were"
+        lines.append(f"{_turns(earlier)} of an earlier kernel {were} left out.")
     lines += [
         f"{_turns(count)} of {past.name} left out: {reason}."
         for past in due

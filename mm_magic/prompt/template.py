@@ -21,7 +21,7 @@ _SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
 _LONGEST = 40
 """Characters of the user's own text that a sentence shows at most."""
 _KEYS = 5
-_LITERAL = "Add --literal to send double braces as they stand."
+_LITERAL = "Add --literal to send double braces as written."
 
 
 class Filled(NamedTuple):
@@ -62,18 +62,16 @@ def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
     unfilled = dict.fromkeys(found[0] for found in _DOUBLE.finditer(prompt) if _is_code(found[0]))
     if unfilled:
         first, *others = unfilled
-        sent = (
-            f"and {len(others)} more were sent as they stand" if others else "was sent as it stands"
-        )
+        sent = f"and {len(others)} more were sent as written" if others else "was sent as written"
         return (
             f"{shortened(first, _LONGEST)} {sent}: only a name, an attribute or an "
             "index is filled in, as {{name}}, {{row.title}} or {{xs[0]}}. "
-            "Compute it in a cell above and use its name; --literal if it is meant so."
+            "Compute it in a cell above and use its name, or add --literal to send it as written."
         )
     for found in _SINGLE.finditer(prompt):
         name = found[1]
         if name in variables and not name.startswith("_"):
-            return f"{{{name}}} was sent as it stands; write {{{{{name}}}}} to put in its value."
+            return f"{{{name}}} was sent as written; write {{{{{name}}}}} to send its value."
     return None
 
 
@@ -111,7 +109,7 @@ def _what_is_there(name: str, value: Any, error: Exception) -> str:
             return f"{name} has {counted(count, 'item')}{last}."
     except Exception:  # its own methods may raise anything, too
         pass
-    return f"Look at {name} in a cell of its own, and correct what stands behind it."
+    return f"Look at {name} in a cell of its own, and correct what follows it."
 
 
 def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, str]:

@@ -69,7 +69,7 @@ _STATUSES: Mapping[int, _Meaning] = {
     400: _Meaning("bad_request", False, "the service did not accept the request"),
     401: _Meaning("auth", False, "the key was not accepted"),
     402: _Meaning("billing", False, "the account has no balance"),
-    403: _Meaning("permission", False, "the key may not do this"),
+    403: _Meaning("permission", False, "the key does not permit this"),
     404: _Meaning("not_found", False, "there is nothing at this address"),
     408: _Meaning("timeout", True, "the service took too long"),
     409: _Meaning("server", True, "the request conflicted with another one"),
@@ -154,8 +154,8 @@ def unexpected_content(content_type: str, beginning: bytes) -> ProtocolError:
         f"expected an event stream or JSON, got {content_type or 'no content type'!r}: "
         f"{_from_text(beginning)[:200]!r}",
         next_steps=(
-            "A proxy or a login page of the network may have answered instead of the service.",
-            "Check MINIMAX_BASE_URL, and open any web page to see whether a login is asked for.",
+            "The network's proxy or login page may have answered instead of the service.",
+            "Check MINIMAX_BASE_URL, and open any web page to see whether you have to log in.",
         ),
     )
 

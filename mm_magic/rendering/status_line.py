@@ -35,9 +35,9 @@ def status_notes(turn: Turn) -> list[str]:
     """Sentences below the line."""
     notes, reply = [], turn.reply
     if reply.origin is not None and reply.origin.is_loose:
-        notes.append("Recorded in another context: what came before it was not the same.")
+        notes.append("Recorded with different earlier turns.")
     if reply.model and reply.model != turn.model and not turn.is_demo:
-        notes.append(f"{turn.model} was asked, {model_name(reply.model)} answered.")
+        notes.append(f"{turn.model} was asked for, but {model_name(reply.model)} answered.")
     if reply.status != "complete":
         return notes
     if reply.stop_reason == "max_tokens":
@@ -57,9 +57,9 @@ def _cut_note(turn: Turn) -> str:
             f"The service cut the answer off after {used:,} tokens, short of max_tokens {limit}. "
             "To continue, ask in the next cell: `Go on.`"
         )
-    cut = f"The answer was cut at max_tokens {limit}."
+    cut = f"The answer was cut off at max_tokens {limit}."
     if not is_text and reply.thinking.strip():
-        cut = f"All of max_tokens {limit} went into thinking, and no text came."
+        cut = f"Thinking used up all of max_tokens {limit}, so there is no text."
     more = longer(turn.model, limit)
     steps = [f"For a longer answer: `%%minimax --max-tokens {more}`"] if more else []
     known = find(turn.model)

@@ -18,7 +18,7 @@ _first_use = Lock()
 
 
 def session() -> Session:
-    """This process's one session: the magics and `ask` share it."""
+    """The only session of this process, which the magics and `ask` share."""
     with _first_use:  # two threads may ask first at the same moment
         return _session()
 
@@ -35,7 +35,7 @@ def _session() -> Session:
 
 
 class AskOptions(TypedDict, total=False):
-    """The options of `ask`. What is left out is as `%config MiniMax` has it; None is not set."""
+    """The options of `ask`. `%config MiniMax` gives those that are left out; None unsets one."""
 
     model: str
     temperature: float | None
@@ -50,18 +50,18 @@ class AskOptions(TypedDict, total=False):
 
 
 def ask(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Reply:
-    """Ask, and wait for the whole reply.
+    """Ask, and wait for the complete reply.
 
         reply = mm.ask("Name three noble gases.", temperature=0.2)
         print(reply)
 
     Options: model, temperature (0, 1], max_tokens, top_p (0, 1], system, thinking ("auto",
-    "adaptive" or "disabled"), effort ("low" to "max", where the model has it), stream,
-    conversation, retries. The request stands alone, and is not remembered, unless `conversation`
-    names one ("main" is the notebook's). With `show` it is drawn as a `%%minimax` cell draws it,
-    once `%load_ext mm_magic` has run.
+    "adaptive" or "disabled"), effort ("low" to "max", if the model supports it), stream,
+    conversation, retries. The request stands alone and is not remembered, unless you name a
+    `conversation` ("main" is the notebook's). With `show`, the answer is drawn as in a
+    `%%minimax` cell; `%load_ext mm_magic` must have run.
 
-    Works in a script, a cell, a function, a loop and a thread. Raises MiniMaxError; an interrupt
+    Works in scripts, cells, functions, loops and threads. Raises MiniMaxError; an interrupt
     raises KeyboardInterrupt.
     """
     try:
@@ -71,7 +71,7 @@ def ask(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Re
 
 
 async def ask_async(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Reply:
-    """As `ask`, to be awaited: `await asyncio.gather(*map(mm.ask_async, prompts))`."""
+    """The same as `ask`, but awaited: `await asyncio.gather(*map(mm.ask_async, prompts))`."""
     if unknown := options.keys() - AskOptions.__annotations__.keys():
         raise UsageError(
             f"ask has no option {min(unknown)!r}",
@@ -92,7 +92,7 @@ def read_notebook(path: str | os.PathLike[str]) -> dict[str, "Conversation"]:
         for turn in mm.read_notebook("lesson.ipynb")["main"].turns:
             print(turn.number, turn.prompt, turn.reply.text)
 
-    It needs no Jupyter. Raises UsageError where the file can't be read.
+    It needs no Jupyter. Raises UsageError if the file can't be read.
     """
     from mm_magic.conversation.stored import conversations  # only who reads files needs it
 

@@ -47,7 +47,9 @@ def next_steps(
         case "rate_limit":
             return _rate_limit(error)
         case "overloaded":
-            return ("Wait a little, then try again. Another model may be free: `%minimax models`",)
+            return (
+                "Wait a little, then try again. Another model may be less busy: `%minimax models`",
+            )
         case "too_large":
             return (_SHORTER, *_refused(error, options))
         case "bad_request":

@@ -50,9 +50,7 @@ def recording_of(notebook: Notebook) -> Recording:
             if turn.is_hidden:
                 continue
             if turn.number in stale:
-                damaged.append(
-                    (turn.number, "it was made with other turns above than stand there now")
-                )
+                damaged.append((turn.number, "earlier turns have changed since"))
             elif turn.reply.status != "complete":
                 damaged.append((turn.number, "its answer was stopped"))
             else:

@@ -98,7 +98,7 @@ def too_long_note(model: str, left_out: int) -> str:
     known = find(model)
     assert known is not None  # nothing is left out where the window is not known
     return (
-        f"{turns} left out: all together may not fit into {model}'s window of "
+        f"{turns} left out: the whole conversation may not fit into {model}'s window of "
         f"{known.window:,} tokens."
     )
 
@@ -125,7 +125,7 @@ def recording_notes(
     if recorder.problem:
         yield f"Not recorded in {recorder.name}: {recorder.problem}."
     elif is_stopped:
-        yield "A stopped answer is not replayed: run the cell again to record a whole one."
+        yield "A stopped answer is not replayed: run the cell again to record a complete one."
     elif conversation is None:
         return
     elif places := recorder.unrecorded(request.request_key):
@@ -134,12 +134,16 @@ def recording_notes(
         missing = [numbers[place - 1] for place in places if place <= len(numbers)]
         verb = "is" if len(missing) == 1 else "are"
         yield (
-            f"Not from top to bottom: {turns_listed(missing)} above, which this request follows, "
-            f"{verb} not in {recorder.name}. Readers run all cells from the top: do so, too."
+            f"This request follows {turns_listed(missing)} above, which {verb} not in "
+            f"{recorder.name}. Your readers will run all cells from the top, so do the same."
         )
     elif others := sorted(conversation.stale_turns()):
-        verb, cells = ("was", "that cell") if len(others) == 1 else ("were", "those cells")
+        verb, cells = (
+            ("was", "that cell again")
+            if len(others) == 1
+            else ("were", "those cells again, in order")
+        )
         yield (
-            f"Not from top to bottom: {turns_listed(others)} {verb} made with other turns above. "
-            f"Readers run all cells from the top: run {cells} again, in order."
+            f"Earlier turns have changed since {turns_listed(others)} {verb} answered. "
+            f"Your readers will run all cells from the top: run {cells}."
         )

@@ -226,11 +226,11 @@ class Options:
     )  # fmt: skip
     stream: bool = option(
         True, SWITCH, "--stream", "--no-stream",
-        help="show the answer as it comes (default), or ask for it in one piece",
+        help="show the answer as it arrives (default), or all at once",
         wire=_as_it_is, in_key=False, in_panel=False,
     )  # fmt: skip
     retries: int = option(
-        2, COUNT, help="further tries while the service is busy",
+        2, COUNT, help="how often to retry while the service is busy",
         check=_check_retries, in_panel=False,
     )  # fmt: skip
     said: frozenset[str] = frozenset()

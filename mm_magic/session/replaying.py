@@ -106,7 +106,7 @@ class Replaying:
             command += f" {quoted(self.name) or 'FILE'}"
         steps = difference(keys, self.replay.exchanges, on_line)
         if self.replay.loosely(keys[0], model):
-            steps.append(f"To take it as it is: `{command} --loose`")
+            steps.append(f"To take the recorded answer anyway: `{command} --loose`")
         steps.append("To see what is recorded: `%minimax replay --list`")
         if not self.fills:  # it needs a key, as none of the others does
             steps.append(f"To ask a model for what is missing: `{command} --fill`")

@@ -85,7 +85,7 @@ class Run:
         self._accumulator.end()
         if skipped := self._accumulator.skipped:
             events = counted(skipped, "event")
-            self.notes.append(f"{events} of the answer could not be read: left out.")
+            self.notes.append(f"{events} of the answer could not be read.")
         if (error := self._accumulator.error()) is not None:
             raise error
 

@@ -330,7 +330,7 @@ class Session:
         """As `ask`, and draw it as a cell does. Raises UsageError where nothing can draw it."""
         if self.draw is None:
             raise UsageError(
-                "show=True draws in a notebook, and mm_magic is not loaded in one here",
+                "show=True needs a notebook in which mm_magic is loaded",
                 next_steps=(
                     "In a notebook: run `%load_ext mm_magic` first.",
                     "In a script: `print(mm.ask(…))`",
@@ -409,7 +409,7 @@ class Session:
         if reply.may_enter():
             self._learn(run, run.request)
             turn, stale = self.conversations.commit_and_compare(turn)
-            if stale and self.recorder is None:  # its own note says it
+            if stale and run.ask.is_cell and self.recorder is None:  # its own note says it
                 from mm_magic.session.notes import stale_note
 
                 run.notes.append(stale_note(stale))
@@ -550,7 +550,7 @@ class Session:
         if any(run.ask.conversation == name for run in self.running):
             raise UsageError(
                 f"a turn is running in conversation {name}",
-                next_steps=("Stop it, or wait for its end.",),
+                next_steps=("Stop it, or wait until it ends.",),
             )
         gone = self.conversations.forget(name, number)
         self.tell()

@@ -133,7 +133,7 @@ def no_key_error(*, has_magics: bool) -> MiniMaxError:
     in_notebook = (
         "run `%minimax key` and paste the key, or continue without one: `%minimax offline`."
         if has_magics
-        else "run `%load_ext mm_magic`; then `%minimax key` takes a key, and a demo needs none."
+        else "run `%load_ext mm_magic`; then `%minimax key` asks for a key; the demo needs none."
     )
     return MiniMaxError(
         "no API key is set, so no model can be asked",
@@ -240,7 +240,7 @@ def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
     if endpoint.is_https or endpoint.is_loopback or endpoint.host in trusted:
         return
     raise UsageError(
-        f"the key is not sent to {endpoint.host} over plain http, where others can read it",
+        f"the key is not sent to {endpoint.host} over plain http, where others could read it",
         next_steps=(
             "Use https:// in MINIMAX_BASE_URL.",
             f"If you trust the network to that host: MINIMAX_TRUSTED_HTTP={endpoint.host}",

@@ -83,7 +83,7 @@ class Network:
                             await asyncio.sleep(0)  # a stop comes through
                         yield seconds, data[at : at + _READ_BYTES]
         except (TimeoutError, httpx.ReadTimeout):
-            raise silent(f"no byte came for {self._silence:g} s") from None
+            raise silent(f"nothing arrived for {self._silence:g} s") from None
         except httpx.DecodingError:
             raise ProtocolError("the answer's compression is broken") from None
         except httpx.HTTPError as error:
@@ -137,7 +137,7 @@ def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:
         )
     except OSError:
         raise UsageError(
-            "the file of certificates can't be read",
+            "the certificate file can't be read",
             next_steps=("Check the environment variables SSL_CERT_FILE and SSL_CERT_DIR.",),
         ) from None
     except (ImportError, ValueError, httpx.InvalidURL) as error:
@@ -154,7 +154,7 @@ def _proxy_error(error: Exception, variable: str) -> UsageError:
     """What is wrong with a proxy. httpx's text holds the address, with its password."""
     if isinstance(error, ImportError):
         return UsageError(
-            "a SOCKS proxy is set, and the package for it is missing",
+            "a SOCKS proxy is set, but the package for it is missing",
             next_steps=('Install it: pip install "httpx[socks]"', f"Or unset {variable}."),
         )
     return UsageError(
@@ -225,7 +225,7 @@ def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
         return NetworkError("MINIMAX_BASE_URL is not an address", kind="connection")
     if isinstance(error, httpx.ConnectError):
         return _connect_error(error, where, proxy)
-    return NetworkError(f"the connection to {where} broke", kind="connection", retryable=True)
+    return NetworkError(f"the connection to {where} was lost", kind="connection", retryable=True)
 
 
 def _check(proxy: Proxy | None) -> tuple[str, ...]:
@@ -246,7 +246,7 @@ def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -
         )
     if "SSL" in text:
         return NetworkError(
-            f"{where} does not answer with TLS, as https:// needs",
+            f"{where} does not use TLS, which https:// needs",
             kind="connection",
             next_steps=("Check MINIMAX_BASE_URL: your own server may need http://.",),
         )
@@ -264,7 +264,7 @@ def _connect_error(error: httpx.ConnectError, where: str, proxy: Proxy | None) -
         kind="connection",
         retryable=True,
         next_steps=(
-            "Check MINIMAX_BASE_URL and that the server runs."
+            "Check MINIMAX_BASE_URL, and that the server is running."
             if is_loopback(where)
             else "Check the network, MINIMAX_BASE_URL and the proxy settings.",
         ),

@@ -70,14 +70,14 @@ def test_answer_is_seen_while_it_streams(lab: Lab) -> None:
         expect(lab.thinking(2)).to_have_attribute("open", "")
         expect(lab.thinking(2)).to_contain_text("Scattering, I think.")
         thought.set()
-        expect(lab.answer(2)).to_have_text("First words.")
+        expect(lab.answer(2)).to_have_text("First words.", use_inner_text=True)
         expect(lab.thinking(2)).not_to_have_attribute("open", re.compile(""))
         expect(lab.thinking(2).locator("summary")).to_have_text(
             re.compile(r"^Thinking \(\d+\.\d s\)$")
         )
         expect(lab.prompt(2)).to_have_text("[*]:")
         first.set()
-        expect(lab.answer(2)).to_have_text("First words. Last ones.")
+        expect(lab.answer(2)).to_have_text("First words. Last ones.", use_inner_text=True)
         second.set()
         lab.wait()
         expect(lab.status(2)).to_have_text(re.compile("MiniMax-M2.7 · turn 1 · 39 in / 41 out"))
@@ -94,7 +94,7 @@ def test_output_widget_shows_the_whole_answer(lab: Lab) -> None:
         widget = "import ipywidgets as W\nout = W.Output()\nout"
         lab.open("output.ipynb", [LOAD, use(model), widget, ask])
         lab.run(0, 1, 2, 3)
-        expect(lab.answer(2)).to_have_text("Part 0. Part 1. Part 2. Part 3.")
+        expect(lab.answer(2)).to_have_text("Part 0. Part 1. Part 2. Part 3.", use_inner_text=True)
         expect(lab.status(2)).to_have_text(re.compile("39 in / 41 out"))
 
 

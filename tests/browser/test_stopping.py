@@ -42,7 +42,7 @@ def test_stop(lab: Lab, way: str, limit: float) -> None:
         assert connection.closed_at is not None
         assert connection.closed_at - clicked < limit
         lab.wait()
-        expect(lab.answer(2)).to_have_text("The beginning")
+        expect(lab.answer(2)).to_have_text("The beginning", use_inner_text=True)
         expect(lab.status(2)).to_contain_text("stopped")
         expect(lab.cell(2)).to_contain_text("Stopped.")
         expect(lab.prompt(3)).to_have_text("[ ]:")

@@ -39,15 +39,15 @@ def test_on_and_off(start_up: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The file's path is told, twice changes nothing, and `--off` removes what was written."""
     assert main(["autoload"]) == 0
     told = capsys.readouterr().out
-    assert f"{start_up} is new." in told
+    assert f"{start_up} was created." in told
     assert "python -m mm_magic autoload --off" in told
     content = start_up.read_bytes()
 
     assert main(["autoload"]) == 0
-    assert f"{start_up} is there already." in capsys.readouterr().out
+    assert f"{start_up} already exists." in capsys.readouterr().out
     assert start_up.read_bytes() == content
     assert main(["autoload", "--off"]) == 0
-    assert f"{start_up} is removed." in capsys.readouterr().out
+    assert f"{start_up} was removed." in capsys.readouterr().out
     assert not start_up.exists()
     assert main(["autoload", "--off"]) == 0
     assert "nothing to turn off" in capsys.readouterr().out
@@ -64,7 +64,7 @@ def test_another_file_stays(
     assert main(["autoload", *options]) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert f"{start_up} differs from what `autoload` writes, so it stays as it is" in told.err
+    assert f"{start_up} differs from what `autoload` writes, so it was left unchanged" in told.err
     assert start_up.read_bytes() == b"mine = 1\xff\n"
 
 

@@ -137,7 +137,7 @@ def test_demo_overwrites_nothing(home: Path) -> None:
             get(port, "/api/status", token)
     assert mine.read_text() == "my work"
     assert (
-        "mine/01-quickstart.ipynb already exists and is left as it is; --dir makes a new folder."
+        "mine/01-quickstart.ipynb already exists and was left unchanged; --dir makes a new folder."
         in printed.read_text()
     )
     assert "No browser can be opened here" in printed.read_text()
@@ -184,5 +184,5 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["-h"])
     told = capsys.readouterr().out
-    assert "Try mm_magic, set it up, and process the notebooks that it wrote." in told
+    assert "Try mm_magic, set it up, and work with notebooks that hold its answers." in told
     assert "`" not in told

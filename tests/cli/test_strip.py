@@ -58,8 +58,8 @@ def test_saved_turns_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert len(outputs(path)) == 3
     assert set(after) <= set(before) | {line.rstrip(",") for line in before}
     out = capsys.readouterr().out
-    assert "a.ipynb: 1 saved turn taken out. The conversation can't be restored from it" in out
-    assert "Jupyter does not trust the file any more" in out
+    assert "a.ipynb: 1 saved turn removed. The conversation can no longer be restored from" in out
+    assert "Jupyter no longer trusts it" in out
 
 
 def test_turns_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +72,7 @@ def test_turns_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path.write_bytes(file(cell("one", one), cell("again", again), cell("two", record)))
 
     assert main(["strip", str(path)]) == 0
-    assert "a.ipynb: 2 saved turns taken out." in capsys.readouterr().out
+    assert "a.ipynb: 2 saved turns removed." in capsys.readouterr().out
 
 
 def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +84,7 @@ def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "WHY?" in answer["data"]["text/plain"]
     assert "turn 1" in status["data"]["text/plain"]
     assert "Hm" not in path.read_text()
-    assert "1 saved turn and 1 output with thinking taken out" in capsys.readouterr().out
+    assert "1 saved turn and 1 output with thinking removed" in capsys.readouterr().out
 
 
 def test_file_is_as_jupyter_writes_it(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_nothing_to_take_out(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
     assert main(["strip", "--thinking", str(path)]) == 0
     assert (path.read_bytes(), path.stat()) == before
-    assert "a.ipynb: nothing to take out" in capsys.readouterr().out
+    assert "a.ipynb: nothing to remove" in capsys.readouterr().out
 
 
 def test_output_of_the_turn_alone_goes_whole(tmp_path: Path) -> None:
@@ -167,5 +167,5 @@ def test_names_that_the_terminal_lacks(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mm_magic", "strip", *names]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)
-    assert done.stdout.count(b"1 saved turn taken out") == 2
+    assert done.stdout.count(b"1 saved turn removed") == 2
     assert all(TURN_MIME not in (tmp_path / name).read_text("utf-8") for name in names)

@@ -174,11 +174,11 @@ def test_status_line(reply: Reply, options: dict[str, Any], line: str) -> None:
 @pytest.mark.parametrize(
     ("message", "note"),
     [
-        (replace(MESSAGE, model="New"), "MiniMax-M2.7 was asked, New answered."),
+        (replace(MESSAGE, model="New"), "MiniMax-M2.7 was asked for, but New answered."),
         (
             replace(MESSAGE, stop_reason="max_tokens", usage=Usage()),
-            "The answer was cut at max_tokens 2048. For a longer answer: `%%minimax --max-tokens "
-            "8192`",
+            "The answer was cut off at max_tokens 2048. For a longer answer: "
+            "`%%minimax --max-tokens 8192`",
         ),
         (
             replace(MESSAGE, stop_reason="max_tokens"),

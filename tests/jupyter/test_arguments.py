@@ -109,12 +109,12 @@ def test_any_text_in_double_quotes_is_one_value(text: str) -> None:
         ("-s You're", '`%%minimax -s "You\'re"`'),
         ("-s You're brief", '`%%minimax -s "You\'re brief"`'),
         ("-t 0.3 -s You're brief -o x", '`%%minimax -t 0.3 -s "You\'re brief" -o x`'),
-        ("-o it's", "Put a text with an apostrophe in double quotes."),
+        ("-o it's", "Put text with an apostrophe in double quotes."),
     ],
 )
 def test_open_quote_is_told_with_the_right_line(line: str, hint: str) -> None:
     """An apostrophe that opens a quote gets the line with the text in double quotes."""
-    with pytest.raises(UsageError, match="a quote is opened and not closed") as caught:
+    with pytest.raises(UsageError, match="a quote is opened but not closed") as caught:
         parse(line)
 
     assert hint in told(caught.value)
@@ -153,7 +153,7 @@ def test_wrong_options_are_named(line: str, words: str) -> None:
 )
 def test_comment_behind_the_magic(line: str, hint: str) -> None:
     """A comment behind the magic is told as such, with the line that is right."""
-    with pytest.raises(UsageError, match="a comment can't stand behind") as caught:
+    with pytest.raises(UsageError, match="a comment can't follow") as caught:
         raise stray_words(parse(line).words, line, ())
 
     assert hint in told(caught.value)

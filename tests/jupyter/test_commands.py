@@ -220,7 +220,7 @@ def test_offline_and_live(shell: Shell, asks: Asks, capsys: pytest.CaptureFixtur
     assert shell.run("%%minimax\nWhy?").backend == "url"
     capsys.readouterr()
     shell.run("%minimax offline")
-    assert capsys.readouterr().out.endswith("model. `%minimax live` goes back.\n")
+    assert capsys.readouterr().out.endswith("model. `%minimax live` switches back.\n")
     assert shell.run("%%minimax --max-tokens 5\nWhy?").backend == "offline"
     shell.run("%minimax live")
     capsys.readouterr()
@@ -465,7 +465,7 @@ def test_refused_connection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(error, MiniMaxError)
     assert error.kind == "connection"
     assert "127.0.0.1 refused the connection" in error.card()
-    assert "that the server runs" in error.card()
+    assert "that the server is running" in error.card()
 
 
 @pytest.mark.parametrize("status", [400, 404])

@@ -20,8 +20,8 @@ TEXT = "\n\n".join([*PAYLOADS, *ESCAPES])
 NAME = " ".join(" ".join(text.split()) for text in [*PAYLOADS[:100], *ESCAPES])
 HIDDEN = (1, 2, 3, 4, 6)
 TAGS = {
-    "a", "b", "blockquote", "br", "code", "del", "details", "div", "em", "h4", "h5", "h6", "hr",
-    "i", "ins", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
+    "a", "b", "blockquote", "br", "code", "del", "details", "div", "em", "h3", "h4", "h5", "h6",
+    "hr", "i", "ins", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong", "sub",
     "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul",
 }  # fmt: skip
 
@@ -152,7 +152,7 @@ def test_loading_sends_nothing_and_tells_what_is_there(
     that the page does not show; only then a cell sends them, to nobody but the user's server."""
     before = len(server.requests)
     told = page.load(server.url)
-    assert f"{len(HIDDEN)} turns found" in told
+    assert f"holds {len(HIDDEN)} earlier turns" in told
     assert "not trust" in told
     restored = page.run("restore", f'%minimax restore "{page.path}"')
     history = page.run("history", "%minimax history")
@@ -163,7 +163,7 @@ def test_loading_sends_nothing_and_tells_what_is_there(
         check_shown(each)
     assert restored.shown.count("not visible on its page") == len(HIDDEN)
     assert "nested too deeply" in restored.shown
-    assert server.url in state.shown
+    assert "your own server" in state.shown
     assert len(server.requests) == before
     sent = page.ask("new", "And now?")
     assert sent.status == "ok"

@@ -416,7 +416,7 @@ def test_ask_that_shows_draws_like_a_cell(kernel: Kernel) -> None:
 
     for each, status in ((cell, STATUS), (awaited, STATUS)):
         assert each.status == "ok"
-        assert [bundle["text/plain"].split("\n")[-1] for bundle in each.displays] == [
+        assert last_lines(each.displays) == [
             "> The sky scatters blue light.",
             SHOWN,
             status.replace("turn 1", "alone"),
@@ -432,7 +432,7 @@ def test_ask_that_shows_makes_one_turn(kernel: Kernel, server: Loopback) -> None
     for _ in range(2):
         code = "import mm_magic as mm\nmm.ask('Why?', show=True, conversation='main');"
         cell = kernel.run(code, cell_id="a")
-        assert cell.displays[-1]["text/plain"] == STATUS
+        assert last_lines(cell.displays)[-1] == STATUS
         assert cell.saved["conversation"] == "main"
     kernel.run("%%minimax\nAnd?", cell_id="b")
     assert prompts(server)[-1] == ["Why?", "And?"]

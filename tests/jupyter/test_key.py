@@ -40,7 +40,7 @@ def test_key_is_asked_for_checked_and_used(kernel: Kernel, typed: str) -> None:
     assert "not shown or saved" in asked["prompt"]
     assert cell.status == "ok"
     assert "The key works at your own server" in cell.shown
-    assert "MiniMax-M2.7 is served" in cell.shown
+    assert "MiniMax-M2.7 is in the server's list" in cell.shown
     assert [(r.method, r.path) for r in server.requests] == [
         ("GET", "/v1/models"),
         ("POST", "/v1/messages"),
@@ -129,7 +129,7 @@ def test_server_without_a_list_of_models(kernel: Kernel) -> None:
         kernel.run("%%minimax\nWhy?")
 
     assert cell.status == "ok"
-    assert "kept for your own server, unchecked" in cell.shown
+    assert "your own server is kept, but could not be checked" in cell.shown
     assert server.requests[-1].headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -139,7 +139,7 @@ def test_model_that_is_not_served(kernel: Kernel) -> None:
         kernel.fresh(server.url)
         cell, _ = kernel.run_and_type("%minimax key", KEY)
 
-    assert "MiniMax-M2.7 is not served. The server offers: MiniMax-M9" in cell.shown
+    assert "MiniMax-M2.7 is not in the server's list: MiniMax-M9" in cell.shown
     assert "%minimax -m MiniMax-M9" in cell.shown
 
 
@@ -166,7 +166,7 @@ def test_headless(kernel: Kernel) -> None:
     cell = kernel.run("%minimax key", allow_stdin=False)
 
     assert (cell.status, cell.ename) == ("error", "UsageError")
-    assert "there is nobody here to type a key" in cell.traceback
+    assert "no key can be typed here" in cell.traceback
     assert "MINIMAX_API_KEY" in cell.traceback
 
 

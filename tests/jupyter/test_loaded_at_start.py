@@ -70,7 +70,9 @@ def test_settings_that_are_not_used_are_told(capsys: pytest.CaptureFixture[str])
         assert capsys.readouterr().out == ""
         shell.run("%minimax usage")
 
-    assert capsys.readouterr().out.startswith("The options of the IPython configuration are not")
+    assert capsys.readouterr().out.startswith(
+        "The options in your IPython configuration are ignored"
+    )
 
 
 def started(folder: Path, page: Path, url: str) -> Kernel:

@@ -22,7 +22,7 @@ def shell() -> Iterator[Shell]:
 @pytest.mark.parametrize(
     ("cell", "what", "hint"),
     [
-        ("%%minimax # cold\nWhy?", "a comment can't stand behind", "Write: `%%minimax`"),
+        ("%%minimax # cold\nWhy?", "a comment can't follow", "Write: `%%minimax`"),
         ("%%minimax -t 1 # x\nWhy?", "a comment", "Write: `%%minimax -t 1`"),
         ('%%minimax -s "C# fan" # x\nWhy?', "a comment", 'Write: `%%minimax -s "C# fan"`'),
         ("%minimax Why is it?", "'Why is it?' is not a command", "%%minimax\n  Why is it?"),
@@ -39,7 +39,7 @@ def shell() -> Iterator[Shell]:
         ("%%minimax --temprature 0.3\nWhy?", "no option --temprature", "mean --temperature?"),
         ("%minimax -t 0.3 Why now?", "not a command", "%%minimax -t 0.3\n  Why now?"),
         ("%minimax reqest", "'reqest' is not a command", "`%minimax request`"),
-        ("%minimax sk-123-456-789-0", "the key does not belong in the cell", "masked"),
+        ("%minimax sk-123-456-789-0", "a key does not belong in a cell", "masked"),
         ("%minimax request 9", "conversation main has no turn '9'", ""),
         ("# a note\n%%minimax\nWhy?", "%%minimax must begin the cell", "another cell"),
         ("x = 1\n%%minimax -t 1\nWhy?", "%%minimax must begin the cell", ""),
@@ -94,9 +94,9 @@ def shell() -> Iterator[Shell]:
         ("%%minimax Why now? -t 0.3", "before the prompt", "`%%minimax -t 0.3 Why now?`"),
         ("%%minimax -s Be brief", "'brief' is not an option", '`-s "Be brief"`'),
         ("%%minimax –t 1 Why?", "is not an option", "and hyphens again"),
-        ("%%minimax # cold", "a comment can't stand behind", "Write: `%%minimax`"),
+        ("%%minimax # cold", "a comment can't follow", "Write: `%%minimax`"),
         ("%%minimax -t 5 Why?", "temperature must be in (0, 1], got 5.0", ""),
-        ("%minimax key sk-123", "the key does not belong in the cell", "masked"),
+        ("%minimax key sk-123", "a key does not belong in a cell", "masked"),
     ],
 )
 def test_slip(shell: Shell, cell: str, what: str, hint: str) -> None:
@@ -229,7 +229,7 @@ TYPED = "sk-cp-abcdefgh12345678"
 def test_typed_key_is_not_repeated(shell: Shell, cell: str) -> None:
     """A key in a line that is refused is not shown, and the card says where it belongs."""
     card = str(getattr(shell.error(cell), "card", str)())
-    assert "the key does not belong in the cell" in card
+    assert "a key does not belong in a cell" in card
     assert "abcdef" not in card
 
 
@@ -286,7 +286,7 @@ def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFix
     shell.run("%minimax -h")
 
     assert own.startswith(f"%minimax {command}")
-    assert 2 <= own.count("\n") <= 7
+    assert 2 <= own.count("\n") <= 8
     assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
 
 

@@ -391,7 +391,7 @@ def test_reset_that_another_panel_did(desk: Desk) -> None:
         ),
         (
             {"MINIMAX_BACKEND": "offline", "MINIMAX_API_KEY": KEY},
-            "Answering: the offline demo, not a language model. %minimax live goes back",
+            "Answering: the offline demo, not a language model. %minimax live switches back",
         ),
         ({"MINIMAX_API_KEY": KEY}, "Answering: MiniMax (api.minimax.io, global), with a key."),
         (
@@ -596,7 +596,7 @@ def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         text = capsys.readouterr().out
     assert "temperature 0.3" in text
     assert "\n    %%minimax -m MiniMax-M2.7 -c main -t 0.3 " in text
-    assert "Sliders need a running kernel" in text
+    assert "To see the sliders, run the cell" in text
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from support.pages import Page
 from mm_magic.transport.recording.reader import read
 
 KEY = "sk-cp-canary-99e0"
-BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
+BACK = "`%minimax live` switches to a server, `%minimax offline` to the demo."
 LESSON = {
     "a": "%%minimax\nWhy is the sky blue?",
     "b": "%%minimax -t 0.3\nAnd at night?",
@@ -187,7 +187,7 @@ def test_own_turns_are_replayed(page: Page, server: Loopback) -> None:
         anew(page)
         cells = run_all(page, "%minimax replay --speed max", lesson)
         assert cells["first"].stdout == (
-            f"From now on the saved turns of lesson.ipynb answer. {BACK}\n"
+            f"From now on, answers come from the saved turns of lesson.ipynb. {BACK}\n"
         )
         page.save(trusted=False)
         runs.append({name: page.cells[name]["outputs"] for name in ("first", *lesson)})
@@ -212,7 +212,7 @@ def test_turn_with_others_above_is_not_replayed(page: Page) -> None:
     anew(page)
     cells = run_all(page, "%minimax replay", {"a": LESSON["a"]})
 
-    assert "Turn 2 is not replayed: it was made with other turns above" in cells["first"].stdout
+    assert "Turn 2 is not replayed: earlier turns have changed since" in cells["first"].stdout
     assert cells["a"].status == "ok"
     assert page.run("b", LESSON["b"]).ename == "UsageError"
 
@@ -247,12 +247,13 @@ def test_record_tells_what_it_does(page: Page) -> None:
     ended = page.run("end", "%minimax record").stdout
 
     assert began == (
-        "From now on each exchange is recorded in my lesson.jsonl, with its prompt and without the "
-        "key. Readers run all cells from the top: do so, too. `%minimax record` alone ends it.\n"
+        "From now on, each prompt and its answer are recorded in my lesson.jsonl, without the key. "
+        "Your readers will run all cells from the top, so run them in that order, too. "
+        "`%minimax record` alone stops recording.\n"
         "Only you can read the file; `!chmod g+r 'my lesson.jsonl'` lets your group read it.\n"
     )
-    assert "Recorded in my lesson.jsonl: 1 new since it began" in state
-    assert ended == "Recording ended: 1 answer more in my lesson.jsonl.\n"
+    assert "Recording in my lesson.jsonl: 1 new answer" in state
+    assert ended == "Recording stopped: 1 new answer in my lesson.jsonl.\n"
     page.run("b", LESSON["b"])
     data = page.path.with_name("my lesson.jsonl").read_bytes()
     assert [each.key.text for each in read(data, "r").exchanges] == ["Why is the sky blue?"]
@@ -281,7 +282,7 @@ def test_recording_goes_on_after_a_replay(page: Page) -> None:
 
     data = page.path.with_name("lesson.jsonl").read_bytes()
     assert len(read(data, "r").exchanges) == 1
-    assert "1 answer more in lesson.jsonl" in page.run("e", "%minimax record").stdout
+    assert "1 new answer in lesson.jsonl" in page.run("e", "%minimax record").stdout
 
 
 @pytest.mark.parametrize("text", ["my notes\n", ""])
@@ -321,8 +322,8 @@ def test_order_is_told(page: Page) -> None:
     page.run("e", "%minimax record")
 
     assert (
-        "Not from top to bottom: turn 2 was made with other turns above. Readers run all cells "
-        "from the top: run that cell again, in order."
+        "Earlier turns have changed since turn 2 was answered. Your readers will run all cells "
+        "from the top: run that cell again."
     ) in cells[-1].shown
 
 
@@ -335,9 +336,9 @@ def test_order_on_the_page_is_told(page: Page) -> None:
     page.save(trusted=False)
 
     assert page.run("e", "%minimax record").stdout == (
-        "Recording ended: 3 answers more in lesson.jsonl.\n"
-        "Not from top to bottom: the cells of conversation main stand in another order on the "
-        "saved page than they ran in.\n"
+        "Recording stopped: 3 new answers in lesson.jsonl.\n"
+        "The cells did not run from top to bottom: on the saved page, those of conversation main "
+        "are in a different order.\n"
     )
 
 
@@ -387,9 +388,9 @@ def test_damaged_lines_are_told(page: Page) -> None:
     anew(page)
 
     assert page.run("r", "%minimax replay lesson.jsonl").stdout == (
-        f"From now on the recording lesson.jsonl answers. {BACK}\n"
-        "Line 3 is damaged, and left out: it is not complete JSON.\n"
-        "1 answer stopped or broken off, and not replayed.\n"
+        f"From now on, answers come from the recording lesson.jsonl. {BACK}\n"
+        "Line 3 is damaged and was left out: it is not complete JSON.\n"
+        "1 answer left out: stopped or broken off.\n"
     )
 
 
@@ -442,7 +443,7 @@ def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
     }.items():
         page.run("r", f"%minimax replay {words}")
         told = page.run("rec", "%minimax record other.jsonl").traceback
-        assert "a recording answers now" in told
+        assert "answers come from a recording now" in told
         assert BACK in told
         assert step in told
         assert (add in told) == bool(step)
@@ -451,14 +452,14 @@ def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
 def test_help_and_slips(page: Page) -> None:
     """`%minimax replay -h` lists its options; a slip in one names the right one."""
     shown = page.run("h", "%minimax replay -h").stdout
-    assert "--speed N   N times as fast, or max" in shown
+    assert "--speed N   play N times as fast; max does not wait" in shown
     for line, told in {
         "--sped 3": "Did you mean --speed?",
         "x --speed fast": "speed must be a number above 0, or max, got 'fast'",
         "x --speed 0": "speed must be a number above 0, or max, got '0'",
         "x --speed nan": "speed must be a number above 0, or max, got 'nan'",
         "x --speed": "speed needs a value",
-        "'x": "a quote is opened and not closed",
+        "'x": "a quote is opened but not closed",
     }.items():
         assert told in page.run("h", f"%minimax replay {line}").traceback
 
@@ -485,7 +486,7 @@ def test_dead_connection_names_the_ways_out(page: Page) -> None:
     shown = page.run("a", LESSON["a"]).traceback
 
     assert "refused the connection" in shown
-    assert "`%minimax replay` shows recorded answers again" in shown
+    assert "`%minimax replay` answers from a recording" in shown
     assert "`%minimax offline` from the demo" in shown
 
 

@@ -159,10 +159,10 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     assert table[-1][0].startswith("To send turn 2 again: `%minimax restore N`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
-    assert restored.shown.strip() == "Turn 2 is sent again, in its place."
+    assert restored.shown.strip() == "Turn 2 is sent again, in its old place."
     ask(kernel, "f")
     assert sent(server)[2:4] == ["prompt b", "answer 2"]
-    assert "is not hidden" in kernel.run("%minimax restore 2").traceback
+    assert "is already sent" in kernel.run("%minimax restore 2").traceback
 
 
 def test_running_a_deleted_cell_brings_its_turn_back_in_place(
@@ -212,10 +212,10 @@ def test_reset_is_undone(kernel: Kernel, server: Loopback) -> None:
     assert "To undo this: `%minimax restore` now, or `%minimax restore N` until" in reset.shown
 
     back = kernel.run("%minimax restore", cell_id="u")
-    assert back.shown.strip() == "Conversation main: turns 2 to 4 brought back."
+    assert back.shown.strip() == "Conversation main: turns 2 to 4 restored."
     assert back.saved["states"]["main"]["hidden"] == [[3, 4]]
     assert [turn["number"] for turn in back.saved["turns"]] == [2, 3, 4]
-    assert "turn 1 brought back" in kernel.run("%minimax restore", cell_id="u").shown
+    assert "turn 1 restored" in kernel.run("%minimax restore", cell_id="u").shown
     assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
     ask(kernel, "e")
     assert sent(server)[::2] == ["prompt a", "prompt b", "prompt e"]
@@ -229,7 +229,7 @@ def test_forgotten_turn_comes_back_by_number(kernel: Kernel, server: Loopback) -
     ask(kernel, "d")
     assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
     restored = kernel.run("%minimax restore 2", cell_id="u")
-    assert restored.shown.strip() == "Turn 2 is sent again, in its place."
+    assert restored.shown.strip() == "Turn 2 is sent again, in its old place."
     ask(kernel, "e")
     assert sent(server)[::2] == ["prompt b", "prompt d", "prompt e"]
     ask(kernel, "b", "again")
@@ -245,7 +245,7 @@ def test_forgotten_turn_whose_cell_has_another_stays_out(kernel: Kernel, server:
     kernel.run("%%minimax -c side\nnew", cell_id="a")
 
     refused = kernel.run("%minimax restore 1", cell_id="u").traceback
-    assert "the cell of turn 1 made turn 1 of side since" in refused
+    assert "the cell of turn 1 has since made turn 1 of side" in refused
     assert "`%minimax -c side`, then `%minimax forget 1`" in refused
     kernel.run("%minimax -c side\n%minimax forget 1\n%minimax -c main", cell_id="f")
     kernel.run("%minimax restore 1", cell_id="u")
@@ -261,7 +261,7 @@ def test_undo_in_another_conversation(kernel: Kernel) -> None:
         "To undo this: `%minimax restore` now, or "
         '`%minimax -c "my talk"`, then `%minimax restore 1` until the kernel ends.'
     )
-    assert "my talk: turn 1 brought back" in kernel.run("%minimax restore", cell_id="u").shown
+    assert "my talk: turn 1 restored" in kernel.run("%minimax restore", cell_id="u").shown
 
 
 def test_forget_without_a_number_takes_the_last(kernel: Kernel) -> None:
@@ -442,7 +442,7 @@ def test_stopped_turn_without_text_changes_nothing(process: Kernel) -> None:
 
 def test_same_prompt_again_names_alone(kernel: Kernel) -> None:
     """The same prompt in another cell says how to compare without memory; a re-run does not."""
-    note = "The prompt of turn 1 again: --alone compares without memory."
+    note = "Same prompt as turn 1. With `--alone`, earlier turns do not influence the answer."
     assert note not in ask(kernel, "a", "Why?").shown
     assert note not in ask(kernel, "a", "Why?").shown
     assert note in ask(kernel, "b", "Why?").shown

@@ -126,8 +126,8 @@ def test_what_is_missing_is_named(prompt: str, why: str) -> None:
         ("{{table['z']}}", "The keys of table: 'a'."),
         ("{{table['a'][0]}}", "The keys of table['a']: 'b'."),
         ("{{many[9]}}", f"The keys of many: 1, '{'x' * 38}…, 3, 4, 5 and more."),
-        ("{{row.nope}}", "Look at row in a cell of its own, and correct what stands behind it."),
-        ("{{bad['z']}}", "Look at bad in a cell of its own, and correct what stands behind it."),
+        ("{{row.nope}}", "Look at row in a cell of its own, and correct what follows it."),
+        ("{{bad['z']}}", "Look at bad in a cell of its own, and correct what follows it."),
     ],
 )
 def test_what_is_there_is_named(prompt: str, step: str) -> None:
@@ -178,7 +178,7 @@ def test_text_about_an_object_is_text() -> None:
 def test_single_braces_are_pointed_out() -> None:
     """`{name}` of an existing variable gets a hint; other single braces don't."""
     assert braces_hint("Hi {name}", NAMES) == (
-        "{name} was sent as it stands; write {{name}} to put in its value."
+        "{name} was sent as written; write {{name}} to send its value."
     )
     assert braces_hint(r"\mathbf{x} {{name}} {other} {} {'name'}", NAMES) is None
 
@@ -192,9 +192,9 @@ def test_double_braces_that_are_no_name_are_pointed_out(insert: str) -> None:
     hint = braces_hint(f"Hi {insert} {{{{name}}}}", NAMES)
 
     assert hint == (
-        f"{insert} was sent as it stands: only a name, an attribute or an index is filled in, as "
+        f"{insert} was sent as written: only a name, an attribute or an index is filled in, as "
         "{{name}}, {{row.title}} or {{xs[0]}}. "
-        "Compute it in a cell above and use its name; --literal if it is meant so."
+        "Compute it in a cell above and use its name, or add --literal to send it as written."
     )
 
 
@@ -204,7 +204,7 @@ def test_several_double_braces_give_one_hint() -> None:
     hint = braces_hint(f"{{{{{long}}}}} {{{{f()}}}} {{{{f()}}}} {{{{g()}}}}", NAMES)
 
     assert hint is not None
-    assert hint.startswith(f"{{{{{long[:37]}… and 2 more were sent as they stand: only")
+    assert hint.startswith(f"{{{{{long[:37]}… and 2 more were sent as written: only")
 
 
 @pytest.mark.parametrize("prompt", ["{{name}} {{ xs[0] }}", "{{}} {{ }} {{…}}", "{{{name}}}"])
@@ -219,5 +219,5 @@ def test_each_hint_comes_once(capsys: pytest.CaptureFixture[str]) -> None:
     with fresh_shell() as shell:
         for prompt in ("{{1+1}}", "{{1+1}}", "{{len(x)}}"):
             shell.run(f"%%minimax --alone --thinking disabled --max-tokens 5\n{prompt}")
-            told.append("was sent as it stands" in capsys.readouterr().out)
+            told.append("was sent as written" in capsys.readouterr().out)
     assert told == [True, False, True]

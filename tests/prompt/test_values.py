@@ -322,7 +322,7 @@ REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
     "count": (lambda: itertools.count(5), "an iterator", "list(islice(v, 20))"),
     "repeat": (lambda: itertools.repeat(5, 2), "an iterator", "list(islice(v, 20))"),
     "coroutine": (closed_coroutine, "a coroutine", "`value = await v`"),
-    "future": (concurrent.futures.Future, "a result that is not there yet", "`value = v.result()`"),
+    "future": (concurrent.futures.Future, "a result that is not ready yet", "`value = v.result()`"),
     "hdf": (lambda: foreign("h5py._hl.dataset", "Dataset", "x"), "an array on disk", "= v[:]`"),
 }
 

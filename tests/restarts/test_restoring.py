@@ -30,12 +30,12 @@ def test_two_kernels_one_after_the_other(page: Page, server: Loopback) -> None:
 
     told = page.load(server.url)
     assert "1 turn found" in told
-    assert "2 turns of an earlier kernel stay out." in told
+    assert "2 turns of an earlier kernel were left out." in told
     page.ask("c")
     assert sent(server) == ["b", "3", "c"]
     shown = page.run("restore", "%minimax restore").shown
-    assert "Nothing to take in: 3 turns in 'lesson.ipynb'" in shown
-    assert "2 turns of an earlier kernel stay out." in shown
+    assert "Nothing to restore: 3 turns in 'lesson.ipynb'" in shown
+    assert "2 turns of an earlier kernel were left out." in shown
     (main,) = mm.read_notebook(page.path).values()
     assert [turn.prompt.text for turn in main.turns] == ["prompt b"]
 
@@ -50,12 +50,12 @@ def test_restore_after_a_cell_ran(page: Page, server: Loopback) -> None:
     page.run("restore", "")
     page.save(trusted=False)
 
-    for told in ("3 turns in 'lesson.ipynb'", "Nothing to take in: 3 turns in 'lesson.ipynb'"):
+    for told in ("3 turns in 'lesson.ipynb'", "Nothing to restore: 3 turns in 'lesson.ipynb'"):
         shown = page.run("restore", "%minimax restore").shown
         assert told in shown
         assert (
             "This kernel already has a conversation main, so the file's main (2 turns) is called "
-            "lesson here. To go on with it: `%minimax -c lesson`."
+            "lesson here. To continue it: `%minimax -c lesson`."
         ) in shown
         assert "Conversation main: a new cell sends 1 turn." in shown
         assert "Conversation lesson: a new cell sends 2 turns." in shown
@@ -69,7 +69,7 @@ def test_restore_after_a_cell_ran(page: Page, server: Loopback) -> None:
 
     told = page.load(server.url)
     assert "4 turns found" in told
-    assert "stay out" not in told
+    assert "earlier kernel" not in told
     page.run("choose", "%minimax -c lesson")
     page.ask("a", "new a")
     page.ask("e")
@@ -92,7 +92,7 @@ def test_saving_late_is_early_enough(page: Page, server: Loopback) -> None:
 
     assert sent(server) == ["a", "1", "b", "2", "c"]
     again = page.run("restore", "%minimax restore").shown
-    assert "Nothing to take in: 2 turns in 'lesson.ipynb'" in again
+    assert "Nothing to restore: 2 turns in 'lesson.ipynb'" in again
     assert "older than the last turn of this kernel" in again
 
 
@@ -105,7 +105,7 @@ def test_renamed_file(page: Page, server: Loopback) -> None:
     renamed = page.path.rename(page.path.with_name("new name.ipynb"))
 
     gone = page.run("restore", "%minimax restore").traceback
-    assert "'lesson.ipynb' is not there any more: renamed, moved, or never saved" in gone
+    assert "'lesson.ipynb' does not exist: it was renamed, moved, or never saved" in gone
     page.run("restore", f'%minimax restore "{renamed}"')
     page.ask("b")
     page.ask("a", "new a")
@@ -150,7 +150,7 @@ def test_another_notebook_beside_the_own_turns(page: Page, server: Loopback) -> 
     other.ask("d", options="-c lesson")
     assert sent(server) == ["a", "1", "d"]
     again = other.run("restore", f"%minimax restore {page.path}")
-    assert "Nothing to take in: 1 turn in 'lesson.ipynb'" in again.shown
+    assert "Nothing to restore: 1 turn in 'lesson.ipynb'" in again.shown
     assert record(again)["states"].keys() == {"lesson"}
 
     page.path.unlink()
@@ -215,7 +215,7 @@ def test_two_kernels_at_a_time(page: Page, server: Loopback) -> None:
     page.save()
 
     told = page.load(server.url)
-    assert "1 turn of an earlier kernel stays out." in told
+    assert "1 turn of an earlier kernel was left out." in told
     page.ask("c")
     assert sent(server) == ["b", "2", "c"]
 
@@ -265,7 +265,7 @@ def test_damaged_file_is_told(page: Page, server: Loopback, content: bytes) -> N
     page.path.write_bytes(content + TURN.encode())
 
     told = page.load(server.url)
-    assert "Earlier turns of this notebook are not known: 'lesson.ipynb' is not" in told
+    assert "This notebook's earlier turns are not known: 'lesson.ipynb' is not" in told
     assert page.run("restore", "%minimax restore").ename == "UsageError"
     assert page.ask("a").status == "ok"
 
@@ -276,4 +276,4 @@ def test_nothing_to_take_in(page: Page) -> None:
     page.save()
 
     shown = page.run("restore", "%minimax restore").shown
-    assert "Nothing to take in: no turns in 'lesson.ipynb'" in shown
+    assert "Nothing to restore: no turns in 'lesson.ipynb'" in shown

@@ -284,7 +284,7 @@ def test_old_copy_of_a_cell_is_out_of_date(page: Page, server: Loopback) -> None
     page.ask("b")
 
     assert sent(server) == ["a", "2", "b"]
-    assert "1 turn of main left out: an older answer of a turn." in told
+    assert "1 turn of main left out: an older answer of the same turn." in told
 
 
 def test_settings_are_not_restored(page: Page, server: Loopback) -> None:

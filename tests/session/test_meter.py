@@ -87,7 +87,7 @@ def test_unknown_price(unknown: Reply) -> None:
     assert metered(unknown).summary() == "1 answer · 1,000 in / 2,000 out"
     assert "rice" not in "".join(metered(unknown).lines())
     assert metered(reply(), unknown).lines()[-1] == (
-        "Prices are of November 2026; — means that a price is not known."
+        "Prices as of November 2026; “—” means unknown."
     )
     assert "· $0.0027 and — (" in metered(reply(), unknown).summary()
 

@@ -297,7 +297,7 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             Cell("Where?", model="M"),
             ["Recorded with the default model, -t 0.3."],
         ),
-        ([], Cell("What?"), ["Recorded with another system prompt."]),
+        ([], Cell("What?"), ["Recorded with a different system prompt."]),
         (
             [],
             Cell("And at nigth?"),
@@ -306,12 +306,12 @@ def test_error_is_replayed(tmp_path: Path) -> None:
         (
             [WHY],
             Cell("Is that so?"),
-            ["This prompt was not recorded. Recorded in this place: “And at night?”"],
+            ["This prompt was not recorded. Recorded at this point: “And at night?”"],
         ),
         (
             [],
             Cell("Tell me of it."),
-            ["This prompt was not recorded. Recorded in this place: “Why?”"],
+            ["This prompt was not recorded. Recorded at this point: “Why?”"],
         ),
         (
             [],
@@ -322,16 +322,16 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             [WHY, NIGHT],
             replace(NIGHT, id="z"),
             [
-                "Recorded right after turn 1: here more turns come before it. `%minimax forget` "
-                "drops one, or restart the kernel and run the cells from the top."
+                "Recorded right after turn 1: here, more turns come before it. `%minimax forget` "
+                "drops one; or restart the kernel and run the cells from the top."
             ],
         ),
         (
             [WHY],
             replace(ALONE, prompt="Where?", temperature=0.3, conversation="main"),
             [
-                "Recorded as the first turn: here more turns come before it. `%minimax forget` "
-                "drops one, or restart the kernel and run the cells from the top."
+                "Recorded as the first turn: here, more turns come before it. `%minimax forget` "
+                "drops one; or restart the kernel and run the cells from the top."
             ],
         ),
         ([], Cell("Stop?"), ["Its answer was stopped when it was recorded: record it again."]),
@@ -386,7 +386,7 @@ def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps:
         ),
         (
             [{"system": "a\nb"}, {"temperature": 0.1, "system": "c"}],
-            "-t default, another system prompt; -t 0.1, -s c.",
+            "-t default, a different system prompt; -t 0.1, -s c.",
         ),
     ],
 )
@@ -431,7 +431,7 @@ def test_another_answer_before_is_named(tmp_path: Path) -> None:
     kernel.replay(tmp_path / "r")
 
     assert kernel.refusal(NIGHT).next_steps[0] == (
-        "Recorded after another answer to turn 1, “Why?”: run that cell again first."
+        "Recorded after a different answer to turn 1, “Why?”: run that cell again first."
     )
 
 
@@ -441,9 +441,7 @@ def test_loose_takes_an_answer_of_another_context(tmp_path: Path) -> None:
     kernel = replaying(tmp_path / "r", is_loose=True)
 
     loose = kernel.run(NIGHT)
-    assert status_notes(kernel.turn)[0] == (
-        "Recorded in another context: what came before it was not the same."
-    )
+    assert status_notes(kernel.turn)[0] == ("Recorded with different earlier turns.")
     assert read_turn(turn_json(kernel.turn, None)).turn.reply == loose
     exact = kernel.run(replace(WHY, conversation="other"))
     assert loose.text == "answer 2"
@@ -628,12 +626,12 @@ def test_notes_while_recording(tmp_path: Path) -> None:
 
     assert notes == [
         [
-            "Not from top to bottom: turns 2 to 3 were made with other turns above. Readers run "
+            "Earlier turns have changed since turns 2 to 3 were answered. Your readers will run "
             "all cells from the top: run those cells again, in order."
         ],
         [
-            "Not from top to bottom: turn 3 was made with other turns above. Readers run all cells "
-            "from the top: run that cell again, in order."
+            "Earlier turns have changed since turn 3 was answered. Your readers will run all cells "
+            "from the top: run that cell again."
         ],
         [],
     ]
@@ -650,8 +648,8 @@ def test_note_on_turns_before_the_recording(tmp_path: Path) -> None:
     kernel.run(NIGHT)
 
     assert kernel.notes == [
-        "Not from top to bottom: turn 1 above, which this request follows, is not in r. Readers "
-        "run all cells from the top: do so, too."
+        "This request follows turn 1 above, which is not in r. Your readers will run all cells "
+        "from the top, so do the same."
     ]
 
 
@@ -666,7 +664,7 @@ def test_note_on_turns_that_had_no_room(tmp_path: Path) -> None:
 
     left_out, note = kernel.notes
     assert left_out.startswith("The oldest turn was left out")
-    assert note.startswith("Not from top to bottom: turn 1 above, which this request follows, is")
+    assert note.startswith("This request follows turn 1 above, which is not in")
 
 
 def test_note_on_a_stopped_answer(tmp_path: Path) -> None:
@@ -680,5 +678,5 @@ def test_note_on_a_stopped_answer(tmp_path: Path) -> None:
     kernel.session.stop(run)
 
     assert run.notes == [
-        "A stopped answer is not replayed: run the cell again to record a whole one."
+        "A stopped answer is not replayed: run the cell again to record a complete one."
     ]

@@ -38,7 +38,7 @@ def test_plain_http_behind_https() -> None:
     with Loopback(streamed()) as server:
         error = get_error(server.url.replace("http:", "https:"))
 
-    assert str(error) == "127.0.0.1 does not answer with TLS, as https:// needs"
+    assert str(error) == "127.0.0.1 does not use TLS, which https:// needs"
     assert (error.kind, error.retryable) == ("connection", False)
 
 

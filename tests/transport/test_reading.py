@@ -42,15 +42,18 @@ BEGUN = [head(), chunk(sse(*captured()[:4]))]
 STANDSTILLS: dict[str, tuple[Answer, str]] = {
     "before the header": ([stall], "no answer began within 0.5 s"),
     "in the middle of the header": ([send(b"HTTP/1.1 200 OK\r\n"), stall], "no answer began"),
-    "before the first event": ([head(), stall], "no byte came for 0.5 s"),
-    "after the first event": ([*BEGUN, stall], "no byte came for 0.5 s"),
-    "in a JSON answer": ([head(200, "application/json"), chunk(b'{"id":'), stall], "no byte came"),
+    "before the first event": ([head(), stall], "nothing arrived for 0.5 s"),
+    "after the first event": ([*BEGUN, stall], "nothing arrived for 0.5 s"),
+    "in a JSON answer": (
+        [head(200, "application/json"), chunk(b'{"id":'), stall],
+        "nothing arrived",
+    ),
     "endless pings": ([*BEGUN, every(0.02, PING)], "nothing but keep-alive signals for 0.3 s"),
     "endless comments": ([head(), every(0.02, b": wait\n\n")], "nothing but keep-alive signals"),
     "endless empty lines": ([head(), every(0.02, b"\n")], "nothing but keep-alive signals"),
     "endless compressed nothing": (
         [head(content_encoding="gzip"), chunk(gzip.compress(b"")[:10]), every(0.02, EMPTY_BLOCK)],
-        "no byte came",
+        "nothing arrived",
     ),
     "endless bytes of one line": (
         [head(), every(0.02, b"data: x")],

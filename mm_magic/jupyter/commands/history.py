@@ -47,7 +47,7 @@ def show_again(here: Here, words: Sequence[str]) -> None:
         else _in_file(here, word) or turn_numbered(here.session, word)
     )
     if turn is None:
-        raise UsageError("there is no turn yet")
+        raise UsageError("there are no turns yet")
     hide = here.session.options.hide_thinking
     draw_again(here.shell, turn, here.session.conversations.state_of(turn), hide_thinking=hide)
 
@@ -79,7 +79,7 @@ def restore(here: Here, words: Sequence[str]) -> None:
     elif word is None and (undone := here.session.conversations.undo_forgetting()):
         conversation, back = undone
         turns = turns_listed(turn.number for turn in back)
-        _mark(here, conversation, f"Conversation {conversation.name}: {turns} brought back.", back)
+        _mark(here, conversation, f"Conversation {conversation.name}: {turns} restored.", back)
     else:
         from mm_magic.jupyter.resume import restore
 
@@ -91,15 +91,15 @@ def _restore_turn(here: Here, word: str) -> None:
     conversation, number = _named(here.session, None), int(word)
     conversations = here.session.conversations
     if back := conversations.bring_back(conversation.name, number):
-        _mark(here, conversation, f"Turn {number} is sent again, in its place.", back)
+        _mark(here, conversation, f"Turn {number} is sent again, in its old place.", back)
     elif newer := conversations.instead_of(conversation, number):
         raise UsageError(
-            f"the cell of turn {number} made turn {newer.number} of {newer.conversation} since",
+            f"the cell of turn {number} has since made turn {newer.number} of {newer.conversation}",
             next_steps=(f"{way_to(newer, conversation.name)}`%minimax forget {newer.number}`",),
         )
     else:
         turn = turn_numbered(here.session, word)
-        raise UsageError(f"turn {turn.number} is not hidden: it is sent")
+        raise UsageError(f"turn {turn.number} is already sent with each new prompt")
 
 
 def _in_file(here: Here, number: str) -> Turn | None:

@@ -76,7 +76,7 @@ def _state(turn: Turn, stale: set[int], *, to_demo: bool, is_left_out: bool) -> 
     if turn.is_demo and not to_demo:
         return "demo turn, not sent"
     if is_left_out:
-        return "not sent: too long with it"
+        return "not sent: the request would be too long"
     parts = ["sent"]
     if turn.reply.status == "stopped":
         parts.append("stopped")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quic
     from mm_magic.transport.recording.writer import Recorder
 
 # With a key and without: what a notebook says of its replay is to be the same for all its readers.
-_BACK = "`%minimax live` goes back to a server, `%minimax offline` to the demo."
+_BACK = "`%minimax live` switches to a server, `%minimax offline` to the demo."
 
 
 def _speed(text: str) -> float:
@@ -39,17 +39,17 @@ class ReplayOptions:
 
     speed: float = option(
         1.0, Kind(float, "a number above 0, or max", _speed), "--speed", metavar="N",
-        help="N times as fast, or max", offers=("max", "2", "10"),
+        help="play N times as fast; max does not wait", offers=("max", "2", "10"),
     )  # fmt: skip
     fill: bool = option(
         False, SWITCH, "--fill", help="ask a model for what is missing, and record it"
     )  # fmt: skip
     loose: bool = option(
         False, SWITCH, "--loose",
-        help="take the answer to the same prompt and options, whatever the earlier turns",
+        help="accept the answer to the same prompt and options after any earlier turns",
     )  # fmt: skip
     show_list: bool = option(
-        False, SWITCH, "--list", help="only show what is recorded: in FILE, or in the one in use"
+        False, SWITCH, "--list", help="only list the prompts in FILE, or in the recording in use"
     )  # fmt: skip
 
 
@@ -64,24 +64,24 @@ def record(here: Here, words: Sequence[str]) -> None:
                 next_steps=("Name a file: `%minimax record lesson.jsonl`",),
             )
         session.recorder = None
-        lines = [f"Recording ended: {counted(before.count, 'answer')} more in {before.name}."]
+        lines = [f"Recording stopped: {counted(before.count, 'new answer')} in {before.name}."]
         lines += [
-            f"Not from top to bottom: the cells of conversation {name} stand in another order on "
-            "the saved page than they ran in."
+            f"The cells did not run from top to bottom: on the saved page, those of conversation "
+            f"{name} are in a different order."
             for name in _out_of_order(here)
         ]
         print(in_window("\n".join(map(plain, lines))))
         return
     if session.replaying is not None:
         raise UsageError(
-            "a recording answers now, and is not recorded again",
+            "answers come from a recording now, and can't be recorded again",
             next_steps=(_BACK, *_filling(session.replaying)),
         )
     session.recorder = _recorder(file)
     lines = [
-        f"From now on each exchange is recorded in {plain(file)}, with its prompt and "
-        "without the key. Readers run all cells from the top: do so, too. "
-        "`%minimax record` alone ends it.",
+        f"From now on, each prompt and its answer are recorded in {plain(file)}, without the "
+        "key. Your readers will run all cells from the top, so run them in that order, too. "
+        "`%minimax record` alone stops recording.",
         who_can_read(_absolute(file), file),
     ]
     print(in_window("\n".join(filter(None, lines))))
@@ -164,7 +164,7 @@ def _path(here: Here, file: str | None) -> Path:
     path = own_path(here.shell, running_cell(here.shell).id)
     if path is None:
         raise UsageError(
-            "the file of this notebook is not known here",
+            "this notebook's file is not known here",
             next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
         )
     return path
@@ -173,12 +173,12 @@ def _path(here: Here, file: str | None) -> Path:
 def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") -> str:
     """It says nothing of the file but its name: it may be filled from one run to the next."""
     who = "the saved turns of" if _is_notebook(path) else "the recording"
-    told = f"From now on {who} {path.name} answer{'' if _is_notebook(path) else 's'}. "
+    told = f"From now on, answers come from {who} {path.name}. "
     if given.fill:
         told += "A model is asked for what is missing"
-        told += ", and recorded there. " if recorder else ". "
+        told += ", and the answers are recorded. " if recorder else ". "
     if given.loose:
-        told += "The context may be another one. "
+        told += "The earlier turns may differ. "
     return plain(told + _BACK)
 
 
@@ -188,7 +188,7 @@ def _filling(replaying: "Replaying") -> list[str]:
     if not name or replaying.fills or _is_notebook(Path(name)):
         return []
     command = f"%minimax replay {quoted(name) or 'FILE'} --fill"
-    return [f"Or add what is missing in it: `{command}`"]
+    return [f"To add what is missing: `{command}`"]
 
 
 def _recorder(file: str) -> "Recorder":
@@ -212,12 +212,10 @@ def _loaded(path: Path) -> "tuple[Recording, list[str]]":
     data = notebook_file.load_bytes(path, path.name)
     if not _is_notebook(path):
         recording = read(data, path.name)
-        damaged = [f"Line {n} is damaged, and left out: {why}." for n, why in recording.damaged]
+        damaged = [f"Line {n} is damaged and was left out: {why}." for n, why in recording.damaged]
         unfinished = sum(not each.is_offered for each in recording.exchanges)
         if unfinished:
-            damaged.append(
-                f"{counted(unfinished, 'answer')} stopped or broken off, and not replayed."
-            )
+            damaged.append(f"{counted(unfinished, 'answer')} left out: stopped or broken off.")
         return recording, damaged
     from mm_magic.session.notebook_as_recording import recording_of
 

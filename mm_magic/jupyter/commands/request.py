@@ -32,7 +32,7 @@ class RequestOptions:
     """The options of `%minimax request`."""
 
     events: bool = option(
-        False, SWITCH, "--events", help="with the events that arrived, and their times"
+        False, SWITCH, "--events", help="also show the events that arrived, with their times"
     )
 
 
@@ -76,7 +76,7 @@ def code(here: Here, words: Sequence[str]) -> None:
         others = f", only {shortened(', '.join(dict(named)), 60)}" if named else ""
         raise UsageError(
             f"the answer contains no Python code{others}",
-            next_steps=("To take the code of another turn: `%minimax code N`",),
+            next_steps=("For the code of another turn: `%minimax code N`",),
         )
     here.shell.set_next_input("\n".join(blocks).rstrip("\n"), replace=True)
 
@@ -102,7 +102,7 @@ def _show_events(here: Here, turn: Turn | None) -> None:
     if kept is None:
         raise UsageError(
             "no answer has arrived" if turn is None else "what arrived for it is no longer kept",
-            next_steps=("Run its cell again: the last few answers are kept as they arrived.",),
+            next_steps=("Run its cell again: only the last few answers are kept as they arrived.",),
         )
     endpoint = kept.of.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""

@@ -30,7 +30,7 @@ def _lines(here: Here) -> Iterator[str]:
     for name, conversation in session.conversations.items():
         yield plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}")
     if (recorder := session.recorder) is not None:
-        yield plain(f"Recorded in {recorder.name}: {recorder.count} new since it began")
+        yield plain(f"Recording in {recorder.name}: {counted(recorder.count, 'new answer')}")
     if hint := anthropic_hint(session.who.environ):
         yield hint
     yield EXAMPLES

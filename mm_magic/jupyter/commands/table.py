@@ -91,14 +91,14 @@ _TABLE = (
     Command("usage", "settings", "", "shows tokens and cost so far", who_answers.usage),
     Command("history", "look", "[NAME]", "lists the turns of a conversation, and which are sent",
             history.history, offers="conversations"),
-    Command("show", "look", "[N]", "draws turn N again, or the last one", history.show_again,
-            "what arrived while no page was open is not lost", offers="turns"),
+    Command("show", "look", "[N]", "shows turn N again, or the last one", history.show_again,
+            "also what arrived while no page was open", offers="turns"),
     Command("request", "look", "[N]", "shows the exact JSON that was sent last, or for turn N",
-            request.request, "if turn N would be sent differently now, that is shown, too",
+            request.request, "if turn N would be sent differently now, it shows that as well",
             offers="turns", options=request.RequestOptions),
-    Command("code", "look", "[N]", "puts the Python code of an answer into this cell",
-            request.code, "it is the last answer, or that of turn N; nothing is run",
-            offers="turns"),
+    Command("code", "look", "[N]",
+            "puts the Python code of turn N, or of the last one, into this cell",
+            request.code, "nothing is run", offers="turns"),
     Command("forget", "edit", "[N]", "forgets turn N, or the last one", history.forget,
             "`%minimax restore` undoes it until the kernel ends", offers="turns"),
     Command("restore", "edit", "[N or FILE]",
@@ -109,7 +109,7 @@ _TABLE = (
             offers="turns to restore"),
     Command("reset", "edit", "[NAME]", "forgets all turns of a conversation", history.reset,
             "`%minimax restore` undoes it until the kernel ends", offers="conversations"),
-    Command("live", "backend", "", "goes back to the real server", who_answers.live),
+    Command("live", "backend", "", "switches back to the real server", who_answers.live),
     Command("offline", "backend", "", "switches to the demo", who_answers.offline,
             "it needs no network and no key"),
     Command("record", "backend", "[FILE]",
@@ -132,21 +132,22 @@ def overview() -> str:
 
 
 _OVERVIEW = """\
-Ask a MiniMax model; thinking and answer stream in below the cell.
+Ask a MiniMax model; its thinking and answer stream in below the cell.
 
     %%minimax [options]
     Why is the sky blue?
 
-A prompt of one line may also stand behind the options: %%minimax Why is the sky blue?
+A one-line prompt can also follow the options: %%minimax Why is the sky blue?
 
 Options:
 {options}
 
-{{{{name}}}} in the prompt puts in the value of a notebook variable; so do {{{{row.title}}}} and
-{{{{xs[0]}}}}. {{{{last_error}}}} puts in the last error of your own code. All else is sent as it
-stands. Text with spaces goes in double quotes: -s "Be brief".
+{{{{name}}}} in the prompt is replaced by the value of a notebook variable; {{{{row.title}}}} and
+{{{{xs[0]}}}} work, too. {{{{last_error}}}} is replaced by the last error of your own code.
+Everything else is sent as written. Put text with spaces in double quotes: -s "Be brief".
 
-The reply is in `_`, and with -o NAME in a variable: .text, .thinking, .usage, .stop_reason.
+The reply is in `_`, and -o NAME puts it into a variable. It has .text, .thinking, .usage and
+.stop_reason.
 
 %minimax alone shows which model answers; %minimax with options sets them for all cells.
 %minimax COMMAND:

@@ -69,7 +69,7 @@ def offline(here: Here, _words: Sequence[str]) -> None:
     session.who.choice = "offline"
     session.replay(None)
     can_go_back = session.who.has_server()
-    way = "`%minimax live` goes back." if can_go_back else "`%minimax key` adds a key."
+    way = "`%minimax live` switches back." if can_go_back else "`%minimax key` adds a key."
     print(in_window(f"From now on `%%minimax` cells go to {session.answering()}. {way}"))
 
 
@@ -93,7 +93,7 @@ def _typed() -> str:
         return getpass.getpass("MiniMax API key (it is not shown or saved): ")
     except (StdinNotImplementedError, EOFError):
         raise UsageError(
-            "there is nobody here to type a key",
+            "no key can be typed here",
             next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
         ) from None
 
@@ -108,17 +108,21 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
     except MiniMaxError as error:
         if error.kind == "auth":
             raise
-        print(in_window(f"The key is kept for {where}, unchecked: {plain(error.message)}."))
+        print(
+            in_window(
+                f"The key for {where} is kept, but could not be checked: {plain(error.message)}."
+            )
+        )
         return
     model = session.options.model
     print(in_window(f"The key works at {where}; it stays in memory only."))
     if offered and model not in offered:
-        told = f"{model} is not served. The server offers: {', '.join(offered)}"
+        told = f"{model} is not in the server's list: {', '.join(offered)}"
         print(in_window(plain(told)))
         if line := option("-m", "--model", offered[0]):
             print(f"  %minimax {line}")
     elif offered:
-        print(f"{model} is served.")
+        print(f"{model} is in the server's list.")
 
 
 def _listed(session: Session) -> list[str]:

@@ -36,8 +36,8 @@ from mm_magic.session.session import Session
 from mm_magic.wording import counted, in_window, turns_listed
 
 USE_TOOLBAR = "use ■"
-STOP_MEANING = "Stop what is running; what arrived stays"
-WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: the kernel takes no click while it runs"
+STOP_MEANING = "Stop the answer; what has arrived stays"
+WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: clicks reach the kernel only after it ends"
 
 Panels: TypeAlias = "dict[object, Panel]"
 """The panels on the pages of one kernel, by cell where that is known."""

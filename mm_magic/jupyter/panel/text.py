@@ -21,11 +21,11 @@ DIMMED = "mm-panel-unset"
 """The class of a slider whose option is not set."""
 
 WHY_STILL = (
-    "Sliders need a running kernel: run the cell with `%minimax panel`, in a notebook that shows "
-    "Jupyter widgets. `%config MiniMax.temperature = 0.3` sets the same without them."
+    "To see the sliders, run the cell with `%minimax panel` in a notebook that shows Jupyter "
+    "widgets. `%config MiniMax.temperature = 0.3` also works without them."
 )
 ADD_KEY = "%minimax key adds a key; then a model answers."
-LEAVE_REPLAY = "%minimax live goes back to a server, %minimax offline to the demo"
+LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo"
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
 # the widgets. So the summary, which comes right before them, says which of the two is seen. Only a
@@ -91,7 +91,7 @@ def who_answers(session: Session) -> str:
     if session.replaying is not None:
         return plain(f"{told} {LEAVE_REPLAY}")
     if is_demo:
-        told += " %minimax live goes back." if session.who.has_server() else f" {ADD_KEY}"
+        told += " %minimax live switches back." if session.who.has_server() else f" {ADD_KEY}"
     return plain(told)
 
 

@@ -30,7 +30,7 @@ COPIED = f"{LIVE}-copied"
 # https, where this older way works; where neither does, the text is selected for the keyboard.
 COPY = (
     '<button class="jupyter-button widget-button" style="width:7.5em" '
-    'title="Copy this field: it may go into one cell" onclick="'
+    'title="Copy this field into a cell" onclick="'
     f"const text=this.closest('.{COPIED}').querySelector('textarea');"
     "text.focus();text.select();"
     "this.textContent=document.execCommand('copy')?'Copied':'Press Ctrl+C';"

@@ -11,13 +11,13 @@ from mm_magic.transport.demo.report import OPENING
 from mm_magic.transport.demo.send import Ending, Script
 
 DEMOS: dict[str, str] = {
-    "demo long": "a long answer: scroll while it comes, or press Stop",
+    "demo long": "a long answer: scroll while it streams in, or press Stop",
     "demo code": "Python code that runs; `%minimax code` puts it into the cell",
     "demo maths": "formulas inside lines and on lines of their own",
-    "demo slow": "a word now and then, for about 25 seconds",
+    "demo slow": "one word at a time, for about 25 seconds",
     "demo stall": "some text, then ten minutes of silence: press Stop",
     "demo cut": "a stream that breaks off in the middle of a sentence",
-    "demo error 1008": "the error card for an account without balance",
+    "demo error 1008": "the error card for an account with no balance",
     "demo error 429": "the error card for too many requests, after the retries",
 }
 

@@ -74,7 +74,7 @@ class RecordedExchange:
     content_type: str
     reads: tuple[Read, ...]
     is_version_1: bool = False
-    seconds: float | None = None
+    seconds: float | None = field(default=None, compare=False)  # the reads tell it
     extra: JsonObject = field(default_factory=dict)
 
     @property
@@ -200,7 +200,7 @@ def _read_read(value: object) -> Read:
                 return float(seconds), base64.b64decode(coded, validate=True)
             except (binascii.Error, ValueError):
                 pass
-    raise DamagedLine("its answer holds something that is not a read")
+    raise DamagedLine("its answer holds a part that can't be read")
 
 
 def _data_json(data: bytes) -> object:

@@ -90,7 +90,7 @@ def _option(name: str, options: JsonObject, on_line: OnLine) -> str:
     value = options.get(name)
     if name == "model" and value is None:
         return "the default model"
-    return on_line(name, value) or f"another {'system prompt' if name == 'system' else name}"
+    return on_line(name, value) or f"a different {'system prompt' if name == 'system' else name}"
 
 
 def _alternatives(recorded: Iterable[Sequence[str]]) -> str:
@@ -123,12 +123,12 @@ def _of_context(
     if here[: len(there)] == there:
         before = f"right after turn {len(there)}" if there else "as the first turn"
         return [
-            f"Recorded {before}: here more turns come before it. `%minimax forget` drops one, or "
+            f"Recorded {before}: here, more turns come before it. `%minimax forget` drops one; or "
             "restart the kernel and run the cells from the top."
         ]
     turn = next(n for n, each in enumerate(there, start=1) if here[n - 1 : n] != [each])
     named = _named(texts, there[turn - 1])
-    return [f"Recorded with another prompt as turn {turn}{named}: run that one first."]
+    return [f"Recorded with a different turn {turn}{named}: run that cell first."]
 
 
 def _missing(texts: Mapping[str, str], first: int, prompts: Sequence[str]) -> str:
@@ -148,7 +148,7 @@ def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> s
     pairs = zip(key.earlier, other.earlier, strict=True)
     turn = next(number for number, (a, b) in enumerate(pairs, start=1) if a != b)
     named = _named(texts, key.earlier[turn - 1][0])
-    return f"Recorded after another answer to turn {turn}{named}: run that cell again first."
+    return f"Recorded after a different answer to turn {turn}{named}: run that cell again first."
 
 
 def _named(texts: Mapping[str, str], prompt: str) -> str:
@@ -167,7 +167,7 @@ def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
         return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
     for text, other in texts.items():
         if other.earlier == key.earlier and other.options == key.options:
-            return [f"{NOT_RECORDED} Recorded in this place: {quote(text)}"]
+            return [f"{NOT_RECORDED} Recorded at this point: {quote(text)}"]
     return [NOT_RECORDED]
 
 

@@ -104,11 +104,11 @@ def test_damaged_line_costs_only_itself(junk: bytes, place: int) -> None:
         ("status", True, "it has no answer"),
         ("status", 99, "it has no answer"),
         ("reads", None, "it has no answer"),
-        ("reads", [[-1, "a"]], "its answer holds something that is not a read"),
-        ("reads", [[1e999, "a"]], "its answer holds something that is not a read"),
-        ("reads", [[1, {"base64": "?"}]], "its answer holds something that is not a read"),
-        ("reads", [["1", "a"]], "its answer holds something that is not a read"),
-        ("reads", [[1, 2]], "its answer holds something that is not a read"),
+        ("reads", [[-1, "a"]], "its answer holds a part that can't be read"),
+        ("reads", [[1e999, "a"]], "its answer holds a part that can't be read"),
+        ("reads", [[1, {"base64": "?"}]], "its answer holds a part that can't be read"),
+        ("reads", [["1", "a"]], "its answer holds a part that can't be read"),
+        ("reads", [[1, 2]], "its answer holds a part that can't be read"),
     ],
 )
 def test_damaged_field_is_told(field: str, value: object, why: str) -> None:
