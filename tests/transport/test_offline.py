@@ -288,7 +288,7 @@ def test_what_changed(
     """The answer names each difference from the request before, and nothing else."""
     offline = Offline()
     first = read(offline.answer({**before, "stream": False}))
-    assert whats_new(first) == ["this is the first request."]
+    assert whats_new(first) == ["this is the demo's first."]
     offline = Offline()
     read(offline.answer(before))
     assert whats_new(read(offline.answer(now))) == expected
@@ -298,7 +298,7 @@ def test_refused_request_is_not_the_request_before() -> None:
     """A request that was refused leaves no trace in the next comparison."""
     offline = Offline()
     assert ask(offline, "").status == 400
-    assert whats_new(ask(offline, "a")) == ["this is the first request."]
+    assert whats_new(ask(offline, "a")) == ["this is the demo's first."]
 
 
 @pytest.mark.parametrize(

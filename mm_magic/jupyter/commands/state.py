@@ -33,11 +33,11 @@ def _lines(here: Here) -> Iterator[str]:
         yield plain(f"Recording in {recorder.name}: {counted(recorder.count, 'new answer')}")
     if hint := anthropic_hint(session.who.environ):
         yield hint
-    if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
-        yield "Event loops of this kernel can be nested; %unload_ext does not undo that."
     yield EXAMPLES
     if session.replaying is None and session.who.endpoint() is None:
         from mm_magic.transport.demo.offline import DEMOS
 
         yield "The demo also has practice prompts:"
         yield in_columns([*DEMOS.items()])
+    if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
+        yield "Event loops of this kernel can be nested; %unload_ext does not undo that."

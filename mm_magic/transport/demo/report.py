@@ -137,7 +137,7 @@ def _system(system: str) -> str:
 def _changes(found: Sequence[str] | None) -> str:
     title = "**Changed since the request before:**"
     if found is None:
-        return f"{title} this is the first request."
+        return f"{title} this is the demo's first."
     if not found:
         return f"{title} nothing: the same request again."
     return "\n".join((title, "", *(f"- {change}" for change in found)))
