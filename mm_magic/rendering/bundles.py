@@ -24,6 +24,7 @@ from mm_magic.rendering.markdown import (
     Definitions,
     code_lines,
     escaped,
+    escaped_note,
     to_html,
     wrap,
 )
@@ -243,12 +244,12 @@ def status_bundle(
     parts: Sequence[str], notes: Sequence[str], saved: Mapping[str, object] | None
 ) -> Bundle:
     """Return the quiet line under an answer, its notes below it, and the turn as JSON if given."""
-    lines = [line for line in (" · ".join(parts), *notes) if line]
-    shown = "<br>".join(escaped(line) for line in lines)
+    line = " · ".join(parts)
+    shown = "<br>".join(filter(None, [escaped(line), *map(escaped_note, notes)]))
     bundle: Bundle = {
         "text/html": f'<div class="mm-status {IGNORE}" style="{_DIM}" dir="auto">'
         f"<small>{shown}</small></div>",
-        "text/plain": "\n".join(map(plain, lines)),
+        "text/plain": "\n".join(map(plain, filter(None, [line, *notes]))),
     }
     if saved is not None:
         bundle[TURN_MIME] = dict(saved)

@@ -47,6 +47,8 @@ MAX_DISARMED = 300_000
 MAX_HIGHLIGHT = 50_000
 MAX_NESTING = 40
 
+_TO_TYPE = re.compile(r"`([^`<>]+)`")
+
 # A formula is taken out before Markdown sees it, and stands as U+FDD0 number U+FDD1 meanwhile.
 # Both are noncharacters, which no text may hold; those that come in become U+FFFD.
 _HOLE = re.compile("\ufdd0([0-9]{1,6})\ufdd1")
@@ -271,6 +273,11 @@ def as_text(text: str) -> str:
 def escaped(text: str) -> str:
     """Return untrusted text as safe HTML on the lines that it has."""
     return escape(plain(text), quote=False).replace("\n", "<br>")
+
+
+def escaped_note(text: str) -> str:
+    """Return a note as safe HTML; what stands between backticks, a line to type, is code."""
+    return _TO_TYPE.sub(r"<code>\1</code>", escaped(text))
 
 
 def _take_math(text: str) -> tuple[str, list[str]]:

@@ -60,6 +60,8 @@ def _cut_note(turn: Turn) -> str:
     cut = f"The answer was cut off at max_tokens {limit}."
     if not is_text and reply.thinking.strip():
         cut = f"Thinking used up all of max_tokens {limit}, so there is no text."
+    if reply.backend == "recorded":  # another request is not in the recording
+        return cut
     more = longer(turn.model, limit)
     steps = [f"For a longer answer: `%%minimax --max-tokens {more}`"] if more else []
     known = find(turn.model)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import compress
 
 from mm_magic.rendering.bundles import Bundle
-from mm_magic.rendering.markdown import IGNORE, escaped
+from mm_magic.rendering.markdown import IGNORE, escaped, escaped_note
 from mm_magic.wording import columns as wide
 from mm_magic.wording import plain, wrapped
 
@@ -35,7 +35,7 @@ def table_bundle(
         "<tr>" + "".join(f'<td style="{_CELL}" dir="auto">{escaped(c)}</td>' for c in row) + "</tr>"
         for row in rows
     )
-    below = "".join(f"<p><small>{escaped(note)}</small></p>" for note in notes)
+    below = "".join(f"<p><small>{escaped_note(note)}</small></p>" for note in notes)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
     lines = _lines([columns, *rows], width) if rows else []
     return {

@@ -58,8 +58,8 @@ def test_max_tokens_by_model(model: str, tokens: int) -> None:
     ("model", "value", "words"),
     [
         ("MiniMax-M2.7", 2049, "above the 2048 that the API page allows"),
-        ("minimax-m2.5-20260211", 131_073, "above the 131072 that MiniMax-M2.5 can give"),
-        ("MiniMax-M3", 524_289, "above the 524288 that MiniMax-M3 can give"),
+        ("minimax-m2.5-20260211", 131_073, "more than MiniMax-M2.5 can write (131072)"),
+        ("MiniMax-M3", 524_289, "more than MiniMax-M3 can write (524288)"),
     ],
 )
 def test_too_many_tokens_are_warned_of(model: str, value: int, words: str) -> None:
