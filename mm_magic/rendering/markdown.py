@@ -59,8 +59,9 @@ _LINK = re.compile(r"https?://|mailto:", re.IGNORECASE)
 # Zero-width and reordering characters, as they look in an encoded address.
 _HIDDEN_IN_LINK = re.compile(r"%E2%80%(?:8[B-F]|A[A-E])|%E2%81%A|%EF%BB%BF|%F3%A0", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
-# Models begin at "##". JupyterLab draws h5 as large as the text and h6 smaller, hardly bolder.
+# Models begin at "##". JupyterLab draws h5 as large as the text and h6 smaller than it.
 _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
+_HEADING_STYLES = {"h5": "font-size:1.1em", "h6": "font-size:1em"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
 # A page may strip `var()` with JupyterLab's colours; this grey can be seen on light and on dark.
 CODE_STYLE = "margin:0 0 1em;border:1px solid #8886;padding:0.5em;overflow-x:auto;background:none"
@@ -94,6 +95,7 @@ _TAGS = _TEXT_BLOCKS | {
 _ALIGNED = {"paragraph_open", "th_open", "td_open"}
 _STYLED = (
     *_MEASURED,
+    *_HEADING_STYLES,
     "th",
     "td",
     "div",
@@ -109,6 +111,7 @@ _CLEANER = nh3.Cleaner(
     set_tag_attribute_values={"a": {"target": "_blank"}},
     filter_style_properties={
         "text-align",
+        "font-size",
         "margin",
         "border",
         "padding",
@@ -346,6 +349,8 @@ def _lower_headings(state: StateCore) -> None:
         if opening.type == "heading_open":
             # JupyterLab's table of contents lists the headings of outputs too, down to h4.
             opening.attrSet("class", "jp-toc-ignore")
+            if style := _HEADING_STYLES.get(opening.tag):
+                _add_style(opening, style)
             text.children = [_STRONG, *(text.children or []), _STRONG_END]
 
 

@@ -72,3 +72,20 @@ def test_code_scrolls_where_the_page_is_narrow(lab: Lab) -> None:
     assert box.evaluate(lines) == 2
     output = lab.output(2).filter(has=lab.page.locator(".highlight"))
     assert output.evaluate("output => output.scrollWidth <= output.clientWidth")
+
+
+def test_headings_keep_their_order_by_size(lab: Lab) -> None:
+    """A deeper heading is never larger, and none is smaller than text; in a saved file, too."""
+    text = "\n\n".join(f"{'#' * level} Heading {level}" for level in range(1, 7))
+    sizes = "part => parseFloat(getComputedStyle(part).fontSize)"
+    with Loopback(streamed(captured(text=f"{text}\n\nText."))) as model:
+        lab.open("headings.ipynb", [LOAD, use(model), "%%minimax\nShow it."])
+        lab.run(0, 1, 2)
+    for is_reloaded in (False, True):
+        if is_reloaded:
+            lab.save()
+            lab.reload()
+        parts = [lab.answer(2).get_by_text(f"Heading {level}") for level in range(1, 7)]
+        found = [part.evaluate(sizes) for part in (*parts, lab.answer(2).get_by_text("Text."))]
+        assert found == sorted(found, reverse=True)
+        assert len(set(found)) == 4
