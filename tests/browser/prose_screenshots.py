@@ -24,25 +24,25 @@ LARGEST = 160_000
 SIZE: ViewportSize = {"width": 900, "height": 1400}
 """In CSS pixels; the picture has two a side for each."""
 
-SHOWN = 70
+SHOWN = 120
 """CSS pixels of the code."""
 
 
 def main() -> None:
-    with lab_alone(size=SIZE, scale=2) as lab:
-        lab.open("prose.ipynb", CELLS)
-        lab.command("application:toggle-left-area")
-        lab.run(0, 1, 3)
-        expect(lab.cell(2).locator(".mm-insert")).to_be_visible()
-        for theme in ("light", "dark"):
+    for theme in ("light", "dark"):
+        with lab_alone(size=SIZE, scale=2) as lab:
+            lab.open("prose.ipynb", CELLS)
             lab.set_theme(theme)
+            lab.command("application:toggle-left-area")
+            lab.run(0, 1, 3)
+            expect(lab.cell(2).locator(".mm-insert")).to_be_visible()
             take(lab, FOLDER / f"prose-{theme}.png")
 
 
 def take(lab: Lab, path: Path) -> None:
     """Take the prompt and the cell below it, down to the first lines of its code."""
     code = lab.answer(3).locator("div.highlight").first
-    code.hover()
+    code.hover(position={"x": 10, "y": 10})
     expect(lab.cell(3).locator(".mm-copy").first).to_have_css("opacity", "1")
     top, bottom = lab.cell(2).bounding_box(), code.bounding_box()
     assert top is not None
