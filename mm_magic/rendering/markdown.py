@@ -47,7 +47,7 @@ MAX_DISARMED = 300_000
 MAX_HIGHLIGHT = 50_000
 MAX_NESTING = 40
 
-_TO_TYPE = re.compile(r"`([^`<>]+)`")
+_TO_TYPE = re.compile(r"`(%[^`<>]+)`")
 
 # A formula is taken out before Markdown sees it, and stands as U+FDD0 number U+FDD1 meanwhile.
 # Both are noncharacters, which no text may hold; those that come in become U+FFFD.
@@ -279,7 +279,7 @@ def escaped(text: str) -> str:
 
 
 def escaped_note(text: str) -> str:
-    """Return a note as safe HTML; what stands between backticks, a line to type, is code."""
+    """Return a note as safe HTML; a magic's line to type, between backticks, is code."""
     return _TO_TYPE.sub(r"<code>\1</code>", escaped(text))
 
 

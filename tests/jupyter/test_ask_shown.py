@@ -39,7 +39,6 @@ def shell(server: Loopback) -> Iterator[Shell]:  # noqa: ARG001 (it is there fir
         "mm.ask('Why?', show=True)",
         "mm.ask('Why?', show=True);",
         "reply = mm.ask('Why?', show=True)\nreply",
-        "await mm.ask_async('Why?', show=True)",
         "for _ in range(1): mm.ask('Why?', show=True)",
     ],
 )
