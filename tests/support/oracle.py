@@ -40,8 +40,7 @@ class Oracle:
         """The turns that go along: those that stand before this one, and the demo's to the demo."""
         turns = self.turns.get(name or "", [])
         place = next((i for i, turn in enumerate(turns) if key and turn["key"] == key), len(turns))
-        sent = [turn for turn in turns[:place] if not turn["hidden"]]
-        return sent if server == DEMO else [turn for turn in sent if turn["who"][1] != DEMO]
+        return sent_to(server, turns[:place])
 
     def request(self, name: str | None, key: Key, who: Who, prompt: str) -> list[Any]:
         """The messages. Thinking goes along only behind the very messages that it came from."""
@@ -162,11 +161,12 @@ class Oracle:
 
     def marked(self, name: str) -> set[int]:
         """The numbers of the turns that were made with others above than stand there now."""
+        turns = self.turns.get(name, [])  # one that was brought back may have no key
         return {
             turn["number"]
-            for turn in self.turns.get(name, [])
+            for place, turn in enumerate(turns)
             if not turn["hidden"]
-            and turn["made_with"] != in_short(self.above(name, turn["key"], turn["who"][1]))
+            and turn["made_with"] != in_short(sent_to(turn["who"][1], turns[:place]))
         }
 
     # The file
@@ -242,6 +242,12 @@ def conversations(page: Page) -> list[list[Turn]]:
     lives = dict.fromkeys(each["life"] for each in by_name)
     found = [sorted((t for t in told if t["life"] == life), key=time_of) for life in lives]
     return sorted(found, key=lambda of_life: int(of_life[-1]["changes"]))
+
+
+def sent_to(server: str, turns: list[Turn]) -> list[Turn]:
+    """Those of the turns that go to this server: no hidden one, and the demo's to the demo alone."""
+    sent = [turn for turn in turns if not turn["hidden"]]
+    return sent if server == DEMO else [turn for turn in sent if turn["who"][1] != DEMO]
 
 
 def time_of(told: Turn) -> int:
