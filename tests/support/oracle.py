@@ -245,7 +245,7 @@ def conversations(page: Page) -> list[list[Turn]]:
 
 
 def sent_to(server: str, turns: list[Turn]) -> list[Turn]:
-    """Those of the turns that go to this server: no hidden one, and the demo's to the demo alone."""
+    """Those of the turns that go to this server: none that is hidden, the demo's to it alone."""
     sent = [turn for turn in turns if not turn["hidden"]]
     return sent if server == DEMO else [turn for turn in sent if turn["who"][1] != DEMO]
 
