@@ -256,7 +256,7 @@ def test_what_was_shown_stays(steps: list[tuple[str, int, float]]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(STEPS)
 def test_what_was_shown_stays_at_length(steps: list[tuple[str, int, float]]) -> None:
     """The same, 200 times."""
