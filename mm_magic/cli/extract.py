@@ -17,7 +17,6 @@ from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.reply import counted as counted_usage
-from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
@@ -140,7 +139,7 @@ def _row(file: str, found: Found, *, is_standing: bool) -> Row:
         "backend": _backend(reply),
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
-        "seconds": _number(turn_json(turn, None).get("seconds")),
+        "seconds": reply.seconds,
         "status": reply.status,
         "state": state,
     }

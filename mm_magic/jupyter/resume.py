@@ -21,6 +21,7 @@ from mm_magic.jupyter.own_notebook import is_file, is_trusted, own_path
 from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
+from mm_magic.session.notes import way_to
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
@@ -170,20 +171,18 @@ def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
     if not any(map(notebook.has_cell, cells)):  # another notebook has that name now
         return
     held = {each.turn.id for each in notebook.found}
-    for name, here in session.conversations.items():
+    for here in session.conversations.values():
         lost = [turn for turn in here.turns if turn.id not in held and session.once(turn.id)]
         if lost:
-            is_current = name == session.options.conversation
-            show(shell, line_bundle(_lost(lost, "" if is_current else name)))
+            show(shell, line_bundle(_lost(lost, session.options.conversation)))
 
 
-def _lost(turns: Sequence[Turn], name: str) -> str:
-    """The sentence on these turns, of the conversation `name` unless it is the current one."""
+def _lost(turns: Sequence[Turn], current: str) -> str:
+    """The sentence on these turns of one conversation, which is named unless it is the current."""
     numbers = [turn.number for turn in turns]
-    listed = turns_listed(numbers) + (f" of {name}" if name else "")
+    first = way_to(turns[0], current)
+    listed = turns_listed(numbers) + (f" of {turns[0].conversation}" if first else "")
     is_one = len(numbers) == 1
-    line = option("-c", "--conversation", name) if name else None
-    first = f"`%minimax {line}`, then " if line else ""
     return (
         f"This page was reloaded before it was saved with {listed}; the kernel has "
         f"{'it' if is_one else 'them'}. To show {'it' if is_one else 'the first'}: "

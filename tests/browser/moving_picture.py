@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import ViewportSize
 
 from browser.lab import Lab, lab_alone
+from browser.pictures import check_size
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 PICTURE = NOTEBOOKS / "images" / "streaming.gif"
@@ -36,10 +37,7 @@ def main() -> None:
         lab.command("notebook:clear-all-cell-outputs")
         frames = list(film(lab))
     save(frames)
-    size = PICTURE.stat().st_size
-    print(f"{PICTURE}: {len(frames)} frames, {size:,} bytes")
-    if size > LARGEST:
-        raise SystemExit(f"larger than {LARGEST:,} bytes")
+    check_size(PICTURE, LARGEST)
 
 
 def film(lab: Lab) -> Iterator[Image.Image]:

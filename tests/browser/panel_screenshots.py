@@ -7,12 +7,11 @@ from pathlib import Path
 
 from playwright.sync_api import ViewportSize, expect
 
+from browser import pictures
 from browser.lab import Lab, lab_alone
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks" / "images"
 CELLS = ("%load_ext mm_magic", "%minimax panel", "%%minimax\nWhy is the sky blue?")
-LARGEST = 160_000
-"""Bytes of each: the README is read over slow lines, too."""
 SIZE: ViewportSize = {"width": 960, "height": 760}
 """In CSS pixels; the picture has two a side for each."""
 
@@ -34,16 +33,11 @@ def take(lab: Lab, path: Path) -> None:
     """Take the panel and the cell below it, while that runs."""
     lab.start(2)
     expect(lab.thinking(2)).to_contain_text("Step 2")
-    top, bottom = lab.cell(1).bounding_box(), lab.cell(2).bounding_box()
-    assert top is not None
-    assert bottom is not None
-    height = bottom["y"] + bottom["height"] - top["y"]
-    lab.page.screenshot(path=path, clip={**top, "height": height})
+    last = lab.cell(2).bounding_box()
+    assert last is not None
+    pictures.take(lab, 1, last["y"] + last["height"], path)
     lab.wait()
-    size = path.stat().st_size
-    print(f"{path}: {size:,} bytes")
-    if size > LARGEST:
-        raise SystemExit(f"larger than {LARGEST:,} bytes")
+    pictures.check_size(path)
 
 
 if __name__ == "__main__":

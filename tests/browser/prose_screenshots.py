@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import ViewportSize, expect
 
+from browser import pictures
 from browser.lab import Lab, lab_alone
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks" / "images"
@@ -19,8 +20,6 @@ anything that isn't a bird? If so, it's a mistake.
 - else: don't change it, **never** guess"""
 CODE = "%%minimax\ndemo code"
 CELLS = ("%load_ext mm_magic", 'birds = ["robin", "wren", "squirrel"]', PROMPT, CODE)
-LARGEST = 160_000
-"""Bytes of each: the README is read over slow lines, too."""
 SIZE: ViewportSize = {"width": 900, "height": 1400}
 """In CSS pixels; the picture has two a side for each."""
 
@@ -44,15 +43,10 @@ def take(lab: Lab, path: Path) -> None:
     code = lab.answer(3).locator("div.highlight").first
     code.hover(position={"x": 10, "y": 10})
     expect(lab.cell(3).locator(".mm-copy").first).to_have_css("opacity", "1")
-    top, bottom = lab.cell(2).bounding_box(), code.bounding_box()
-    assert top is not None
-    assert bottom is not None
-    height = bottom["y"] + SHOWN - top["y"]
-    lab.page.screenshot(path=path, clip={**top, "height": height})
-    size = path.stat().st_size
-    print(f"{path}: {size:,} bytes")
-    if size > LARGEST:
-        raise SystemExit(f"larger than {LARGEST:,} bytes")
+    place = code.bounding_box()
+    assert place is not None
+    pictures.take(lab, 2, place["y"] + SHOWN, path)
+    pictures.check_size(path)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from mm_magic.jupyter.arguments import HELP, at_most_one, help_rows, in_columns
 from mm_magic.jupyter.commands import history, recording, request, who_answers
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.session.options import Offer, Row, rows
+from mm_magic.wording import in_window
 
 Group: TypeAlias = Literal["settings", "look", "edit", "backend", "help"]
 
@@ -67,11 +68,11 @@ def _help(_here: Here, words: Sequence[str]) -> None:
     """Print the help of everything, of one command, or of one option."""
     word = at_most_one("help", words)
     if word is None:
-        print(overview())
+        print(in_window(overview()))
     elif (command := COMMANDS.get(word.lower().lstrip("%"))) is not None:
-        print(command.help_text())
+        print(in_window(command.help_text()))
     elif (row := option_words.row_of(word)) is not None:
-        print(in_columns(help_rows([row])))
+        print(in_window(in_columns(help_rows([row]))))
     else:
         raise UsageError(
             f"there is no command or option {word!r}",
