@@ -5,6 +5,7 @@ is used again and nothing is installed, and with `--no-venv` all but the wheel u
 that is active. Words behind `--` go to pytest: `nox -s tests -- -k json`.
 """
 
+import re
 from pathlib import Path
 
 import nox
@@ -13,6 +14,15 @@ nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
+TEST_TOOLS = ("pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150", "jsonschema>=4", "nbclient")
+WITHOUT_PLUGINS = ("-q", "-o", "addopts=", "-p", "no:cacheprovider", "-k", "not linear_work")
+TELLING = (
+    "tests/rendering/test_dialect.py",
+    "tests/rendering/test_drawn_values.py",
+    "tests/jupyter/test_magics.py",
+    "tests/jupyter/test_web_page.py",
+    "tests/transport/test_closing.py",
+)
 HEADLESS = ("tests", "--ignore=tests/browser")
 ASK_OFFLINE = """
 import mm_magic as mm
@@ -52,6 +62,21 @@ def other_python(session: nox.Session) -> None:
     """The tests without a browser on the other supported versions of Python."""
     install(session)
     session.run("pytest", *(session.posargs or HEADLESS))
+
+
+def oldest() -> list[str]:
+    """The oldest versions of the run-time packages that pyproject.toml allows."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["types"]]
+    return [re.sub(r">=([\d.]+).*", r"==\1", line) for line in lines]
+
+
+@nox.session
+def oldest_packages(session: nox.Session) -> None:
+    """A few telling tests with the oldest packages that are allowed: drawing, magics, requests."""
+    if session.virtualenv.is_sandboxed:
+        session.install("-e", ".", *oldest(), "ipykernel==6.30.*", *TEST_TOOLS)
+    session.run("python", "-m", "pytest", *WITHOUT_PLUGINS, *(session.posargs or TELLING))
 
 
 @nox.session

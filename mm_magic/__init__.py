@@ -10,8 +10,10 @@ From Python: `import mm_magic as mm; reply = mm.ask("Why is the sky blue?"); pri
 
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.replies import Replies
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import (
+    AnswerError,
     MiniMaxError,
     NetworkError,
     ProtocolError,
@@ -19,21 +21,35 @@ from mm_magic.errors import (
     Stopped,
     UsageError,
 )
-from mm_magic.session.api import ask, ask_async, read_notebook
+from mm_magic.session.api import (
+    ask,
+    ask_async,
+    compare,
+    compare_async,
+    map,  # noqa: A004 - it is `mm.map`
+    map_async,
+    read_notebook,
+)
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = [
+    "AnswerError",
     "MiniMaxError",
     "NetworkError",
     "ProtocolError",
+    "Replies",
     "Reply",
     "ServiceError",
     "Stopped",
     "UsageError",
     "ask",
     "ask_async",
+    "compare",
+    "compare_async",
+    "map",
+    "map_async",
     "read_notebook",
 ]
 __version__ = "0.1.0"

@@ -4,7 +4,8 @@
     ├── UsageError      yours: an option, a value or a setting is wrong; nothing was sent
     ├── ServiceError    the service answered, and the answer is no
     ├── NetworkError    no answer, or not all of it, reached this machine
-    └── ProtocolError   an answer came, but it is not the Messages API, or it broke off
+    ├── ProtocolError   an answer came, but it is not the Messages API, or it broke off
+    └── AnswerError     a complete answer came, but it is not of the type that you asked for
     Stopped             you stopped the cell: not a failure, so not a MiniMaxError
 
 `except MiniMaxError` therefore never swallows a Stop. No message holds a key.
@@ -13,9 +14,9 @@
 from collections.abc import Sequence
 from traceback import extract_tb
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mm_magic.wording import in_window, plain
+from mm_magic.wording import in_lines, plain
 
 if TYPE_CHECKING:
     from mm_magic.conversation.reply import Reply
@@ -35,6 +36,7 @@ Kind = Literal[
     "connection",
     "timeout",
     "protocol",
+    "value",
 ]
 
 
@@ -53,7 +55,9 @@ class MiniMaxError(Exception):
 
     `kind` says what sort of failure it is. `retryable`: nothing of an answer had come, and the same
     request may succeed later, so that a program may send it again. `reply` is what had arrived
-    before the failure, or None. `next_steps` are plain sentences, also in a script's traceback.
+    before the failure, or None; `replies`, if several answers were asked for, all of them; `rows`,
+    if a table was asked about, that table with the answers so far.
+    `next_steps` are plain sentences, also in a script's traceback.
     `status` is the HTTP status, `code` MiniMax's own error number, `request_id` what support asks
     for, `retry_after` the seconds that the server asked to wait; each is None if unknown.
     """
@@ -83,6 +87,8 @@ class MiniMaxError(Exception):
         self.retry_after = retry_after
         self.next_steps = next_steps
         self.reply: Reply | None = None
+        self.replies: Sequence[Reply] | None = None
+        self.rows: Any = None
 
     @property
     def next_steps(self) -> tuple[str, ...]:
@@ -119,7 +125,7 @@ class MiniMaxError(Exception):
         """IPython shows this in place of a traceback, of whose frames only the cells' help."""
         # One string: in some modes of %xmode IPython puts no line ends between several.
         title = f"{self._speaker} ({self.kind}):"
-        card = in_window(f"{title} {self.card()}").replace(title, f"{_BOLD}{title}{_RESET}", 1)
+        card = in_lines(f"{title} {self.card()}").replace(title, f"{_BOLD}{title}{_RESET}", 1)
         return ["\n".join((card, *_lines_of_cells(self.__traceback__)))]
 
 
@@ -174,12 +180,30 @@ class ProtocolError(MiniMaxError):
         super().__init__(message, kind="protocol", retryable=retryable, next_steps=next_steps)
 
 
-class Stopped(Exception):
-    """You stopped the cell. `reply` is what had arrived by then, or None."""
+class AnswerError(MiniMaxError):
+    """A complete answer came, but it is not of the type that you asked for."""
 
-    def __init__(self, reply: "Reply | None" = None) -> None:
+    def __init__(self, message: str, *, next_steps: Sequence[str] = ()) -> None:
+        super().__init__(message, kind="value", next_steps=next_steps)
+
+
+class Stopped(Exception):
+    """You stopped the cell.
+
+    `reply` is what had arrived by then, or None; `replies`, where several answers were asked for,
+    all that had; `rows`, where a table was asked about, that table with the answers so far.
+    """
+
+    def __init__(
+        self,
+        reply: "Reply | None" = None,
+        replies: "Sequence[Reply] | None" = None,
+        rows: Any = None,
+    ) -> None:
         super().__init__("stopped")
         self.reply = reply
+        self.replies = replies
+        self.rows = rows
 
     def _render_traceback_(self) -> list[str]:
         return [f"{_BOLD}Stopped.{_RESET}"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
 _PICTURES[0x7F] = 0x2421
 _REPLACED = [*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_CODE = re.compile(r"`([^`]*)`")
 _TOLD = 200  # characters of a value
 _NEWLINES = (0x2028, 0x2029)
 _TAG_CHARACTERS = range(0xE0000, 0xE0080)
@@ -40,6 +41,11 @@ def shortened(text: str, limit: int) -> str:
     return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
+def without_code(text: str) -> str:
+    """“name” for `name`: in sentences below an answer, only a magic's line is drawn as code."""
+    return _CODE.sub(r"“\1”", text)
+
+
 def told(value: str) -> str:
     """The value of an option as it is told: a file's text is shown by its beginning."""
     return value if len(value) <= _TOLD else shortened(value, _TOLD)
@@ -63,24 +69,41 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else f'{noun}s'}"
 
 
+def share(part: int, total: int, noun: str) -> str:
+    """So many of at least two, as "2 of 3 answers", "both answers" or "all 3 answers"."""
+    if part < total:
+        return f"{part:,} of {counted(total, noun)}"
+    return f"both {noun}s" if total == 2 else f"all {counted(total, noun)}"
+
+
 def listed(numbers: Iterable[int]) -> str:
-    """Numbers in order, runs of them as ranges: "1 to 4, 7"; "" if there are none."""
+    """Numbers in order, runs of three or more as ranges: "1 to 4 and 7"; "" if none."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    *firsts, last = [part for run in runs for part in _parts(run)] or [""]
+    return " and ".join(filter(None, [", ".join(firsts), last]))
+
+
+def _parts(run: Sequence[int]) -> list[str]:
+    return [f"{run[0]} to {run[-1]}"] if len(run) > 2 else list(map(str, run))
+
+
+def capitalised(text: str) -> str:
+    """The text as a sentence begins; all but its first character stays as it is."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def turns_listed(numbers: Iterable[int]) -> str:
-    """Turns by their numbers: "turn 3" or "turns 1 to 4, 7"."""
+    """Turns by their numbers: "turn 3" or "turns 1 to 4 and 7"."""
     found = set(numbers)
     return f"{'turn' if len(found) == 1 else 'turns'} {listed(found)}"
 
 
-_SAFE_WORD = re.compile(r"[A-Za-z0-9_./:@+-]+")
+_SAFE_WORD = re.compile(r"[A-Za-z0-9_.,/:@+-]+")
 
 
 def quoted(text: str) -> str | None:
@@ -132,11 +155,11 @@ def json_text(value: object) -> str:
 
 _OPENING = "（「『【《〈〔［｛“‘([{"
 _CLOSING = "、。，．！？：；）」』】》〉〕］｝”’…ー々"
-_WIDE = "[\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003fffd]"
-# What is not broken: a line break, a gap, a word, a character of a script without gaps.
+_WIDE = "\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003fffd"
+# What is not broken: a line break, a gap, a word, a character of a script without gaps. A set such
+# as _WIDE stands in it once, since each takes 1 ms to compile.
 _PIECE = re.compile(
-    rf"\n|[^\S\n]+|[{_OPENING}]*(?:(?!{_WIDE})\S)+[{_CLOSING}]*(?: ·)?"
-    rf"|[{_OPENING}]*{_WIDE}[{_CLOSING}]*"
+    rf"\n|[^\S\n]+|[{_OPENING}]*(?:[^\s{_WIDE}]+[{_CLOSING}]*(?: ·)?|\S[{_CLOSING}]*)"
 )
 _BEGINNING = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:(?:[-*+→]|\d{1,9}[.)])[ \t]+)?")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})")
@@ -144,6 +167,9 @@ _LIST_ITEM = re.compile(r"[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]")
 _NAME = re.compile(r" +\S.*? {2,}(?=\S)")
 _LONG_WORD = 400  # characters: it fits no window, so it is shown while it grows
 _ROOM = 20  # columns that a line must have behind its indent
+_QUOTED = re.compile(r"`[^`\n]+`")
+_GLUE = "\0"  # stands for a space between words that stay together
+PAGE_WIDTH = 80  # columns of what is printed where there is no window
 
 
 def columns(text: str) -> int:
@@ -245,8 +271,21 @@ def wrapped(text: str, width: int) -> str:
 
 
 def in_window(text: str) -> str:
-    """`text` as it is printed: in a terminal its lines fit the window."""
+    """`text`, a model's perhaps, as it is printed: in a terminal its lines fit the window."""
     return wrapped(text, window_width()) if sys.stdout.isatty() else text
+
+
+def in_lines(text: str) -> str:
+    """Our own `text` as it is printed: a notebook's page would break it within words.
+
+    A line to type, which is quoted with backticks, stays on one line where there is room.
+    """
+    width = window_width() if sys.stdout.isatty() else PAGE_WIDTH
+
+    def joined(quoted: re.Match[str]) -> str:
+        return quoted[0].replace(" ", _GLUE) if columns(quoted[0]) + _ROOM <= width else quoted[0]
+
+    return wrapped(_QUOTED.sub(joined, text), width).replace(_GLUE, " ")
 
 
 def window_width() -> int:

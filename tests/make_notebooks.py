@@ -20,16 +20,16 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("MINIMAX_", "ANTHROPIC_"))}
 
 
-def client_for(notebook: NotebookNode) -> NotebookClient:
-    """What runs a notebook in its folder, where its recordings are."""
+def client_for(notebook: NotebookNode, folder: Path = FOLDER) -> NotebookClient:
+    """What runs a notebook in the folder where its recordings are."""
     return NotebookClient(
-        notebook, timeout=120, kernel_name="python3", record_timing=False, coalesce_streams=True,
-        resources={"metadata": {"path": os.fspath(FOLDER)}},
+        notebook, timeout=600, kernel_name="python3", record_timing=False, coalesce_streams=True,
+        resources={"metadata": {"path": os.fspath(folder)}},
     )  # fmt: skip
 
 
-def execute(path: Path) -> None:
-    """Run one notebook from top to bottom and save it."""
+def execute(path: Path, folder: Path = FOLDER, environment: dict[str, str] | None = None) -> None:
+    """Run one notebook from top to bottom, in a folder, and save it."""
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     notebook.metadata = {
         "kernelspec": {
@@ -39,7 +39,7 @@ def execute(path: Path) -> None:
         },
         "language_info": {"name": "python"},
     }
-    client_for(notebook).execute(env=clean_environment())
+    client_for(notebook, folder).execute(env=environment or clean_environment())
     notebook.metadata.language_info = {"name": "python"}
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 

@@ -30,6 +30,7 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "markdown_it": ("rendering/markdown.py", "rendering/dialect.py", "rendering/markup.py"),
     "nh3": "rendering/markdown.py",
     "pygments": "rendering/markdown.py",
+    "PIL": "prompt/pictures.py",
 }
 IMPURE = {
     "asyncio", "io", "logging", "os", "pathlib", "random", "select", "shutil", "signal", "socket",
@@ -156,8 +157,8 @@ def test_a_library_has_one_place() -> None:
 
 
 def loaded_by(code: str) -> set[str]:
-    """The top-level packages that a fresh interpreter has after running `code`."""
-    script = f"{code}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    """The modules that a fresh interpreter has after running `code`, and their packages."""
+    script = f"{code}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
@@ -165,6 +166,17 @@ def loaded_by(code: str) -> set[str]:
 
 
 LATE = {"httpx", "ipywidgets", "markdown_it", "nh3", "nest_asyncio2"}
+LATE_HERE = {
+    f"mm_magic.{name}"
+    for name in (
+        *("rendering", "transport.network", "protocol.last_json", "protocol.failure"),
+        *("prompt.values", "prompt.template", "prompt.error_text"),
+        *("session.turn_request", "session.build_request", "session.run", "session.variants"),
+        *("jupyter.arguments", "jupyter.mistakes", "jupyter.commands.table", "jupyter.magics"),
+        *("jupyter.offered_words", "jupyter.cell_turn", "jupyter.resume", "jupyter.panel"),
+    )
+}
+"""What the first prompt, command, mistake, Tab or error needs, and the loading does not."""
 
 
 def test_import_is_light() -> None:
@@ -173,9 +185,17 @@ def test_import_is_light() -> None:
 
 
 def test_load_ext_is_light() -> None:
-    """`%load_ext mm_magic` loads no library beyond IPython's own."""
+    """`%load_ext mm_magic` loads no library beyond IPython's own, and of this package no more than
+    what every cell needs."""
     code = (
         "from IPython.core.interactiveshell import InteractiveShell\n"
         "InteractiveShell.instance().run_line_magic('load_ext', 'mm_magic')"
     )
-    assert loaded_by(code) & LATE == set()
+    assert loaded_by(code) & (LATE | LATE_HERE) == set()
+
+
+def test_what_comes_late_exists() -> None:
+    """The modules that must not be loaded early are there: a renamed one would be looked for in
+    vain."""
+    there = {f"mm_magic.{name}" for name in modules(PACKAGE)}
+    assert there >= LATE_HERE

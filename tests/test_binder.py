@@ -70,9 +70,12 @@ def test_the_lock_file_is_exact() -> None:
 def test_the_lock_file_fits() -> None:
     """What the package needs is in the lock file, at a version that it takes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["lab"]]
+    extras = project["optional-dependencies"]
+    needed = [*map(Requirement, [*project["dependencies"], *extras["lab"]])]
+    own = [extra for each in needed if each.name == project["name"] for extra in each.extras]
+    needed += [Requirement(each) for extra in own for each in extras[extra]]
     found = locked()
-    for requirement in map(Requirement, needed):
+    for requirement in (each for each in needed if each.name != project["name"]):
         (exact,) = found[canonicalize_name(requirement.name)].specifier
         assert exact.version in requirement.specifier, requirement
 

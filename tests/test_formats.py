@@ -17,22 +17,29 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from support.asks import said
+from support.images import plain_image
 from support.recordings import EXCHANGE
 from support.replays import ALONE, NIGHT, WHY, Kernel, replaying
 from support.scripted import Answer, ScriptedSession, Service
 
+from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.saved_turn import (
     UnreadableTurn,
+    pick_json,
+    read_picks,
     read_record,
     read_turn,
     record_json,
     turn_json,
 )
-from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.conversation.turn import TURN_MIME, Failure
 from mm_magic.errors import MiniMaxError
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.variants import variants
 from mm_magic.transport.recording import file_format
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, create
+from mm_magic.transport.recording.writer import Recorder, append, begin
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -87,8 +94,8 @@ def asked_and_recorded(path: Path) -> list[Wire]:
     service.next_answer = ANSWER
     session = ScriptedSession(service)
     session.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
-    create(path, path.name)
-    session.recorder = Recorder(path, path.name)
+    begin(path, path.name)
+    session.recordings.recorder = Recorder(path, path.name)
 
     async def ask_all() -> None:
         await session.ask("Why is the sky blue?", said(temperature=0.3), alone=False)
@@ -125,6 +132,37 @@ def test_turns_of_a_notebook_follow_the_schema(path: Path) -> None:
 def test_recordings_of_version_1_follow_the_schema(path: Path) -> None:
     """Every line of version 0.1's recordings follows the schema."""
     assert [problem for line in lines_of(path) for problem in problems(LINE, line)] == []
+
+
+def test_several_answers_follow_the_schema() -> None:
+    """A turn with other answers beside it, one of which failed, follows the schema."""
+    service = Service()
+    service.next_answer = ANSWER
+    session = ScriptedSession(service)
+    session.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
+    asked = [*variants(said(), {"temperature": (0.1, 1.0)}, 2)]
+    asyncio.run(session.compare("Why?", asked, alone=False))
+    (turn,) = session.conversations["main"].turns
+    lost = replace(turn.others[0], failure=Failure("rate_limit", "slow down"))
+    wire: Wire = turn_json(replace(turn, others=(lost, *turn.others[1:])), None)
+
+    assert problems(TURN, wire) == []
+    there = session.conversations["main"]
+    now, _ = session.pick(2, is_drawn=True)
+    pick = pick_json(there.picks[-1], now)
+    record: Wire = record_json([], [("main", there.state)], [pick])
+    assert record["states"]["main"]["picks"] == [[1, 1]]
+    assert pick == {"conversation": "main", "turn": turn.id, "answer": 2, "change": 1}
+    assert problems(TURN, record) == []
+    for missing in pick:
+        less = {name: value for name, value in pick.items() if name != missing}
+        assert problems(TURN, record | {"picks": [less]}) != []
+        assert read_picks({"picks": [less]}) == [] or missing == "change"
+    damages: list[Wire] = [{"answer": 0}, {"steps": []}, {"error": {}}, {"request_key": "x"}]
+    for damage in damages:
+        damaged = deepcopy(wire)
+        damaged["answers"][0] |= damage
+        assert problems(TURN, damaged) != []
 
 
 def test_turns_written_today_follow_the_schema(written: tuple[list[Wire], list[Wire]]) -> None:
@@ -170,6 +208,32 @@ def test_turns_of_all_sorts_follow_the_schema(tmp_path: Path) -> None:
     lines = lines_of(tmp_path / "r")
     assert lines[-1]["ending"] == "stopped"
     assert [problem for line in lines for problem in problems(LINE, line)] == []
+
+
+def test_pictures_follow_the_schema(tmp_path: Path) -> None:
+    """So do turns and lines whose prompt has a picture, and those behind such a turn."""
+    kernel = Kernel()
+    kernel.run(WHY)
+    prompt = Prompt.of(["What is", plain_image(), "?"])
+    (turn,) = kernel.session.conversations.turns()
+    turn = replace(turn, prompt=prompt)
+    origin = Origin("url", is_of_other_picture=True)
+    replayed = replace(turn, reply=replace(turn.reply, backend="recorded", origin=origin))
+    for each in (turn, replayed):
+        saved = turn_json(each, None)
+        assert problems(TURN, saved) == []
+        assert read_turn(saved).turn.reply.origin == each.reply.origin
+
+    keys = (
+        RequestKey({}, (), prompt.message()),
+        RequestKey({}, (turn.prints,), {"role": "user", "content": "Why?"}),
+    )
+    begin(tmp_path / "r", "r")
+    for key in keys:
+        append(tmp_path / "r", replace(EXCHANGE, key=key).to_line())
+    assert [problem for line in lines_of(tmp_path / "r") for problem in problems(LINE, line)] == []
+    read_again = read((tmp_path / "r").read_bytes(), "r").exchanges
+    assert [each.key.hash for each in read_again] == [key.hash for key in keys]
 
 
 def test_read_that_ends_within_a_character_follows_the_schema() -> None:
@@ -230,11 +294,13 @@ def test_every_field_is_described(written: tuple[list[Wire], list[Wire]]) -> Non
 def test_examples_of_the_page_follow_the_schemas() -> None:
     """The examples in docs/formats.md are whole and right, and this release reads them."""
     page = (DOCS / "formats.md").read_text("utf-8")
-    turn, record, recording = re.findall(r"```json[l]?\n(.*?)```", page, re.DOTALL)
+    turn, picked, record, recording = re.findall(r"```json[l]?\n(.*?)```", page, re.DOTALL)
     lines = [json.loads(line) for line in recording.splitlines()]
 
     assert problems(TURN, json.loads(turn)) == []
+    assert problems(TURN, json.loads(picked)) == []
     assert problems(TURN, json.loads(record)) == []
+    assert json.loads(picked)["picks"][0]["turn"] == json.loads(turn)["id"]
     assert [problem for line in lines for problem in problems(LINE, line)] == []
     assert read_turn(json.loads(turn)).turn.reply.text == "Air scatters blue light most."
     read_record(json.loads(record))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.printed import on_one_line
 from support.shells import fresh_shell
 from traitlets.config import Config
 
@@ -17,6 +18,11 @@ from mm_magic.transport.recording.reader import read
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 RECORDINGS = sorted((ROOT / "notebooks").glob("*.jsonl"))
+WRITTEN = "answers.csv"  # by a notebook, when it runs
+TABLES = sorted(p for p in (ROOT / "notebooks").glob("*.csv") if p.name != WRITTEN)
+CLASS = sorted((ROOT / "notebooks").glob("class/*.ipynb"))
+OF_A_MODEL = {"09-a-real-model": "smollm2", "10-a-lesson": "dragons"}
+"""Notebooks in which a real model's recording answers, and that recording."""
 MAX_OUTPUT = 100_000  # bytes of JSON
 MAX_CELLS = 20
 MAX_LINES = 45
@@ -87,7 +93,9 @@ def test_outputs_are_small(path: Path) -> None:
     assert [size for size in sizes if size > MAX_OUTPUT] == []
 
 
-@pytest.mark.parametrize("path", [*NOTEBOOKS, *RECORDINGS], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*NOTEBOOKS, *RECORDINGS, *TABLES, *CLASS], ids=lambda path: path.name
+)
 def test_nothing_private(path: Path) -> None:
     """No path of the machine that made it is in a file, and nothing that looks like a key."""
     text = path.read_text("utf-8")
@@ -119,7 +127,7 @@ def test_the_first_line_says_for_whom(path: Path) -> None:
     title, _, line, *_ = joined(first["source"]).splitlines()
     assert (first["cell_type"], title[:2]) == ("markdown", "# ")
     assert FIRST_LINE.fullmatch(line), line
-    assert ("not a language model" in line) == ("real-model" not in path.stem)
+    assert ("not a language model" in line) == (path.stem not in OF_A_MODEL)
 
 
 @every_notebook
@@ -149,6 +157,7 @@ def test_it_was_run_from_top_to_bottom(path: Path) -> None:
         "01-quickstart": {"recorded", "offline"},
         "07-your-own-server": {"url"},
         "09-a-real-model": {"recorded"},
+        "10-a-lesson": {"recorded"},
     }
     assert answered == others.get(path.stem, {"offline"})
 
@@ -187,16 +196,17 @@ def test_pictures_are_there() -> None:
     """Each plot is in the file as PNG, which GitHub shows, too."""
     plots = [cell for cell in cells(_path("05-parameters"), "code") if "plot-" in cell["id"]]
     shown = [output["data"]["image/png"][:8] for cell in plots for output in cell["outputs"]]
-    assert shown == ["iVBORw0K"] * 3
+    assert shown == ["iVBORw0K"] * 2
 
 
 def test_the_wheel_holds_them_all() -> None:
-    """The wheel has every notebook and recording: `mm_magic demo` copies them from there."""
+    """The wheel has each notebook, recording and table: `mm_magic demo` copies them from there."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     packed = build["targets"]["wheel"]["force-include"]
     assert packed == {
-        f"notebooks/{path.name}": f"mm_magic/notebooks/{path.name}"
-        for path in [*NOTEBOOKS, *RECORDINGS]
+        name: f"mm_magic/{name}"
+        for path in [*NOTEBOOKS, *RECORDINGS, *TABLES, *CLASS]
+        if (name := path.relative_to(ROOT).as_posix())
     }
 
 
@@ -212,20 +222,28 @@ def test_the_example_of_the_api_page() -> None:
     assert step["content"] == example["content"]
 
 
-def test_a_real_model_is_named() -> None:
+@pytest.mark.parametrize(("notebook", "recording"), OF_A_MODEL.items())
+def test_a_real_model_is_named(notebook: str, recording: str) -> None:
     """Each answer of the recording is the real model's, and each status line says so."""
-    assert {each.model for each in exchanges("smollm2")} == {REAL_MODEL}
+    assert {each.model for each in exchanges(recording)} == {REAL_MODEL}
     lines = [
         joined(output["data"]["text/plain"])
-        for cell in cells(_path("09-a-real-model"), "code")
+        for cell in cells(_path(notebook), "code")
         for output in cell["outputs"]
         if TURN in output.get("data", {})
     ]
-    days = {each.day for each in exchanges("smollm2")}
+    days = {each.day for each in exchanges(recording)}
     assert len(days) == 1
     named = f"recorded {days.pop()}, {REAL_MODEL} · "
     assert [line for line in lines if not line.startswith(named)] == []
-    assert len(lines) == len(turns(_path("09-a-real-model"))) > 5
+    assert len(lines) == len(turns(_path(notebook))) > 3
+
+
+def test_a_class_handed_in() -> None:
+    """The students' notebooks hold recorded answers, and what the same model answered to Chi."""
+    answers = [each for path in CLASS for each in turns(path)]
+    assert [each["backend"] for each in answers] == ["recorded"] * 3 + ["url"] * 2
+    assert {each["model"] for each in answers} == {REAL_MODEL}
 
 
 def test_the_code_is_the_demos() -> None:
@@ -235,6 +253,19 @@ def test_the_code_is_the_demos() -> None:
         shell.run(source(path, "code-ask"))
         shell.run("%minimax code")
         assert shell.ip.rl_next_input == source(path, "code")
+
+
+def test_the_elements() -> None:
+    """The table has the first 60 elements in their order; a stop keeps the rows that are done."""
+    lines = (ROOT / "notebooks" / "elements.csv").read_text("utf-8").splitlines()
+    table = [line.split(",") for line in lines]
+    assert table[0] == ["number", "symbol", "name", "mass"]
+    assert [row[0] for row in table[1:]] == [str(number) for number in range(1, 61)]
+    assert [len({row[column] for row in table[1:]}) for column in (1, 2)] == [60, 60]
+    assert table[26][:3] == ["26", "Fe", "iron"]
+    shown = json.dumps([cell["outputs"] for cell in cells(_path("06-your-data"), "code")])
+    assert "54 of 60 rows have an answer: run the same line again" in shown
+    assert "54 answers reused from this kernel" in shown
 
 
 def test_the_administrators_configuration(capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,9 +278,9 @@ def test_the_administrators_configuration(capsys: pytest.CaptureFixture[str]) ->
     with fresh_shell(config) as shell:
         capsys.readouterr()
         shell.run("%minimax")
-    told = capsys.readouterr().out
+    told = on_one_line(capsys.readouterr().out)
     assert "max_tokens 1000" in told
-    assert "system You help students of a first course in physics." in told
+    assert "system You help students in an introductory physics course." in told
 
 
 def _path(name: str) -> Path:

@@ -7,13 +7,14 @@ CHANGELOG.md and then change the expectation here; else take the change back.
 import asyncio
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
 import mm_magic as mm
 from mm_magic.errors import Kind
-from mm_magic.session.api import AskOptions, forget_session
+from mm_magic.session.api import AskOptions, CompareOptions, forget_session
 from mm_magic.session.options import Options
 
 ADVICE = (
@@ -22,18 +23,25 @@ ADVICE = (
 )
 
 NAMES = {
+    "AnswerError": "exception",
     "MiniMaxError": "exception",
     "NetworkError": "exception",
     "ProtocolError": "exception",
+    "Replies": "class",
     "Reply": "class",
     "ServiceError": "exception",
     "Stopped": "exception",
     "UsageError": "exception",
     "ask": "function",
     "ask_async": "coroutine function",
+    "compare": "function",
+    "compare_async": "coroutine function",
+    "map": "function",
+    "map_async": "coroutine function",
     "read_notebook": "function",
 }
 BASES = {
+    "AnswerError": "MiniMaxError",
     "MiniMaxError": "Exception",
     "NetworkError": "MiniMaxError",
     "ProtocolError": "MiniMaxError",
@@ -41,26 +49,36 @@ BASES = {
     "Stopped": "Exception",
     "UsageError": "MiniMaxError",
 }
+_MAP = (
+    "(prompt, rows, column='answer', *, parallel=8, file=None, fresh=False, on_error='continue', "
+    "budget=None, yes=False, type=None, **options)"
+)
 SIGNATURES = {
-    "ask": "(prompt, *, show=False, **options)",
-    "ask_async": "(prompt, *, show=False, **options)",
+    "ask": "(prompt, *, type=None, show=False, **options)",
+    "ask_async": "(prompt, *, type=None, show=False, **options)",
+    "compare": "(prompt, *, n=1, yes=False, type=None, **options)",
+    "compare_async": "(prompt, *, n=1, yes=False, type=None, **options)",
+    "map": _MAP,
+    "map_async": _MAP,
     "read_notebook": "(path)",
 }
 ASK_OPTIONS = {
-    "conversation", "max_tokens", "model", "retries", "stream", "system", "temperature",
+    "conversation", "max_tokens", "model", "retries", "reuse", "stream", "system", "temperature",
     "thinking", "top_p", "effort",
 }  # fmt: skip
 REPLY_ATTRIBUTES = {
-    "backend", "base_resp", "content", "id", "is_demo", "may_enter", "message", "model", "origin",
-    "seconds", "status", "stop_reason", "text", "thinking", "thinking_seconds", "usage",
+    "backend", "base_resp", "content", "first_try", "has_value", "id", "is_demo", "may_enter",
+    "message", "model", "origin", "problem", "seconds", "status", "stop_reason", "text", "thinking",
+    "thinking_seconds", "usage", "value",
 }  # fmt: skip
+REPLIES_ATTRIBUTES = {"count", "index", "outcomes", "to_frame"}
 ERROR_ATTRIBUTES = {
-    "card", "code", "kind", "message", "next_steps", "redact", "reply", "request_id",
-    "retry_after", "retryable", "status",
+    "card", "code", "kind", "message", "next_steps", "redact", "replies", "reply",
+    "request_id", "retry_after", "retryable", "rows", "status",
 }  # fmt: skip
 KINDS = {
     "auth", "bad_request", "billing", "connection", "not_found", "overloaded", "permission",
-    "protocol", "rate_limit", "redirect", "server", "timeout", "too_large", "usage",
+    "protocol", "rate_limit", "redirect", "server", "timeout", "too_large", "usage", "value",
 }  # fmt: skip
 
 
@@ -107,14 +125,15 @@ def test_types_of_functions() -> None:
     """`ask` and `ask_async` take a text and give a Reply."""
     for function in (mm.ask, mm.ask_async):
         hints = get_type_hints(function)
-        assert (hints["prompt"], hints["return"]) == (str, mm.Reply), ADVICE
+        assert (hints["prompt"], hints["return"]) == (str | Sequence[object], mm.Reply), ADVICE
 
 
 def test_options_of_ask() -> None:
-    """`ask` takes these options, and each is a row in the table of options."""
+    """`ask` and `compare` take these options, and each is a row in the table of options."""
     rows = {each.name for each in dataclasses.fields(Options)}
 
     assert AskOptions.__annotations__.keys() == ASK_OPTIONS, ADVICE
+    assert CompareOptions.__annotations__.keys() == ASK_OPTIONS, ADVICE
     missing = ASK_OPTIONS - rows
     assert missing == set(), f"Add {missing} to `Options` in mm_magic/session/options.py."
 
@@ -128,6 +147,17 @@ def test_attributes_of_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert attributes_of(reply) == REPLY_ATTRIBUTES, ADVICE
     assert str(reply) == reply.text, ADVICE
+
+
+def test_attributes_of_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replies are a sequence of Reply with these attributes."""
+    monkeypatch.setenv("MINIMAX_BACKEND", "offline")
+    forget_session()
+    replies = mm.compare("Why?", n=2)
+    forget_session()
+
+    assert attributes_of(replies) == REPLIES_ATTRIBUTES, ADVICE
+    assert [type(reply) for reply in replies] == [mm.Reply] * 2, ADVICE
 
 
 def test_attributes_of_an_error() -> None:

@@ -10,8 +10,10 @@ from mm_magic.wording import (
     Wrapping,
     columns,
     counted,
+    in_lines,
     listed,
     model_name,
+    share,
     shortened,
     turns_listed,
     wrapped,
@@ -44,17 +46,33 @@ def test_counted_agrees_with_its_noun(number: int, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "total", "said"),
+    [
+        (1, 2, "1 of 2 answers"),
+        (2, 2, "both answers"),
+        (2, 3, "2 of 3 answers"),
+        (3, 3, "all 3 answers"),
+        (1_000, 1_001, "1,000 of 1,001 answers"),
+    ],
+)
+def test_share_says_all_in_words(part: int, total: int, said: str) -> None:
+    """A share is said as a number of its total, and as a word where it is all of them."""
+    assert share(part, total, "answer") == said
+
+
+@pytest.mark.parametrize(
     ("numbers", "said", "turns"),
     [
         ([], "", "turns "),
         ([3], "3", "turn 3"),
         ([3, 3], "3", "turn 3"),
-        ([7, 2, 1, 3, 4], "1 to 4, 7", "turns 1 to 4, 7"),
-        ([1, 2], "1 to 2", "turns 1 to 2"),
+        ([7, 2, 1, 3, 4], "1 to 4 and 7", "turns 1 to 4 and 7"),
+        ([1, 3, 4], "1, 3 and 4", "turns 1, 3 and 4"),
+        ([1, 2], "1 and 2", "turns 1 and 2"),
     ],
 )
 def test_listed_joins_runs(numbers: list[int], said: str, turns: str) -> None:
-    """Numbers in any order are listed in order, and neighbours as a range."""
+    """Numbers in any order are listed in order, and three neighbours as a range."""
     assert listed(numbers) == said
     assert turns_listed(numbers) == turns
 
@@ -132,6 +150,9 @@ def test_text_that_grows() -> None:
         ("天空之所以呈现，蓝色。", ["天空之所以呈", "现，蓝色。"]),
         ("天空之所以呈现蓝，色", ["天空之所以呈现", "蓝，色"]),
         ("天空之所以呈「蓝」", ["天空之所以呈", "「蓝」"]),
+        ("天空之所以呈“蓝”", ["天空之所以呈", "“蓝”"]),
+        ("天空之所以呈现(蓝)", ["天空之所以呈现", "(蓝)"]),
+        ("天空之所以 {“蓝”}", ["天空之所以", "{“蓝”}"]),
         ("한국어는 낱말로 나눕니다", ["한국어는 낱말로", "나눕니다"]),
         ("e\u0301" * 15 + " e", ["e\u0301" * 15, "e"]),
         ("🙂🙂🙂 🙂🙂🙂 🙂🙂🙂", ["🙂🙂🙂 🙂🙂🙂", "🙂🙂🙂"]),
@@ -184,3 +205,22 @@ def test_long_line_is_quick() -> None:
     steps."""
     few, many = (calls_of(partial(wrapped, "word " * number, 80)) for number in (300, 3_000))
     assert many < 12 * few
+
+
+@pytest.mark.parametrize("before", range(60, 80, 3))
+def test_printed_sentences_break_between_words_of_their_own(before: int) -> None:
+    """Where there is no window, lines have 80 columns, and no line to type is broken."""
+    quoted = ("`%minimax record`", "`%minimax live`")
+    text = f"{'x' * before} is recorded; {quoted[0]} alone stops it, and {quoted[1]} does, too."
+    lines = in_lines(text).split("\n")
+
+    assert max(map(columns, lines)) <= 80
+    assert " ".join(lines) == text
+    assert all(any(each in line for line in lines) for each in quoted)
+
+
+def test_long_lines_to_type_are_broken_all_the_same() -> None:
+    """What is quoted and longer than a line is broken between its words."""
+    lines = in_lines(f"Now: `{'%minimax words ' * 9}`").split("\n")
+    assert len(lines) == 2
+    assert max(map(columns, lines)) <= 80

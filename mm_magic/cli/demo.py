@@ -7,19 +7,38 @@ The user's own Jupyter settings are read as ever, and never written.
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mm_magic.cli.strip import strip_file
 
 QUICKSTART = "01-quickstart.ipynb"
 
+CLASS = "class"
+"""The folder of the notebooks that students handed in."""
+
 FOLDER = Path("mm_magic_demo")
+
+_KINDS = ("ipynb", "jsonl", "csv")
+
+KERNEL = {"display_name": "Python 3 (mm_magic demo)", "language": "python", "name": "python3"}
+"""As a notebook's metadata has it."""
+
+QUIET = "--log-level=ERROR"
+"""ipykernel 7 warns each user that others could listen; the demo's kernel is on this machine."""
+WARNINGS = ("--log-level=WARN", "--LabApp.log_level=WARN")
+"""JupyterLab's part has a level of its own. What they tell beside errors and warnings, the demo
+says in two lines."""
+TOKEN, RUNTIME = "JUPYTER_TOKEN", "JUPYTER_RUNTIME_DIR"
+LOOK = 0.1
+"""Seconds between two looks whether JupyterLab has started."""
 
 
 def demo(folder: Path, *, port: int | None, browser: bool) -> int:
@@ -37,13 +56,15 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
     if not any(file.name == QUICKSTART for file in files):
         return _fail(f"{QUICKSTART} is missing from this installation of mm_magic")
     try:
-        copy_files(files, folder)
+        print(copy_files(files, folder), flush=True)
     except OSError as error:
         return _fail(f"the notebooks can't be written: {error}; choose another folder with --dir")
     is_seen = browser and has_display(sys.platform, os.environ)
     if browser and not is_seen:
-        print("No browser can be opened here. Open the address below in your own.")
-    print("Press Ctrl-C to stop it.", flush=True)
+        print(
+            "No browser could be opened here. Open the address below in your own browser.",
+            flush=True,
+        )
     with tempfile.TemporaryDirectory(prefix="mm_magic_demo_") as temporary:
         write_kernel_spec(Path(temporary))
         write_page_config(Path(temporary))
@@ -52,33 +73,68 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
 
 
 def packaged_files() -> list[Path]:
-    """This package's notebooks and the recordings that answer in them.
+    """This package's notebooks, the recordings and tables that they need, and those of the class.
 
     They are inside the package when it is installed, and beside it in a checkout.
     """
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "notebooks", package.parent / "notebooks"):
-        if found := sorted([*folder.glob("*.ipynb"), *folder.glob("*.jsonl")]):
-            return found
+        if found := sorted(each for kind in _KINDS for each in folder.glob(f"*.{kind}")):
+            return [*found, *sorted(folder.glob(f"{CLASS}/*.ipynb"))]
     return []
 
 
-def copy_files(files: Sequence[Path], folder: Path) -> None:
-    """Copy them into `folder`; a file that is there is the user's work and stays as it is.
+def copy_files(files: Sequence[Path], folder: Path) -> str:
+    """Copy them into `folder`, and return what to say of it.
 
-    The copies of notebooks have no saved turns: the first cell would else tell a newcomer that
-    Jupyter does not trust them.
+    A file that is there is the user's work and stays as it is. The copies of notebooks have no
+    saved turns: the first cell would else tell a newcomer that Jupyter does not trust them. Only
+    those that a class handed in keep theirs. They name the kernel as JupyterLab would, which would
+    else count them as changed when it opens them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    kept = []
     for file in files:
-        target = folder / file.name
+        is_handed_in = file.parent.name == CLASS
+        target = folder / CLASS / file.name if is_handed_in else folder / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            print(f"{target} already exists and was left unchanged; --dir makes a new folder.")
-        else:
-            shutil.copyfile(file, target)
-            if target.suffix == ".ipynb":
+            kept.append(file.name)
+            continue
+        shutil.copyfile(file, target)
+        if target.suffix == ".ipynb":
+            if not is_handed_in:
                 strip_file(target, thinking=False)
-            print(f"{target} was created.")
+            _name_kernel(target)
+    return f"The example notebooks are in {folder}.{_said_of(kept)}"
+
+
+def _said_of(kept: Sequence[str]) -> str:
+    """What to say of files that were there."""
+    if not kept:
+        return ""
+    if len(kept) == 1:
+        return f" {kept[0]} already existed and was left unchanged; for new copies: --dir NAME"
+    return f" {len(kept)} files already existed and were left unchanged; for new copies: --dir NAME"
+
+
+def _name_kernel(notebook: Path) -> None:
+    """Write this Python's kernel into a notebook's metadata."""
+    content = json.loads(notebook.read_text("utf-8"))
+    content["metadata"] |= {"kernelspec": KERNEL, "language_info": _language()}
+    notebook.write_text(f"{json.dumps(content, ensure_ascii=False, indent=1)}\n", "utf-8")
+
+
+def _language() -> dict[str, object]:
+    """What ipykernel tells of its language."""
+    return {
+        "codemirror_mode": {"name": "ipython", "version": sys.version_info[0]},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": sys.version.split()[0],
+    }
 
 
 def has_display(platform: str, environ: Mapping[str, str]) -> bool:
@@ -93,12 +149,12 @@ def write_kernel_spec(data: Path) -> None:
 
     A kernel of the same name that the user once installed may be another environment's.
     """
-    spec = data / "kernels" / "python3"
+    spec = data / "kernels" / KERNEL["name"]
     spec.mkdir(parents=True)
     content = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-        "display_name": "Python 3 (mm_magic demo)",
-        "language": "python",
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", QUIET],
+        "display_name": KERNEL["display_name"],
+        "language": KERNEL["language"],
         "metadata": {"debugger": True},
     }
     (spec / "kernel.json").write_text(json.dumps(content), "utf-8")
@@ -119,7 +175,7 @@ def write_page_config(config: Path) -> None:
 def lab_command(folder: Path, temporary: Path, *, port: int | None, browser: bool) -> list[str]:
     """The command that starts JupyterLab on this machine's own address, with `folder` as root."""
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", "--log-level=ERROR"),
+        *(sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", *WARNINGS),
         "-y",  # Ctrl-C ends it at once, without a question
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url=/lab/tree/{QUICKSTART}",
@@ -136,18 +192,26 @@ def lab_command(folder: Path, temporary: Path, *, port: int | None, browser: boo
 
 
 def _environment(temporary: str) -> dict[str, str]:
-    """This process's environment, in which Jupyter looks into the folder `temporary` first."""
-    environ = dict(os.environ)
+    """This process's environment, in which Jupyter looks into the folder `temporary` first.
+
+    What runs is written there, too, so that the address of this very server is found. A token that
+    was chosen here is not told by Jupyter.
+    """
+    environ = {TOKEN: secrets.token_hex(24), **os.environ}
     for name in ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"):
         environ[name] = os.pathsep.join(filter(None, [temporary, environ.get(name)]))
-    return environ
+    return {**environ, RUNTIME: str(Path(temporary) / "runtime")}
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run JupyterLab to its end. SIGTERM is taken as Ctrl-C, so that no server stays behind."""
+    """Run JupyterLab to its end, and say where it is once it has started.
+
+    SIGTERM is taken as Ctrl-C, so that no server stays behind.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(command, env=environ) as server:
         try:
+            _tell_address(server, Path(environ[RUNTIME]))
             return server.wait()
         except KeyboardInterrupt:
             # From a keyboard the server has the signal, too; its end takes a second or two, and
@@ -156,6 +220,28 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
             server.terminate()
             server.wait()
             return 0
+
+
+def _tell_address(server: "subprocess.Popen[bytes]", runtime: Path) -> None:
+    """Print the address when the server has written it, and how to stop; nothing if it ended."""
+    while server.poll() is None:
+        if (address := address_in(runtime)) is not None:
+            print(f"JupyterLab is at {address}\nPress Ctrl-C here to stop it.", flush=True)
+            return
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(LOOK)
+
+
+def address_in(runtime: Path) -> str | None:
+    """The quickstart's address at the server that wrote into its folder; None before it has."""
+    for file in runtime.glob("jpserver-*.json"):
+        try:
+            told = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError):  # it is being written
+            continue
+        token = f"?token={told['token']}" if told["token"] else ""
+        return f"{told['url']}lab/tree/{QUICKSTART}{token}"
+    return None
 
 
 def _fail(why: str) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -37,8 +38,12 @@ OPTIONS = {
 COLUMNS = (
     *("file", "turn_id", "conversation", "number", "prompt", "thinking", "answer"),
     *("model", *OPTIONS, "backend", "input_tokens", "output_tokens", "seconds"),
-    *("status", "state"),
+    *("status", "state", "answer_number"),
 )
+NOT_CHOSEN = "not chosen"
+"""The state of an answer beside the one that is the turn."""
+COPIED = "copied"
+"""The state of a copy that `%minimax fork` made: its answer has another row."""
 _BACKENDS: Mapping[Backend, str] = {
     "minimax": "MiniMax",
     "url": "another server",
@@ -91,11 +96,17 @@ def _read(files: Iterable[Path], problems: list[str]) -> tuple[list[Row], int]:
 
 
 def _in_all(rows: Iterable[Row], read: int) -> str:
-    """How many turns of how many notebooks."""
-    files = [row["file"] for row in rows]
-    if not files:
+    """How many turns of how many notebooks, how many answers where there are more, and copies."""
+    rows = list(rows)
+    if not rows:
         return f"no saved turns in {counted(read, 'notebook')}"
-    return f"{counted(len(files), 'turn')} from {share(len(set(files)), read)}"
+    states = Counter(row["state"] for row in rows)
+    answers, copies = len(rows) - states[COPIED], states[COPIED]
+    turns = answers - states[NOT_CHOSEN]
+    told = counted(turns, "turn") + (f" ({counted(answers, 'answer')})" if answers > turns else "")
+    if copies:
+        told += f" and {copies:,} {'copy' if copies == 1 else 'copies'}"
+    return f"{told} from {share(len({row['file'] for row in rows}), read)}"
 
 
 def share(some: int, of_all: int) -> str:
@@ -105,33 +116,49 @@ def share(some: int, of_all: int) -> str:
 
 
 def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
-    """A row for each turn: by conversation and number, then those that stand alone."""
+    """A row for each turn: by conversation and number, then those that stand alone.
+
+    A turn whose cell asked for several answers has a row for each of them.
+    """
     standing = {
         (each.id, each.state.begins): each
         for latest, *_ in pasts(notebook).values()
         for each in latest.found
     }
     found = [(standing.get((each.id, each.state.begins)), each) for each in notebook.found]
-    rows = [_row(file, now or each, is_standing=now is not None) for now, each in found]
+    rows = [
+        row for now, each in found for row in _rows(file, now or each, is_standing=now is not None)
+    ]
     names = {name: place for place, name in enumerate(notebook.states)}
     return iter(sorted(rows, key=lambda row: (_place(row, names), row["number"])))
 
 
-def _row(file: str, found: Found, *, is_standing: bool) -> Row:
-    turn, reply = found.turn, found.turn.reply
+def _rows(file: str, found: Found, *, is_standing: bool) -> Iterator[Row]:
+    """A row for each answer of a turn; only one of them was chosen as the turn's."""
+    as_made = found.turn.as_made.answer
+    for turn in found.turn.answers:
+        turn_id = found.id if turn.answer == as_made else turn.id
+        row = _row(file, turn_id, turn, is_standing=is_standing)
+        yield row if turn is found.turn else {**row, "state": NOT_CHOSEN}
+
+
+def _row(file: str, turn_id: str, turn: Turn, *, is_standing: bool) -> Row:
+    reply = turn.reply
     usage = counted_usage(reply)
     if turn.conversation is None:
         state = "alone"
+    elif turn.copy_of:
+        state = COPIED
     elif turn.is_hidden:
         state = "hidden"
     else:
         state = "remembered" if is_standing else "not remembered"
     return {
         "file": file,
-        "turn_id": found.id,
+        "turn_id": turn_id,
         "conversation": turn.conversation,
         "number": turn.number,
-        "prompt": turn.prompt.text,
+        "prompt": str(turn.prompt),
         "thinking": reply.thinking,
         "answer": reply.text,
         "model": reply.model or turn.model,
@@ -142,6 +169,7 @@ def _row(file: str, found: Found, *, is_standing: bool) -> Row:
         "seconds": reply.seconds,
         "status": reply.status,
         "state": state,
+        "answer_number": turn.answer or 1,
     }
 
 
@@ -216,7 +244,9 @@ def _turn_as_markdown(row: Row) -> str:
         *(row["model"], *used, row["backend"], tokens, *seconds),
         *(row["status"], row["state"], row["turn_id"]),
     ]
-    parts = [f"### Turn {row['number']}" if row["number"] else "### Turn"]
+    title = f"### Turn {row['number']}" if row["number"] else "### Turn"
+    is_first = row["answer_number"] in (None, 1)
+    parts = [title if is_first else f"{title}, answer {row['answer_number']}"]
     for name in ("prompt", "thinking", "answer"):
         if row[name]:
             parts += [f"**{name.capitalize()}**", _quoted(str(row[name]))]

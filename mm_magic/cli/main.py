@@ -1,4 +1,4 @@
-"""`python -m mm_magic`: `demo`, `autoload`, `extract` and `strip`.
+"""`python -m mm_magic`: `demo`, `site`, `autoload`, `extract` and `strip`.
 
 `demo` opens JupyterLab on the quickstart, ready to run, without a key. What JupyterLab needs to
 know for this one run goes into a temporary folder and its command line. The user's own Jupyter
@@ -12,6 +12,7 @@ from pathlib import Path
 from mm_magic.cli.autoload import autoload
 from mm_magic.cli.demo import FOLDER, demo
 from mm_magic.cli.extract import COLUMNS, FORMATS, extract
+from mm_magic.cli.site.command import PORT, site
 from mm_magic.cli.strip import strip
 
 OR_FOLDER = "a notebook, a folder (with its subfolders), or a pattern such as '*.ipynb'"
@@ -23,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
         return demo(chosen.dir, port=chosen.port, browser=not chosen.no_browser)
+    if chosen.command == "site":
+        return site(
+            chosen.files, chosen.output, pyodide=chosen.pyodide, serve=chosen.serve,
+            port=chosen.port,
+        )  # fmt: skip
     if chosen.command == "autoload":
         return autoload(off=chosen.off)
     if chosen.command == "strip":
@@ -48,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where the notebooks are copied to (default: %(default)s)",
     )
+    _add_site(commands)
     autoload = commands.add_parser(
         "autoload",
         help="make %%%%minimax work in each new kernel, without %%load_ext mm_magic",
@@ -58,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     extract = commands.add_parser(
         "extract",
         help="write the conversations in notebooks as JSON Lines, CSV or Markdown",
-        description="Write the turns that notebooks hold: "
-        f"{', '.join(COLUMNS)}. Each turn of a file is written once. The exit status is 1 if a "
-        "file could not be found or read; the others are still processed.",
+        description="Write the turns saved in notebooks, with these fields: "
+        f"{', '.join(COLUMNS)}. If a file holds a turn twice, it is written once. The exit "
+        "status is 1 if a file could not be found or read; the others are still processed.",
         epilog="In CSV, text that begins with = + - @ or a tab gets an apostrophe in front, "
         "because a spreadsheet would run it. CSV and Markdown show control characters as "
         "symbols (␛); JSON Lines keeps all text as it is.",
@@ -70,10 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     extract.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: stdout")
     strip = commands.add_parser(
         "strip",
-        help="remove from notebooks what their pages do not show",
+        help="remove the hidden saved turns from notebooks",
         description="Remove the saved turns from notebook files: prompts as they were sent, "
-        "thinking with its signature, answers and options as JSON. What the page shows stays. The "
-        "exit status is 1 if a file could not be found, read or written; the others are "
+        "thinking with its signature, answers and options as JSON. What the page shows is kept. "
+        "The exit status is 1 if a file could not be found, read or written; the others are "
         "still processed.",
     )
     strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
@@ -81,3 +88,35 @@ def _parser() -> argparse.ArgumentParser:
         "--thinking", action="store_true", help="also remove the thinking that is shown"
     )
     return parser
+
+
+def _add_site(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    site = commands.add_parser(
+        "site",
+        help="build a web page in which notebooks run, without a server",
+        description="Write a folder of files that any web server can serve. The notebooks run in "
+        "the reader's browser. The demo and recordings answer there; a model can't be asked.",
+    )
+    site.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="notebooks, and the recordings and data that they use "
+        "(default: the example notebooks)",
+    )
+    site.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    site.add_argument("--serve", action="store_true", help="afterwards, open the site in a browser")
+    site.add_argument(
+        "--port",
+        type=int,
+        default=PORT,
+        metavar="N",
+        help="the port for --serve (default: %(default)s)",
+    )
+    site.add_argument(
+        "--pyodide",
+        type=Path,
+        metavar="FOLDER",
+        help="a folder with Pyodide, which becomes part of the site (default: its CDN)",
+    )

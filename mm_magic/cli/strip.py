@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.wording import counted, plain
 
 THINKING = '<details class="mm-thinking'
+COLUMNS = '<div class="mm-columns'
+# More answers than stand side by side hold their thinking: as a box, or as a title with a quote.
+_BOX = re.compile(rf"{THINKING}.*?</details>", re.DOTALL)
+_QUOTE = re.compile(r"^Thinking of answer \d[^\n]*:\n\n?(?:>[^\n]*(?:\n|\Z))++\n?", re.MULTILINE)
 
 
 def strip(paths: Sequence[Path], *, thinking: bool) -> int:
-    """Take the saved turns out of notebooks, and with `thinking` the outputs that show thinking.
+    """Take the saved turns out of notebooks, and with `thinking` all thinking that is shown.
 
     A folder stands for its notebooks, as in `extract`. A file without any stays as it is, to the
     byte. Returns 0, or 1 if a file could not be found, read or written: stderr tells which, and the
@@ -50,7 +55,7 @@ def strip(paths: Sequence[Path], *, thinking: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """How many saved turns, and outputs that showed thinking, were taken out.
+    """How many saved turns were taken out, and the thinking of how many answers.
 
     `is_changed`: a file also holds which turns were forgotten, and that goes, too.
     """
@@ -62,14 +67,14 @@ class Taken:
     def counts(self, *, thinking: bool) -> str:
         parts = [counted(self.turns, "saved turn")]
         if thinking:
-            parts.append(f"{counted(self.boxes, 'output')} with thinking")
-        return f"{' and '.join(parts)} removed"
+            parts.append(f"the thinking of {counted(self.boxes, 'answer')}")
+        return " and ".join(parts)
 
     def in_words(self, *, thinking: bool) -> str:
         if not self.is_changed:
             return "nothing to remove"
         return (
-            f"{self.counts(thinking=thinking)}. The conversation can no longer be "
+            f"{self.counts(thinking=thinking)} removed. The conversation can no longer be "
             "restored from this file, and Jupyter no longer trusts it."
         )
 
@@ -89,7 +94,7 @@ def _in_all(done: Sequence[Taken], *, thinking: bool) -> str:
     turns, boxes = sum(each.turns for each in done), sum(each.boxes for each in done)
     changed = sum(each.is_changed for each in done)
     counts = Taken(turns, boxes, is_changed=bool(changed)).counts(thinking=thinking)
-    return f"In all: {counts} of {share(changed, len(done))}."
+    return f"In all: {counts} removed from {share(changed, len(done))}."
 
 
 def _parsed(data: bytes, name: str) -> JsonObject:
@@ -134,12 +139,30 @@ def _number_of_turns(saved: Iterable[object]) -> int:
 
 
 def _take_thinking(cell: JsonObject) -> int:
-    """Take the outputs that show thinking out of a cell; return how many."""
+    """Take what shows thinking out of a cell's outputs; return of how many answers."""
     outputs = _outputs(cell)
     kept = [output for output in outputs if not _shows_thinking(output)]
     if len(kept) < len(outputs):
         cell["outputs"] = kept
-    return len(outputs) - len(kept)
+    return len(outputs) - len(kept) + sum(map(_take_boxes, kept))
+
+
+def _take_boxes(output: object) -> int:
+    """Take the thinking out of an output that shows several answers; return how many had some."""
+    data = as_object(as_object(output).get("data"))
+    html = joined(data.get("text/html"))
+    if not html.startswith(COLUMNS):
+        return 0
+    rest, taken = _BOX.subn("", html)
+    if taken:
+        texts = {form: joined(data.get(form)) for form in ("text/markdown", "text/plain")}
+        data["text/html"] = rest.splitlines(keepends=True)
+        data |= {
+            form: _QUOTE.sub("", text).splitlines(keepends=True)
+            for form, text in texts.items()
+            if text
+        }
+    return taken
 
 
 def _outputs(cell: JsonObject) -> list[object]:

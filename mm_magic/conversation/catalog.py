@@ -6,12 +6,14 @@ pages on models and prices, and captures of real traffic, of PRICES_DATE.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import UsageError
+from mm_magic.protocol.image_file import Size
 from mm_magic.protocol.json_values import as_text
-from mm_magic.protocol.messages import Usage
+from mm_magic.protocol.messages import ImageBlock, Usage
+from mm_magic.wording import counted
 
 PRICES_DATE = "November 2026"
 DEFAULT_MODEL = "MiniMax-M2.7"
@@ -20,12 +22,13 @@ PAGE_MAX_TOKENS = 2048
 the service allow more."""
 ADVISED_MAX_TOKENS = 16_384
 """What is sent as `max_tokens` for M3 and later, whose thinking alone can take thousands."""
+MOST_PICTURES = 4
+"""In one request, by MiniMax's documentation."""
 BYTES_PER_TOKEN = 3
 """A careful guess: English text has about 4, Chinese 3 to 4, code and numbers fewer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """USD per million tokens; None where a price is not known.
 
     A prompt of more than `long_from` tokens costs twice as much, a request of the priority tier
@@ -40,8 +43,7 @@ class Price:
     priority: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """One model of MiniMax.
 
     `window` counts the tokens that a request and its answer may have together, `most_out` those of
@@ -61,16 +63,6 @@ class Model:
     always_thinks: bool = False
     takes_effort: bool = False
     sees: bool = False
-
-    def in_words(self) -> str:
-        """What is known of it, on one line; the price is in USD per million tokens."""
-        thinking = "always thinks"
-        if self.thinks_if_asked:
-            thinking = "thinks unless disabled"
-        parts = [f"{self.window:,} tokens", thinking, "accepts images" if self.sees else ""]
-        if self.price is not None:
-            parts.append(f"${self.price.input:.2f} in / ${self.price.output:.2f} out")
-        return " · ".join(filter(None, parts))
 
 
 def _m2(name: str, price: Price | None) -> Model:
@@ -145,8 +137,9 @@ def max_tokens_warning(model: str, value: int | None) -> str | None:
             "service may refuse it."
         )
     return (
-        f"max_tokens {value} is above the {known.page_max} that the API page allows. It is sent "
-        f"anyway: other pages of the service allow up to {known.most_out} for {known.name}."
+        f"max_tokens {value} is above {known.page_max}, the limit on MiniMax's API page. It is "
+        f"sent anyway: other MiniMax documentation gives a limit of {known.most_out} for "
+        f"{known.name}."
     )
 
 
@@ -180,12 +173,56 @@ def check_accepted(model: str, thinking: str, effort: str | None) -> None:
         )
 
 
-def room(model: str, max_tokens: int, system: str, question: bytes) -> int | None:
-    """Bytes that earlier turns may take; None where the model's window is not known."""
+def check_pictures(model: str, own: int, earlier: int) -> None:
+    """Raise UsageError where a model is known to refuse so many pictures.
+
+    `own` are in the prompt, `earlier` in the turns that are sent along.
+    """
+    known = find(model)
+    if known is None or not own + earlier:
+        return
+    number = f"{earlier} of them " if own else ""
+    others = f" ({number}in earlier turns)" if earlier else ""
+    steps = ["To leave earlier turns out: `%%minimax --alone`"] if earlier else []
+    if not known.sees:
+        seeing = next(name for name in PREFERENCE if MODELS[name].sees)
+        raise UsageError(
+            f"{known.name} can't see pictures, and this would send "
+            f"{counted(own + earlier, 'picture')}{others}",
+            next_steps=(f"To ask a model that can: `%%minimax -m {seeing}`", *steps),
+        )
+    if own + earlier > MOST_PICTURES:
+        raise UsageError(
+            f"this would send {own + earlier} pictures{others}, and {known.name} takes at most "
+            f"{MOST_PICTURES}",
+            next_steps=(*steps, "To send several as one: draw them into one figure."),
+        )
+
+
+def image_tokens(size: Size) -> int:
+    """The tokens of a picture: width × height / 750.
+
+    The rule is that of Anthropic's documentation of this API ("Vision"); MiniMax's has none.
+    """
+    return size[0] * size[1] // 750 + 1
+
+
+def weight(encoded: int, pictures: Iterable[ImageBlock]) -> int:
+    """So many bytes of JSON as `room` counts them: pictures in it by tokens, and not by bytes."""
+    for each in pictures:
+        encoded += image_tokens(each.size) * BYTES_PER_TOKEN - len(each.data)
+    return encoded
+
+
+def room(model: str, max_tokens: int, system: str, question: int) -> int | None:
+    """Bytes that earlier turns may take; None where the model's window is not known.
+
+    `question` is the weight of the prompt.
+    """
     known = find(model)
     if known is None:
         return None
-    taken = len(question) + len(system.encode("utf-8", "replace"))
+    taken = question + len(system.encode("utf-8", "replace"))
     return max(0, (known.window - max_tokens) * BYTES_PER_TOKEN - taken)
 
 
@@ -197,7 +234,10 @@ def price_of(reply: Reply, asked: str) -> float | None:
     if reply.backend != "minimax":
         return None
     tier = as_text(reply.usage.extra.get("service_tier") or reply.message.extra.get("service_tier"))
-    return cost(reply.model or asked, reply.usage, tier)
+    usages = [reply.usage, *([reply.first_try.usage] if reply.first_try else [])]
+    prices = [cost(reply.model or asked, usage, tier) for usage in usages]
+    known = [price for price in prices if price is not None]
+    return sum(known) if len(known) == len(prices) else None
 
 
 def cost(model: str | None, usage: Usage, tier: str = "") -> float | None:

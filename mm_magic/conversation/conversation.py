@@ -3,12 +3,15 @@
 Pure values and one list. It sends nothing and draws nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Container, Iterable, Sequence, Set
+from dataclasses import replace
+from typing import NamedTuple
 
-from mm_magic.conversation.history import History, chained, first_link
+from mm_magic.conversation.history import History, chained, first_link, hash_with
 from mm_magic.conversation.number_ranges import Ranges, missing, ranges
+from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey
+from mm_magic.conversation.versions import former_version, succeeding
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
 from mm_magic.transport.endpoint import OFFLINE
@@ -17,14 +20,14 @@ _MAX_REPLACED = 50  # ids of older turns that a turn remembers
 _MAX_CHAINS = 8  # of other models, servers and system prompts, that may come back
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What a file must know of a conversation beside its turns.
 
     `begins` identifies the conversation, whatever its name. `changes` grows with each turn that is
-    hidden, forgotten or brought back, and when a kernel takes the conversation in from a file: the
-    state with the most is the last one. `gone` and `hidden` are numbers of turns, `last` is the
-    highest number that was given.
+    hidden, forgotten or brought back, with each pick that is made or undone, and when a kernel
+    takes the conversation in from a file: the state with the most is the last one. `gone`, `hidden`
+    and `untrusted` are numbers of turns, `last` is the highest number that was given. `picks` are
+    the changes that were picks which still count.
     """
 
     begins: str
@@ -32,6 +35,8 @@ class State:
     gone: Ranges = ()
     hidden: Ranges = ()
     last: int = 0
+    picks: Ranges = ()
+    untrusted: Ranges = ()
 
 
 class Conversation:
@@ -47,7 +52,8 @@ class Conversation:
         self.last_number = 0
         self.begins = ""
         self._changes = changes
-        self._as_taken_in: list[Turn] | None = None
+        self._as_taken_in: tuple[list[Turn], list[Pick]] | None = None
+        self._picks: list[Pick] = []  # by time
         self._forgotten: dict[int, Turn] = {}
         self._chains: dict[tuple[str, bool], list[Link]] = {}  # as they were sent last, or further
 
@@ -70,12 +76,15 @@ class Conversation:
             gone=missing((turn.number for turn in self.turns), self.last_number),
             hidden=ranges(turn.number for turn in self.turns if turn.is_hidden),
             last=0 if is_told and not self._changes else self.last_number,
+            picks=ranges(pick.change for pick in self.picks if not pick.is_undone),
+            untrusted=ranges(turn.number for turn in self.turns if turn.is_untrusted),
         )
 
     def place(self, key: TurnKey | None, prompt: Prompt | None = None) -> int | None:
         """Where the turn with this key stands in `turns`.
 
-        A turn of a file whose cells have other names here is known by its prompt.
+        A turn of a file whose cells have other names here is known by its prompt, a copy by the
+        number of what it copies.
         """
         if key is None:
             return None
@@ -85,6 +94,8 @@ class Conversation:
         if not self.is_from_file:
             return None
         strange = (place for place, turn in enumerate(self.turns) if turn.is_strange_to(key))
+        if key.fork:
+            return next((p for p in strange if self.turns[p].copy_of == key.index_in_cell), None)
         return next((p for p in strange if prompt and self.turns[p].prompt.asks_as(prompt)), None)
 
     def number_at(self, place: int | None) -> int:
@@ -101,13 +112,21 @@ class Conversation:
         """The turn of this number, if it is here."""
         return next((turn for turn in self.turns if turn.number == number), None)
 
-    def before(self, place: int | None = None, *, to_demo: bool) -> list[Turn]:
+    def before(
+        self, place: int | None = None, *, to_demo: bool, with_untrusted: bool = False
+    ) -> list[Turn]:
         """The turns that a turn in this place may send; None is the end.
 
         A demo turn goes to nobody but the demo, and one of a file to nobody if no server takes it.
+        `with_untrusted` are those of an untrusted file, too: not sent, but shown above.
         """
-        turns = self.turns[:place]
-        return [t for t in turns if not t.is_hidden and t.prints and (to_demo or not t.is_demo)]
+        reader = _Reader(to_demo, with_untrusted)
+        return [turn for turn in self.turns[:place] if reader.knows(turn)]
+
+    def earlier_of(self, turn: Turn) -> list[Turn]:
+        """The turns above one that stands here, as it knows them."""
+        which = {"to_demo": turn.is_demo, "with_untrusted": turn.is_untrusted}
+        return self.before(self.turns.index(turn), **which)
 
     def history(  # noqa: PLR0913 - who will read it, by name
         self,
@@ -118,6 +137,7 @@ class Conversation:
         system: str,
         room: int | None = None,
         with_thinking: bool = True,
+        with_untrusted: bool = False,
     ) -> History:
         """What a turn in this place would send before its prompt; None is the end.
 
@@ -125,8 +145,10 @@ class Conversation:
         that there is for it, None for any. Not `with_thinking` is for a server that refuses the
         thinking of earlier turns.
         """
-        visible = self.before(place, to_demo=True)
-        turns = visible if server == OFFLINE else [turn for turn in visible if not turn.is_demo]
+        to_demo = server == OFFLINE
+        turns = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
+        shown = self.before(place, to_demo=True, with_untrusted=True)
+        demo_turns = [turn for turn in shown if turn.is_demo and not to_demo]
         first = first_link(model, server, system, with_thinking=with_thinking)
         links = self._chained(turns, first)
         skipped = 0
@@ -138,7 +160,8 @@ class Conversation:
             link=last,
             sent=len(turns) - skipped,
             turns_hash=links[-1].turns_hash,
-            demo_left_out=len(visible) - len(turns),
+            demo_left_out=len(demo_turns),
+            untrusted_left_out=len(shown) - len(turns) - len(demo_turns),
             too_long=skipped,
         )
 
@@ -149,27 +172,48 @@ class Conversation:
             self.last_number += 1
             turn = replace(turn, number=self.last_number)
             self.begins = self.begins or fingerprint([turn.id, self._changes])
+            self._changes += turn.is_untrusted
             self.turns.append(turn)
             return turn
         old = self.turns[place]
-        turn = replace(turn, number=old.number)
-        if turn.id != old.id:
-            turn = replace(turn, replaces=(*old.replaces, old.id)[-_MAX_REPLACED:])
-        self._changes += old.is_hidden
+        self._changes += old.is_hidden or old.is_untrusted != turn.is_untrusted
+        return self._put(place, turn)
+
+    def restore_version(self, number: int, version: int) -> Turn | None:
+        """Bring a former answer of a turn back into its place, and return the turn.
+
+        The answer that stood there becomes a former one. None if there is no such answer.
+        """
+        old = self.numbered(number)
+        former = former_version(old, version) if old else None
+        if old is None or former is None:
+            return None
+        self._changes += 1
+        back = replace(former, key=old.key, label=old.label, is_hidden=False)
+        return self._put(self.turns.index(old), back)
+
+    def _put(self, place: int, turn: Turn) -> Turn:
+        """Put a turn in the place of another one; return it so placed."""
+        old = self.turns[place]
+        turn = succeeding(replace(turn, number=old.number), old)
+        made = old.as_made.id  # as the file knows it
+        replaced = [made] if turn.as_made.id != made else []
+        turn = replace(turn, replaces=(*old.replaces, *replaced)[-_MAX_REPLACED:])
         self.turns[place] = turn
+        self.unpick(lambda pick: pick.number == turn.number)
         return turn
 
-    def remove_key(self, key: TurnKey) -> None:
-        """Take out the turn with this key, if there is one. Its number is not used again."""
-        self._take_out(lambda turn: turn.key == key)
+    def remove_keys(self, keys: Container[TurnKey | None]) -> None:
+        """Take out the turns with these keys. Their numbers are not used again."""
+        self._take_out(lambda turn: turn.key is not None and turn.key in keys)
 
-    def remove_beyond(self, cell_id: str, index: int) -> None:
-        """Take out the turns of a cell, from the one with this index on."""
+    def remove_beyond(self, cell_id: str, index: int, copies: Container[TurnKey | None]) -> None:
+        """Take out the turns of a cell from this index on, and all copies but these."""
         self._take_out(
             lambda turn: (
                 turn.key is not None
                 and turn.key.cell_id == cell_id
-                and turn.key.index_in_cell >= index
+                and (turn.key not in copies if turn.copy_of else turn.key.index_in_cell >= index)
             )
         )
 
@@ -205,29 +249,94 @@ class Conversation:
         """Send a hidden turn again; return it, or nothing where no hidden turn has this number."""
         return self._set_hidden(False, lambda turn: turn.number == number)
 
+    def trust(self, number: int | None = None) -> list[Turn]:
+        """Send a turn of an untrusted file from now on, or all of them; return those.
+
+        The earlier answers of a turn may be sent, too, once they are brought back.
+        """
+        is_as_taken_in = self._standing == self._as_taken_in
+        asked = [turn for turn in self.turns if number in (None, turn.number)]
+        meant = {turn.number for turn in asked if turn.is_untrusted}
+        waiting = {t.number for t in asked if any(each.is_untrusted for each in (t, *t.former))}
+        self.turns = [trusted(turn) if turn.number in waiting else turn for turn in self.turns]
+        self._changes += bool(meant)
+        if is_as_taken_in:
+            turns, picks = self._standing
+            self._as_taken_in = [*turns], picks
+        return [turn for turn in self.turns if turn.number in meant]
+
+    @property
+    def picks(self) -> list[Pick]:
+        """What was picked for the turns that are here or may come back, by time."""
+        return self._picks_of([*(turn.number for turn in self.turns), *self._forgotten])
+
+    def _picks_of(self, numbers: Iterable[int]) -> list[Pick]:
+        wanted = set(numbers)
+        return [pick for pick in self._picks if pick.number in wanted]
+
+    def pick(self, key: TurnKey | None, number: int, answer: int) -> Turn:
+        """Give a turn another of its answers, in the name of a cell; return it so.
+
+        What the cell picked before counts no more.
+        """
+        self._changes += 1
+        self.drop_picks(lambda pick: key is not None and pick.key == key)
+        self._picks.append(Pick(key, number, answer, self._changes))
+        self._settle({number})
+        return self.turns[[turn.number for turn in self.turns].index(number)]
+
+    def drop_picks(self, is_meant: Callable[[Pick], bool]) -> None:
+        """Take out picks: their cells ran again, and picked nothing here."""
+        self.unpick(is_meant)
+        self._picks = [pick for pick in self._picks if not is_meant(pick)]
+
+    def unpick(self, is_meant: Callable[[Pick], bool]) -> list[Turn]:
+        """Undo picks; return the turns that have another answer now."""
+        undone = {id(pick): pick for pick in self._picks if is_meant(pick) and not pick.is_undone}
+        if not undone:
+            return []
+        self._picks = [
+            replace(pick, is_undone=True) if id(pick) in undone else pick for pick in self._picks
+        ]
+        self._changes += 1
+        return self._settle({pick.number for pick in undone.values()})
+
+    def _settle(self, numbers: Set[int]) -> list[Turn]:
+        """Let these turns have the answer that was picked last; return those that changed."""
+        before, picks = self.turns, self._picks_of(numbers)
+        self.turns = _settled(before, numbers, picks)
+        forgotten = _settled(self._forgotten.values(), numbers, picks)
+        self._forgotten = {turn.number: turn for turn in forgotten}
+        return [now for now, old in zip(self.turns, before, strict=True) if now is not old]
+
     @property
     def is_from_file(self) -> bool:
         """Whether it was taken in from a file, and not begun in this kernel."""
         return self._as_taken_in is not None
 
-    def take_in(self, turns: Iterable[Turn], state: State) -> None:
+    def take_in(self, turns: Iterable[Turn], state: State, picks: Sequence[Pick] = ()) -> None:
         """Become an earlier conversation, as a file holds it.
 
         It does nothing where turns would be lost: those of another conversation, or what happened
         here since this very conversation was taken in.
         """
         is_same = state.begins == self.begins
-        if self.turns != (self._as_taken_in if is_same else []):
+        if (self._standing != self._as_taken_in) if is_same else self.turns:
             return
         used = self.last_number if is_same else 0  # no number is used twice
-        self.turns = renamed(list(turns), self.name)
+        self.turns = renamed(picked(turns, picks), self.name)
         here = {turn.number for turn in self.turns}
         kept = self._forgotten.items() if is_same else ()
         self._forgotten = {number: turn for number, turn in kept if number not in here}
         self.last_number = max([used, state.last, *(turn.number for turn in self.turns)])
         self.begins = state.begins
         self._changes = max(self._changes, state.changes) + 1
-        self._as_taken_in = list(self.turns)
+        self._as_taken_in = list(self.turns), list(picks)
+        self._picks = [*picks, *self._picks_of(self._forgotten)]
+
+    @property
+    def _standing(self) -> tuple[list[Turn], list[Pick]]:
+        return self.turns, self._picks_of(turn.number for turn in self.turns)
 
     def stale_turns(self) -> set[int]:
         """The numbers of the turns that were made with other turns above than stand there now."""
@@ -237,6 +346,14 @@ class Conversation:
             for turn, known in zip(self.turns, now, strict=True)
             if not turn.is_hidden and turn.turns_hash != known
         }
+
+    def renew(self, numbers: Container[int]) -> None:
+        """Let the turns with these numbers count as made with those that stand above them now."""
+        now = _known_now(self.turns)
+        self.turns = [
+            replace(turn, turns_hash=known) if turn.number in numbers else turn
+            for turn, known in zip(self.turns, now, strict=True)
+        ]
 
     def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
         """The chain of these turns; what is known of it is used again, and kept."""
@@ -264,6 +381,18 @@ class Conversation:
         return changed
 
 
+def trusted(turn: Turn, *, is_trusted: bool = True) -> Turn:
+    """The turn, with all its answers, as one that may be sent, or that may not."""
+    others = tuple(replace(each, is_untrusted=not is_trusted) for each in turn.others)
+    former = tuple(replace(each, is_untrusted=not is_trusted) for each in turn.former)
+    return replace(turn, is_untrusted=not is_trusted, others=others, former=former)
+
+
+def untrusted(turn: Turn) -> Turn:
+    """The turn, with all its answers, as one of a file that Jupyter does not trust."""
+    return trusted(turn, is_trusted=False)
+
+
 def renamed(turns: Sequence[Turn], name: str) -> list[Turn]:
     """The turns in a conversation of this name, stale where they were stale before.
 
@@ -275,20 +404,55 @@ def renamed(turns: Sequence[Turn], name: str) -> list[Turn]:
     made = [replace(turn, conversation=name) for turn in turns]
     before = _known_now([replace(turn, conversation=old) for turn in turns])
     return [
-        replace(turn, turns_hash=now) if turn.turns_hash == was else turn
+        _knowing(turn, was, now)
         for turn, was, now in zip(made, before, _known_now(made), strict=True)
     ]
 
 
-def _known_now(turns: Iterable[Turn]) -> list[str]:
+def _knowing(turn: Turn, was: str, now: str) -> Turn:
+    """The turn, and the other answers to its prompt, with what they knew under its new name."""
+    others = tuple(_knowing(each, was, now) for each in turn.others)
+    turns_hash = now if turn.turns_hash == was else turn.turns_hash
+    return replace(turn, turns_hash=turns_hash, others=others)
+
+
+def picked(turns: Iterable[Turn], picks: Iterable[Pick]) -> list[Turn]:
+    """The turns, each with the answer that was picked last for it, or else as it was made."""
+    answers = {pick.number: pick.answer for pick in picks if not pick.is_undone}
+    return [
+        turn.with_answer(answers[turn.number]) if turn.number in answers else turn.as_made
+        for turn in turns
+    ]
+
+
+def _settled(turns: Iterable[Turn], numbers: Set[int], picks: Sequence[Pick]) -> list[Turn]:
+    """The turns, those with these numbers as picked."""
+    return [picked([turn], picks)[0] if turn.number in numbers else turn for turn in turns]
+
+
+def _known_now(turns: Sequence[Turn]) -> list[str]:
     """For each turn, what it would know of the turns above if its cell ran again now."""
     known = []
-    with_demo = without_demo = NOTHING
+    hashes = dict.fromkeys(map(_Reader.of, turns), NOTHING)
     for turn in turns:
-        known.append(with_demo if turn.is_demo else without_demo)
-        if turn.is_hidden or not turn.prints:
-            continue
-        with_demo = fingerprint([with_demo, turn.id])
-        if not turn.is_demo:
-            without_demo = fingerprint([without_demo, turn.id])
+        known.append(hashes[_Reader.of(turn)])
+        for reader in hashes:
+            if reader.knows(turn):
+                hashes[reader] = hash_with(hashes[reader], turn.id)
     return known
+
+
+class _Reader(NamedTuple):
+    """Which turns above itself a turn knows."""
+
+    is_demo: bool
+    is_untrusted: bool
+
+    @classmethod
+    def of(cls, turn: Turn) -> "_Reader":
+        return cls(turn.is_demo, turn.is_untrusted)
+
+    def knows(self, turn: Turn) -> bool:
+        if turn.is_hidden or not turn.prints:
+            return False
+        return (self.is_demo or not turn.is_demo) and (self.is_untrusted or not turn.is_untrusted)

@@ -7,7 +7,9 @@ another chain.
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
+from mm_magic.conversation.catalog import weight
 from mm_magic.conversation.turn import NOTHING, Link, Turn
 from mm_magic.protocol.json_values import fingerprint
 
@@ -16,14 +18,16 @@ from mm_magic.protocol.json_values import fingerprint
 class History:
     """The earlier turns as they will be sent.
 
-    `sent` counts them; `turns_hash` is the fingerprint of the turns above. `demo_left_out` and
-    `too_long` count what stays out: turns of the demo, and the oldest where there is no room.
+    `sent` counts them; `turns_hash` is the fingerprint of the turns above. `demo_left_out`,
+    `untrusted_left_out` and `too_long` count what stays out: turns of the demo, those of an
+    untrusted file, and the oldest where there is no room.
     """
 
     link: Link
     sent: int = 0
     turns_hash: str = NOTHING
     demo_left_out: int = 0
+    untrusted_left_out: int = 0
     too_long: int = 0
 
     @property
@@ -89,6 +93,12 @@ def begins_alike(link: Link, other: Link) -> bool:
     return (link.context_hash, link.with_thinking) == (other.context_hash, other.with_thinking)
 
 
+@lru_cache(maxsize=20_000)  # a cell that runs again asks this of all turns
+def hash_with(turns_hash: str, turn_id: str) -> str:
+    """The hash of some turns and the next one."""
+    return fingerprint([turns_hash, turn_id])
+
+
 def links_of(link: Link | None) -> list[Link]:
     """The links of the turns of a chain up to this one, oldest first."""
     found = []
@@ -106,7 +116,7 @@ def _link(before: Link, turn: Turn) -> Link:
         turn=turn,
         messages=encoded,
         context_hash=hashlib.sha256(before.context_hash.encode() + encoded).hexdigest()[:16],
-        turns_hash=fingerprint([before.turns_hash, turn.id]),
-        size=before.size + len(encoded) + 1,
+        turns_hash=hash_with(before.turns_hash, turn.id),
+        size=before.size + weight(len(encoded), turn.prompt.pictures if encoded else ()) + 1,
         with_thinking=before.with_thinking,
     )

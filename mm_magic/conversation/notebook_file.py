@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mm_magic.conversation.conversation import State
-from mm_magic.conversation.saved_turn import UnreadableTurn, read_record, read_turn
+from mm_magic.conversation.pick import Pick
+from mm_magic.conversation.saved_turn import (
+    SavedPick,
+    SavedTurn,
+    UnreadableTurn,
+    read_picks,
+    read_record,
+    read_turn,
+)
 from mm_magic.conversation.turn import TURN_MIME, Turn, TurnKey
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import (
@@ -57,17 +65,33 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FoundPick:
+    """A pick, the state of its conversation when it was made, and the cell that holds it."""
+
+    saved: SavedPick
+    state: State
+    cell: NotebookCell
+
+    def of_turn(self, number: int, *, is_undone: bool) -> Pick:
+        """The pick itself, for the turn with this number."""
+        saved = self.saved
+        key = None if saved.is_copy else TurnKey(self.cell.id, saved.index_in_cell)
+        return Pick(key, number, saved.answer, saved.change, is_undone, saved.extra)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Notebook:
     """What a notebook file holds.
 
-    `found` has each turn once. `states` are all that the file tells of each conversation.
-    `unreadable` counts the turns that can't be read, by reason.
+    `found` has each turn once, and `picks` what was picked. `states` are all that the file tells
+    of each conversation. `unreadable` counts the turns that can't be read, by reason.
     """
 
     cells: tuple[NotebookCell, ...]
     found: tuple[Found, ...]
     states: Mapping[str, tuple[State, ...]]
     unreadable: Mapping[str, int]
+    picks: tuple[FoundPick, ...]
 
     def has_cell(self, cell_id: str) -> bool:
         return any(cell.id == cell_id for cell in self.cells)
@@ -175,6 +199,7 @@ class _Reader:
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
         self._found: list[Found] = []
+        self._picks: list[FoundPick] = []
         self._states: dict[str, list[State]] = {}
         self._unreadable: Counter[str] = Counter()
         self._keys: set[tuple[str | None, TurnKey]] = set()
@@ -185,7 +210,7 @@ class _Reader:
             saved = as_object(output.get("data")).get(TURN_MIME)
             if saved is None:
                 continue
-            for wire in self._of_record(saved):
+            for wire in self._of_record(saved, cell):
                 self._take(wire, cell)
 
     def notebook(self) -> Notebook:
@@ -194,9 +219,10 @@ class _Reader:
             found=tuple(_each_once(self._found)),
             states={name: tuple(states) for name, states in self._states.items()},
             unreadable=dict(self._unreadable),
+            picks=tuple(self._picks),
         )
 
-    def _of_record(self, saved: object) -> Iterable[object]:
+    def _of_record(self, saved: object, cell: NotebookCell) -> Iterable[object]:
         """The turns of a record; other JSON is one turn itself."""
         record = as_object(saved)
         if "turns" not in record:
@@ -208,6 +234,9 @@ class _Reader:
             return []
         for name, state in states.items():
             self._tell(name, state)
+        for pick in read_picks(record):
+            state = states.get(pick.conversation, State(""))
+            self._picks.append(FoundPick(pick, state, cell))
         return turns
 
     def _take(self, wire: object, cell: NotebookCell) -> None:
@@ -218,7 +247,7 @@ class _Reader:
             return
         turn = saved.turn
         self._tell(turn.conversation, saved.state)
-        key = None if saved.is_copy else TurnKey(cell.id, saved.index_in_cell)
+        key = None if saved.is_copy else _key(saved, cell)
         if key is not None and turn.reply.may_enter():
             taken = (turn.conversation, key)
             key = None if taken in self._keys else key
@@ -231,14 +260,35 @@ class _Reader:
             self._states.setdefault(name, []).append(state)
 
 
+def _key(saved: SavedTurn, cell: NotebookCell) -> TurnKey:
+    turn = saved.turn
+    if turn.copy_of and turn.conversation is not None:
+        return TurnKey(cell.id, turn.copy_of, turn.conversation)
+    return TurnKey(cell.id, saved.index_in_cell)
+
+
 def _each_once(found: Iterable[Found]) -> Iterator[Found]:
-    """Each turn once: of the first cell that made it, else of one that drew it again."""
-    kept: set[tuple[str, str]] = set()
+    """Each turn once: of the first cell that made it, else of one that drew it again.
+
+    It stands with its conversation as where it was drawn last. Two answers that stand alone are not
+    the same one because they have the same words.
+    """
+    kept: dict[tuple[str, str, object], Found] = {}
     ids: set[str] = set()
     for each in sorted(found, key=lambda each: each.is_copy):
-        name = (each.id, each.state.begins)
-        if name in kept or (each.is_copy and not each.state.begins and each.id in ids):
-            continue
-        kept.add(name)
-        ids.add(each.id)
-        yield each
+        alone = each.turn.conversation is None
+        name = (each.id, each.state.begins, alone and (each.turn.reply.id or each.turn.sample))
+        if name in kept:
+            kept[name] = _brought_up_to(each, kept[name])
+        elif not (each.is_copy and not each.state.begins and each.id in ids):
+            kept[name] = each
+            ids.add(each.id)
+    return iter(kept.values())
+
+
+def _brought_up_to(later: Found, found: Found) -> Found:
+    """A turn as another output has it, if that was drawn later; it stays with its cell."""
+    if later.state.changes <= found.state.changes:
+        return found
+    turn = replace(later.turn, key=found.turn.key, label=found.turn.label)
+    return replace(found, turn=turn, state=later.state)

@@ -36,8 +36,3 @@ def missing(numbers: Iterable[int], end: int) -> Ranges:
 def within(found: Ranges, number: int) -> bool:
     place = bisect_right(found, number, key=lambda pair: pair[0])
     return place > 0 and number <= found[place - 1][1]
-
-
-def in_words(found: Ranges) -> str:
-    """For a sentence: "1 to 4, 7"."""
-    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in found)

@@ -1,11 +1,21 @@
 """What the model answered, as a value."""
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
-from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.json_values import JsonObject, parse_json
 from mm_magic.protocol.messages import BaseResp, Message, Usage
 from mm_magic.transport.endpoint import Backend
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:  # Python has such defaults from 3.13 on; they are for type checkers alone
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _REPR_CHARACTERS = 60
 Status: TypeAlias = Literal["complete", "stopped", "incomplete"]
@@ -16,23 +26,45 @@ class Origin:
     """Where a recorded answer came from: its backend, and the day in UTC, "" if unknown.
 
     `is_loose`: it answered the same prompt with the same options, but different earlier turns.
-    `seconds` is how long it took then, None if that was not recorded.
+    `seconds` is how long it took then, None if that was not recorded. `is_of_other_picture`: it
+    answered the same request with another picture, in its prompt or in an earlier turn.
     """
 
     backend: Backend
     day: str = ""
     is_loose: bool = False
     seconds: float | None = None
+    is_of_other_picture: bool = False
+
+
+class Unread(Enum):
+    """What stands for a value that a reply does not have, or not yet."""
+
+    NONE = "no type was asked for"
+    DATA = "read from a file, where the type is not known: its JSON is the value"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTry:
+    """An answer that was not of the requested type, so that the model was asked once more.
+
+    `problem` says what was wrong with it; `text` and `usage` are its own.
+    """
+
+    problem: str
+    text: str
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, repr=False)  # with slots, `reply.text = …` would raise a TypeError
-class Reply:
+class Reply(Generic[T]):
     """What the model answered. `str(reply)` is the text.
 
     `thinking_seconds` is how long the model thought before its text, None if it did not. `origin`
     says where a recorded answer came from. `seconds` is how long the complete answer took, from
     the request to its end, None if unknown; for a recorded answer, how long it took when it was
-    recorded.
+    recorded. Where a type was asked for, `value` is the answer as that type, `first_try` the answer
+    before it, if the model was asked once more, and `problem` says why there is no value.
     """
 
     message: Message
@@ -41,6 +73,9 @@ class Reply:
     thinking_seconds: float | None = None
     origin: Origin | None = None
     seconds: float | None = None
+    first_try: FirstTry | None = None
+    problem: str = ""
+    _value: object = field(default=Unread.NONE, compare=False)
 
     def __str__(self) -> str:
         return self.text
@@ -49,6 +84,41 @@ class Reply:
         text = self.text
         shown = text if len(text) <= _REPR_CHARACTERS else f"{text[:_REPR_CHARACTERS]}…"
         return f"Reply({shown!r}, status={self.status!r}, backend={self.backend!r})"
+
+    if not TYPE_CHECKING:  # a type checker would take any attribute for one that exists
+
+        def __getattr__(self, name: str) -> object:
+            """Say where it is, if the value has it: `reply.value.year`."""
+            value = None if name.startswith("_") or not self.has_value else self._read()
+            if name == "value":
+                why = f": {self.problem}" if self.problem else "; it comes with `type=`"
+                raise AttributeError(f"this reply has no value{why}")
+            has_it = name in value if isinstance(value, dict) else hasattr(value, name)
+            where = f"[{name!r}]" if isinstance(value, dict) else f".{name}"
+            hint = f"; its value has: write `reply.value{where}`" if value and has_it else ""
+            raise AttributeError(f"a Reply has no attribute {name!r}{hint}")
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a type was asked for, and the answer is of that type."""
+        return self._value is not Unread.NONE and not self.problem
+
+    @property
+    def value(self) -> T:
+        """The answer as the type that was asked for; of a turn in a file, as plain JSON data.
+
+        Raises AttributeError where there is none.
+        """
+        if not self.has_value:
+            raise AttributeError(name="value", obj=self)  # `__getattr__` says why
+        return cast("T", self._read())
+
+    def _read(self) -> object:
+        if self._value is not Unread.DATA:
+            return self._value
+        from mm_magic.protocol.last_json import last_json  # few answers have a type
+
+        return parse_json(last_json(self.text).json or "")
 
     @property
     def text(self) -> str:
@@ -96,10 +166,17 @@ class Reply:
         return "offline" in (self.backend, self.origin and self.origin.backend)
 
     def may_enter(self) -> bool:
-        """Whether it becomes part of its conversation: it is not incomplete, and it has text."""
-        return self.status != "incomplete" and bool(self.text.strip())
+        """Whether it becomes part of its conversation.
+
+        It is not incomplete, it has text, and it is of the type that was asked for.
+        """
+        return self.status != "incomplete" and bool(self.text.strip()) and not self.problem
 
 
 def counted(reply: Reply) -> Usage:
-    """The tokens of a complete answer. Servers count at the end; earlier counts are guesses."""
-    return reply.usage if reply.status == "complete" else Usage()
+    """The tokens of a complete answer, and of the first try before it.
+
+    Servers count at the end; earlier counts are guesses.
+    """
+    usage = reply.usage if reply.status == "complete" else Usage()
+    return usage + reply.first_try.usage if reply.first_try else usage

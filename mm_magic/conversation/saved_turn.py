@@ -6,16 +6,19 @@ Reading trusts nothing: a file can come from anybody.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeGuard, get_args
 
 from mm_magic.conversation.conversation import State
 from mm_magic.conversation.number_ranges import merged
-from mm_magic.conversation.reply import Origin, Reply, Status
-from mm_magic.conversation.turn import Turn
-from mm_magic.errors import UsageError
+from mm_magic.conversation.pick import Pick
+from mm_magic.conversation.reply import FirstTry, Origin, Reply, Status, Unread
+from mm_magic.conversation.turn import Failure, Turn
+from mm_magic.errors import Kind, UsageError
 from mm_magic.prompt.prompt import Prompt
+from mm_magic.prompt.schema import split_schema
 from mm_magic.protocol.json_values import (
     MAX_NESTING,
     JsonObject,
@@ -26,6 +29,7 @@ from mm_magic.protocol.json_values import (
     is_deep,
     join_surrogates,
 )
+from mm_magic.protocol.last_json import last_json
 from mm_magic.protocol.messages import Message, Usage, block_from_wire
 from mm_magic.transport.endpoint import Backend
 from mm_magic.transport.recording import version_1
@@ -38,14 +42,35 @@ _FIELDS = {
     "version", "id", "conversation", "number", "prompt", "steps", "content", "context", "knew",
     "sent", "status", "backend", "asked", "said", "request_key", "model", "message_id",
     "stop_reason", "usage", "thinking_seconds", "sample", "nth", "replaces", "copy", "state",
-    "recorded", "seconds",
+    "recorded", "seconds", "answer", "answers", "error", "copy_of", "first_try", "problem",
+    "untrusted",
 }  # fmt: skip
+_PICK_FIELDS = {"conversation", "turn", "answer", "change", "nth", "copy"}
+_SHARED = ("version", "conversation", "number", "prompt")
+"""What all answers to one prompt have in common, as their turn has it."""
 _STATUSES: dict[str, Status] = {word: word for word in get_args(Status)}
+_KINDS: dict[str, Kind] = {word: word for word in get_args(Kind)}
 _BACKENDS: dict[str, Backend] = {word: word for word in get_args(Backend)}
 
 
 class UnreadableTurn(ValueError):
     """JSON that is no saved turn of this format. Its text says why, in a few words."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedPick:
+    """What the JSON of a pick tells: `turn_id` is that of its turn as it was made.
+
+    `index_in_cell` and `is_copy` as in `SavedTurn`.
+    """
+
+    conversation: str
+    turn_id: str
+    answer: int
+    change: int
+    index_in_cell: int
+    is_copy: bool
+    extra: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +88,19 @@ class SavedTurn:
 
 
 def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> JsonObject:
-    """The JSON of one turn; `state` is that of its conversation, None if it did not enter it."""
-    reply = turn.reply
+    """The JSON of one turn; `state` is that of its conversation, None if it did not enter it.
+
+    Its first answer stands first, whatever was picked: the cell of `%minimax pick` keeps that.
+    """
+    turn = turn.as_made
     optional: JsonObject = {
-        "sample": turn.sample,
-        "nth": turn.key.index_in_cell if turn.key else 0,
+        "nth": turn.key.index_in_cell if turn.key and not turn.copy_of else 0,
         "replaces": list(turn.replaces),
         "copy": is_copy,
+        "copy_of": turn.copy_of,
+        "untrusted": turn.is_untrusted and state is None,
         "state": state and state_json(state),
-        "recorded": reply.origin and _origin_json(reply.origin),
-        "seconds": _rounded(reply.seconds),
+        "answers": [_answer_json(each) for each in turn.others],
     }
     return _clean(
         {
@@ -81,35 +109,78 @@ def turn_json(turn: Turn, state: State | None, *, is_copy: bool = False) -> Json
             "conversation": turn.conversation,
             "number": turn.number,
             "prompt": turn.prompt.to_wire(),
-            "steps": [_step_json(step) for step in turn.steps],
-            "context": turn.context_hash,
-            "knew": turn.turns_hash,
-            "sent": turn.sent,
-            "status": reply.status,
-            "backend": reply.backend,
-            "asked": turn.parameters,
-            "said": sorted(turn.said),
-            "request_key": turn.request_key,
-            "model": reply.model,
-            "message_id": reply.id,
-            "stop_reason": reply.stop_reason,
-            "usage": reply.usage.to_wire(),
-            "thinking_seconds": _rounded(reply.thinking_seconds),
             **{name: value for name, value in optional.items() if value},
-            **turn.extra,
+            **_answer_json(turn),
         }
     )
 
 
-def record_json(
-    turns: Iterable[JsonObject], states: Iterable[tuple[str, State]] = ()
-) -> JsonObject:
-    """The JSON of turns that their cell does not show, and of conversations that changed."""
+def _answer_json(turn: Turn) -> JsonObject:
+    """What one answer to a prompt has for itself: how it was asked for, and what came."""
+    reply = turn.reply
+    optional: JsonObject = {
+        "sample": turn.sample,
+        "recorded": reply.origin and _origin_json(reply.origin),
+        "seconds": _rounded(reply.seconds),
+        "answer": turn.answer,
+        "error": turn.failure and turn.failure._asdict(),
+        "first_try": reply.first_try and _first_try_json(reply.first_try),
+        "problem": reply.problem,
+    }
     return {
+        "steps": [_step_json(step) for step in turn.steps],
+        "context": turn.context_hash,
+        "knew": turn.turns_hash,
+        "sent": turn.sent,
+        "status": reply.status,
+        "backend": reply.backend,
+        "asked": turn.parameters,
+        "said": sorted(turn.said),
+        "request_key": turn.request_key,
+        "model": reply.model,
+        "message_id": reply.id,
+        "stop_reason": reply.stop_reason,
+        "usage": reply.usage.to_wire(),
+        "thinking_seconds": _rounded(reply.thinking_seconds),
+        **{name: value for name, value in optional.items() if value},
+        **turn.extra,
+    }
+
+
+def _first_try_json(first: FirstTry) -> JsonObject:
+    return {"problem": first.problem, "text": first.text, "usage": first.usage.to_wire()}
+
+
+def record_json(
+    turns: Iterable[JsonObject],
+    states: Iterable[tuple[str, State]] = (),
+    picks: Iterable[JsonObject] = (),
+) -> JsonObject:
+    """The JSON of turns that their cell does not show, of picks and of conversations that changed.
+
+    The state of its conversation goes with each pick.
+    """
+    record: JsonObject = {
         "version": VERSION,
         "turns": list(turns),
         "states": {join_surrogates(name): state_json(state) for name, state in states},
     }
+    return record | {"picks": found} if (found := list(picks)) else record
+
+
+def pick_json(pick: Pick, turn: Turn, *, is_copy: bool = False) -> JsonObject:
+    """The JSON of a pick; `turn` is the one that it is for, whatever answer it has now."""
+    optional: JsonObject = {"nth": pick.key.index_in_cell if pick.key else 0, "copy": is_copy}
+    return _clean(
+        {
+            "conversation": turn.conversation,
+            "turn": turn.as_made.id,
+            "answer": pick.answer,
+            "change": pick.change,
+            **{name: value for name, value in optional.items() if value},
+            **pick.extra,
+        }
+    )
 
 
 def state_json(state: State) -> JsonObject:
@@ -119,6 +190,8 @@ def state_json(state: State) -> JsonObject:
         "gone": list(map(list, state.gone)),
         "hidden": list(map(list, state.hidden)),
         "last": state.last,
+        "picks": list(map(list, state.picks)),
+        "untrusted": list(map(list, state.untrusted)),
     }
     return {"begins": state.begins, **{name: value for name, value in optional.items() if value}}
 
@@ -128,12 +201,12 @@ def read_turn(wire: object) -> SavedTurn:
     found = as_object(wire)
     version = check_version(found)
     if is_deep(found, limit=2 * MAX_NESTING):  # what a turn adds around its blocks is far less
-        raise UnreadableTurn("it is nested too deeply")
+        raise UnreadableTurn("nested too deeply")
     name, number = found.get("conversation"), found.get("number")
     if not (name is None or (isinstance(name, str) and name.strip())):
-        raise UnreadableTurn("its conversation has no name")
+        raise UnreadableTurn("no valid name of a conversation")
     if not _is_number(number) or (number == 0) != (name is None):
-        raise UnreadableTurn("it has no number")
+        raise UnreadableTurn("no valid number")
     *earlier, last = _read_steps(found, version)
     parameters = as_object(found.get("asked"))
     said = _texts(found.get("said")) if version > 1 else version_1.said(parameters)
@@ -153,6 +226,11 @@ def read_turn(wire: object) -> SavedTurn:
         sent=as_count(found.get("sent")) or 0,
         replaces=_texts(found.get("replaces")),
         is_version_1=version == 1,
+        answer=_number(found.get("answer")),
+        others=_read_others(found),
+        failure=_read_failure(found.get("error")),
+        copy_of=_number(found.get("copy_of")),
+        is_untrusted=found.get("untrusted") is True,
         extra={key: value for key, value in found.items() if key not in _FIELDS},
     )
     return SavedTurn(
@@ -163,6 +241,30 @@ def read_turn(wire: object) -> SavedTurn:
     )
 
 
+def _read_others(found: JsonObject) -> tuple[Turn, ...]:
+    """The other answers to the prompt of a turn; one that can't be read is left out.
+
+    So is one whose number another one has. Without a number of its own a turn has no others.
+    """
+    shared = {name: found.get(name) for name in _SHARED}
+    others: dict[int, Turn] = {}
+    own = _number(found.get("answer"))
+    for each in _list(found.get("answers")) if own else ():
+        with suppress(UnreadableTurn):
+            other = read_turn({**as_object(each), **shared, "answers": []}).turn
+            if other.answer not in (0, own):
+                others.setdefault(other.answer, other)
+    return tuple(others.values())
+
+
+def _read_failure(wire: object) -> Failure | None:
+    """The error of one of several answers; an unknown kind is that of a server."""
+    if not isinstance(wire, dict):
+        return None
+    kind = _KINDS.get(as_text(wire.get("kind")), "server")
+    return Failure(kind, as_text(wire.get("message")))
+
+
 def _step_json(step: Message) -> JsonObject:
     return {"role": step.role, "content": [block.to_wire() for block in step.content]}
 
@@ -171,21 +273,21 @@ def _read_prompt(wire: object) -> Prompt:
     try:
         return Prompt.from_wire(wire)
     except UsageError:
-        raise UnreadableTurn("it has no prompt") from None
+        raise UnreadableTurn("no prompt") from None
 
 
 def _read_steps(found: JsonObject, version: int) -> list[Message]:
     """The messages that followed the prompt; version 1 has the content of the only one."""
     steps = found.get("steps") if version > 1 else [{"content": found.get("content")}]
     if not isinstance(steps, list) or not steps:
-        raise UnreadableTurn("it has no content")
+        raise UnreadableTurn("no content")
     return [_read_step(as_object(step)) for step in steps]
 
 
 def _read_step(wire: JsonObject) -> Message:
     content = wire.get("content")
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
-        raise UnreadableTurn("it has no content")
+        raise UnreadableTurn("no content")
     role = "user" if wire.get("role") == "user" else "assistant"
     return Message(role=role, content=tuple(block_from_wire(block) for block in content))
 
@@ -194,7 +296,7 @@ def _read_reply(found: JsonObject, last: Message) -> Reply:
     status = _STATUSES.get(as_text(found.get("status")))
     backend = _BACKENDS.get(as_text(found.get("backend")))
     if status is None or backend is None:
-        raise UnreadableTurn("its status or backend is unknown")
+        raise UnreadableTurn("unknown status or backend")
     message = Message(
         id=as_optional_text(found.get("message_id")),
         model=as_optional_text(found.get("model")),
@@ -210,7 +312,23 @@ def _read_reply(found: JsonObject, last: Message) -> Reply:
         _seconds(found.get("thinking_seconds")),
         _read_origin(found.get("recorded"), seconds),
         seconds,
+        _read_first_try(found.get("first_try")),
+        as_text(found.get("problem")),
+        Unread.DATA if _is_typed(found) and last_json(message.text).json else Unread.NONE,
     )
+
+
+def _is_typed(found: JsonObject) -> bool:
+    """Whether a type was asked for: the system prompt ends with its schema."""
+    system = as_text(as_object(found.get("asked")).get("system"))
+    return split_schema(system)[1] is not None
+
+
+def _read_first_try(wire: object) -> FirstTry | None:
+    if not isinstance(wire, dict):
+        return None
+    usage = Usage().updated(as_object(wire.get("usage")))
+    return FirstTry(as_text(wire.get("problem")), as_text(wire.get("text")), usage)
 
 
 def turns_of(saved: object) -> Sequence[object]:
@@ -226,6 +344,28 @@ def read_record(wire: JsonObject) -> tuple[Sequence[object], dict[str, State]]:
     return turns_of(wire), {name: read_state(each) for name, each in states.items()}
 
 
+def read_picks(wire: JsonObject) -> list[SavedPick]:
+    """The picks of `record_json`, without cells; one that can't be read is left out."""
+    return [each for each in map(_read_pick, _list(wire.get("picks"))) if each is not None]
+
+
+def _read_pick(wire: object) -> SavedPick | None:
+    found = as_object(wire)
+    name, turn_id = as_text(found.get("conversation")), as_text(found.get("turn"))
+    answer = _number(found.get("answer"))
+    if not (name.strip() and turn_id and answer):
+        return None
+    return SavedPick(
+        conversation=name,
+        turn_id=turn_id,
+        answer=answer,
+        change=_number(found.get("change")),
+        index_in_cell=_number(found.get("nth")),
+        is_copy=found.get("copy") is True,
+        extra={key: value for key, value in found.items() if key not in _PICK_FIELDS},
+    )
+
+
 def read_state(wire: object) -> State:
     """Read `state_json`; what can't be read counts as empty."""
     found = as_object(wire)
@@ -235,11 +375,17 @@ def read_state(wire: object) -> State:
         gone=merged(_pairs(found.get("gone"))),
         hidden=merged(_pairs(found.get("hidden"))),
         last=_number(found.get("last")),
+        picks=merged(_pairs(found.get("picks"))),
+        untrusted=merged(_pairs(found.get("untrusted"))),
     )
 
 
 def _origin_json(origin: Origin) -> JsonObject:
-    optional: JsonObject = {"day": origin.day, "loose": origin.is_loose}
+    optional: JsonObject = {
+        "day": origin.day,
+        "loose": origin.is_loose,
+        "other_picture": origin.is_of_other_picture,
+    }
     return {"backend": origin.backend, **{name: value for name, value in optional.items() if value}}
 
 
@@ -248,16 +394,17 @@ def _read_origin(wire: object, seconds: float | None) -> Origin | None:
     backend = _BACKENDS.get(as_text(found.get("backend")))
     if backend is None:
         return None
-    return Origin(backend, read_day(found.get("day")), found.get("loose") is True, seconds)
+    is_loose, is_of_other = (found.get(name) is True for name in ("loose", "other_picture"))
+    return Origin(backend, read_day(found.get("day")), is_loose, seconds, is_of_other)
 
 
 def check_version(wire: JsonObject) -> int:
     """The version of saved JSON. Raises UnreadableTurn unless this release can read it."""
     version = wire.get("version")
     if not _is_number(version) or version == 0:
-        raise UnreadableTurn("it has no version")
+        raise UnreadableTurn("no version")
     if version > VERSION:
-        raise UnreadableTurn("a later release of mm_magic wrote it")
+        raise UnreadableTurn("written by a later release of mm_magic")
     return version
 
 

@@ -5,11 +5,13 @@ can hold anything: what no server takes is left out here, whoever wrote it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from mm_magic.protocol.json_values import as_text
 from mm_magic.protocol.messages import (
     Block,
+    ImageBlock,
     Message,
     TextBlock,
     ThinkingBlock,
@@ -17,12 +19,14 @@ from mm_magic.protocol.messages import (
     UnknownBlock,
 )
 
-_OF_USERS = {"image", "video", "document", "search_result"}
-"""The types of block that a user's message may hold beside text and the results of calls."""
+_OF_USERS = {"video", "document", "search_result"}
+"""The types of block that a user's message may hold beside text, pictures and the results of calls.
+
+A picture that is at an address, or can't be read, is not sent.
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """How messages are sent. `in_context`: to the model and server that gave them, as they were.
 
     Nobody else gets thinking, or blocks of types that this release does not know. `is_whole`: the
@@ -67,7 +71,7 @@ def _of_user(blocks: Sequence[Block], calls: set[str]) -> list[Block]:
     results: dict[str, Block] = {}
     others: list[Block] = []
     for block in blocks:
-        if isinstance(block, TextBlock) and block.text.strip():
+        if isinstance(block, ImageBlock) or (isinstance(block, TextBlock) and block.text.strip()):
             others.append(block)
         elif isinstance(block, UnknownBlock):
             if (name := _result_of(block)) in calls:

@@ -11,26 +11,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
-from mm_magic.conversation.conversation import Conversation, State, renamed
-from mm_magic.conversation.notebook_file import Found, Notebook, load
+from mm_magic.conversation.conversation import Conversation, State, picked, renamed
+from mm_magic.conversation.notebook_file import Found, FoundPick, Notebook, load
 from mm_magic.conversation.number_ranges import Ranges, within
+from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.saved_turn import MAX_NUMBER
 from mm_magic.conversation.turn import Turn
 from mm_magic.wording import plain
 
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
-OUT_OF_DATE = "an older answer of the same turn"
+OUT_OF_DATE = "replaced by another answer"
 UNKNOWN = "unknown to the last kernel, which started from an earlier save"
-TWICE = "another turn has its number"
-TOO_HIGH = "its number is too high"
+TWICE = "same number as another turn"
+TOO_HIGH = "number too high"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Past:
     """One conversation as a kernel had it, and those that resumed it.
 
-    `found` are its turns by number, hidden ones included. `left_out` counts, by reason, turns of
+    `found` are its turns by number, hidden ones included, each with the answer that was picked.
+    `picks` are by time. `left_out` counts, by reason, turns of
     it that are in the file and do not stand any more.
     """
 
@@ -38,6 +40,7 @@ class Past:
     state: State
     found: tuple[Found, ...]
     left_out: Mapping[str, int]
+    picks: tuple[Pick, ...] = ()
 
     @property
     def turns(self) -> list[Turn]:
@@ -46,7 +49,7 @@ class Past:
     def conversation(self) -> Conversation:
         """The conversation as the last kernel had it."""
         made = Conversation(self.name)
-        made.take_in(self.turns, self.state)
+        made.take_in(self.turns, self.state, self.picks)
         return made
 
 
@@ -70,9 +73,13 @@ def pasts(notebook: Notebook) -> dict[str, list[Past]]:
         is_remembered = each.turn.conversation is not None and each.turn.reply.may_enter()
         if is_remembered and each.state.begins in turns:
             turns[each.state.begins].append(each)
+    picks: dict[str, list[FoundPick]] = {begins: [] for begins in told}
+    for pick in notebook.picks:
+        picks.get(pick.state.begins, []).append(pick)
     found: dict[str, list[Past]] = {}
     for begins, of_past in told.items():
-        past = _past(sorted(of_past, key=lambda pair: _age(pair[1])), turns[begins])
+        by_age = sorted(of_past, key=lambda pair: _age(pair[1]))
+        past = _past(by_age, turns[begins], picks[begins])
         found.setdefault(past.name, []).append(past)
     return {
         name: sorted(of_name, key=lambda past: past.state.changes)[::-1]
@@ -103,7 +110,9 @@ def _age(state: State) -> tuple[int, int, int]:
     return state.changes, state.last, sum(last - first + 1 for first, last in state.gone)
 
 
-def _past(told: Sequence[tuple[str, State]], found: Sequence[Found]) -> Past:
+def _past(
+    told: Sequence[tuple[str, State]], found: Sequence[Found], found_picks: Iterable[FoundPick]
+) -> Past:
     """`told` are the states with the conversation's name in each, the latest last."""
     name, state = told[-1]
     known = _known([state for _, state in told])
@@ -123,13 +132,40 @@ def _past(told: Sequence[tuple[str, State]], found: Sequence[Found]) -> Past:
             continue
         newer = standing[number] = max(other, each, key=_newness)  # of equals the first
         older = each if newer is other else other
-        left_out[OUT_OF_DATE if older.id in newer.turn.replaces else TWICE] += 1
+        if older.id not in newer.turn.replaces:
+            left_out[TWICE] += 1
+            continue
+        left_out[OUT_OF_DATE] += 1
+        if newer.is_copy:  # it was brought back: it stands in the place of its cell's answer
+            key = newer.turn.key or older.turn.key
+            standing[number] = replace(newer, turn=replace(newer.turn, key=key))
     if _highest(state, standing) > _HIGHEST:
         return Past(name, State(state.begins), (), {TOO_HIGH: len(found)})
-    in_order = [_hidden(standing[number], state.hidden) for number in sorted(standing)]
-    turns = renamed([each.turn for each in in_order], name)
+    in_order = [_marked(standing[number], state) for number in sorted(standing)]
+    as_made = [each.turn for each in in_order]
+    picks = tuple(_picks(found_picks, as_made, state.picks))
+    turns = renamed(picked(as_made, picks), name)
     named = (replace(each, turn=turn) for each, turn in zip(in_order, turns, strict=True))
-    return Past(name, state, tuple(named), dict(left_out))
+    return Past(name, state, tuple(named), dict(left_out), picks)
+
+
+def _picks(found: Iterable[FoundPick], turns: Sequence[Turn], counting: Ranges) -> list[Pick]:
+    """What was picked for these turns, by time, each pick once; not all of it still counts."""
+    compared = [turn for turn in turns if turn.others]
+    before = {turn_id: turn for turn in compared for turn_id in turn.replaces}
+    by_id: dict[str, dict[str, Turn]] = {}
+    picks: dict[tuple[str, int], Pick] = {}
+    for each in found:
+        name, turn_id = each.saved.conversation, each.saved.turn_id
+        if name not in by_id:  # of the file, or one that it had before
+            by_id[name] = {replace(turn, conversation=name).id: turn for turn in compared}
+        turn = by_id[name].get(turn_id)
+        is_there = turn is not None and each.saved.answer in turn.choices
+        counts = is_there and within(counting, each.saved.change)
+        if (turn := turn or before.get(turn_id)) is not None:
+            pick = each.of_turn(turn.number, is_undone=not counts)
+            picks.setdefault((turn_id, pick.change), pick)
+    return sorted(picks.values(), key=lambda pick: pick.change)
 
 
 def _newness(each: Found) -> tuple[int, int]:
@@ -160,10 +196,14 @@ def _is_known(each: Found, known: Sequence[tuple[int, int]]) -> bool:
     return next_change == len(known) or each.turn.number <= known[next_change][1]
 
 
-def _hidden(each: Found, hidden: Ranges) -> Found:
-    if not within(hidden, each.turn.number):
+def _marked(each: Found, state: State) -> Found:
+    """A turn with what its conversation says of it."""
+    number = each.turn.number
+    is_hidden, is_untrusted = within(state.hidden, number), within(state.untrusted, number)
+    if not is_hidden and not is_untrusted:
         return each
-    return replace(each, turn=replace(each.turn, is_hidden=True))
+    turn = replace(each.turn, is_hidden=is_hidden, is_untrusted=is_untrusted)
+    return replace(each, turn=turn)
 
 
 def _highest(state: State, numbers: Iterable[int]) -> int:

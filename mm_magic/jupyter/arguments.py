@@ -3,7 +3,7 @@
 import argparse
 import keyword
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from io import StringIO
@@ -11,26 +11,64 @@ from typing import Any, NoReturn, TypeVar
 
 from mm_magic.errors import UsageError
 from mm_magic.jupyter import mistakes
+from mm_magic.jupyter.lists import joined, several
 from mm_magic.jupyter.text_file import text_of
-from mm_magic.session.options import ROWS, SWITCH, TEXT, UNSET, Options, Row, option, rows
+from mm_magic.session.options import (
+    BY_NAME,
+    CODE,
+    COUNT,
+    NUMBER,
+    ROWS,
+    SWITCH,
+    TEXT,
+    UNSET,
+    Options,
+    Row,
+    option,
+    rows,
+)
+from mm_magic.session.variants import Variant, number_of, variants
 
 T = TypeVar("T")
 
 
 def _check_variable(_name: str, value: str) -> None:
     if not value.isidentifier() or keyword.iskeyword(value):
-        raise UsageError(f"-o needs a variable's name, got {value!r}")
+        raise UsageError(f"-o needs a variable name, got {value!r}")
+
+
+def _check_table(_name: str, value: str) -> None:
+    if not value.isidentifier() or keyword.iskeyword(value):
+        raise UsageError(
+            f"--rows needs a variable name, got {value!r}",
+            next_steps=("Assign the table to a variable in a cell above, and give that name.",),
+        )
+
+
+def _check_budget(_name: str, value: object) -> None:
+    if not isinstance(value, int | float) or not value > 0:
+        raise UsageError(f"--budget must be a number of USD above 0, got {value!r}")
+
+
+def _check_n(_name: str, value: int) -> None:
+    if value < 1:
+        raise UsageError(f"-n must be a whole number of 1 or more, got {value}")
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """What a line says. Its fields that are options belong to one cell.
 
-    `given` holds the other options, by name, None for one that is unset; `words` what is no option.
+    `given` holds the other options, by name, None for one that is unset; `varying` those that have
+    several values, in the order of the line; `words` what is no option.
     """
 
     words: tuple[str, ...] = ()
     given: Mapping[str, object] = field(default_factory=dict)
+    varying: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    n: int = option(
+        1, COUNT, "-n", metavar="N", help="ask N times, and compare the answers", check=_check_n,
+    )  # fmt: skip
     alone: bool = option(
         False, SWITCH, "--alone", help="send no earlier turns, and remember nothing"
     )  # fmt: skip
@@ -38,15 +76,52 @@ class Arguments:
         "", TEXT, "-o", "--to", metavar="NAME", help="put the reply into this variable",
         check=_check_variable,
     )  # fmt: skip
+    type: str = option(
+        "", CODE, "--type", metavar="TYPE", help="read the answer as this type, such as list[str]",
+        offers="types",
+    )  # fmt: skip
     literal: bool = option(False, SWITCH, "--literal", help="send {{name}} as written")
     dry_run: bool = option(
         False, SWITCH, "--dry-run", help="show what would be sent, and send nothing"
     )  # fmt: skip
+    fresh: bool = option(
+        False, SWITCH, "--fresh", help="ask again, even if there is a saved or recorded answer"
+    )  # fmt: skip
+    rows: str = option(
+        "", TEXT, "--rows", metavar="NAME",
+        help="ask once for each row of the table in this variable; {{column}} is replaced by "
+        "the row's value",
+        offers="tables", check=_check_table,
+    )  # fmt: skip
+    budget: float = option(
+        0.0, NUMBER, "--budget", metavar="USD",
+        help="with --rows: stop before the total cost could exceed this amount",
+        check=_check_budget,
+    )  # fmt: skip
+    yes: bool = option(
+        False, SWITCH, "--yes", help="send any number of requests without confirmation"
+    )  # fmt: skip
     help: bool = option(False, SWITCH, "-h", "--help", help="show this help")
 
     def options(self, defaults: Options) -> Options:
-        """The defaults, overridden by what the line says."""
+        """The defaults, overridden by what the line says but for what varies."""
         return defaults.overridden(self.given)
+
+    @property
+    def answers(self) -> int:
+        """How many answers it asks for."""
+        return number_of(self.varying, self.n)
+
+    @property
+    def of_one_cell(self) -> list[str]:
+        """What of it belongs to one cell, in words: options, and lists of values."""
+        flags = [row.flags[0] for row in OF_ONE_CELL if getattr(self, row.name) != row.default]
+        lists = [f"a list of values for {BY_NAME[name].flags[0]}" for name in self.varying]
+        return [*flags, *lists]
+
+    def variants(self, defaults: Options) -> Iterator[Variant]:
+        """The answers that it asks for, with the options of each; one where nothing varies."""
+        return variants(self.options(defaults), self.varying, self.n)
 
 
 OF_ONE_CELL = tuple(rows(Arguments))
@@ -62,16 +137,35 @@ class _Parser(argparse.ArgumentParser):
         raise mistakes.bad_option(message, [*self._option_string_actions], f"{self.prog} -h")
 
 
+class _Once(argparse.Action):
+    """Takes an option that a line has once."""
+
+    def __call__(
+        self, _parser: object, namespace: object, value: object, flag: str | None = None
+    ) -> None:
+        if hasattr(namespace, self.dest):
+            first = getattr(namespace, self.dest)
+            raise UsageError(
+                f"{flag} is on the line twice, with {first!r} and {value!r}",
+                next_steps=("Keep one of them.",),
+            )
+        setattr(namespace, self.dest, value)
+
+
 @cache
 def _parser(prog: str, table: tuple[Row, ...]) -> _Parser:
-    """It gives those options only that a line names."""
+    """It gives those options only that a line names; of those that vary, the words."""
     parser = _Parser(
         prog, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS,
         usage=argparse.SUPPRESS,
     )  # fmt: skip
     for row in table:
+        if row.varies:
+            parser.add_argument(*row.flags, dest=row.name, action="append")
+            continue
         if row.kind is not SWITCH:
-            parser.add_argument(*row.flags, dest=row.name, type=partial(_value, row))
+            read_word = partial(_value, row)
+            parser.add_argument(*row.flags, dest=row.name, type=read_word, action=_Once)
             continue
         for flag in row.flags:
             parser.add_argument(
@@ -88,23 +182,42 @@ def _value(row: Row, word: str) -> object:
     return row.read(word)
 
 
-def read(prog: str, table: Iterable[Row], words: Sequence[str]) -> dict[str, Any]:
+def read(
+    prog: str, table: Iterable[Row], words: Sequence[str], listed: Collection[str] = ()
+) -> dict[str, Any]:
     """The options that are among the words, by name, and as "words" the rest.
 
-    Raises UsageError; `prog` is what its help is called by.
+    An option that may vary has a tuple of values. Raises UsageError; `prog` is what its help is
+    called by, `listed` are the models that the server offers.
     """
+    table = tuple(table)
+    flags = flags_of(table)
     try:
-        found = vars(_parser(prog, tuple(table)).parse_intermixed_args(list(words)))
+        for word in words:
+            if (slip := mistakes.long_with_one_dash(word, flags, f"{prog} -h")) is not None:
+                raise slip
+        found = vars(_parser(prog, table).parse_intermixed_args(joined(words, table, listed)))
+        for row in table:
+            if row.varies and row.name in found:
+                found[row.name] = several(row, found[row.name], _value, listed)
     except UsageError as error:
         raise mistakes.key_in_cell() if mistakes.holds_key(error.message) else error from None
     return {**found, "words": tuple(found.get("words", ()))}
 
 
-def parse(line: str) -> Arguments:
-    """Read a magic line. Raises UsageError with the right line where it can be guessed."""
-    found = read("%%minimax", CELL_ROWS, words_of(line))
-    given = {row.name: found.pop(row.name) for row in ROWS if row.name in found}
-    return Arguments(given=given, **found)
+def parse(line: str, listed: Collection[str] = ()) -> Arguments:
+    """Read a magic line. Raises UsageError with the right line where it can be guessed.
+
+    `listed` are the models that the server offers.
+    """
+    found = read("%%minimax", CELL_ROWS, words_of(line), listed)
+    of_all = {name: found.pop(name) for name in list(found) if name in BY_NAME}
+    varying = {
+        name: values for name, values in of_all.items() if BY_NAME[name].varies and len(values) > 1
+    }
+    single = {row.name: of_all[row.name] for row in ROWS if row.name in of_all.keys() - varying}
+    given = {name: v[0] if BY_NAME[name].varies else v for name, v in single.items()}
+    return Arguments(given=given, varying=varying, **found)
 
 
 def read_command(name: str, table: type[T], words: Sequence[str]) -> tuple[str | None, T]:
@@ -123,6 +236,11 @@ def at_most_one(command: str, words: Sequence[str]) -> str | None:
     return words[0] if words else None
 
 
+def number_in(word: str | None) -> int | None:
+    """The number that a word of a line is; None if it is none, or has more than nine digits."""
+    return int(word) if word is not None and word.isdecimal() and len(word) <= 9 else None
+
+
 def help_rows(table: Iterable[Row]) -> list[tuple[str, str]]:
     """Names and meaning of each option, for a help and the docs' table."""
     return [(f"{', '.join(row.flags)} {row.metavar}".rstrip(), row.help) for row in table]
@@ -136,13 +254,18 @@ def in_columns(pairs: Sequence[tuple[str, str]]) -> str:
 
 def help_text() -> str:
     """The options as `%%minimax -h` shows them."""
-    unset = ", ".join(row.flags[0] for row in CELL_ROWS if row.may_be_unset)
+    *firsts, last = (row.flags[0] for row in CELL_ROWS if row.may_be_unset)
     files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
+    listed = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies == "listed")
+    repeated = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies not in ("", "listed"))
     return (
         f"{in_columns(help_rows(CELL_ROWS))}\n"
-        f"To unset one of {unset}, give it the value `{UNSET}`.\n"
+        f"To unset {', '.join(firsts)} or {last}, give it the value `{UNSET}`.\n"
         f"`{files} @role.md` reads a UTF-8 file next to the notebook; "
-        f"for text that begins with @, write @ twice: `{files} @@home`."
+        f"for text that begins with @, write @ twice: `{files} @@home`.\n"
+        "For several answers at once, give an option several values:\n"
+        f"  with commas (`-t 0.1,0.5`): {listed}\n"
+        f"  or by repeating the option (`-m A -m B`): all of those, and also {repeated}"
     )
 
 

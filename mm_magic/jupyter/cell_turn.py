@@ -2,44 +2,91 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.reply import Reply
-from mm_magic.errors import MiniMaxError
+from mm_magic.conversation.turn import Turn
+from mm_magic.errors import MiniMaxError, Stopped
 from mm_magic.jupyter.arguments import Arguments
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import check_one_cell
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.choose import View, view
-from mm_magic.jupyter.views.finished import status_of, thinking_title
+from mm_magic.jupyter.views.finished import (
+    answer_bundles,
+    picture_bundles,
+    show,
+    show_pictures,
+    status_of,
+    thinking_title,
+    value_of,
+)
 from mm_magic.prompt.prompt import Prompt
-from mm_magic.prompt.template import braces_hint, fill
+from mm_magic.prompt.template import braces_hint, fill_in
+from mm_magic.session.notes import reused_notes
 from mm_magic.session.run import Run, Step
 from mm_magic.session.sync import heartbeat
-from mm_magic.session.turn_request import Ask
+from mm_magic.session.turn_request import Ask, TurnRequest
 
 if TYPE_CHECKING:
+    from mm_magic.session.values import ValueType
     from mm_magic.transport.client import Retrying
 
 QUIET_SECONDS = 1.0
 """After so long without anything new, the page says how long it has been waiting."""
 
 
-def cell_turn(here: Here, arguments: Arguments, body: str) -> "DrawnTurn":
-    """The turn of a cell, with its prompt filled in. Raises UsageError; sends nothing."""
+def ask_of(here: Here, arguments: Arguments, body: str) -> tuple[Ask, list[str]]:
+    """What a cell asks, its prompt filled in, and notes on what was left out.
+
+    Raises UsageError; sends nothing.
+    """
     prompt, notes = body.strip("\r\n"), []
+    asked = Prompt.of_text(prompt)
     if not arguments.literal:
         check_one_cell(body)
         hint = braces_hint(prompt, here.shell.user_ns)
         if hint and here.session.once(hint):
             notes.append(hint)
-        prompt, left_out = fill(prompt, here.last_error.variables(prompt))
+        content, left_out = fill_in(prompt, here.last_error.variables(prompt))
+        asked = Prompt(content)
         notes += left_out
     options = arguments.options(here.session.options)
-    ask = Ask(Prompt.of_text(prompt), options, alone=arguments.alone)
+    ask = Ask(
+        asked,
+        options,
+        alone=arguments.alone,
+        type=type_of(arguments, here.shell.user_ns),
+        is_fresh=arguments.fresh,
+    )
+    return ask, notes
+
+
+def type_of(arguments: Arguments, variables: Mapping[str, object]) -> "ValueType | None":
+    """The type that a cell's answers are read as; None for text. Raises UsageError."""
+    if not arguments.type:
+        return None
+    from mm_magic.jupyter.named_type import named_type  # few ask for a type
+
+    return named_type(arguments.type, variables)
+
+
+def cell_turn(here: Here, arguments: Arguments, body: str) -> "DrawnTurn":
+    """The turn of a cell, with its prompt filled in. Raises UsageError; sends nothing."""
+    ask, notes = ask_of(here, arguments, body)
     return DrawnTurn(here, ask, notes, to=arguments.to)
+
+
+def once_more_text(first: Reply) -> str:
+    """What stands between an answer that was not of the requested type and the next one."""
+    return f"\n\n*Asked again: {first.problem}.*\n\n"
+
+
+def same_prompt_note(turn: int) -> str:
+    """The sentence on a prompt that an earlier turn, sent along, has too."""
+    return f"Same prompt as turn {turn}. With `--alone`, earlier turns do not influence the answer."
 
 
 class DrawnTurn:
@@ -56,9 +103,19 @@ class DrawnTurn:
         self.ask = ask
         self.reply: Reply | None = None
 
+    def stopped(self) -> Stopped:
+        """What is raised where the cell was stopped."""
+        return Stopped(self.reply)
+
     def dry_run(self) -> str:
         """What would be sent, as JSON text."""
-        return self._session.build(self.ask).in_words()
+        return self._checked().in_words()
+
+    def _checked(self) -> TurnRequest:
+        """The request, with pictures that may be sent. Raises UsageError."""
+        request = self._session.build(self.ask)
+        request.check_pictures()
+        return request
 
     async def run(self, *, is_awaited: bool = False) -> Reply:
         """Send the request and draw what comes.
@@ -67,6 +124,8 @@ class DrawnTurn:
         cancelled, what arrived stays under the cell, marked "stopped".
         """
         cell = running_cell(self._shell)
+        if self.ask.prompt.pictures:
+            show_pictures(self._shell, [self._checked()])
         run = self._session.start(self.ask, is_drawn=not cell.is_captured, is_awaited=is_awaited)
         hide = self.ask.options.hide_thinking
         drawn = view(self._shell, cell.audience, hide_thinking=hide)
@@ -88,7 +147,7 @@ class DrawnTurn:
             with heartbeat(progress.tick):
                 async with aclosing(self._session.steps(run)) as steps:
                     async for step in steps:
-                        progress.take(step, run.thinking_seconds)
+                        progress.take(step, run)
         finally:
             progress.end_thinking(run.thinking_seconds)
 
@@ -100,18 +159,38 @@ class DrawnTurn:
 
             drawn.finish(line_bundle("stopped"))
             return reply
+        if run.is_kept and run.turn is not None:
+            return self._keep_old(drawn, run.turn, notes)
+        if request.saved is not None:
+            notes[:0] = reused_notes([request])
         turn = run.turn or request.turn(reply)
         if (same := request.same_prompt) is not None:
-            notes.append(
-                f"Same prompt as turn {same}. "
-                "With `--alone`, earlier turns do not influence the answer."
-            )
+            notes.append(same_prompt_note(same))
         state = self._session.conversations.state_of(turn)
-        drawn.finish(status_of(turn, state, notes, to=self._to))
+        value = value_of(self._shell, reply)
+        drawn.finish(status_of(turn, state, notes, to=self._to), value)
         self.reply = reply
         if self._to:
             self._shell.user_ns[self._to] = reply
         return reply
+
+    def _keep_old(self, drawn: View, turn: Turn, notes: Sequence[str]) -> Reply:
+        """Draw what the cell had before, below the line that says so."""
+        from mm_magic.rendering.bundles import line_bundle
+
+        told, *others = notes
+        drawn.finish(line_bundle(told))
+        hide = self.ask.options.hide_thinking
+        parts = [
+            *picture_bundles(turn.prompt),
+            *answer_bundles(self._shell, turn, hide_thinking=hide),
+        ]
+        state = self._session.conversations.state_of(turn)
+        show(self._shell, *parts, status_of(turn, state, others, to=self._to))
+        self.reply = turn.reply
+        if self._to:
+            self._shell.user_ns[self._to] = turn.reply
+        return turn.reply
 
 
 class _Progress:
@@ -123,19 +202,23 @@ class _Progress:
         self._since = clock()
         self._retry: Retrying | None = None
         self._is_thinking = False
+        self._is_again = False
 
-    def take(self, step: "Step | Retrying", thinking_seconds: float | None) -> None:
+    def take(self, step: "Step | Retrying", run: Run) -> None:
         """Something came."""
         self._since = self._clock()
         if not isinstance(step, Step):
             self._retry = step
             return
         self._retry = None
+        if run.first is not None and not self._is_again:
+            self._is_again = True
+            self._drawn.update("", once_more_text(run.first))
         if step.growth.thinking:
             self._is_thinking = True
             self._drawn.update(step.growth.thinking, "")
         if step.growth.text:
-            self.end_thinking(thinking_seconds)
+            self.end_thinking(run.thinking_seconds)
             self._drawn.update("", step.growth.text)
 
     def end_thinking(self, seconds: float | None) -> None:

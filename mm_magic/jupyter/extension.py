@@ -1,6 +1,7 @@
 """`%load_ext mm_magic` and `%unload_ext mm_magic`: what is put into IPython, and taken out."""
 
 import re
+from typing import TYPE_CHECKING
 
 import IPython
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -13,19 +14,24 @@ from mm_magic.jupyter.asking_line import AskingLine
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.last_error import LastError
-from mm_magic.jupyter.magics import Magics
+from mm_magic.jupyter.magic_functions import MagicFunctions
 from mm_magic.jupyter.own_cells import OwnCells
 from mm_magic.jupyter.own_notebook import own_path
 from mm_magic.jupyter.reply_display import ReplyFormatter
-from mm_magic.jupyter.running_cell import Cell, running_cell
+from mm_magic.jupyter.running_cell import Cell, is_running_cell, running_cell
 from mm_magic.jupyter.views.finished import leave_in_file
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.api import forget_session
 from mm_magic.session.api import session as shared_session
 from mm_magic.session.cell_run import running
 from mm_magic.session.session import Session
-from mm_magic.session.turn_request import Ask
 from mm_magic.session.who_answers import anthropic_hint
-from mm_magic.wording import in_window, plain
+from mm_magic.wording import plain
+
+if TYPE_CHECKING:
+    from mm_magic.conversation.rows_count import RowsCount
+    from mm_magic.session.rows.view import RowsView
+    from mm_magic.session.turn_request import Ask
 
 MODULE = "mm_magic"
 _USES = re.compile(rf"\b(?:minimax|{MODULE})\b")
@@ -42,10 +48,10 @@ class Extension:
         self._settings = MiniMax(session, config=shell.config)
         self._replies = ReplyFormatter(shell, session)
         self._here = Here(shell, session, self._settings, LastError(shell))
-        self._magics = Magics(self._here, self._replies)
+        self._magics = MagicFunctions(self._here, self._replies)
         self._cells = OwnCells(shell)
         self._asking = AskingLine(shell, session)
-        self._complete = completion.matcher(session)
+        self._complete = completion.matcher(self._here)
         self._is_introduced = False
         self._page: str | None = None
 
@@ -60,6 +66,7 @@ class Extension:
         self._replies.register()
         self._asking.register()
         self._session.draw = self._draw
+        self._session.watch_rows = self._watch_rows
         completion.register(shell, self._complete)
         self._begin()
 
@@ -75,7 +82,7 @@ class Extension:
         self._cells.unregister()
         self._replies.unregister()
         self._asking.unregister()
-        self._session.draw = None
+        self._session.draw = self._session.watch_rows = None
         completion.unregister(shell, self._complete)
         running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
@@ -90,13 +97,13 @@ class Extension:
 
             lines += at_load(self._shell, self._session)
         for line in lines:
-            print(in_window(line))
+            print_lines(line)
 
     def greeting(self) -> str:
         """One line: where prompts go, and how to write one."""
         session = self._session
         try:
-            line = f"mm_magic is ready: `%%minimax` cells go to {session.answering()}"
+            line = f"mm_magic is ready: `%%minimax` goes to {session.answering()}"
             is_demo = session.who.endpoint() is None
         except MiniMaxError as error:
             return f"mm_magic: {error.card()}"
@@ -105,13 +112,19 @@ class Extension:
         hint = anthropic_hint(session.who.environ)
         return f"{line}.\n{hint}" if hint else f"{line}."
 
-    async def _draw(self, ask: Ask) -> Reply:
+    async def _draw(self, ask: "Ask") -> Reply:
         """Run a turn of `mm.ask` and draw it."""
         from mm_magic.jupyter.cell_turn import DrawnTurn
 
         reply = await DrawnTurn(self._here, ask).run()
         self._replies.was_drawn_by_ask(reply)
         return reply
+
+    def _watch_rows(self, count: "RowsCount") -> "RowsView | None":
+        """What shows how far a table of `mm.map` is."""
+        from mm_magic.jupyter.views.rows import rows_view
+
+        return rows_view(self._shell, count)
 
     @property
     def _configurables(self) -> list[Configurable]:
@@ -120,7 +133,7 @@ class Extension:
 
     def _begin_cell(self, info: ExecutionInfo) -> None:
         # A cell that a running cell starts, by `ip.run_cell`, is a part of that one.
-        if self._shell.display_trap.is_active:
+        if is_running_cell(self._shell):
             return
         self._begin()
         if not self._is_introduced and _USES.search(info.raw_cell or ""):
@@ -160,9 +173,11 @@ class Extension:
 
     def _end_cell(self, result: ExecutionResult) -> None:
         self._here.last_error.take()
-        if self._shell.display_trap.is_active:
+        if is_running_cell(self._shell):
             return
         self._asking.end_cell()
+        if isinstance(result.error_in_exec, KeyboardInterrupt):
+            self._session.stop_cell()
         end = self._session.end_cell(succeeded=bool(result.success))
         if running_cell(self._shell).audience != "terminal":
             leave_in_file(self._shell, self._session, end)
@@ -177,7 +192,7 @@ def load(shell: InteractiveShell) -> None:
     if shell not in _loaded:
         _loaded[shell] = Extension(shell, shared_session())
         _loaded[shell].put_in()
-    if shell.display_trap.is_active:
+    if is_running_cell(shell):
         _loaded[shell].introduce()
 
 

@@ -5,25 +5,29 @@ would keep every variable of its frames in memory.
 """
 
 import sys
-import sysconfig
 from collections import ChainMap
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.errors import MiniMaxError, Stopped, UsageError
-from mm_magic.prompt.error_text import error_text
-from mm_magic.prompt.template import names_in
-from mm_magic.prompt.values import Text
+
+if TYPE_CHECKING:  # values as text come with the first prompt or error: %load_ext is quick
+    from mm_magic.prompt.values import Text
 
 NAME = "last_error"
 _OWN_NAMES = ("<timed exec>", "<timed eval>", "<magic-timeit>", "<string>")
-_LIBRARIES = tuple(
-    Path(path) for name, path in sysconfig.get_paths().items() if name in ("stdlib", "platstdlib")
-)
 _THIS_PACKAGE = Path(__file__).parents[1]
+
+
+@cache
+def _libraries() -> tuple[Path, ...]:
+    import sysconfig  # 1 ms that only an error costs
+
+    return tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
 
 
 def _is_own(error: object) -> TypeGuard[Exception]:
@@ -49,6 +53,8 @@ class LastError:
             return
         self._seen = id(error)
         if _is_own(error):
+            from mm_magic.prompt.error_text import error_text
+
             self._text = error_text(error, self._name)
 
     def variables(self, prompt: str) -> Mapping[str, object]:
@@ -56,12 +62,14 @@ class LastError:
 
         A variable of this name goes before it. Raises UsageError where there is no error.
         """
+        from mm_magic.prompt.template import names_in
+
         variables: dict[str, object] = self._shell.user_ns
         if NAME in variables or NAME not in names_in(prompt):
             return variables
         return ChainMap({NAME: self._latest()}, variables)
 
-    def _latest(self) -> Text:
+    def _latest(self) -> "Text":
         self.take()  # it may be from before %load_ext
         if self._text is None:
             raise UsageError(
@@ -81,7 +89,7 @@ class LastError:
             return "Cell" if file in _OWN_NAMES else None
         path = Path(file)
         is_library = {"site-packages", "dist-packages"} & {*path.parts} or any(
-            path.is_relative_to(folder) for folder in (*_LIBRARIES, _THIS_PACKAGE)
+            path.is_relative_to(folder) for folder in (*_libraries(), _THIS_PACKAGE)
         )
         if is_library:
             return None

@@ -1,96 +1,72 @@
-"""`%%minimax` and `%minimax`, as IPython calls them."""
+"""What `%%minimax` and `%minimax` do."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from IPython.core.magic import no_var_expand
-
+from mm_magic.conversation.replies import Replies
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import Stopped, UsageError
 from mm_magic.jupyter import mistakes
-from mm_magic.jupyter.arguments import HELP, OF_ONE_CELL, Arguments, parse, words_of
+from mm_magic.jupyter.arguments import HELP, Arguments, parse, words_of
 from mm_magic.jupyter.commands import table
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.state import show_state
 from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.jupyter.one_line import unfolded
-from mm_magic.jupyter.option_words import of_one_cell, right_options
-from mm_magic.jupyter.own_cells import AWAITED, MAGIC, SLIP
+from mm_magic.jupyter.option_words import right_options
 from mm_magic.jupyter.reply_display import ReplyFormatter
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
-from mm_magic.wording import in_window, plain, quoted, told
+from mm_magic.wording import plain, quoted, told
 
 if TYPE_CHECKING:
     from mm_magic.jupyter.cell_turn import DrawnTurn
+    from mm_magic.jupyter.compare_turn import CompareTurn
+    from mm_magic.jupyter.rows_turn import RowsTurn
+
+    AnyTurn: TypeAlias = DrawnTurn | CompareTurn | RowsTurn
+
+Replied: TypeAlias = Any
+"""The value of a `%%minimax` cell: a reply, replies, or a table."""
 
 
 class Magics:
-    """The magic functions of one shell."""
+    """What the magic functions of one shell do."""
 
     def __init__(self, here: Here, replies: ReplyFormatter) -> None:
         self._here = here
         self._session = here.session
         self._replies = replies
 
-    def register(self) -> None:
-        @no_var_expand
-        def minimax(line: str, cell: str | None = None) -> Reply | None:
-            if cell is not None:
-                return self.cell(line, cell)
-            self.line(line)
-            return None
-
-        @no_var_expand
-        def minimax_awaited(line: str, cell: str) -> Coroutine[object, object, Reply | None]:
-            return self.awaited(line, cell)
-
-        @no_var_expand
-        def minimax_slip(line: str, cell: str) -> None:
-            raise mistakes.slip(cell, line)
-
-        minimax.__doc__ = table.overview()
-        minimax_awaited.__doc__ = "What IPython awaits for a cell that is %%minimax alone."
-        minimax_slip.__doc__ = "What runs in place of a cell with a likely mistake in it."
-        register = self._here.shell.magics_manager.register_function
-        register(minimax, "line_cell", MAGIC)
-        register(minimax_awaited, "cell", AWAITED)
-        register(minimax_slip, "cell", SLIP)
-
-    def unregister(self) -> None:
-        manager = self._here.shell.magics_manager
-        for kind, name in (("line", MAGIC), *(("cell", n) for n in (MAGIC, AWAITED, SLIP))):
-            manager.magics[kind].pop(name, None)
-            vars(manager.user_magics).pop(name, None)  # where IPython keeps the functions, too
-
     def line(self, line: str) -> None:
         """`%minimax`: a command, or options that become the defaults."""
         command = COMMANDS.get(line.strip().partition(" ")[0])
-        if command is not None and command.options is not None:
+        if command is not None and command.reads_options:
             words = words_of(line)[1:]
             self._run(command, words, shows_help=not set(HELP.flags).isdisjoint(words))
             return
-        arguments = parse(line)
+        arguments = parse(line, self._session.known_models)
         if arguments.words:
             self._command(arguments, line)
         elif arguments.help:
-            print(in_window(table.overview()))
+            print_lines(table.overview())
         elif arguments == Arguments():
             show_state(self._here)
         else:
-            self._set_defaults(arguments)
+            self._set_defaults(arguments, line)
 
-    def cell(self, line: str, body: str) -> Reply | None:
+    def cell(self, line: str, body: str) -> Replied | None:
         """`%%minimax` where it can't be awaited: run the turn to its end."""
         turn = self._turn(line, body)
         if turn is None:
             return None
         with _stop_in_one_line():
-            return self._drawn(run_to_end(turn.run()))
+            return self._drawn(run_to_end(_value_of(turn)))
 
-    async def awaited(self, line: str, body: str) -> Reply | None:
+    async def awaited(self, line: str, body: str) -> Replied | None:
         """`%%minimax` on the kernel's loop, which stays free for other messages meanwhile."""
         turn = self._turn(line, body)
         if turn is None:
@@ -101,30 +77,44 @@ class Magics:
             # Let through, the cell would count as done, and Run All would go on.
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
-            raise Stopped(turn.reply) from None
+            raise turn.stopped() from None
 
-    def _turn(self, line: str, body: str) -> "DrawnTurn | None":
+    def _turn(self, line: str, body: str) -> "AnyTurn | None":
         """The turn of a cell; None where there is only something to show."""
-        from mm_magic.jupyter.cell_turn import cell_turn  # with all of a stream: %load_ext is quick
+        # They come with all of a stream: %load_ext is quick.
+        from mm_magic.jupyter.cell_turn import DrawnTurn, cell_turn
+        from mm_magic.jupyter.compare_turn import CompareTurn
 
-        line, body = unfolded(line, body)
-        arguments = parse(line)
+        listed = self._session.known_models
+        options, prompt = unfolded(line, body, listed)
+        arguments = parse(options, listed)
         if arguments.help:
             self._session.cell.only_shows = True
-            print(in_window(table.overview()))
+            print_lines(table.overview())
             return None
         if arguments.words:
             right = right_options(arguments.words)
-            raise mistakes.stray_words(arguments.words, line, [*COMMANDS], right)
-        turn = cell_turn(self._here, arguments, body)
+            raise mistakes.stray_words(arguments.words, options, [*COMMANDS], right)
+        make: Callable[[Here, Arguments, str], AnyTurn]
+        make = CompareTurn if arguments.answers > 1 else cell_turn
+        if arguments.rows:
+            from mm_magic.jupyter.rows_turn import RowsTurn
+
+            make = RowsTurn
+        elif arguments.budget:
+            raise mistakes.budget_without_rows()
+        turn = make(self._here, arguments, prompt)
         if arguments.dry_run:
             self._session.cell.only_shows = True
             print(turn.dry_run())
             return None
+        if not isinstance(turn, DrawnTurn):
+            turn.check_number(options, "" if body.strip() else prompt)
         return turn
 
-    def _drawn(self, reply: Reply) -> Reply:
-        self._replies.was_drawn(reply)
+    def _drawn(self, reply: Replied) -> Replied:
+        if isinstance(reply, Reply | Replies):  # a table is drawn by whoever made its kind
+            self._replies.was_drawn(reply)
         return reply
 
     def _command(self, arguments: Arguments, line: str) -> None:
@@ -133,42 +123,54 @@ class Magics:
         command = COMMANDS.get(name)
         if command is None:
             right = right_options(arguments.words)
-            if right and of_one_cell(arguments.words):
+            if right and parse(right).of_one_cell:
                 raise mistakes.stray_words(arguments.words, line, [*COMMANDS], right)
             raise mistakes.no_command(arguments.words, line, [*COMMANDS], right)
         if not arguments.help and arguments != Arguments(words=arguments.words):
-            written = " ".join(quoted(word) or word for word in arguments.words)
-            raise UsageError(
-                "a command takes no options",
-                next_steps=(
-                    f"Write: `%minimax {written}`, and the options in a cell of their own.",
-                ),
-            )
+            raise _no_options(command, arguments)
         self._run(command, words, shows_help=arguments.help)
 
     def _run(self, command: Command, words: Sequence[str], *, shows_help: bool) -> None:
         if shows_help:
-            print(in_window(command.help_text()))
+            print_lines(command.help_text())
             return
         with _stop_in_one_line():
             command.run(self._here, words)
 
-    def _set_defaults(self, arguments: Arguments) -> None:
-        for row in OF_ONE_CELL:
-            if getattr(arguments, row.name) != row.default:
-                raise UsageError(
-                    f"{row.flags[0]} belongs to one cell",
-                    next_steps=("Write it after `%%minimax`.",),
-                )
+    def _set_defaults(self, arguments: Arguments, line: str) -> None:
+        of_one_cell = arguments.of_one_cell
+        if of_one_cell and mistakes.holds_key(line):
+            raise mistakes.key_in_cell()
+        if of_one_cell:
+            raise UsageError(
+                f"{of_one_cell[0]} applies to a single cell and can't be set for all cells",
+                next_steps=(f"Write it with two percent signs: `%%minimax {line.strip()}`",),
+            )
         self._here.settings.say(arguments.given)
         said = (
             f"{name} {UNSET if value is None else told(repr(value))}"
             for name, value in arguments.given.items()
         )
-        print(in_window(f"From now on: {', '.join(said)}"))
+        print_lines(f"From now on: {', '.join(said)}")
         model = arguments.given.get("model")
         if isinstance(model, str) and (note := self._session.model_note(model)):
-            print(in_window(plain(note)))
+            print_lines(plain(note))
+
+
+def _no_options(command: Command, arguments: Arguments) -> UsageError:
+    """The error of a command with options. A conversation is named without `-c`."""
+    words, more = [*arguments.words], ", and put the options in a cell of their own."
+    if [*arguments.given] == ["conversation"] and "NAME" in command.operands:
+        words.insert(1, str(arguments.given["conversation"]))
+        more = ""
+    written = " ".join(quoted(word) or word for word in words)
+    return UsageError(
+        "a command takes no options", next_steps=(f"Write: `%minimax {written}`{more}",)
+    )
+
+
+async def _value_of(turn: "AnyTurn") -> Replied:
+    return await turn.run()
 
 
 @contextmanager

@@ -79,11 +79,11 @@ def _below_one_percent_sign(text: str, python: str) -> UsageError:
     line, below = (found["line"], found["below"]) if found else ("", "")
     options, prompt = (line, below) if line.startswith("-") else ("", f"{line} {below}")
     return UsageError(
-        "the lines below `%minimax` are not Python",
+        "the lines below `%minimax` can't be run as Python",
         next_steps=(
             "To ask, use two percent signs:\n"
             f"  {f'%%minimax {options}'.rstrip()}\n  {shortened(prompt, 60)}",
-            f"If they are Python, correct them: {python}.",
+            f"If you meant them as Python, fix this: {python}.",
         ),
     )
 
@@ -187,10 +187,19 @@ def key_in_cell() -> UsageError:
     return UsageError(
         "a key does not belong in a cell: it would be saved with the notebook",
         next_steps=(
-            "Run `%minimax key` alone and paste it into the masked field.",
+            "Run `%minimax key` by itself and paste the key into the masked field.",
             "Then delete it from this cell, and save the notebook.",
         ),
     )
+
+
+def budget_without_rows() -> UsageError:
+    """The error of a budget for a single request."""
+    return UsageError(
+        "--budget works only with --rows: it limits the cost of a whole table",
+        next_steps=("With a table: `%%minimax --rows NAME --budget 0.5`",
+                    "For a single answer, limit its length: `%%minimax --max-tokens 500`"),
+    )  # fmt: skip
 
 
 def unclosed_quote(line: str) -> UsageError:
@@ -199,6 +208,8 @@ def unclosed_quote(line: str) -> UsageError:
         return key_in_cell()
     found = re.search(r"(?:-s|--system)[ =]+([^\"]*'[^\"]*?)(\s+--?[a-z].*)?$", line)
     step = "Put text with an apostrophe in double quotes."
+    if line.count('"') % 2:
+        step = 'Put the closing " where the text ends.'
     if found is not None:
         text = found[1].removeprefix("'")
         before, after = line[: found.start(1)], found[2] or ""
@@ -211,9 +222,31 @@ def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageErr
     help_step = f"`{help_line}` lists the options."
     if unknown := re.match(r"unrecognized arguments: (-\S*)", message):
         name = unknown[1].split("=")[0]
-        close = closest(name.lower(), options, cutoff=0.5)
+        close = _begun(name.lower(), options) or closest(name.lower(), options, cutoff=0.5)
         guess = (f"Did you mean {close}?",) if close else ()
         return UsageError(f"there is no option {name}", next_steps=(*guess, help_step))
-    words = re.sub(r"^argument (?:\S*/)?-*(\S+): ", lambda m: f"{m[1].replace('-', '_')} ", message)
+    words = re.sub(r"^argument (?:\S*/)?(\S+): ", r"\1 ", message)
     words = words.replace("expected one argument", "needs a value")
     return UsageError(words, next_steps=(help_step,))
+
+
+def long_with_one_dash(word: str, options: Sequence[str], help_line: str) -> UsageError | None:
+    """The error of `-model`, which would be read as `-m odel`; None for any other word.
+
+    A value may follow its option at once, as in `-t0.5` and `-oname`.
+    """
+    name = word.partition("=")[0]
+    if not re.fullmatch(r"-[a-z][a-z_-]{3,}", name):
+        return None
+    meant = f"-{name.replace('_', '-')}"
+    close = _begun(meant, options) or closest(meant, options, cutoff=0.85)
+    if close is None:
+        return None
+    steps = (f"Did you mean {close}?", f"`{help_line}` lists the options.")
+    return UsageError(f"there is no option {name}", next_steps=steps)
+
+
+def _begun(name: str, options: Sequence[str]) -> str | None:
+    """The only option that begins so."""
+    begun = [each for each in options if each.startswith(name)]
+    return begun[0] if len(begun) == 1 and len(name) > 3 else None

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from mm_magic.conversation.catalog import find
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import CELL_ROWS, HELP, OF_ONE_CELL
+from mm_magic.jupyter.arguments import CELL_ROWS, HELP
+from mm_magic.jupyter.lists import size_of_list, values
 from mm_magic.session.options import SWITCH, TEXT, TEXT_OR_FILE, Row
 from mm_magic.wording import closest
 
@@ -19,11 +20,6 @@ _LINKS = ("=", ":", "to", "is")
 def row_of(word: str) -> Row | None:
     """The option that a word names, as `temperature`, `t`, `--top-p` or `max_tokens:`."""
     return _NAMES.get(_plain(word))
-
-
-def of_one_cell(words: Sequence[str]) -> bool:
-    """Whether such words begin with an option that belongs to one cell."""
-    return any(_named(word) in OF_ONE_CELL for word in _parted(words)[:1])
 
 
 def right_options(words: Sequence[str], *, is_strict: bool = False) -> str | None:
@@ -52,9 +48,10 @@ def _first(words: Sequence[str], *, is_strict: bool) -> tuple[str, int] | None:
     is_linked = count < len(words) and words[count] in _LINKS
     value = words[count + is_linked :]
     if row.kind is not TEXT_OR_FILE:
-        value = value[:1]
+        value = value[: size_of_list(row, value, ())]
     is_sure = not is_strict or "=" in words[count : count + 1] or _is_plain_value(row, value)
-    line = _on_line(row, " ".join(value)) if value and is_sure else None
+    between = " " if row.kind is TEXT_OR_FILE else ""  # a list has no spaces beside its commas
+    line = _on_line(row, between.join(value)) if value and is_sure else None
     return None if line is None else (line, count + is_linked + len(value))
 
 
@@ -66,9 +63,10 @@ def _is_plain_value(row: Row, value: Sequence[str]) -> bool:
 
 def _on_line(row: Row, text: str) -> str | None:
     try:
-        return row.on_line(row.read(text))
+        found = [*values(row, text, Row.read, ())]
     except UsageError:
         return None
+    return row.on_line(*found)
 
 
 def _switch(row: Row, words: Sequence[str]) -> str:

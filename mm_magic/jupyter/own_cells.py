@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.jupyter import mistakes
-from mm_magic.jupyter.commands.table import COMMANDS
-from mm_magic.jupyter.mistakes import LINE_MAGIC
+from mm_magic.jupyter.running_cell import is_running_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +122,7 @@ class OwnCells:
     def _may_await(self) -> bool:
         shell = self._shell
         has_kernel = getattr(shell, "kernel", None) is not None
-        return has_kernel and shell.autoawait and not shell.display_trap.is_active
+        return has_kernel and shell.autoawait and not is_running_cell(shell)
 
     def _slip(self, cell: str) -> str | None:
         """What Python has against a cell with a likely mistake; None where there is no mistake.
@@ -133,9 +131,12 @@ class OwnCells:
         """
         if MAGIC not in cell.lower():
             return None
+        from mm_magic.jupyter import mistakes  # only where there may be one
+        from mm_magic.jupyter.commands.table import COMMANDS
+
         if mistakes.misspelt(cell) or mistakes.misplaced(cell):
             return _why_no_python(cell)
-        found = LINE_MAGIC.match(cell)
+        found = mistakes.LINE_MAGIC.match(cell)
         if found is None or found["line"].partition(" ")[0].strip() in COMMANDS:
             return None
         return self._why_no_code(found["below"])

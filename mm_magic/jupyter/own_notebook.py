@@ -10,6 +10,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.turn import is_notebook_id
 
+UNKNOWN_FILE = "mm_magic can't tell which file this notebook is saved in"
+"""What is said where a command needs the file."""
+
 
 def own_path(shell: InteractiveShell, cell_id: str | None) -> Path | None:
     """The notebook's file as it was named when the kernel started; None where nothing tells.

@@ -1,12 +1,13 @@
-"""How a Reply is shown: not again by the cell that drew it, and in full by any other."""
+"""How replies are shown: not again by the cell that drew them, and in full by any other."""
 
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.formatters import IPythonDisplayFormatter
 from IPython.core.interactiveshell import InteractiveShell
 
+from mm_magic.conversation.replies import Replies
 from mm_magic.conversation.reply import Reply
-from mm_magic.jupyter.views.finished import show_reply
+from mm_magic.jupyter.views.finished import show_replies, show_reply
 from mm_magic.session.session import Session
 
 if TYPE_CHECKING:
@@ -22,22 +23,25 @@ class ReplyFormatter:
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         self._shell = shell
         self._session = session
-        self._just_drawn: dict[int, Reply] = {}  # they are kept, so that no id is used again
+        # They are kept, so that no id is used again.
+        self._just_drawn: dict[int, Reply | Replies] = {}
         self._drawn_by_ask: dict[int, Reply] = {}
         self._usual: Callable[[object], None] = shell.display_trap.hook
 
     def register(self) -> None:
         self._shell.display_trap.hook = self._result
-        self._formatter.for_type(Reply, self._show)  # type: ignore[no-untyped-call]
+        for sort in (Reply, Replies):
+            self._formatter.for_type(sort, self._show)  # type: ignore[no-untyped-call]
         self._shell.events.register("post_run_cell", self._forget)
 
     def unregister(self) -> None:
         self._shell.display_trap.hook = self._usual
-        self._formatter.pop(Reply, None)  # type: ignore[no-untyped-call]
+        for sort in (Reply, Replies):
+            self._formatter.pop(sort, None)  # type: ignore[no-untyped-call]
         self._shell.events.unregister("post_run_cell", self._forget)
 
-    def was_drawn(self, reply: Reply) -> None:
-        """The running cell has just drawn this reply, as its value."""
+    def was_drawn(self, reply: Reply | Replies) -> None:
+        """The running cell has just drawn this, as its value."""
         self._just_drawn[id(reply)] = reply
 
     def was_drawn_by_ask(self, reply: Reply) -> None:
@@ -55,11 +59,15 @@ class ReplyFormatter:
         hook.update_user_ns(value)
         hook.fill_exec_result(value)
 
-    def _show(self, reply: Reply) -> None:
+    def _show(self, reply: Reply | Replies) -> None:
         if id(reply) in self._just_drawn:
             del self._just_drawn[id(reply)]
             return
-        show_reply(self._shell, reply, hide_thinking=self._session.options.hide_thinking)
+        hide = self._session.options.hide_thinking
+        if isinstance(reply, Replies):
+            show_replies(self._shell, reply, hide_thinking=hide)
+        else:
+            show_reply(self._shell, reply, hide_thinking=hide)
 
     def _forget(self, _result: object) -> None:
         self._just_drawn.clear()

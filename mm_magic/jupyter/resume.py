@@ -5,7 +5,7 @@ and address are never taken from a file.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation.notebook_file import Notebook, load_bytes, read, shown
+from mm_magic.conversation.conversation import untrusted
+from mm_magic.conversation.notebook_file import Found, Notebook, load_bytes, read, shown
 from mm_magic.conversation.stored import Past, names_here, pasts
 from mm_magic.conversation.turn import TURN_MIME, Turn, is_notebook_id
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.jupyter.own_notebook import is_file, is_trusted, own_path
+from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, is_trusted, own_path
 from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
@@ -54,9 +55,10 @@ class _File:
 
 
 def at_load(shell: InteractiveShell, session: Session) -> list[str]:
-    """Resume what the notebook's file holds, if Jupyter trusts it; return what to tell of it.
+    """Resume what the notebook's file holds; return what to tell of it.
 
-    Nothing happens in headless runs and terminals, nor where no file is known.
+    If Jupyter does not trust it, its turns are shown and not sent. Nothing happens in headless runs
+    and terminals, nor where no file is known.
     """
     cell = running_cell(shell)
     path = own_path(shell, cell.id)
@@ -68,17 +70,25 @@ def at_load(shell: InteractiveShell, session: Session) -> list[str]:
             return []
         notebook = file.notebook()
     except UsageError as error:
-        return [plain(f"This notebook's earlier turns are not known: {error.message}.")]
+        return [plain(f"This notebook's earlier turns could not be loaded: {error.message}.")]
     found = pasts(notebook)
     session.conversations.changes_in_file = max(
         (of_name[0].state.changes for of_name in found.values()), default=-1
     )
     due = latest(session, found)
     is_own = _is_own(notebook, session, cell)
-    if not is_own or not is_trusted(file.data):
-        return _not_sent(due, is_known=is_own)
+    if not is_own:
+        session.trusts_file = False
+        return _not_sent(due, is_known=False)
+    session.trusts_file = is_safe = is_trusted(file.data)
+    _keep_answers(session, notebook, is_trusted=is_safe)
+    kept = _kept(session, due)
+    if not is_safe:
+        take_in(session, map(_untrusted, due), file.name)
+        return [*_not_sent(due, is_known=True), *kept]
     number = _number_of_turns(due)
-    lines = [f"{_turns(number)} found, saved {file.when}. {_resume(session, due, file)}"]
+    lines = [f"This file holds {_turns(number)}, saved {file.when}. {_resume(session, due, file)}"]
+    lines += [*_still_untrusted(due), *kept]
     return [*lines[:number], *map(plain, _left_out(session, found, due, notebook))]
 
 
@@ -88,8 +98,9 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     Without `path` it is this notebook's own file. Turns of another notebook are left in the outputs
     of the running cell, so that the own file holds them, too. Raises UsageError.
     """
-    from mm_magic.conversation.saved_turn import record_json, turn_json
+    from mm_magic.conversation.saved_turn import pick_json, record_json, turn_json
     from mm_magic.jupyter.views.finished import show
+    from mm_magic.session.reusing import trust
 
     session.who.endpoint()  # where this fails, nothing could be sent, nor told what would be
     cell = running_cell(shell)
@@ -106,22 +117,30 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
                 "If the notebook has a new name: `%minimax restore FILE`.",
             ),
         )
+    if is_own:
+        session.recordings.restored()
+        _keep_answers(session, notebook)
     found = pasts(notebook)
     due = [each if is_own else _without_cells(each) for each in latest(session, found)]
     before = _ids(session)
     names = take_in(session, due, file.name)
+    if is_own:
+        trusted_now = trust(session.saved, session.conversations)
+    else:
+        trusted_now = _trust_those(session, names, due)
     number = sum(map(_number_of_turns, found.values()))
     told = f"{_turns(number)} in {shown(file.name)}, saved {file.when}."
-    lines = [told if _ids(session) != before else f"Nothing to restore: {told}"]
+    lines = [told if _ids(session) != before else f"Nothing new to restore: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)
     if path is None and session.last_commit and file.modified < session.last_commit:
         lines.append(
-            "The file is older than the last turn of this kernel. To see what it will hold, save "
-            "it and run `%minimax restore` again."
+            "The file is older than the last turn of this kernel. Save the notebook, then run "
+            "`%minimax restore` again to see what the file holds."
         )
     keys = {None, *(turn.key for past in due for turn in past.turns if path is not None)}
-    here = [session.conversations[name] for name in names]
+    changed = [str(turn.conversation) for turn in trusted_now]
+    here = [session.conversations[name] for name in dict.fromkeys([*names, *changed])]
     record = record_json(
         (
             turn_json(turn, each.state, is_copy=True)
@@ -130,9 +149,15 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
             if turn.key in keys  # no cell of this notebook may hold it, or only its old form
         ),
         ((each.name, each.state) for each in here),
+        (
+            pick_json(pick, turn, is_copy=True)
+            for each in here
+            for pick in each.picks
+            if pick.key is None and (turn := each.numbered(pick.number)) is not None
+        ),
     )
     *tables, last = _tables(shell, session, found, notebook, lines)
-    show(shell, *tables, {**last, TURN_MIME: record} if names else last)
+    show(shell, *tables, {**last, TURN_MIME: record} if here else last)
 
 
 def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | None:
@@ -158,7 +183,7 @@ def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
     is not known, or can't be read.
     """
     from mm_magic.jupyter.views.finished import show
-    from mm_magic.rendering.bundles import line_bundle
+    from mm_magic.rendering.bundles import status_bundle
 
     path = own_path(shell, cell.id)
     if path is None or not is_file(path):
@@ -172,9 +197,11 @@ def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
         return
     held = {each.turn.id for each in notebook.found}
     for here in session.conversations.values():
-        lost = [turn for turn in here.turns if turn.id not in held and session.once(turn.id)]
+        made = [turn.as_made for turn in here.turns]
+        lost = [turn for turn in made if turn.id not in held and session.once(turn.id)]
         if lost:
-            show(shell, line_bundle(_lost(lost, session.options.conversation)))
+            told = _lost(lost, session.options.conversation)
+            show(shell, status_bundle([], [told], None))
 
 
 def _lost(turns: Sequence[Turn], current: str) -> str:
@@ -184,8 +211,8 @@ def _lost(turns: Sequence[Turn], current: str) -> str:
     listed = turns_listed(numbers) + (f" of {turns[0].conversation}" if first else "")
     is_one = len(numbers) == 1
     return (
-        f"This page was reloaded before it was saved with {listed}; the kernel has "
-        f"{'it' if is_one else 'them'}. To show {'it' if is_one else 'the first'}: "
+        f"This page was reloaded before {listed} {'was' if is_one else 'were'} saved; the kernel "
+        f"still has {'it' if is_one else 'them'}. To show {'it' if is_one else 'the first'}: "
         f"{first}`%minimax show {numbers[0]}`"
     )
 
@@ -203,26 +230,60 @@ def latest(session: Session, found: Pasts) -> list[Past]:
     return [of_name[0] for of_name in others if of_name]
 
 
-def take_in(session: Session, due: Sequence[Past], file: str) -> list[str]:
+def take_in(session: Session, due: Iterable[Past], file: str) -> list[str]:
     """Take in what the last kernel had, unless this one went on with it; return the names here."""
+    due = [*due]
     names = names_here(due, session.conversations, file)
     for name, past in zip(names, due, strict=True):
-        session.conversations.take_in(name, past.turns, past.state)
+        session.conversations.take_in(name, past.turns, past.state, past.picks)
     return names
+
+
+def _trust_those(session: Session, names: Sequence[str], due: Iterable[Past]) -> list[Turn]:
+    """Send the turns of another file from now on, but no others of their conversations."""
+    from mm_magic.session.reusing import trust
+
+    held = {_content(turn) for past in due for turn in past.turns}
+    turns = [turn for name in names for turn in session.conversations[name].turns]
+    return [
+        each
+        for turn in turns
+        if _content(turn) in held
+        for each in trust(session.saved, session.conversations, turn.conversation, turn.number)
+    ]
 
 
 def _resume(session: Session, due: Sequence[Past], file: _File) -> str:
     """Take in what the last kernel had; return the sentences on what is sent."""
     names = take_in(session, due, file.name)
-    parts = ", ".join(f"{_sent(session, name)} of {name}" for name in names)
-    told = f"A new cell sends {parts}; `%minimax history` lists them."
+    parts = ", ".join(
+        f"{counted(_sent(session, name), 'earlier turn')} of {name}" for name in names
+    )
+    told = f"A new cell sends {parts} with its prompt; `%minimax history` lists them."
     return plain(" ".join([told, *_new_names(due, names)]))
+
+
+def _keep_answers(session: Session, notebook: Notebook, *, is_trusted: bool = True) -> None:
+    """What the notebook's own file holds may come again without being asked."""
+    from mm_magic.session.notebook_as_recording import answers_of  # with all of a stream
+
+    of_cells = [each.turn for each in notebook.found if not each.is_copy]
+    if not is_trusted:
+        of_cells = [untrusted(turn) for turn in of_cells]
+    session.saved.take_in(answers_of(notebook, is_trusted=is_trusted), of_cells)
+
+
+def _untrusted(past: Past) -> Past:
+    """A conversation whose turns are shown and not sent."""
+    found = [replace(each, turn=untrusted(each.turn)) for each in past.found]
+    return replace(past, found=tuple(found))
 
 
 def _without_cells(past: Past) -> Past:
     """A conversation of a notebook whose cells are not here."""
     turns = [replace(each, turn=replace(each.turn, key=None)) for each in past.found]
-    return replace(past, found=tuple(turns))
+    picks = [replace(pick, key=None) for pick in past.picks if not pick.is_undone]
+    return replace(past, found=tuple(turns), picks=tuple(picks))
 
 
 def _read(path: Path) -> _File:
@@ -238,7 +299,7 @@ def _own_file(path: Path | None) -> Path:
     """Raises UsageError where it is not known, or not there."""
     step = "Give its path: `%minimax restore FILE`."
     if path is None:
-        raise UsageError("this notebook's file is not known here", next_steps=(step,))
+        raise UsageError(UNKNOWN_FILE, next_steps=(step,))
     if not is_file(path):
         raise UsageError(
             f"{shown(path.name)} does not exist: it was renamed, moved, or never saved",
@@ -263,11 +324,9 @@ def _is_own(notebook: Notebook, session: Session, cell: Cell) -> bool:
 def _not_sent(due: Iterable[Past], *, is_known: bool) -> list[str]:
     """The line on a file's turns that wait for `%minimax restore`.
 
-    It counts those that a model answered: the demo's go to no model, and replay sends nothing. If
-    it is not known that the file is this notebook's, saving it tells.
+    If it is not known that the file is this notebook's, saving it tells.
     """
-    turns = [turn for past in due for turn in past.turns if not turn.is_hidden]
-    number = sum(turn.reply.backend not in (OFFLINE, "recorded") for turn in turns)
+    number = sum(1 for _ in _of_models(due))
     if not number:
         return []
     those, are, they, them = (
@@ -279,6 +338,29 @@ def _not_sent(due: Iterable[Past], *, is_known: bool) -> list[str]:
         return [f"{told}`%minimax restore` includes {them}."]
     told += f"This cell is not in the saved file, so {they} {are} not sent. "
     return [f"{told}Save the notebook, then `%minimax restore` includes {them}."]
+
+
+def _kept(session: Session, due: Iterable[Past]) -> list[str]:
+    """The line for a reader without a key, where the file holds a model's answers."""
+    if not session.who.is_keyless or not any(_of_models(due)):
+        return []
+    return ["Without a key, cells that hold a model's answer keep it; the demo answers new cells."]
+
+
+def _of_models(due: Iterable[Past]) -> Iterator[Turn]:
+    """The turns that a model answered: the demo's go to no model, and replay sends nothing."""
+    turns = (turn for past in due for turn in past.turns if not turn.is_hidden)
+    return (turn for turn in turns if turn.reply.backend not in (OFFLINE, "recorded"))
+
+
+def _still_untrusted(due: Iterable[Past]) -> list[str]:
+    """The line on turns that came from an untrusted file when they were drawn again."""
+    number = sum(turn.is_untrusted and not turn.is_hidden for past in due for turn in past.turns)
+    if not number:
+        return []
+    what, are, them = ("turn", "is", "it") if number == 1 else ("turns", "are", "them")
+    told = f"{number:,} {what} from an untrusted file {are} not sent; "
+    return [f"{told}`%minimax restore` includes {them}."]
 
 
 def _tables(
@@ -301,7 +383,7 @@ def _tables(
     from mm_magic.rendering.unseen_text import not_on_page
 
     unseen: dict[str, list[str]] = {}
-    for turn, parts in not_on_page(notebook.found):
+    for turn, parts in not_on_page(_with_page(notebook.found)):
         known = unseen.setdefault(_content(turn), [])
         known += [part for part in parts if part not in known]
     in_file = {past.state.begins for of_name in found.values() for past in of_name}
@@ -314,10 +396,17 @@ def _tables(
         for row, turn in zip(rows, here.turns, strict=True):
             if hidden := unseen.get(_content(turn)):
                 row[-1] += f"; not visible on its page: {', '.join(hidden)}"
-        note = f"Conversation {here.name}: a new cell sends {_turns(next_one.history.sent)}."
+        sent = counted(next_one.history.sent, "earlier turn")
+        note = f"Conversation {here.name}: a new cell sends {sent} with its prompt."
         notes = [*outdated_notes(here), note]
         tables.append(table_bundle(COLUMNS, rows, notes, width=width))
     return [*tables, status_bundle([], lines, None)]
+
+
+def _with_page(found: Sequence[Found]) -> list[Found]:
+    """Those that have to stand on the page: a copy does if the turn that it copies is not there."""
+    originals = {_content(each.turn) for each in found if not each.turn.copy_of}
+    return [each for each in found if not each.turn.copy_of or _content(each.turn) not in originals]
 
 
 def _content(turn: Turn) -> str:
@@ -345,7 +434,7 @@ def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Not
     lines = []
     if earlier:
         were = "was" if earlier == 1 else "were"
-        lines.append(f"{_turns(earlier)} of an earlier kernel {were} left out.")
+        lines.append(f"{_turns(earlier)} from an earlier kernel {were} left out.")
     lines += [
         f"{_turns(count)} of {past.name} left out: {reason}."
         for past in due
@@ -374,5 +463,6 @@ def _turns(number: int) -> str:
     return counted(number, "turn") if number else "no turns"
 
 
-def _ids(session: Session) -> list[str]:
-    return [turn.id for each in session.conversations.values() for turn in each.turns]
+def _ids(session: Session) -> list[tuple[str, bool]]:
+    """All turns by their ids, and whether they may be sent."""
+    return [(turn.id, turn.is_untrusted) for turn in session.conversations.turns()]

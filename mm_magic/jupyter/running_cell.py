@@ -1,17 +1,17 @@
 """Which cell is running, and who is watching."""
 
 import sys
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
+from mm_magic.transport.web_page import in_page
+
 Audience: TypeAlias = Literal["page", "terminal", "nobody"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """The running cell.
 
     `id` is the notebook file's; None where the front end sends none. `deleted` are the ids of
@@ -36,7 +36,8 @@ def running_cell(shell: InteractiveShell) -> Cell:
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return Cell(None, "terminal")
-    parent = kernel.get_parent("shell") or {}
+    # Pyodide's kernel has one channel, and so no argument.
+    parent = (kernel.get_parent() if in_page() else kernel.get_parent("shell")) or {}
     metadata = parent.get("metadata") or {}
     cell_id, deleted = metadata.get("cellId"), metadata.get("deletedCells")
     has_reader = (parent.get("content") or {}).get("allow_stdin", False)
@@ -48,6 +49,11 @@ def running_cell(shell: InteractiveShell) -> Cell:
         is_captured=is_captured,
         page=(parent.get("header") or {}).get("session"),
     )
+
+
+def is_running_cell(shell: InteractiveShell) -> bool:
+    """Whether a cell is running. The trap has a public name for it only since IPython 8.31."""
+    return bool(shell.display_trap._nested_level)
 
 
 def _fills_widget(shell: InteractiveShell) -> bool:

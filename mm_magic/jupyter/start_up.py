@@ -21,8 +21,8 @@ def start_up_folder() -> Path:
             raise UsageError(
                 "IPython has no folder here that it can write to",
                 next_steps=(
-                    "Set the environment variable IPYTHONDIR to a writable folder, "
-                    "for Jupyter, too.",
+                    "Set the environment variable IPYTHONDIR to a writable folder, both here and "
+                    "where you start Jupyter.",
                 ),
             )
     return folder / "profile_default" / "startup"

@@ -1,21 +1,22 @@
-"""Values that are no data, such as a picture, a plan, an open file or an iterator.
+"""Values that are no data, such as a line of a figure, a plan, an open file or an iterator.
 
 Their text would tell a model nothing, so they are refused, with the line that makes data of them.
 """
 
 import re
+from collections.abc import Iterable
 from inspect import isroutine
 from types import FunctionType, ModuleType
 
 from mm_magic.prompt.kinds import is_a
+from mm_magic.prompt.pictures import NoPictureHereError, is_picture
 
 _CALL = "Call it in a cell above, as `value = {0}()`, and write {{{{value}}}}."
 _SOURCE = (
     "Call it in a cell above, and use the result's name. "
     "For its source: `import inspect; source = inspect.getsource({0})`."
 )
-_TEXT = "Turn it into text in a cell above, and use that name."
-_NUMBERS = "Send the numbers behind it: a table, or a list of values."
+_TEXT = "Turn it into text in a cell above, as `text = …`, and write {{{{text}}}}."
 _SOME = (
     "Run `from itertools import islice; value = list(islice({0}, 20))` in a cell above, "
     "and write {{{{value}}}}."
@@ -75,9 +76,14 @@ _KINDS = (
 {0} stands for the code of the value.
 """
 _PICTURES = (
-    ("matplotlib", "Artist"),  # figures and axes
-    ("PIL IPython", "Image"),
-    ("plotly", "BaseFigure"),
+    ("matplotlib", "Artist", "a part of a figure", "{0}.figure"),
+    (
+        "matplotlib",
+        "BarContainer ErrorbarContainer StemContainer",
+        "parts of a figure",
+        "{0}[0].figure",
+    ),
+    ("plotly", "BaseFigure", "a figure", "{0}.to_image()"),
 )
 
 
@@ -102,10 +108,13 @@ class NoDataError(Exception):
 
 
 def refuse_handle(value: object) -> None:
-    """Raise NoDataError for a picture, a plan or a handle; its text is not asked for."""
-    if any(is_a(value, libraries, names) for libraries, names in _PICTURES):
-        raise NoDataError(f"a picture ({type(value).__name__})", _NUMBERS, HERE)
-    if found := _handle(value):
+    """Raise NoDataError for a part of a picture, a plan or a handle; its text is not asked for.
+
+    Raises NoPictureHereError for a whole picture.
+    """
+    if is_picture(value):
+        raise NoPictureHereError
+    if found := _found(value, _PICTURES) or _handle(value):
         raise NoDataError(*found, HERE)
 
 
@@ -118,23 +127,34 @@ def refuse(value: object, text: str) -> None:
 def refuse_inside(value: object, text: str, place: str) -> None:
     """Raise NoDataError for a plan, a handle or an iterator at this `place` in a container.
 
-    So for an object without a text, whose address differs each time. A picture or a function may
-    stay: the others there are data.
+    So for an object without a text, whose address differs each time, and for a part of a figure.
+    A picture or a function may stay: the others there are data.
     """
     bare = _bare(value, text) if _has_no_text(value) else None
-    if found := _handle(value) or _unread(value, text) or _iterator(value, text) or bare:
+    if (
+        found := _handle(value)
+        or _found(value, _PICTURES)
+        or _unread(value, text)
+        or _iterator(value, text)
+        or bare
+    ):
         raise NoDataError(*found, place)
 
 
 def may_be_no_data(value: object) -> bool:
     """Whether `refuse_inside` has a look at values of this type."""
-    is_known = _handle(value) is not None or is_a(value, "xarray", "*")
+    is_part = is_a(value, "matplotlib", "Artist")
+    is_known = is_part or _handle(value) is not None or is_a(value, "xarray", "*")
     return is_known or _has_next(value) or _has_no_text(value)
 
 
 def _handle(value: object) -> tuple[str, str] | None:
     """What a plan or a handle is, and the way out; None for any other value."""
-    for libraries, names, what, way_out in _KINDS:
+    return _found(value, _KINDS)
+
+
+def _found(value: object, kinds: Iterable[tuple[str, str, str, str]]) -> tuple[str, str] | None:
+    for libraries, names, what, way_out in kinds:
         if is_a(value, libraries, names):
             return f"{what} ({type(value).__name__})", way_out
     return None

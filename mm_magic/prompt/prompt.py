@@ -1,12 +1,19 @@
 """A prompt as a value: the content blocks that a user's message holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mm_magic.errors import UsageError
+from mm_magic.prompt.no_data import NoDataError, refuse_handle
+from mm_magic.prompt.pictures import PictureError, picture_of
 from mm_magic.protocol.json_values import JsonObject
-from mm_magic.protocol.messages import Block, TextBlock, block_from_wire
+from mm_magic.protocol.messages import Block, ImageBlock, TextBlock, prompt_block_from_wire, said
 from mm_magic.protocol.request import encode_message
-from mm_magic.protocol.request_key import trimmed
+from mm_magic.protocol.request_key import prompt_print, trimmed
+
+Asked: TypeAlias = str | Sequence[object]
+"""What a program asks: a text, or a list of texts and pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +24,16 @@ class Prompt:
 
     def __post_init__(self) -> None:
         if all(isinstance(block, TextBlock) and not block.text.strip() for block in self.content):
-            raise UsageError("the prompt is empty", next_steps=("Write it on the lines below.",))
+            raise UsageError(
+                "the prompt is empty",
+                next_steps=("In a cell, write it on the lines below `%%minimax`.",),
+            )
 
     def __str__(self) -> str:
-        return self.text
+        """As a reader sees it: its text, and of each picture what it is, in square brackets."""
+        return "".join(
+            f"[{block}]" if isinstance(block, ImageBlock) else said(block) for block in self.content
+        )
 
     @classmethod
     def of_text(cls, text: object) -> "Prompt":
@@ -30,16 +43,34 @@ class Prompt:
         return cls((TextBlock(text),))
 
     @classmethod
+    def of(cls, value: object) -> "Prompt":
+        """The prompt that a text is, or a list of texts and pictures. Raises UsageError."""
+        if isinstance(value, str):
+            return cls.of_text(value)
+        if not isinstance(value, list | tuple):
+            raise UsageError(
+                f"the prompt must be text, got {type(value).__name__}",
+                next_steps=('With pictures it is a list: `mm.ask(["What is this?", fig])`',),
+            )
+        return cls(tuple(_block(part) for part in value if not _is_blank(part)))
+
+    @classmethod
     def from_wire(cls, content: object) -> "Prompt":
         """Read `to_wire`'s JSON, or any content of a user's message. Raises UsageError."""
         if not isinstance(content, list):
             return cls.of_text(content)
-        return cls(tuple(block_from_wire(each) for each in content if isinstance(each, dict)))
+        blocks = (prompt_block_from_wire(each) for each in content if isinstance(each, dict))
+        return cls(tuple(blocks))
 
     @property
     def text(self) -> str:
         """Its text blocks, joined."""
         return "".join(block.text for block in self.content if isinstance(block, TextBlock))
+
+    @property
+    def pictures(self) -> list[ImageBlock]:
+        """Its pictures, in order."""
+        return [block for block in self.content if isinstance(block, ImageBlock)]
 
     def to_wire(self) -> str | list[JsonObject]:
         """A text alone is a plain string, and anything else a list of blocks."""
@@ -53,6 +84,11 @@ class Prompt:
         """Whether it is the same prompt; blank lines and spaces around it do not count."""
         return trimmed(self.message()) == trimmed(other.message())
 
+    def differs_in_pictures(self, other: "Prompt") -> bool:
+        """Whether it is the same prompt but for what its pictures show."""
+        one, another = prompt_print(self.message()), prompt_print(other.message())
+        return one != another and one.partition("-")[0] == another.partition("-")[0]
+
     def message(self) -> JsonObject:
         """The message that asks it."""
         return {"role": "user", "content": self.to_wire()}
@@ -60,3 +96,34 @@ class Prompt:
     def encode(self) -> bytes:
         """The JSON of that message."""
         return encode_message("user", self.to_wire())
+
+
+def _is_blank(part: object) -> bool:
+    return isinstance(part, str) and not part.strip()
+
+
+def _block(part: object) -> Block:
+    """A part of a prompt. Raises UsageError for what is neither text nor a picture."""
+    if isinstance(part, str):
+        return TextBlock(part)
+    kind = type(part).__name__
+    try:
+        picture = picture_of(part)
+        if picture is None:
+            refuse_handle(part)
+    except NoDataError as error:
+        step = _in_python(error.step("value"))
+        why = f"a prompt holds text and pictures, got {error.what}"
+        raise UsageError(why, next_steps=(step,)) from None
+    except PictureError as error:
+        step = _in_python(error.step.format("picture"))
+        raise UsageError(f"a picture ({kind}) can't be sent: {error}", next_steps=(step,)) from None
+    if picture is None:
+        step = 'As text: `f"… {value}"`'
+        raise UsageError(f"a prompt holds text and pictures, got {kind}", next_steps=(step,))
+    return picture.block
+
+
+def _in_python(step: str) -> str:
+    """A step for a cell as one for a program, where no braces stand around a name."""
+    return step.replace("{{", "`").replace("}}", "`")

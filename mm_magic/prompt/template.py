@@ -1,17 +1,19 @@
 """`{{name}}` in a prompt: a variable's value, and nothing else. No expression, no call.
 
 Values are not scanned again, so that text in a variable can't ask for another variable. A table
-goes in as a Markdown table, and not the whole of a long one.
+goes in as a Markdown table, and not the whole of a long one; a figure or an image as a picture.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from mm_magic.errors import UsageError
 from mm_magic.prompt.no_data import HERE, NoDataError
+from mm_magic.prompt.pictures import NoPictureHereError, PictureError, picture_of
 from mm_magic.prompt.values import text_of
+from mm_magic.protocol.messages import ImageBlock, TextBlock, said
 from mm_magic.wording import counted, shortened
 
 _STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]"""
@@ -31,26 +33,101 @@ class Filled(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class FilledContent(NamedTuple):
+    """The same where a value may be a picture: text and pictures in their order."""
+
+    content: tuple[TextBlock | ImageBlock, ...]
+    notes: tuple[str, ...] = ()
+
+
 def fill(prompt: str, variables: Mapping[str, object]) -> Filled:
+    """As `fill_in`, for a prompt that is one of many. Raises NoPictureHereError for a picture."""
+    content, notes = fill_in(prompt, variables)
+    if any(isinstance(block, ImageBlock) for block in content):
+        raise NoPictureHereError
+    return Filled("".join(map(said, content)), notes)
+
+
+def fill_in(prompt: str, variables: Mapping[str, object]) -> FilledContent:
     """The prompt with each `{{name}}`, `{{name.attribute}}` and `{{name[0]}}` filled in.
 
     Raises UsageError that names a variable, attribute or item which does not exist, and one for a
-    picture, a plan, an open file or another value that is no data.
+    picture that can't be sent, a plan, an open file or another value that is no data.
     """
+    content: list[TextBlock | ImageBlock] = []
     notes: dict[str, None] = {}
-
-    def text(found: re.Match[str]) -> str:
-        text, left_out = _text(found, variables)
+    texts: list[str] = []
+    end = 0
+    for found in _INSERT.finditer(prompt):
+        texts.append(prompt[end : found.start()])
+        end = found.end()
+        put_in, left_out = _put_in(found, variables)
         if left_out:
             notes[f"{found[1]}{found[2]}: {left_out}."] = None
-        return text
+        if isinstance(put_in, str):
+            texts.append(put_in)
+        else:
+            content += [*_text_blocks(texts), put_in]
+            texts = []
+    texts.append(prompt[end:])
+    return FilledContent((*content, *_text_blocks(texts, is_all=not content)), tuple(notes))
 
-    return Filled(_INSERT.sub(text, prompt), tuple(notes))
+
+def _text_blocks(texts: Sequence[str], *, is_all: bool = False) -> list[TextBlock]:
+    """The text before, between or behind pictures; servers refuse one of white space."""
+    text = "".join(texts)
+    return [TextBlock(text)] if is_all or text.strip() else []
 
 
 def names_in(prompt: str) -> set[str]:
     """The names that `fill` looks up."""
     return {found[1] for found in _INSERT.finditer(prompt)}
+
+
+def inserts(prompt: str) -> list[tuple[str, str, str]]:
+    """What `fill` fills in: as it is written, its name, and the first step behind the name.
+
+    The step of `{{row.title}}` and of `{{row['title']}}` is `title`, that of `{{row}}` is "".
+    """
+    found = []
+    for insert in _INSERT.finditer(prompt):
+        first = re.match(_STEP, insert[2])
+        found.append((insert[0], insert[1], first[0].strip(".[]'\"") if first else ""))
+    return found
+
+
+def may_have_made(prompt: str, text: str) -> bool:
+    """Whether `fill` can make this text of a prompt that has inserts, with some values.
+
+    Of a prompt that is nothing but inserts anything can be made, which says nothing: False.
+    """
+    first, *between, last = _literals(prompt)
+    if not "".join((first, *between, last)).strip() or not text.startswith(first):
+        return False
+    at = len(first)
+    for part in between:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return text[at:].endswith(last)
+
+
+def _literals(prompt: str) -> list[str]:
+    """What stands before, between and behind the inserts."""
+    places = [place for found in _INSERT.finditer(prompt) for place in found.span()]
+    starts, ends = [0, *places[1::2]], [*places[::2], len(prompt)]
+    return [prompt[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def in_single_braces(prompt: str) -> list[str]:
+    """The names that stand in single braces, where `fill` looks up none."""
+    return [found[1] for found in _SINGLE.finditer(prompt)]
+
+
+def in_double_braces(prompt: str) -> list[str]:
+    """What stands in double braces and is no name that `fill` looks up."""
+    return [found[0] for found in _DOUBLE.finditer(prompt) if _is_code(found[0])]
 
 
 def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
@@ -65,8 +142,9 @@ def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
         sent = f"and {len(others)} more were sent as written" if others else "was sent as written"
         return (
             f"{shortened(first, _LONGEST)} {sent}: only a name, an attribute or an "
-            "index is filled in, as {{name}}, {{row.title}} or {{xs[0]}}. "
-            "Compute it in a cell above and use its name, or add --literal to send it as written."
+            "index is filled in, such as {{name}}, {{row.title}} or {{xs[0]}}. "
+            "Compute it in a cell above and use its name. If you meant it as written, "
+            "add --literal."
         )
     for found in _SINGLE.finditer(prompt):
         name = found[1]
@@ -90,7 +168,7 @@ def _value(found: re.Match[str], variables: Mapping[str, object]) -> object:
         try:
             value = getattr(value, step[1:]) if step.startswith(".") else _item(value, step[1:-1])
         except Exception as error:  # a property or __getitem__ of the user's may raise anything
-            why = f"{step} of {name!r}: {type(error).__name__}"
+            why = f"looking up {step} in {name!r} raised {type(error).__name__}"
             raise _unfilled(found[0], why, _what_is_there(name, value, error)) from None
         name += step
     return value
@@ -105,27 +183,35 @@ def _what_is_there(name: str, value: Any, error: Exception) -> str:
             return f"The keys of {name}: {', '.join(keys[:_KEYS]) or 'none'}{more}."
         if isinstance(error, IndexError):
             count = len(value)
-            last = f": [0] to [{count - 1}]" if count else ""
+            last = ": [0]" if count == 1 else f": [0] to [{count - 1}]" if count else ""
             return f"{name} has {counted(count, 'item')}{last}."
     except Exception:  # its own methods may raise anything, too
         pass
-    return f"Look at {name} in a cell of its own, and correct what follows it."
+    return f"Display {name} in a cell of its own, then correct the part after {name}."
 
 
-def _text(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str, str]:
-    """The text of a value, and what of it is left out."""
+def _put_in(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str | ImageBlock, str]:
+    """The picture or the text of a value, and what of it is left out."""
     value = _value(found, variables)
     try:
+        if (picture := picture_of(value)) is not None:
+            return picture
         text, left_out, is_apart = text_of(value)
     except NoDataError as error:
         is_or_holds = "is" if error.place == HERE else "holds"
         raise UsageError(
-            f"{found[0]} {is_or_holds} {error.what}, and only text can be sent",
+            f"{found[0]} {is_or_holds} {error.what}, but only text and pictures can be sent",
             next_steps=(error.step(found[1] + found[2]), _LITERAL),
         ) from None
+    except NoPictureHereError:  # in a row that is put in as a whole
+        raise
+    except PictureError as error:
+        raise _unfilled(found[0], str(error), error.step.format(found[1] + found[2])) from None
     except Exception as error:  # __str__ may be the user's own, too
-        step = "Turn it into text in a cell above, and use that name."
-        raise _unfilled(found[0], f"its text: {type(error).__name__}", step) from None
+        step = "Turn it into text in a cell above, as `text = …`, and write {{text}}."
+        raise _unfilled(
+            found[0], f"converting it to text raised {type(error).__name__}", step
+        ) from None
     return (_apart(found, text) if is_apart else text), left_out
 
 

@@ -54,7 +54,7 @@ def text_of(value: object) -> Text:
     """
     if isinstance(value, Text):
         return value
-    if type(value) in _PLAIN:
+    if type(value) in _PLAIN and type(value) is not bytes:
         return Text(str(value))
     refuse_handle(value)
     if (table := table_of(value)) is not None:

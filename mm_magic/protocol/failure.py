@@ -6,7 +6,7 @@ arrives as 500, a used-up plan as 429. Nothing here raises; the errors are value
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mm_magic.errors import Kind, MiniMaxError, NetworkError, ProtocolError, ServiceError
 from mm_magic.protocol.json_values import (
@@ -29,8 +29,7 @@ SLOW_RETRY = 5.0
 _MAX_MESSAGE = 2000  # characters of the server's text that an error shows
 
 
-@dataclass(frozen=True, slots=True)
-class _Meaning:
+class _Meaning(NamedTuple):
     kind: Kind
     retryable: bool
     words: str
@@ -173,6 +172,11 @@ def retry_delay(error: MiniMaxError, attempt: int, jitter: float) -> float | Non
     if error.retry_after is not None:
         return error.retry_after
     return 0.5 * 2.0 ** min(attempt, 4) * (1 - 0.25 * jitter)
+
+
+def is_busy(error: MiniMaxError) -> bool:
+    """Whether the server has too many requests now, and may take this one later."""
+    return error.retryable and error.kind in ("rate_limit", "overloaded")
 
 
 def may_refuse_thinking(error: MiniMaxError) -> bool:

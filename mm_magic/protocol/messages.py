@@ -4,11 +4,15 @@ Each reads itself from the wire's JSON and writes itself back; what is unknown s
 Field names are the wire's. Source: MiniMax's API page of POST /anthropic/v1/messages.
 """
 
+import base64
+import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import TypeAlias
 
+from mm_magic.protocol.image_file import Size, media_type, pixels_print, size_of
 from mm_magic.protocol.json_values import JsonObject, as_count, as_number, as_object, as_text
 from mm_magic.protocol.paragraphs import in_paragraphs
 
@@ -63,6 +67,81 @@ class ToolUseBlock:
         }
 
 
+LONG_SIDE = 1024
+"""Pixels that a picture may have on its long side."""
+MAX_IMAGE_BYTES = 10 * 1024 * 1024
+"""Of a picture in base64, as MiniMax takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBlock:
+    """A picture in a prompt: `data` is a file of this type and size in base64, and was looked at.
+
+    `str` says what it is: "image/png, 812×611, 94 kB".
+    """
+
+    media_type: str
+    data: str
+    size: Size
+    extra: JsonObject = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return picture_in_words(self.media_type, *self.size, self._bytes)
+
+    @classmethod
+    def of_file(cls, data: bytes) -> "ImageBlock | None":
+        """The block with this file; None if it is no picture that can be sent."""
+        kind, size = media_type(data), size_of(data)
+        if size is None or not 0 < min(size) <= max(size) <= LONG_SIDE:
+            return None
+        block = cls(kind, base64.b64encode(data).decode(), size)
+        return block if len(block.data) <= MAX_IMAGE_BYTES else None
+
+    @property
+    def _bytes(self) -> int:
+        """How many the file has."""
+        return 3 * (len(self.data) // 4) - self.data.count("=", -2)
+
+    @property
+    def file(self) -> bytes:
+        return base64.b64decode(self.data)
+
+    @property
+    def pixels(self) -> str:
+        """16 hex digits that tell its size and its pixels, whatever wrote the file."""
+        return _pixels(self.data)
+
+    def to_wire(self) -> JsonObject:
+        source = {"type": "base64", "media_type": self.media_type, "data": self.data}
+        return {"type": "image", "source": source, **self.extra}
+
+
+@lru_cache(maxsize=64)  # each request of a conversation asks for those of all its turns
+def _pixels(data: str) -> str:
+    return pixels_print(base64.b64decode(data))
+
+
+def picture_in_words(media_type: object, width: object, height: object, size: int) -> str:
+    """What a picture is, as a reader sees it; `size` is in bytes."""
+    told = f"{size} bytes" if size < 1000 else f"{size / 1000:,.0f} kB"
+    return f"{media_type}, {width}×{height}, {told}"
+
+
+def _image(wire: JsonObject) -> ImageBlock | None:
+    """The picture of a block; None where it is not in the block, or is no picture."""
+    source = as_object(wire.get("source"))
+    data = as_text(source.get("data"))
+    if source.keys() != {"type", "media_type", "data"} or len(data) > MAX_IMAGE_BYTES:
+        return None
+    try:
+        found = ImageBlock.of_file(base64.b64decode(data, validate=True))
+    except (binascii.Error, ValueError):  # ValueError: a letter that is not ASCII
+        return None
+    if found is None or found.data != data or found.media_type != source["media_type"]:
+        return None
+    return replace(found, extra=_rest(wire, "type", "source"))
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownBlock:
     """A block of a type that this version does not know, as it came."""
@@ -73,7 +152,7 @@ class UnknownBlock:
         return dict(self.wire)
 
 
-Block: TypeAlias = TextBlock | ThinkingBlock | ToolUseBlock | UnknownBlock
+Block: TypeAlias = TextBlock | ThinkingBlock | ToolUseBlock | ImageBlock | UnknownBlock
 
 
 def block_from_wire(wire: JsonObject) -> Block:
@@ -100,6 +179,12 @@ def block_from_wire(wire: JsonObject) -> Block:
             return UnknownBlock(wire)
 
 
+def prompt_block_from_wire(wire: JsonObject) -> Block:
+    """Read one block of a prompt, which may hold pictures."""
+    image = _image(wire) if wire.get("type") == "image" else None
+    return block_from_wire(wire) if image is None else image
+
+
 def said(block: Block) -> str:
     """What a block of text or of thinking says; "" for any other."""
     match block:
@@ -123,6 +208,14 @@ class Usage:
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     extra: JsonObject = field(default_factory=dict)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """The tokens of both; what neither counted stays unknown."""
+        sums: dict[str, int | None] = {}
+        for name in _COUNTS:
+            counts = [n for n in (getattr(self, name), getattr(other, name)) if n is not None]
+            sums[name] = sum(counts) if counts else None
+        return replace(self, **sums)  # type: ignore[arg-type]
 
     def updated(self, wire: JsonObject) -> "Usage":
         """This usage overwritten by the fields of `wire` that are present and not null."""

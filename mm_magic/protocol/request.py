@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import JsonObject, encode_json
+from mm_magic.protocol.json_values import JsonObject, as_object, encode_json
+from mm_magic.protocol.messages import ImageBlock, prompt_block_from_wire
 
 Thinking: TypeAlias = Literal["auto", "adaptive", "disabled"]
 Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
@@ -36,6 +37,13 @@ class Request:
         messages = json.loads(b"[%b]" % b",".join(self.messages))
         return {"model": self.parameters.get("model"), "messages": messages, **self.parameters}
 
+    def to_shown(self) -> JsonObject:
+        """The same for a reader: of each picture it says what it is, as "image/png, 8×5, 2 kB"."""
+        body = self.to_body()
+        messages = body["messages"]
+        assert isinstance(messages, list)
+        return {**body, "messages": [_shown(message) for message in messages]}
+
     def encode(self) -> bytes:
         """The body as UTF-8 JSON."""
         parameters = dict(self.parameters)
@@ -46,6 +54,20 @@ class Request:
         tail = encode_json(parameters)[1:]
         parts[-1] = b"%b]%b%b" % (parts[-1], b"," if parameters else b"", tail)
         return b",".join(parts)
+
+
+def _shown(message: JsonObject) -> JsonObject:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_shown_block(block) for block in content]}
+
+
+def _shown_block(wire: JsonObject) -> JsonObject:
+    image = prompt_block_from_wire(wire)
+    if not isinstance(image, ImageBlock):
+        return wire
+    return {**wire, "source": {**as_object(wire.get("source")), "data": str(image)}}
 
 
 def encode_message(role: str, content: object) -> bytes:
@@ -63,7 +85,7 @@ def check_fraction(name: str, value: object) -> None:
     """Raise UsageError unless `value` is in (0, 1]: the range of temperature and of top_p."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
         raise UsageError(
-            f"{name} must be in (0, 1], got {value!r}",
+            f"{name} must be above 0 and at most 1, got {value!r}",
             next_steps=("The smallest useful value is 0.01.",) if value == 0 else (),
         )
 

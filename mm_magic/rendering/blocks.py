@@ -11,7 +11,13 @@ from mm_magic.rendering.formulas import CONTAINERS, MAX_MATH, closes, display_cl
 
 _FENCE = re.compile(rf"({CONTAINERS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})")
 _INDENTED = ("    ", "\t")
-_LIST_ITEM = re.compile(r" {0,3}(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
+_LIST_ITEM = re.compile(r" {0,3}(?:[-*+]|(\d{1,9})[.)])(?:\s|$)")
+# What is most likely a formula, in one line.
+_FORMULA = re.compile(r"\$\$|\\[(\[]|\\begin\{|(?<!\$)\$(?=[^\s\d$])[^$\n]*[^\s$]\$(?![\w$])")
+SOFT_LIMIT = 4_000
+"""Characters after which a growing code block, list or table is cut for drawing."""
+ITEM_FORMULAS = 4
+"""A list comes in parts of about so many formulas, so that they are set while it grows."""
 _TABLE_RULE = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t:-]*)+$")
 
 
@@ -20,12 +26,14 @@ class Piece(NamedTuple):
 
     `text` is what came. `drawn` is the same as Markdown that stands alone: in a part of a long
     block the fence is opened and closed again, or the table's head repeated. `ends_block` is false
-    for all parts of a block but its last.
+    for all parts of a block but its last; `ends_item` is true where a list goes on behind it whose
+    items keep their numbers if it is drawn by itself.
     """
 
     text: str
     drawn: str
     ends_block: bool
+    ends_item: bool = False
 
 
 class Blocks:
@@ -35,8 +43,8 @@ class Blocks:
     end, they are the text. A list, or indented code, is finished by the line that ends it; any
     other block by a blank line, and code by its closing fence.
 
-    With `limit` (in characters) a longer fence, list or table comes in parts. Where blocks end
-    does not depend on it.
+    With `limit` (in characters) a longer fence, list or table comes in parts, and so does a list
+    with many formulas. Where blocks end does not depend on it.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -59,12 +67,14 @@ class Blocks:
         self._head = ""  # a table's first two lines
         self._size = 0
         self._after_blank = False
+        self._number: int | None = None  # of a list's last item, as Markdown counts
         self._begin_piece()
 
     def _begin_piece(self, repeated: str = "") -> None:
         self._repeated = repeated  # what is drawn before the lines that came
         self._lines: list[str] = []
         self._piece_size = len(repeated)
+        self._piece_formulas = 0
 
     @property
     def rest(self) -> str:
@@ -118,6 +128,20 @@ class Blocks:
         self._begin_piece(repeated)
         return [piece]
 
+    def _cut_list(self, number: int | None) -> list[Piece]:
+        """End a piece before the item with this number, if there is much in it."""
+        keeps_number = number is None or self._number is None or number == self._number + 1
+        has_formulas = self._limit is not None and self._piece_formulas >= ITEM_FORMULAS
+        if not self._is_long() and not (has_formulas and keeps_number):
+            return []
+        return [piece._replace(ends_item=keeps_number) for piece in self._cut()]
+
+    def _count_item(self, number: int | None) -> None:
+        """A list takes the number of its first item and counts on, whatever the others say."""
+        if number is not None and self._number is not None:
+            number = self._number + 1
+        self._number = number
+
     def _piece(self, closing: str = "", *, ends_block: bool) -> Piece:
         text = "".join(self._lines)
         return Piece(text, f"{self._repeated}{text}{closing}", ends_block)
@@ -127,6 +151,8 @@ class Blocks:
         self._line = line
         self._size += len(line)
         self._piece_size += len(line)
+        if not self._fence:
+            self._piece_formulas += len(_FORMULA.findall(line))
         if self._kind or line.strip():
             self._count += 1
 
@@ -155,17 +181,20 @@ class Blocks:
 
     def _take_text(self, line: str) -> list[Piece]:
         done: list[Piece] = []
-        is_item = _LIST_ITEM.match(line) is not None
+        is_item = _LIST_ITEM.match(line)
+        number = int(is_item[1]) if is_item and is_item[1] else None
         if self._kind == "container" and line[0] not in " \t":
-            if is_item and self._is_long():
-                done = self._cut()
-            elif self._after_blank and not is_item:
+            if is_item:
+                done = self._cut_list(number)
+            elif self._after_blank:
                 done = self._end_block()
         before = self._line
         self._append(line)
         self._after_blank = False
         if is_item or (not self._kind and line.startswith(_INDENTED)):
             self._kind = "container"
+        if is_item and line[0] not in " \t":
+            self._count_item(number)
         self._kind = self._kind or "flow"
         self._open(line)
         self._above = len(self._lines) - 1

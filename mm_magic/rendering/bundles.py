@@ -15,7 +15,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
-from mm_magic.rendering.blocks import Blocks, Piece
+from mm_magic.rendering.blocks import SOFT_LIMIT, Blocks, Piece
 from mm_magic.rendering.formulas import CONTAINERS
 from mm_magic.rendering.markdown import (
     IGNORE,
@@ -25,6 +25,7 @@ from mm_magic.rendering.markdown import (
     code_lines,
     escaped,
     escaped_note,
+    formulas_weight,
     to_html,
     wrap,
 )
@@ -34,18 +35,19 @@ from mm_magic.wording import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mm_magic.protocol.messages import ImageBlock
+
 Bundle = dict[str, object]
 """MIME type to data, as a kernel publishes it."""
 
 PAGE = 8_000
 """Characters after which an answer goes on in a new display, at the next finished block."""
 PAGE_FORMULAS = 12
-"""Formulas after which it does, too: a page sets one in 4 ms, and all of a display at once."""
+"""Formulas of a usual size after which it does, too: all of a display are set at once. After twice
+as many, which may take a page 100 ms, it does even within a list, at the next item.
+"""
 
 _FENCED = re.compile(r" {0,3}(?:```|~~~)")
-_FORMULA = re.compile(
-    r"\\[(\[]|^[ \t>]*\\begin\{|(?<!\$)\$(?=[^\s\d$])[^$\n]*[^\s$]\$(?![\w$])", re.M
-)
 
 _DIM = "opacity:.75"
 
@@ -75,30 +77,36 @@ def growing_thinking(text: str, title: str) -> Bundle:
 
 
 def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
-    paragraphs = re.split(r"\n[ \t]*\n\s*", plain(text).strip("\n"))
-    body = "".join(f'<p dir="auto">{escaped(part)}</p>' for part in paragraphs)
     state = " open" if is_open else ""
     return (
         f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
-        f'<div style="{_DIM};margin-left:1em;{READABLE};white-space:pre-wrap">{body}</div>'
-        "</details>"
+        f"{dim_paragraphs(text, margin='margin-left:1em;')}</details>"
     )
+
+
+def dim_paragraphs(text: str, *, margin: str = "") -> str:
+    """Return untrusted text in which nothing is Markdown, as safe HTML that is drawn dim."""
+    paragraphs = re.split(r"\n[ \t]*\n\s*", plain(text).strip("\n"))
+    body = "".join(f'<p dir="auto">{escaped(part)}</p>' for part in paragraphs)
+    return f'<div style="{_DIM};{margin}{READABLE};white-space:pre-wrap">{body}</div>'
 
 
 # -- answer -----------------------------------------------------------------------------------
 
 
 class AnswerPage:
-    """Collects the pieces of a growing answer until they fill a page: `PAGE` characters or about
-    `formulas` formulas, or more.
+    """Collects the pieces of a growing answer until they fill a page: `PAGE` characters or
+    `limit` formulas, or more.
 
-    A page ends only where a block does; a longer block stays whole.
+    A page ends where a block does, or an item of a list that is full of formulas; a longer block
+    stays whole.
     """
 
-    def __init__(self, formulas: int = PAGE_FORMULAS) -> None:
+    def __init__(self, limit: int = PAGE_FORMULAS) -> None:
         self._texts: list[str] = []
         self._size = 0
-        self._formulas_left = formulas
+        self._limit = limit
+        self.formulas = 0.0  # by their weight
 
     @property
     def text(self) -> str:
@@ -108,20 +116,16 @@ class AnswerPage:
         """Take the next piece, and return whether the page is full now."""
         self._texts.append(piece.text)
         self._size += len(piece.text)
-        self._formulas_left -= _formulas_in(piece)
-        return piece.ends_block and (self._size >= PAGE or self._formulas_left <= 0)
-
-
-def _formulas_in(piece: Piece) -> int:
-    """About how many formulas there are: as many in a block as in all of its parts."""
-    if _FENCED.match(piece.drawn):
-        return 0
-    return len(_FORMULA.findall(piece.text)) + piece.text.count("$$") // 2
+        if not _FENCED.match(piece.drawn):
+            self.formulas += formulas_weight(piece.drawn)
+        if piece.ends_block:
+            return self._size >= PAGE or self.formulas >= self._limit
+        return piece.ends_item and self.formulas >= 2 * self._limit
 
 
 def answer_pages(text: str, formulas: int = PAGE_FORMULAS) -> list[str]:
     """Return the pages of a finished answer; joined, they are the text but for blank ends."""
-    blocks, page, pages = Blocks(), AnswerPage(formulas), []
+    blocks, page, pages = Blocks(limit=SOFT_LIMIT), AnswerPage(formulas), []
     for block in blocks.push(text):
         if page.add(block):
             pages.append(page.text)
@@ -166,12 +170,15 @@ UNFINISHED = "Still answering when this was saved; the rest is missing."
 UNFINISHED_SECONDS = 5
 """A page shows it so long after the last update: never while the answer grows before its reader."""
 
-# Where styles are dropped, on GitHub or in a file that is not trusted, and on paper it shows at
-# once. `font-size` and `margin` take its room away, `visibility` hides it from screen readers.
+# It comes with each update, so it is short (a quote takes two bytes on the wire) and holds no style
+# sheet for the screen: with one, a page that has formulas takes over 4 ms to compute its styles
+# anew. So SVG tells the time. Where SVG is dropped, on GitHub or in a file that is not trusted, and
+# on paper it shows at once. The height has room for two lines.
 UNFINISHED_HTML = (
-    "<style>@media screen{@keyframes mm-late{0%{visibility:hidden;font-size:0;margin:0}}}</style>"
-    f'<p style="{_DIM};animation:mm-late {UNFINISHED_SECONDS}s step-end">'
-    f"<small>{UNFINISHED}</small></p>"
+    "<style media=print>.mm-l{display:block}</style>"
+    "<svg class=mm-l display=none width=100% height=48>"
+    f"<set attributeName=display to=block begin={UNFINISHED_SECONDS}s />"
+    f"<foreignObject width=100% height=48>{UNFINISHED}</foreignObject></svg>"
 )
 
 
@@ -240,12 +247,20 @@ def _broken(text: str) -> str:
 # -- status -------------------------------------------------------------------------------------
 
 
+_BESIDE_NUMBER = re.compile(r"(?<=[0-9]) (?=[A-Za-z])|(?<=[A-Za-z/+]) (?=[0-9$])|(?<=[a-z]) (?=/ )")
+_SHORT = 50  # characters
+
+
 def status_bundle(
     parts: Sequence[str], notes: Sequence[str], saved: Mapping[str, object] | None
 ) -> Bundle:
-    """Return the quiet line under an answer, its notes below it, and the turn as JSON if given."""
+    """Return the quiet line under an answer, its notes below it, and the turn as JSON if given.
+
+    In HTML no line breaks between a number and its word: "3.1 s", "turn 3".
+    """
     line = " · ".join(parts)
-    shown = "<br>".join(filter(None, [escaped(line), *map(escaped_note, notes)]))
+    unbroken = " · ".join(map(_unbroken, parts))
+    shown = "<br>".join(filter(None, [unbroken, *map(escaped_note, notes)]))
     bundle: Bundle = {
         "text/html": f'<div class="mm-status {IGNORE}" style="{_DIM}" dir="auto">'
         f"<small>{shown}</small></div>",
@@ -254,6 +269,21 @@ def status_bundle(
     if saved is not None:
         bundle[TURN_MIME] = dict(saved)
     return bundle
+
+
+def _unbroken(part: str) -> str:
+    """A part as safe HTML, its numbers bound to their words if it is so short that a page has room.
+
+    A no-break space is in the HTML alone: the texts are searched and copied.
+    """
+    if len(part) <= _SHORT:
+        return _BESIDE_NUMBER.sub("\u00a0", escaped(part))
+    return escaped_note(part)
+
+
+def picture_bundle(picture: ImageBlock) -> Bundle:
+    """Return a picture of a prompt: the file that is sent, and what it is in plain text."""
+    return {picture.media_type: picture.data, "text/plain": f"[{picture}]"}
 
 
 def line_bundle(text: str) -> Bundle:

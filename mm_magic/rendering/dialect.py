@@ -176,7 +176,7 @@ def _bare_address(state: StateInline, silent: bool) -> bool:
         state.pending = state.pending[: -len(beginning[0])]
         _push_link(state, *link)
     else:
-        state.append_pending(state.src[state.pos : end])
+        state.pending += state.src[state.pos : end]
     state.pos = end
     return True
 

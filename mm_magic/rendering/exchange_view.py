@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from mm_magic.protocol.json_values import as_object, as_text, parse_json
 from mm_magic.protocol.sse import EventStreamDecoder
 from mm_magic.rendering.bundles import Bundle
-from mm_magic.rendering.markdown import IGNORE, escaped
+from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
 from mm_magic.transport.recording.writer import key_forms
@@ -137,7 +137,7 @@ def _html(sent: str, title: str, rows: Sequence[tuple[str, str, str]]) -> str:
         f'<td style="{_CELL}"><pre style="{_PRE}">{escaped(data)}</pre></td></tr>'
         for time, name, data in rows
     )
-    return (
+    return without_blank_lines(
         f'<div class="mm-wire {IGNORE}" style="display:flex;flex-wrap:wrap;gap:1em">'
         f'<div style="flex:1 1 18em;min-width:0"><p>Sent:</p><pre style="{_PRE}">{escaped(sent)}'
         f'</pre></div><div style="flex:2 1 30em;min-width:0"><p>{escaped(title)}</p><table>'

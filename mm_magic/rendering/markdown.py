@@ -46,8 +46,11 @@ MAX_DISARMED = 300_000
 # Some lexers backtrack; a longer listing stays without colours.
 MAX_HIGHLIGHT = 50_000
 MAX_NESTING = 40
+# MathJax's time goes by the characters of TeX: 2 to 4 ms for each so many, the layout included.
+FORMULA_SIZE = 40
 
-_TO_TYPE = re.compile(r"`(%[^`<>]+)`")
+_TO_TYPE = re.compile(r"`((?:%|--)[^`<>]+)`")
+_BEFORE_BLANK_LINE = re.compile(r"\n(?=[ \t]*\n)")
 
 # A formula is taken out before Markdown sees it, and stands as U+FDD0 number U+FDD1 meanwhile.
 # Both are noncharacters, which no text may hold; those that come in become U+FFFD.
@@ -65,9 +68,9 @@ _HEADING_STYLES = {"h5": "font-size:1.1em", "h6": "font-size:1em"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
 # A page may strip `var()` with JupyterLab's colours; this grey can be seen on light and on dark.
 CODE_STYLE = "margin:0 0 1em;border:1px solid #8886;padding:0.5em;overflow-x:auto;background:none"
-# JupyterLab breaks lines anywhere. Here they break at spaces, at no less than 72 characters, which
-# is what paper has room for; where a page is narrower, the box scrolls.
-PRE_STYLE = "width:max-content;max-width:max(100%, 72ch);word-break:normal;word-wrap:normal"
+# JupyterLab breaks lines anywhere. Here they break at spaces, at no less than 39em, which are about
+# 65 characters: nbconvert's page has room for them on A4 paper. A narrower page scrolls the box.
+PRE_STYLE = "width:max-content;max-width:max(100%, 39em);word-break:normal;word-wrap:normal"
 # Beyond this a line of text is hard to follow. Tables and code may be wider.
 READABLE = "max-width:46em"
 _MEASURED = {"p", "ul", "ol", "blockquote"}
@@ -101,6 +104,18 @@ _STYLED = (
     "div",
     "pre",
 )  # by this module alone: no style of the model's gets here
+_SCHEMES = {"http", "https", "mailto"}
+_ABSOLUTE = re.compile(rf"(?i:{'|'.join(sorted(_SCHEMES))}):")
+
+
+def _absolute(_tag: str, name: str, value: str) -> str | None:
+    """The attribute; None for an address in this page's own site, or in a file's own folder.
+
+    nh3 has an option for it only since 0.3.6.
+    """
+    return value if name != "href" or _ABSOLUTE.match(value) else None
+
+
 _CLEANER = nh3.Cleaner(
     tags=_TAGS,
     clean_content_tags={"script", "style"},
@@ -127,9 +142,9 @@ _CLEANER = nh3.Cleaner(
         "div": {"highlight"},
     }
     | {tag: {"jp-toc-ignore"} for tag in _LOWERED},
-    url_schemes={"http", "https", "mailto"},
+    url_schemes=_SCHEMES,
     link_rel="noopener noreferrer nofollow",
-    url_relative="deny",
+    attribute_filter=_absolute,
 )
 
 
@@ -170,7 +185,15 @@ def to_html(text: str, definitions: Definitions = NO_DEFINITIONS) -> str:
 
     JupyterLab's MathJax sets the recognised formulas and nothing else.
     """
-    return wrap(fragment(text, definitions))
+    return without_blank_lines(wrap(fragment(text, definitions)))
+
+
+def without_blank_lines(html: str) -> str:
+    """The same HTML for a Markdown file, such as nbconvert's, where a blank line would end it.
+
+    What stands behind a blank line in code would be taken for Markdown there.
+    """
+    return _BEFORE_BLANK_LINE.sub("&#10;", html)
 
 
 def wrap(html: str) -> str:
@@ -194,9 +217,12 @@ def with_typeset(html: str) -> str:
     return html.replace(_RAW, f'<span class="{_PROCESS}">')
 
 
-def formulas_in(html: str) -> int:
-    """How many formulas there are in fragments that were drawn with `typeset` false."""
-    return html.count(_RAW)
+def formulas_weight(text: str) -> float:
+    """How much work it is to set the formulas of untrusted Markdown: about 1 each, more for a long
+    one.
+    """
+    formulas = _prepared(text)[1] if len(text) <= MAX_MARKDOWN else []
+    return sum(max(1.0, len(formula) / FORMULA_SIZE) for formula in formulas)
 
 
 def as_written(
@@ -259,6 +285,20 @@ def _fenced(parser: MarkdownIt, text: str) -> set[int]:
     return found
 
 
+def open_fence(text: str) -> str:
+    """Return the line that closes the code with which the text ends, "" if that is closed."""
+    if len(text) > MAX_DISARMED:
+        return ""
+    return max((_unclosed(parser, text) for parser in _dialects()), key=len)
+
+
+def _unclosed(parser: MarkdownIt, text: str) -> str:
+    added = text.count("\n") + 1
+    *_, last = [Token("", "", 0), *parser.parse(f"{text}\n.")]
+    is_open = last.type == "fence" and last.map and last.map[1] > added
+    return last.markup if is_open else ""
+
+
 @cache
 def _dialects() -> tuple[MarkdownIt, MarkdownIt]:
     """CommonMark without and with tables: a list can interrupt a table that is no paragraph."""
@@ -279,7 +319,7 @@ def escaped(text: str) -> str:
 
 
 def escaped_note(text: str) -> str:
-    """Return a note as safe HTML; a magic's line to type, between backticks, is code."""
+    """Return a note as safe HTML; a magic's line or option to type, in backticks, is code."""
     return _TO_TYPE.sub(r"<code>\1</code>", escaped(text))
 
 

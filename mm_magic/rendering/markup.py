@@ -148,7 +148,7 @@ def title(token: Token) -> str:
         return "Thinking, written as text"
     found = [a or b for a, b in _FUNCTION.findall(token.content[:10_000])]
     names = ", ".join(dict.fromkeys(found[:5]))
-    return f"A call{f' to {names}' if names else ''}, written as text: not run"
+    return f"Tool call{f' to {names}' if names else ''}, written as text and not run"
 
 
 def shown(token: Token) -> str:

@@ -1,11 +1,17 @@
 """The quiet line under an answer: who answered, which turn, tokens, price and seconds."""
 
-from mm_magic.conversation.catalog import dollars, find, longer, price_of
+from collections.abc import Iterator, Sequence
+
+from mm_magic.conversation.catalog import dollars, price_of
+from mm_magic.conversation.count import Count, count
 from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.reply import counted as counted_tokens
 from mm_magic.conversation.turn import Turn
-from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
-from mm_magic.wording import model_name
+from mm_magic.rendering.cuts import cut_note, cut_notes, was_cut
+from mm_magic.wording import counted, model_name, without_code
+
+DEMO = "Offline demo, not a language model"
 
 
 def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
@@ -17,15 +23,19 @@ def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
 
 
 def _parts(turn: Turn) -> list[str]:
-    who, reply = who_answered(turn), turn.reply
+    who, reply = _who(turn), turn.reply
     if not reply.message.content and reply.status != "complete":
         place = [] if turn.conversation else [_place(turn, is_lost=True)]
         return [who, *place, "no answer" if reply.status == "incomplete" else "stopped"]
     is_lost = turn.conversation is not None and not reply.may_enter()
     parts = [who, *filter(None, [_place(turn, is_lost=is_lost)])]
+    if turn.others:
+        return [*parts, _total(turn.answers), *["not remembered"] * is_lost]
     if reply.status != "complete":  # the service counts at the end: what it said before is a guess
         return [*parts, reply.status + (", not remembered" if is_lost else "")]
-    parts += filter(None, [tokens_in_words(reply.usage), _price(turn), _took(reply)])
+    if reply.problem:
+        parts.append("not of the requested type" + (", not remembered" if is_lost else ""))
+    parts += filter(None, [tokens_in_words(counted_tokens(reply)), _price(turn), _took(reply)])
     if reply.stop_reason not in ("end_turn", None):
         parts.append(f"stop reason: {reply.stop_reason}")
     return parts
@@ -33,46 +43,53 @@ def _parts(turn: Turn) -> list[str]:
 
 def status_notes(turn: Turn) -> list[str]:
     """Sentences below the line."""
-    notes, reply = [], turn.reply
+    notes, reply = [*_asked_once_more(turn)], turn.reply
     if reply.origin is not None and reply.origin.is_loose:
         notes.append("Recorded with different earlier turns.")
-    if reply.model and reply.model != turn.model and not turn.is_demo:
-        notes.append(f"{turn.model} was asked for, but {model_name(reply.model)} answered.")
-    if reply.status != "complete":
-        return notes
-    if reply.stop_reason == "max_tokens":
-        notes.append(_cut_note(turn))
-    if not reply.text.strip() and turn.conversation is not None:
+    if reply.origin is not None and reply.origin.is_of_other_picture:
+        notes.append("Recorded with a different picture.")
+    notes += dict.fromkeys(filter(None, map(_other_model, turn.answers)))
+    if turn.others:
+        notes += cut_notes(turn.answers)
+    elif was_cut(turn):
+        notes.append(cut_note(turn))
+    if reply.status == "complete" and not reply.text.strip() and turn.conversation is not None:
         notes.append("The reply has no text, so it is not remembered.")
     return notes
 
 
-def _cut_note(turn: Turn) -> str:
-    """Where the answer was cut, and the line that gets a longer one."""
-    reply, limit = turn.reply, as_count(turn.parameters.get("max_tokens")) or 0
-    used = reply.usage.output_tokens or limit
-    is_text = bool(reply.text.strip())
-    if used < 0.9 * limit and is_text:  # the service has a limit of its own, and this is below ours
-        return (
-            f"The service cut the answer off after {used:,} tokens, short of max_tokens {limit}. "
-            "To continue, ask in the next cell: `Go on.`"
-        )
-    cut = f"The answer was cut off at max_tokens {limit}."
-    if not is_text and reply.thinking.strip():
-        cut = f"Thinking used up all of max_tokens {limit}, so there is no text."
-    if reply.backend == "recorded":  # another request is not in the recording
-        return cut
-    more = longer(turn.model, limit)
-    steps = [f"For a longer answer: `%%minimax --max-tokens {more}`"] if more else []
-    known = find(turn.model)
-    if not is_text and known is not None and known.takes_effort and known.always_thinks:
-        steps.append("For less thinking: `%%minimax --effort low`")
-    return " ".join([cut, *steps])
+def _asked_once_more(turn: Turn) -> Iterator[str]:
+    """What was wrong with the answers that were not of the requested type."""
+    for each in turn.answers:
+        if (first := each.reply.first_try) is not None:
+            what = f"Answer {each.answer}: asked" if turn.others else "Asked"
+            yield f"{what} again: {without_code(first.problem)}."
+
+
+def _total(answers: Sequence[Turn]) -> str:
+    """What several answers came to; their number alone where none has a count."""
+    total = sum((count(each.reply, each.model) for each in answers), Count())
+    return counted(total.answers, "answer") if total.uncounted == total.answers else str(total)
+
+
+def _other_model(turn: Turn) -> str:
+    """That another model answered; of a recorded request that named none it is not known."""
+    reply = turn.reply
+    is_known = reply.backend != "recorded" or "model" in turn.said
+    if not reply.model or reply.model == turn.model or turn.is_demo or not is_known:
+        return ""
+    return f"{turn.model} was asked for, but {model_name(reply.model)} answered."
+
+
+def _who(turn: Turn) -> str:
+    """Who answered, or all of them where several models did."""
+    came = [each for each in turn.answers if each.reply.message.content] or [turn]
+    return ", ".join(dict.fromkeys(map(who_answered, came)))
 
 
 def who_answered(turn: Turn) -> str:
     """The model, or that it was none; and when that was, where it was recorded."""
-    model = "Offline demo, not a language model" if turn.is_demo else _model(turn)
+    model = DEMO if turn.is_demo else _model(turn)
     if turn.reply.backend != "recorded":
         return model
     day = turn.reply.origin.day if turn.reply.origin else ""
@@ -93,12 +110,12 @@ def _place(turn: Turn, *, is_lost: bool) -> str:
 
 
 def tokens_in_words(usage: Usage) -> str:
-    """As "39 in / 41 out"; "" where the server did not count."""
+    """As "39 in / 41 out" or "1 in + 38 from cache / 41 out"; "" where the server did not count."""
     if usage.input_tokens is None and usage.output_tokens is None:
         return ""
-    text = f"{_count(usage.input_tokens)} in / {_count(usage.output_tokens)} out"
-    cached = usage.cache_read_input_tokens
-    return f"{text} · {cached:,} cached" if cached else text
+    cached = usage.cache_read_input_tokens  # the service counts it beside the input
+    from_cache = f" + {cached:,} from cache" if cached else ""
+    return f"{_count(usage.input_tokens)} in{from_cache} / {_count(usage.output_tokens)} out"
 
 
 def _count(tokens: int | None) -> str:

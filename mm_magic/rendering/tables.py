@@ -13,6 +13,8 @@ _LONG = 32
 """A column that is wider holds text that may be cut in a terminal, and keeps `_SHORTEST` of it."""
 _SHORTEST = 20
 _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
+_SHORT_CELL = "white-space:nowrap"
+_LONG_CELL = "min-width:16em"
 
 
 def table_bundle(
@@ -25,23 +27,27 @@ def table_bundle(
     """Return rows of plain text under the names of their columns, and `notes` below the table.
 
     A column whose cells are all empty is left out, and so is a table without rows. The plain text
-    fits a terminal of `width` columns.
+    fits a terminal of `width` columns. A table that is wider than the page is scrolled sideways: a
+    short cell is not broken, so that one that is filled later makes no row higher.
     """
     used = [any(row[place] for row in rows) for place in range(len(columns))]
     columns = list(compress(columns, used))
     rows = [list(compress(row, used)) for row in rows]
     head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}" dir="auto">{escaped(c)}</td>' for c in row) + "</tr>"
-        for row in rows
-    )
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     below = "".join(f"<p><small>{escaped_note(note)}</small></p>" for note in notes)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if rows else ""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    box = f'<div style="overflow-x:auto">{table}</div>' if rows else ""
     lines = _lines([columns, *rows], width) if rows else []
     return {
-        "text/html": f'<div class="mm-table {IGNORE}">{table}{below}</div>',
+        "text/html": f'<div class="mm-table {IGNORE}">{box}{below}</div>',
         "text/plain": "\n".join([*lines, *map(plain, notes)]),
     }
+
+
+def _cell(text: str) -> str:
+    style = f"{_CELL};{_SHORT_CELL if len(text) <= _LONG else _LONG_CELL}"
+    return f'<td style="{style}" dir="auto">{escaped(text)}</td>'
 
 
 def _lines(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:

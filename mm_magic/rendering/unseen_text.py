@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from mm_magic.conversation.notebook_file import Found, NotebookCell, joined
 from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text
-from mm_magic.protocol.messages import TextBlock, ThinkingBlock, said
+from mm_magic.protocol.messages import ImageBlock, TextBlock, ThinkingBlock, said
 from mm_magic.rendering import markup
 from mm_magic.rendering.bundles import (
     answer_pages,
@@ -21,6 +21,7 @@ from mm_magic.rendering.bundles import (
     growing_thinking,
     line_bundle,
 )
+from mm_magic.rendering.columns import OPENING, frame
 from mm_magic.rendering.dialect import TAG
 from mm_magic.rendering.markdown import (
     CODE_STYLE,
@@ -78,18 +79,22 @@ _WORD = re.compile(r"[^\W_]+")
 def not_on_page(found: Iterable[Found]) -> Iterator[tuple[Turn, list[str]]]:
     """Each turn with the parts that its cell does not show: prompt, thinking, answer, other blocks.
 
+    Of a turn with several answers it is each of them, as any may be picked.
+
     A part is shown where the cell holds the very HTML that is drawn of it, and that has all the
     words of the part; a prompt also where it stands in the cell's source. The address of a link
     counts as shown. Characters that nobody can see do not.
     """
     by_cell: dict[NotebookCell, list[Turn]] = {}
     for each in found:
-        by_cell.setdefault(each.cell, []).append(each.turn)
+        by_cell.setdefault(each.cell, []).extend(each.turn.answers)
     for cell, turns in by_cell.items():
         page = {_settled(joined(html)) for html in _drawn(cell.outputs)}
+        page |= _in_columns(page, turns)
+        pictures = _pictures(cell.outputs)
         is_searched = len(cell.source) * len(turns) <= _MAX_SEARCH
         source = _one_line(cell.source) if is_searched else ""
-        yield from ((turn, _missing(turn, source, page)) for turn in turns)
+        yield from ((turn, _missing(turn, source, page, pictures)) for turn in turns)
 
 
 def _drawn(outputs: Sequence[JsonObject]) -> Iterator[object]:
@@ -100,12 +105,53 @@ def _drawn(outputs: Sequence[JsonObject]) -> Iterator[object]:
             yield data.get("text/html")
 
 
-def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
-    again = line_bundle(f"Turn {turn.number}: {turn.prompt.text}")  # as `%minimax show` draws it
-    is_in_source = _one_line(turn.prompt.text) in source
+def _pictures(outputs: Sequence[JsonObject]) -> set[str]:
+    """The pictures that a page shows, in base64."""
+    drawn = (each for each in outputs if as_text(each.get("output_type")) in _DRAWN)
+    data = (as_object(output.get("data")) for output in drawn)
+    return {
+        joined(image).replace("\n", "")
+        for each in data
+        for kind, image in each.items()
+        if kind.startswith("image/") and each.keys() <= {kind, "text/plain"}
+    }
+
+
+def _in_columns(page: set[str], turns: Sequence[Turn]) -> set[str]:
+    """What of these turns stands in the HTML of several answers beside one another.
+
+    It counts where nothing is beside it but what is drawn there: other HTML could hide it.
+    """
+    columns = [html for html in page if html.startswith(OPENING)]
+    size = sum(map(len, columns)) * len(turns)
+    if not columns or size > _MAX_SEARCH:
+        return set()
+    parts = {part for turn in turns for part in _html_of(turn)}
+    found: set[str] = set()
+    for html in columns:
+        inside = set()
+        for part in sorted(parts, key=len, reverse=True):  # one may begin as another does
+            if part in html:
+                inside.add(part)
+                html = html.replace(part, _PLACE)
+        if _FRAME.fullmatch(html):
+            found |= inside
+    return found
+
+
+def _html_of(turn: Turn) -> Iterator[str]:
+    """The pages of its answer and its thinking, as they are drawn."""
+    pages = answer_pages(turn.reply.text)
+    definitions = definitions_in(pages)
+    yield from (_settled(to_html(page, definitions)) for page in pages)
+    if turn.reply.thinking.strip():
+        yield _settled(str(growing_thinking(turn.reply.thinking, "")["text/html"]))
+
+
+def _missing(turn: Turn, source: str, page: set[str], pictures: set[str]) -> list[str]:
     parts = {
-        "prompt": (is_in_source or _settled(str(again["text/html"])) in page)
-        and not _HIDDEN.search(turn.prompt.text),
+        "prompt": _is_prompt_shown(turn, source, page)
+        and pictures.issuperset(picture.data for picture in turn.prompt.pictures),
         "thinking": any(_is_thinking_shown(each, page) for each in _drawings(turn, ThinkingBlock)),
         "answer": any(_is_answer_shown(each, page) for each in _drawings(turn, TextBlock)),
         "other blocks": all(
@@ -114,6 +160,17 @@ def _missing(turn: Turn, source: str, page: set[str]) -> list[str]:
         ),
     }
     return [name for name, is_shown in parts.items() if not is_shown]
+
+
+def _is_prompt_shown(turn: Turn, source: str, page: set[str]) -> bool:
+    """Whether its text is in the cell's source, or drawn as `%minimax show` does."""
+    prompt = turn.prompt
+    again = line_bundle(f"Turn {turn.number}: {prompt}")
+    texts = [block.text for block in prompt.content if isinstance(block, TextBlock)]
+    is_in_source = all(_one_line(text) in source for text in texts)
+    is_shown = is_in_source or _settled(str(again["text/html"])) in page
+    is_known = all(isinstance(block, TextBlock | ImageBlock) for block in prompt.content)
+    return is_shown and is_known and not _HIDDEN.search(prompt.text)
 
 
 def _drawings(turn: Turn, kind: type[TextBlock | ThinkingBlock]) -> list[str]:
@@ -166,3 +223,13 @@ def _settled(html: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+_PLACE = "\0"  # no HTML of ours holds it
+_LABEL = "LABEL"
+_TAGS = [re.escape(_settled(each)).replace(_LABEL, "[^<]*+") for each in frame(_LABEL)]
+# A tag with attributes, left open, would go on into the answers behind it.
+_QUIET_LINE = re.escape(_settled(str(line_bundle(_LABEL)["text/html"]))).replace(
+    _LABEL, r"(?:[^<]++|</?code>|<br>)*+"
+)
+_FRAME = re.compile(f"(?:{'|'.join([_PLACE, _QUIET_LINE, *_TAGS])})*+")

@@ -1,18 +1,30 @@
-"""`mm.ask`, `mm.ask_async` and `mm.read_notebook`: what programs use."""
+"""`mm.ask`, `mm.compare`, `mm.map`, their `_async` twins and `mm.read_notebook`."""
 
 import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, overload
 
+from mm_magic.conversation.replies import Replies
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.prompt.prompt import Asked
 from mm_magic.protocol.request import Effort, Thinking
+from mm_magic.session.options import is_list
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
+from mm_magic.wording import shortened
 
 if TYPE_CHECKING:
     from mm_magic.conversation.conversation import Conversation
+    from mm_magic.session.rows.template import RowPrompt
+    from mm_magic.session.values import ValueType
+
+V = TypeVar("V")
 
 _first_use = Lock()
 
@@ -45,45 +57,305 @@ class AskOptions(TypedDict, total=False):
     thinking: Thinking
     effort: Effort | None
     stream: bool
+    reuse: bool
     conversation: str
     retries: int
 
 
-def ask(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Reply:
+class CompareOptions(TypedDict, total=False):
+    """The options of `compare`: those of `ask`, and some may be lists of values."""
+
+    model: str | Iterable[str]
+    temperature: float | Iterable[float | None] | None
+    max_tokens: int | Iterable[int | None] | None
+    top_p: float | Iterable[float | None] | None
+    system: str | Iterable[str]
+    thinking: Thinking | Iterable[Thinking]
+    effort: Effort | Iterable[Effort | None] | None
+    stream: bool
+    reuse: bool
+    conversation: str
+    retries: int
+
+
+@overload
+def ask(
+    prompt: Asked, *, type: type[V], show: bool = False, **options: Unpack[AskOptions]
+) -> Reply[V]: ...
+@overload
+def ask(
+    prompt: Asked, *, type: object = None, show: bool = False, **options: Unpack[AskOptions]
+) -> Reply: ...
+def ask(
+    prompt: Asked,
+    *,
+    type: object = None,  # noqa: A002 - its name is fixed
+    show: bool = False,
+    **options: Unpack[AskOptions],
+) -> Reply:
     """Ask, and wait for the complete reply.
 
         reply = mm.ask("Name three noble gases.", temperature=0.2)
         print(reply)
 
     Options: model, temperature (0, 1], max_tokens, top_p (0, 1], system, thinking ("auto",
-    "adaptive" or "disabled"), effort ("low" to "max", if the model supports it), stream,
-    conversation, retries. The request stands alone and is not remembered, unless you name a
+    "adaptive" or "disabled"), effort ("low" to "max", if the model supports it), stream, reuse,
+    conversation, retries. Each call is independent and not remembered, unless you name a
     `conversation` ("main" is the notebook's). With `show`, the answer is drawn as in a
-    `%%minimax` cell; `%load_ext mm_magic` must have run.
+    `%%minimax` cell; `%load_ext mm_magic` must have run. With `type`, `reply.value` is the answer
+    as that type: anything that pydantic's TypeAdapter takes.
+
+    A prompt with pictures is a list: `mm.ask(["What does this show?", fig])`.
 
     Works in scripts, cells, functions, loops and threads. Raises MiniMaxError; an interrupt
     raises KeyboardInterrupt.
     """
     try:
-        return run_to_end(ask_async(prompt, show=show, **options))
+        return run_to_end(ask_async(prompt, type=type, show=show, **options))
     except (MiniMaxError, KeyboardInterrupt) as error:
         raise error.with_traceback(None) from None  # our own frames say nothing
 
 
-async def ask_async(prompt: str, *, show: bool = False, **options: Unpack[AskOptions]) -> Reply:
+@overload
+async def ask_async(
+    prompt: Asked, *, type: type[V], show: bool = False, **options: Unpack[AskOptions]
+) -> Reply[V]: ...
+@overload
+async def ask_async(
+    prompt: Asked, *, type: object = None, show: bool = False, **options: Unpack[AskOptions]
+) -> Reply: ...
+async def ask_async(
+    prompt: Asked,
+    *,
+    type: object = None,  # noqa: A002 - its name is fixed
+    show: bool = False,
+    **options: Unpack[AskOptions],
+) -> Reply:
     """The same as `ask`, but awaited: `await asyncio.gather(*map(mm.ask_async, prompts))`."""
-    if unknown := options.keys() - AskOptions.__annotations__.keys():
+    _check_names("ask", options, "show", "type")
+    if lists := [name for name, value in options.items() if is_list(value)]:
+        written = ", ".join(f"{name}={options.get(name)!r}" for name in lists)
         raise UsageError(
-            f"ask has no option {min(unknown)!r}",
-            next_steps=(f"Its options: {', '.join([*AskOptions.__annotations__, 'show'])}.",),
+            f"ask takes one {lists[0]}, got {options.get(lists[0])!r}",
+            next_steps=(
+                f"To compare several: `mm.compare({shortened(str(prompt), 40)!r}, {written})`",
+            ),
         )
     current = session()
     try:
-        chosen = current.options.overridden(options)
+        chosen, kind = current.options.overridden(options), _value_type(type)
         ask_it = current.ask_drawn if show else current.ask
-        return await ask_it(prompt, chosen, alone="conversation" not in options)
+        return await ask_it(prompt, chosen, alone="conversation" not in options, kind=kind)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
+
+
+def _value_type(kind: object) -> "ValueType | None":
+    """The type that answers are read as; None where none was given. Raises UsageError."""
+    if kind is None:
+        return None
+    from mm_magic.session.values import ValueType  # few ask for a type
+
+    return ValueType.of(kind)
+
+
+@overload
+def compare(
+    prompt: Asked,
+    *,
+    n: int = 1,
+    yes: bool = False,
+    type: type[V],
+    **options: Unpack[CompareOptions],
+) -> Replies[V]: ...
+@overload
+def compare(
+    prompt: Asked,
+    *,
+    n: int = 1,
+    yes: bool = False,
+    type: object = None,
+    **options: Unpack[CompareOptions],
+) -> Replies: ...
+def compare(
+    prompt: Asked,
+    *,
+    n: int = 1,
+    yes: bool = False,
+    type: object = None,  # noqa: A002 - its name is fixed
+    **options: Unpack[CompareOptions],
+) -> Replies:
+    """Ask for several answers at once, and wait for all of them.
+
+        replies = mm.compare("Name a lake.", temperature=[0.1, 0.5, 1], n=2)
+        replies.to_frame()
+
+    Options are those of `ask`; model, temperature, max_tokens, top_p, system, thinking and effort
+    may be lists. Every value is asked with every other, `n` times. More than `confirm_above`
+    requests need `yes=True`. With `type`, each reply has its `value`, as in `ask`. Each call is
+    independent unless `conversation` names one: then the first complete answer is remembered.
+
+    Raises MiniMaxError if one fails, after the others have ended; its `replies` hold what arrived.
+    """
+    try:
+        return run_to_end(compare_async(prompt, n=n, yes=yes, type=type, **options))
+    except (MiniMaxError, KeyboardInterrupt) as error:
+        raise error.with_traceback(None) from None
+
+
+@overload
+async def compare_async(
+    prompt: Asked,
+    *,
+    n: int = 1,
+    yes: bool = False,
+    type: type[V],
+    **options: Unpack[CompareOptions],
+) -> Replies[V]: ...
+@overload
+async def compare_async(
+    prompt: Asked,
+    *,
+    n: int = 1,
+    yes: bool = False,
+    type: object = None,
+    **options: Unpack[CompareOptions],
+) -> Replies: ...
+async def compare_async(
+    prompt: Asked,
+    *,
+    n: int = 1,
+    yes: bool = False,
+    type: object = None,  # noqa: A002 - its name is fixed
+    **options: Unpack[CompareOptions],
+) -> Replies:
+    """The same as `compare`, but awaited."""
+    _check_names("compare", options, "n", "yes", "type")
+    from mm_magic.session.forecast import Forecast
+    from mm_magic.session.turn_request import from_python
+    from mm_magic.session.variants import number_of, split, variants
+
+    current = session()
+    try:
+        single, varying = split(options)
+        chosen, kind = current.options.overridden(single), _value_type(type)
+        alone = "conversation" not in options
+        if (number := number_of(varying, _checked_n(n))) > chosen.confirm_above and not yes:
+            first = from_python(prompt, chosen, alone=alone, kind=kind)
+            each_once = variants(chosen, varying)
+            asks = ((replace(first, options=each.options), n) for each in each_once)
+            foreseen = Forecast(number, current.foresee(asks))
+            foreseen.check(chosen.confirm_above, "mm.compare(…, yes=True)")
+        several = list(variants(chosen, varying, n))
+        return await current.compare(prompt, several, alone=alone, kind=kind)
+    except MiniMaxError as error:
+        raise error.with_traceback(None) from None
+
+
+def map(  # noqa: A001, PLR0913 - the name that says it, and what a table needs
+    prompt: "RowPrompt",
+    rows: Any,
+    column: str = "answer",
+    *,
+    parallel: int = 8,
+    file: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    on_error: Literal["continue", "raise"] = "continue",
+    budget: float | None = None,
+    yes: bool = False,
+    type: object = None,  # noqa: A002 - its name is fixed
+    **options: Unpack[AskOptions],
+) -> Any:
+    """Ask once for each row of a table, and return the table with the answers.
+
+        labelled = mm.map("Is this review positive? {{text}}", reviews)
+
+    `rows`: a pandas or polars DataFrame or Series, or a list of dicts, dataclasses or texts. The
+    prompt names columns (`{{text}}`, `{{row}}` for all of them), or is a function of the row.
+    What comes back has four more columns: `answer` (named by `column`), `answer_error`,
+    `answer_tokens` (of the answer, thinking included) and `answer_seconds`. It is a polars table
+    if `rows` is one, and a pandas table otherwise.
+
+    `parallel` requests are in flight at a time, fewer where the server is busy. Rows with the same
+    prompt are sent once. A row that fails leaves the others alone, unless `on_error="raise"`.
+    Running it again sends only missing and failed rows; `fresh=True` sends all. With `file`, each
+    answer is saved to disk when it ends, and another kernel continues from there. Without a key,
+    answers come from the file. `budget` is in USD. In a notebook, more than `confirm_above`
+    requests need `yes=True`. With `type`, there is a column for each field of the type in place of
+    `answer`, or `answer` has the value if the type has no fields. If an answer does not fit, the
+    model is asked again.
+    The other options are those of `ask`; each row stands alone.
+
+    Raises MiniMaxError where nothing more can be asked: its `rows` is the table so far.
+    """
+    try:
+        return run_to_end(
+            map_async(
+                prompt, rows, column, parallel=parallel, file=file, fresh=fresh,
+                on_error=on_error, budget=budget, yes=yes, type=type, **options,
+            )
+        )  # fmt: skip
+    except (MiniMaxError, KeyboardInterrupt) as error:
+        raise error.with_traceback(None) from None
+
+
+async def map_async(  # noqa: PLR0913 - as map
+    prompt: "RowPrompt",
+    rows: Any,
+    column: str = "answer",
+    *,
+    parallel: int = 8,
+    file: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    on_error: Literal["continue", "raise"] = "continue",
+    budget: float | None = None,
+    yes: bool = False,
+    type: object = None,  # noqa: A002 - its name is fixed
+    **options: Unpack[AskOptions],
+) -> Any:
+    """The same as `map`, but awaited."""
+    own = ("column", "parallel", "file", "fresh", "on_error", "budget", "yes", "type")
+    _check_names("map", options, *own)
+    if "conversation" in options:
+        raise UsageError(
+            "map has no conversation: each row stands alone",
+            next_steps=("Leave `conversation` out; put what every row needs into the prompt.",),
+        )
+    from mm_magic.session.rows.job import How, RowsJob
+
+    current = session()
+    try:
+        path = None if file is None else Path(file)
+        chosen = current.options.overridden(options)
+        kind = _value_type(type)
+        how = How(chosen, column, parallel, path, fresh, on_error, budget, kind)
+        job = RowsJob(current, prompt, rows, how)
+        if current.watch_rows is not None and not yes:
+            job.check_number("mm.map(…, yes=True)")
+        elif not yes and (other := job.other_prompt()):
+            warnings.warn(f"{other} {job.forecast()}", stacklevel=2)
+        answered = await job.run(current.watch_rows)
+    except MiniMaxError as error:
+        raise error.with_traceback(None) from None
+    if not job.was_shown:
+        for note in job.concerns:
+            warnings.warn(note, stacklevel=2)
+    return answered
+
+
+def _check_names(function: str, options: Mapping[str, object], *own: str) -> None:
+    """Raise UsageError where there is no such option; `own` are those of this function alone."""
+    if unknown := options.keys() - AskOptions.__annotations__.keys():
+        raise UsageError(
+            f"{function} has no option {min(unknown)!r}",
+            next_steps=(f"Its options: {', '.join([*AskOptions.__annotations__, *own])}.",),
+        )
+
+
+def _checked_n(n: object) -> int:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise UsageError(f"n must be a whole number of 1 or more, got {n!r}")
+    return n
 
 
 def read_notebook(path: str | os.PathLike[str]) -> dict[str, "Conversation"]:

@@ -1,14 +1,21 @@
 """From what is asked to the request: its number, the turns before it, and its key."""
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mm_magic.conversation.catalog import check_accepted, default_max_tokens, room
+from mm_magic.conversation.catalog import (
+    check_accepted,
+    default_max_tokens,
+    room,
+    weight,
+)
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History, first_link
 from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.prompt.schema import REPAIR, repair_prompt
 from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
@@ -26,7 +33,9 @@ class Draft:
 
     `conversation` is None for one that stands alone, and before the first turn of its conversation.
     `place` is where its turn stands there, None for a new one. `refuse_thinking` has the servers,
-    with their models, that refuse the thinking of earlier turns.
+    with their models, that refuse the thinking of earlier turns. `is_untrusted`: its answer is from
+    a file that Jupyter does not trust, so that the other turns of such a file count as those above
+    it; they are not sent.
     """
 
     ask: Ask
@@ -35,6 +44,7 @@ class Draft:
     conversation: Conversation | None
     place: int | None
     refuse_thinking: Set[tuple[str, str]] = frozenset()
+    is_untrusted: bool = False
 
     @classmethod
     def of(
@@ -52,9 +62,20 @@ class Draft:
     def request_key(self, *, to_demo: bool) -> RequestKey:
         """The key of its request; the demo gets turns of the demo, too, and nobody else does."""
         there = self.conversation
-        earlier = there.before(self.place, to_demo=to_demo) if there else []
+        which = {"to_demo": to_demo, "with_untrusted": self.is_untrusted}
+        earlier = there.before(self.place, **which) if there else []
         prints = tuple(turn.prints for turn in earlier)
-        return RequestKey(self.ask.options.asked(), prints, self.ask.prompt.message())
+        prompt = self.ask.known_as or self.ask.prompt
+        return RequestKey(self.ask.asked(), prints, prompt.message())
+
+    def once_more(self, turn: Turn, problem: str) -> "Draft":
+        """The draft that asks once more for what the answer of this turn should have been."""
+        before = self.conversation.turns[: self.place] if self.conversation else []
+        there = Conversation(str(turn.conversation))
+        there.turns = [*before, turn]
+        prompt, known_as = map(Prompt.of_text, (repair_prompt(problem), REPAIR))
+        ask = replace(self.ask, prompt=prompt, known_as=known_as)
+        return replace(self, ask=ask, conversation=there, place=None)
 
     def build(
         self,
@@ -75,7 +96,9 @@ class Draft:
         if script is None and (endpoint is None or endpoint.backend == "minimax"):
             check_accepted(options.model, options.thinking, options.effort)
         request_key = self.request_key(to_demo=server == OFFLINE)
-        history = self._history(server)
+        history = sent = self._history(server)
+        if self.is_untrusted:
+            sent = replace(self, is_untrusted=False)._history(server)
         first = 0 if ask.alone else 1
         number = there.number_at(self.place) if there else first
         return TurnRequest(
@@ -84,28 +107,34 @@ class Draft:
             key=self.key,
             number=number,
             history=history,
-            request=Request([*history.messages, ask.prompt.encode()], options.parameters()),
+            request=Request([*sent.messages, ask.prompt.encode()], ask.parameters()),
             request_key=request_key,
             endpoint=endpoint,
             to_demo=server == OFFLINE,
             counted_as=counted_as or request_key.hash,
             script=script,
             origin=origin,
+            is_untrusted=self.is_untrusted,
         )
 
     def _history(self, server: str) -> History:
         options = self.ask.options
         if self.conversation is None:
-            return History(first_link(options.model, server, options.system))
+            return History(first_link(options.model, server, self.ask.system))
         limit = int(str(options.parameters()["max_tokens"]))
         return self.conversation.history(
             self.place,
             model=options.model,
             server=server,
-            system=options.system,
-            room=room(options.model, limit, options.system, self.ask.prompt.encode()),
+            system=self.ask.system,
+            room=room(options.model, limit, self.ask.system, _weight(self.ask.prompt)),
             with_thinking=(server, options.model) not in self.refuse_thinking,
+            with_untrusted=self.is_untrusted,
         )
+
+
+def _weight(prompt: Prompt) -> int:
+    return weight(len(prompt.encode()), prompt.pictures)
 
 
 def history_now(
@@ -121,6 +150,7 @@ def history_now(
         model=turn.model,
         server=server,
         system=turn.system,
-        room=room(turn.model, max_tokens, turn.system, turn.prompt.encode()),
+        room=room(turn.model, max_tokens, turn.system, _weight(turn.prompt)),
         with_thinking=(server, turn.model) not in refuse_thinking,
+        with_untrusted=turn.is_untrusted,
     )

@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Hashable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import NamedTuple
 
+from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.turn import Turn, TurnKey
 
 
@@ -15,8 +18,9 @@ class CellRun:
 
     `cell_id` is None where the front end does not tell which. `label` names it for the reader, as
     "[3]". `made` are the turns that came of it, `undrawn` those of them that nobody sees on the
-    page: asked from Python. `only_shows`: it was asked to show something, and keeps its turns.
-    `is_watched`: somebody sees the answer grow. `asking` counts what its code asks unseen.
+    page: asked from Python. `picked` are the keys of the picks that it shows. `only_shows`: it was
+    asked to show something, and keeps its turns. `is_watched`: somebody sees the answer grow.
+    `asking` counts what its code asks unseen.
     """
 
     owner: object = None
@@ -24,10 +28,12 @@ class CellRun:
     label: str = ""
     made: list[Turn] = field(default_factory=list)
     undrawn: list[Turn] = field(default_factory=list)
+    picked: set[TurnKey] = field(default_factory=set)
     only_shows: bool = False
     is_watched: bool = False
     asking: "Asking | None" = None
     _begun: int = 0
+    _picks_begun: int = 0
     _asked: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
@@ -60,6 +66,22 @@ class CellRun:
             self._begun += 1
         return key
 
+    @property
+    def picks_begun(self) -> int:
+        """How many picks have begun."""
+        return self._picks_begun
+
+    def take_pick_key(self) -> TurnKey | None:
+        """The key of a pick that begins: the cell, and the place among the picks of this run."""
+        with self._lock:
+            key = TurnKey(self.cell_id, self._picks_begun) if self.cell_id else None
+            self._picks_begun += 1
+        return key
+
+    def copy(self) -> "CellRun":
+        """One that asks next what this one does, and leaves no trace in it."""
+        return replace(self, _asked=self._asked.copy())
+
     def asker(self, request: str) -> Hashable:
         """Who asks the request with this hash: the cell, and how often this run has asked it.
 
@@ -89,15 +111,16 @@ class Asking:
         return f"{what}, {int(now - self.since)} s"
 
 
-@dataclass(frozen=True, slots=True)
-class CellEnd:
+class CellEnd(NamedTuple):
     """What the page does not show when a cell has ended, so that its file would not hold it.
 
-    `undrawn` are turns that its code asked; `kept` those that it had before and still has.
+    `undrawn` are turns that its code asked; `kept` those that it had before and still has, and
+    `kept_picks` what it picked before.
     """
 
     undrawn: list[Turn]
     kept: list[Turn]
+    kept_picks: list[tuple[Conversation, Pick]]
 
 
 running: ContextVar[CellRun | None] = ContextVar("mm_magic_cell", default=None)

@@ -1,10 +1,14 @@
 """The conversations of one kernel, by name. May be used from several threads."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from threading import RLock
+from typing import TypeVar
 
 from mm_magic.conversation.conversation import Conversation, State
-from mm_magic.conversation.turn import Turn
+from mm_magic.conversation.pick import Pick
+from mm_magic.conversation.turn import Turn, TurnKey
+
+T = TypeVar("T")
 
 
 class Conversations(Mapping[str, Conversation]):
@@ -52,10 +56,7 @@ class Conversations(Mapping[str, Conversation]):
         Returns the turn as it stands there; one that stands alone, as it is.
         """
         with self.changing:
-            self._forgotten = []
-            for name, other in self.items():
-                if turn.key is not None and name != turn.conversation:
-                    other.remove_key(turn.key)
+            self._begin_commit({turn.key}, turn.conversation)
             return turn if turn.conversation is None else self.named(turn.conversation).commit(turn)
 
     def commit_and_compare(self, turn: Turn) -> tuple[Turn, list[int]]:
@@ -64,9 +65,7 @@ class Conversations(Mapping[str, Conversation]):
             there = self.get(turn.conversation or "")
             if there is None or there.place(turn.key, turn.prompt) in (None, len(there.turns) - 1):
                 return self.commit(turn), []
-            before = there.stale_turns()
-            placed = self.commit(turn)
-            return placed, sorted(there.stale_turns() - before)
+            return _and_made_stale(there, lambda: self.commit(turn))
 
     def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
         """Keep the turns of these cells in their places, unsent; return those that were sent."""
@@ -74,11 +73,28 @@ class Conversations(Mapping[str, Conversation]):
         with self.changing:
             return [turn for each in self.values() for turn in each.hide(ids)]
 
-    def remove_beyond(self, cell_id: str, index: int) -> None:
-        """Take out the turns of a cell from this index on: its last run made no more."""
+    def remove_beyond(self, cell_id: str, index: int, made: Iterable[Turn]) -> None:
+        """Take out the turns of a cell from this index on: its last run made no more.
+
+        Of copies it has those alone that this run `made`.
+        """
+        copies = {turn.key for turn in made if turn.copy_of}
         with self.changing:
             for each in self.values():
-                each.remove_beyond(cell_id, index)
+                each.remove_beyond(cell_id, index, copies)
+
+    def fork(self, name: str, copies: Sequence[Turn], outdated: Container[int]) -> list[Turn]:
+        """Put copies into the conversation of this name; return them as they stand there.
+
+        They count as made with those above them, but for the copies of `outdated` turns.
+        """
+        with self.changing:
+            self._begin_commit({copy.key for copy in copies}, name)
+            there = self.named(name)
+            placed = [there.commit(copy) for copy in copies]
+            there.renew({turn.number for turn in placed if turn.copy_of not in outdated})
+            numbers = {turn.number for turn in placed}
+            return [turn for turn in there.turns if turn.number in numbers]
 
     def forget(self, name: str, number: int | None = None) -> list[Turn]:
         """Drop a turn of a conversation, or all of them; return what was dropped."""
@@ -100,6 +116,19 @@ class Conversations(Mapping[str, Conversation]):
             back = there.unforget([number])
             return there.bring_back(number) or back
 
+    def restore_version(
+        self, name: str, number: int, version: int
+    ) -> tuple[Turn, list[int]] | None:
+        """Bring a former answer of a turn back; see `Conversation.restore_version`.
+
+        Returns the turn, and the numbers of the later turns that this made stale.
+        """
+        with self.changing:
+            if (there := self.get(name)) is None:
+                return None
+            turn, stale = _and_made_stale(there, lambda: there.restore_version(number, version))
+            return None if turn is None else (turn, stale)
+
     def instead_of(self, conversation: Conversation, number: int) -> Turn | None:
         """The turn that the cell of a forgotten one has now."""
         forgotten = (turn for turn in conversation.forgotten if turn.number == number)
@@ -115,7 +144,68 @@ class Conversations(Mapping[str, Conversation]):
                     return self.named(name), back
         return None
 
-    def take_in(self, name: str, turns: Sequence[Turn], state: State) -> None:
+    def take_in(
+        self, name: str, turns: Sequence[Turn], state: State, picks: Sequence[Pick] = ()
+    ) -> None:
         """Put turns of a file into a conversation; see `Conversation.take_in`."""
         with self.changing:
-            self.named(name).take_in(turns, state)
+            self.named(name).take_in(turns, state, picks)
+
+    # -- picked answers -----------------------------------------------------------------------
+
+    def now(self, turn: Turn) -> Turn:
+        """A turn as it stands now, with the answer that was picked; one that is gone, as it was."""
+        there = self.get(turn.conversation or "")
+        found = there.numbered(turn.number) if there else None
+        return found if found and found.as_made.id == turn.as_made.id else turn
+
+    def stands(self, turn: Turn) -> bool:
+        """Whether a turn is sent now with this very answer."""
+        now = self.now(turn)
+        return now.answer == turn.answer and now in self.turns() and not now.is_hidden
+
+    def pick(self, key: TurnKey | None, turn: Turn, answer: int) -> tuple[Turn, list[int]]:
+        """Give a turn another of its answers, in the name of a cell.
+
+        Returns the turn, and the numbers of the later turns that this made stale.
+        """
+        with self.changing:
+            there = self[str(turn.conversation)]
+            for other in self.values():
+                if other is not there:
+                    other.drop_picks(lambda pick: key is not None and pick.key == key)
+            return _and_made_stale(there, lambda: there.pick(key, turn.number, answer))
+
+    def picks(self) -> list[tuple[Conversation, Pick]]:
+        """All that was picked in each of them."""
+        return [(each, pick) for each in self.values() for pick in each.picks]
+
+    def unpick(self, cell_ids: Iterable[str]) -> list[Turn]:
+        """Undo what these cells picked; return the turns that have another answer now."""
+        ids = set(cell_ids)
+        with self.changing:
+            return [
+                turn
+                for each in self.values()
+                for turn in each.unpick(lambda pick: bool(pick.key and pick.key.cell_id in ids))
+            ]
+
+    def drop_picks_beyond(self, cell_id: str, index: int) -> None:
+        """Take out the picks of a cell from this index on: its last run made no more."""
+        with self.changing:
+            for each in self.values():
+                each.drop_picks(lambda pick: bool(pick.key and pick.key.is_from(cell_id, index)))
+
+    def _begin_commit(self, keys: Set[TurnKey | None], name: str | None) -> None:
+        """Turns with these keys go into the conversation of this name, and out of all others."""
+        self._forgotten = []
+        for other in self.values():
+            if other.name != name:
+                other.remove_keys(keys)
+
+
+def _and_made_stale(there: Conversation, change: Callable[[], T]) -> tuple[T, list[int]]:
+    """What a change of a conversation gives, and the numbers of the turns that it made stale."""
+    before = there.stale_turns()
+    made = change()
+    return made, sorted(there.stale_turns() - before)

@@ -74,7 +74,7 @@ def _auth(endpoint: Endpoint | None) -> tuple[str, ...]:
             other = "https://api.minimax.io/anthropic"
         steps.append(
             f"Keys are per region, and this address is the {region} one. "
-            f"For a key of the other region: MINIMAX_BASE_URL={other}"
+            f"For a key from the other region: MINIMAX_BASE_URL={other}"
         )
     return tuple(steps)
 

@@ -5,9 +5,10 @@ begins after the time that the model thought, and goes on at an even pace. How l
 as the file has it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from mm_magic.conversation.conversation import untrusted
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.stored import pasts
@@ -35,59 +36,95 @@ _WORD = 0.02  # seconds from one word of the answer to the next
 _TEXT = 2.8  # seconds for the words of an answer at most
 
 
-def recording_of(notebook: Notebook) -> Recording:
+def recording_of(notebook: Notebook, *, is_trusted: bool = True) -> Recording:
     """The turns of a notebook. `damaged` has the numbers of those that can't be replayed, and why.
 
     Turns of several conversations may have one number. One that was made with other turns above
     than stand there now is not replayed: its request can't come again.
     """
-    exchanges: list[RecordedExchange] = []
     damaged: list[tuple[int, str]] = []
-    for found in pasts(notebook).values():
-        there = found[0].conversation()
+    exchanges = [
+        replace(exchange, reads=tuple(reads_of(turn.reply)))
+        for exchange, turn in answers_of(notebook, damaged, is_trusted=is_trusted)
+    ]
+    return Recording(tuple(exchanges), tuple(damaged))
+
+
+def answers_of(
+    notebook: Notebook, damaged: list[tuple[int, str]] | None = None, *, is_trusted: bool = True
+) -> list[tuple[RecordedExchange, Turn]]:
+    """Each answer that can come again, with its turn; the exchange has no reads yet.
+
+    `damaged` is given the others. Where the file is not trusted, none of its turns is.
+    """
+    found: list[tuple[RecordedExchange, Turn]] = []
+    damaged = [] if damaged is None else damaged
+    for past in pasts(notebook).values():
+        there = past[0].conversation()
         stale = there.stale_turns()
-        for place, turn in enumerate(there.turns):
-            if turn.is_hidden:
+        if not is_trusted:
+            there.turns = [*map(untrusted, there.turns)]
+        for turn in there.turns:
+            if turn.is_hidden or turn.copy_of:  # nobody asks for a copy
                 continue
             if turn.number in stale:
                 damaged.append((turn.number, "earlier turns have changed since"))
-            elif turn.reply.status != "complete":
+            elif turn.as_made.reply.status != "complete":
                 damaged.append((turn.number, "its answer was stopped"))
             else:
-                exchanges.append(_exchange(turn, there.before(place, to_demo=turn.is_demo)))
-    for turn in (each.turn for each in notebook.found if each.turn.conversation is None):
-        if turn.reply.status == "complete":
-            exchanges.append(_exchange(turn, []))
-    return Recording(tuple(_numbered(exchanges)), tuple(damaged))
+                found += _of_answers(turn, there.earlier_of(turn))
+    alone = [each.turn for each in notebook.found if each.turn.conversation is None]
+    for turn in alone if is_trusted else map(untrusted, alone):
+        if _is_whole(turn):
+            found += _of_answers(turn, [])
+    return list(_numbered(found))
 
 
-def _exchange(turn: Turn, earlier: Iterable[Turn]) -> RecordedExchange:
-    """A turn behind these earlier ones."""
+def _of_answers(turn: Turn, earlier: Sequence[Turn]) -> Iterator[tuple[RecordedExchange, Turn]]:
+    """A turn and the other answers to its prompt; those that are not whole only count."""
+    for each in turn.answers:
+        yield exchange_of(each, key_of(each, earlier)), each
+
+
+def _is_whole(turn: Turn) -> bool:
+    """Whether its answer is complete, and of the type that was asked for."""
+    return turn.reply.status == "complete" and not turn.reply.problem
+
+
+def key_of(turn: Turn, earlier: Iterable[Turn]) -> RequestKey:
+    """What the request of a turn behind these is found by."""
+    return RequestKey(turn.asked, tuple(each.prints for each in earlier), turn.prompt.message())
+
+
+def exchange_of(turn: Turn, key: RequestKey) -> RecordedExchange:
+    """The answer of a turn as an exchange, without its reads."""
     reply, origin = turn.reply, turn.reply.origin
-    prints = tuple(each.prints for each in earlier)
     return RecordedExchange(
-        key=RequestKey(turn.asked, prints, turn.prompt.message()),
-        sample=0,
+        key=key,
+        sample=turn.sample,
         day=origin.day if origin else "",
         backend=origin.backend if origin else reply.backend,
         server=OFFLINE if turn.is_demo else SERVER,
         model=reply.model,
-        ending="complete",
+        ending="complete" if _is_whole(turn) else "stopped",
         status=200,
         content_type="text/event-stream",
-        reads=tuple(reads_of(reply)),
+        reads=(),
         is_version_1=turn.is_version_1,
         seconds=reply.seconds,
+        is_untrusted=turn.is_untrusted,
     )
 
 
-def _numbered(exchanges: Iterable[RecordedExchange]) -> Iterator[RecordedExchange]:
+def _numbered(
+    found: Iterable[tuple[RecordedExchange, Turn]],
+) -> Iterator[tuple[RecordedExchange, Turn]]:
     """Of those that ask the same, each is of a cell of its own."""
     counts: dict[str, int] = {}
-    for exchange in exchanges:
+    for exchange, turn in found:
         sample = counts.get(exchange.key.hash, 0)
         counts[exchange.key.hash] = sample + 1
-        yield replace(exchange, sample=sample)
+        yield replace(exchange, sample=sample), turn
 
 
 def reads_of(reply: Reply) -> list[Read]:

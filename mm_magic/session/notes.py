@@ -1,14 +1,18 @@
 """Sentences under an answer: what its reader should know of the request."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING
 
 from mm_magic.conversation.catalog import MODELS, find, max_tokens_warning
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.session.options import Options
+from mm_magic.session.picking import another_choice
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.transport.recording.writer import Recorder
-from mm_magic.wording import closest, model_name, option, turns_listed
+from mm_magic.wording import capitalised, closest, counted, model_name, option, turns_listed
+
+if TYPE_CHECKING:
+    from mm_magic.transport.recording.writer import Recorder
 
 _NAMES = 10
 """Models that a sentence names at most."""
@@ -31,10 +35,11 @@ def notes(
     """
     options, history, is_sent = request.ask.options, request.history, request.script is None
     found = [
-        hidden_note(turn, defaults.conversation)
+        hidden_note(turns, defaults.conversation)
         for conversation in conversations.values()
-        for turn in conversation.turns
-        if turn.is_hidden and turn.key in hidden
+        for turns in _by_cell(
+            turn for turn in conversation.turns if turn.is_hidden and turn.key in hidden
+        )
     ]
     warning = max_tokens_warning(options.model, options.max_tokens)
     if is_sent and warning and once("max_tokens"):
@@ -45,14 +50,14 @@ def notes(
             "Turns of the offline demo are never sent to a model: "
             f"{history.demo_left_out} left out."
         )
+    untrusted = is_sent and history.untrusted_left_out
+    if untrusted and once(f"untrusted turns of {options.conversation} {request.to_demo}"):
+        found.append(untrusted_note(untrusted))
     if history.too_long:
         found.append(too_long_note(options.model, history.too_long))
     conversation = conversations.get(request.ask.conversation or "")
     if conversation and conversation.is_unrecognised(request.key, request.ask.prompt):
-        found.append(
-            "This is a new turn: here earlier turns are recognised by their prompts, and none has "
-            "this one."
-        )
+        found.append("This is a new turn: no earlier turn in this file has this prompt.")
     return found
 
 
@@ -74,13 +79,44 @@ def model_note(model: str, listed: Sequence[str], *, is_own: bool) -> str:
     return f"{model_name(model)} is not {where}: {names}{more}.{guess}"
 
 
-def hidden_note(turn: Turn, current: str) -> str:
-    """The sentence on a turn that is not sent; `current` is the conversation of the commands."""
-    first = way_to(turn, current)
-    where = f" of {turn.conversation}" if first else ""
+def _by_cell(turns: Iterable[Turn]) -> Iterable[list[Turn]]:
+    """The turns of each cell."""
+    found: dict[str, list[Turn]] = {}
+    for turn in turns:
+        found.setdefault(turn.key.cell_id if turn.key else "", []).append(turn)
+    return found.values()
+
+
+def unpicked_note(turn: Turn, current: str) -> str:
+    """The sentence on a turn whose answer is another one, as the cell that picked was deleted."""
+    where = capitalised(turn_in_words(turn, current))
+    return f"{where} uses answer {turn.answer} again: the `pick` cell was deleted."
+
+
+def turn_in_words(turn: Turn, current: str) -> str:
+    """As "turn 3", with its conversation if that is not the one of the commands."""
+    is_current = turn.conversation == current
+    return f"turn {turn.number}" + ("" if is_current else f" of {turn.conversation}")
+
+
+def continues_note(turn: Turn) -> str:
+    """The sentence on the answer that a turn has, where it has several."""
+    told = f"The conversation continues with answer {turn.answer}"
+    other = another_choice(turn)
+    return f"{told}; `%minimax pick {other}` chooses another." if other else f"{told}."
+
+
+def hidden_note(turns: Sequence[Turn], current: str) -> str:
+    """The sentence on turns of a deleted cell; `current` is the conversation of the commands."""
+    first = way_to(turns[0], current)
+    told = capitalised(turns_listed(turn.number for turn in turns))
+    told += f" of {turns[0].conversation}" if first else ""
+    are, its, them, number = "is", "its", "it", str(turns[0].number)
+    if len(turns) > 1:
+        are, its, them, number = "are", "their", "them", "N"
     return (
-        f"Turn {turn.number}{where} is not sent: its cell was deleted. To send it again: "
-        f"{first}`%minimax restore {turn.number}`, or {UNDO_DELETION}."
+        f"{told} {are} not sent: {its} cell was deleted. To bring {them} back: "
+        f"{first}`%minimax restore {number}`, or {UNDO_DELETION}."
     )
 
 
@@ -90,6 +126,17 @@ def way_to(turn: Turn, current: str) -> str:
         return ""
     line = option("-c", "--conversation", str(turn.conversation))
     return f"`%minimax {line}`, then " if line else "choose it in `%minimax panel`, then "
+
+
+def former_note(turn: Turn, conversations: Mapping[str, Conversation], current: str) -> str:
+    """The sentence on the answers that a turn had before its cell ran again.
+
+    `current` is the conversation of the commands.
+    """
+    way, there = way_to(turn, current), conversations[str(turn.conversation)]
+    is_last = not way and there.turns[-1].number == turn.number
+    line = "%minimax diff" if is_last else f"%minimax diff {turn.number}"
+    return f"{counted(len(turn.former), 'earlier answer')}: {way}`{line}`"
 
 
 def too_long_note(model: str, left_out: int) -> str:
@@ -103,10 +150,49 @@ def too_long_note(model: str, left_out: int) -> str:
     )
 
 
-def stale_note(numbers: Sequence[int]) -> str:
-    """The sentence on turns that were answered before an earlier turn changed."""
-    turns = turns_listed(numbers)
-    told = f"{turns[0].upper()}{turns[1:]}"
+def untrusted_note(number: int) -> str:
+    """The sentence on turns that are shown and not sent."""
+    turns, were, them = ("turn", "was", "it") if number == 1 else ("turns", "were", "them")
+    return (
+        f"{number:,} {turns} from an untrusted file {were} not sent; "
+        f"`%minimax restore` includes {them}."
+    )
+
+
+def reused_notes(requests: Sequence[TurnRequest], of: int = 1) -> list[str]:
+    """Sentences on answers, of so many, that the notebook had already; none if there are none.
+
+    Where it is known that another kind of server would be asked now, both are named.
+    """
+    if not requests:
+        return []
+    told = "Reused" if len(requests) == of else f"{len(requests)} of {of} answers reused"
+    is_keyless = any(request.endpoint is None and not request.to_demo for request in requests)
+    again = "asking again needs a key" if is_keyless else "`%%minimax --fresh` asks again"
+    return [f"{told}; {again}.", *dict.fromkeys(filter(None, map(_other_server, requests)))]
+
+
+_SERVERS = {"minimax": "MiniMax", "url": "your own server"}
+
+
+def _other_server(request: TurnRequest) -> str:
+    """That another server would be asked than the one that answered, "" if it is the same."""
+    if request.saved is None or request.endpoint is None:
+        return ""
+    reply = request.saved.reply
+    then, now = reply.origin.backend if reply.origin else reply.backend, request.endpoint.backend
+    if then == now or then not in _SERVERS:
+        return ""
+    who = {"minimax": "MiniMax", "url": "another server"}[then]
+    return f"{capitalised(who)} gave this answer; {_SERVERS[now]} would be asked now."
+
+
+def stale_note(numbers: Sequence[int], conversation: str = "") -> str:
+    """The sentence on turns that were answered before an earlier turn changed.
+
+    It names their conversation where that is not the one that its reader thinks of.
+    """
+    told = capitalised(turns_listed(numbers)) + (conversation and f" of {conversation}")
     if len(numbers) == 1:
         return f"{told} is outdated: an earlier turn has changed since. Run its cell again."
     return (
@@ -115,7 +201,7 @@ def stale_note(numbers: Sequence[int]) -> str:
 
 
 def recording_notes(
-    recorder: Recorder,
+    recorder: "Recorder",
     request: TurnRequest,
     conversation: Conversation | None,
     *,
@@ -134,7 +220,7 @@ def recording_notes(
         missing = [numbers[place - 1] for place in places if place <= len(numbers)]
         verb = "is" if len(missing) == 1 else "are"
         yield (
-            f"This request follows {turns_listed(missing)} above, which {verb} not in "
+            f"This request builds on {turns_listed(missing)}, which {verb} not in "
             f"{recorder.name}. Your readers will run all cells from the top, so do the same."
         )
     elif others := sorted(conversation.stale_turns()):

@@ -5,9 +5,9 @@ add an option, add a field here and what it does; parser, help, Tab, `%config`, 
 the key of a request take it from its row. What belongs to one cell alone is in `jupyter/arguments`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from mm_magic import wording
 from mm_magic.conversation.catalog import (
@@ -33,18 +33,28 @@ from mm_magic.protocol.request import (
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
 
+Varying: TypeAlias = Literal["", "repeated", "listed", "models"]
+"""How an option gets several values in one cell: not at all; repeated; repeated or listed with
+commas; repeated, or listed where each part is the name of a model: proxies have commas in names."""
+
 Offer: TypeAlias = Literal[
-    "models", "conversations", "turns", "turns to restore", "recordings", "commands"
+    "models",
+    "conversations",
+    "turns",
+    "turns to restore",
+    "answers",
+    "recordings",
+    "commands",
+    "tables",
+    "types",
 ]
 """Words that Tab looks up when it needs them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What values are: their type, in words, and how text becomes one (else ValueError).
 
     `may_be_file`: a magic's line may have `@FILE` for the text of a file; nothing else reads one.
-    A kind to come, as several values with commas, is one more of those below.
     """
 
     of: type
@@ -62,13 +72,13 @@ class Kind:
 
 TEXT = Kind(str, "text", str)
 TEXT_OR_FILE = Kind(str, "text", str, may_be_file=True)
+CODE = Kind(str, "text", str)  # on the line it goes on to the end of its brackets
 NUMBER = Kind(float, "a number such as 0.3", float)
 COUNT = Kind(int, "a whole number", int)
 SWITCH = Kind(bool, "True or False", bool)  # on the line its flag alone says it
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(NamedTuple):
     """The panel's slider. `usual` is where it stands while the option is not set."""
 
     low: float
@@ -76,15 +86,15 @@ class Scale:
     usual: float
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One option.
 
     `flags` are its names on the line, none for one that only `%config` and Python set; of a switch,
     those with `--no-` switch it off. `words` are the only values it may have, `offers` those that
     Tab offers. `wire` makes of a value what the request holds under `wire_name`, or else under the
     option's name, None for nothing; it is None for an option that is never sent. `in_key`: two
-    requests that differ in it are different requests. An option whose default is None may be unset.
+    requests that differ in it are different requests. `varies` says how it gets several values in
+    one cell, each for an answer of its own. An option whose default is None may be unset.
     """
 
     name: str
@@ -101,6 +111,7 @@ class Row:
     in_key: bool = True
     in_panel: bool = True
     scale: Scale | None = None
+    varies: Varying = ""
 
     @property
     def may_be_unset(self) -> bool:
@@ -135,9 +146,9 @@ class Row:
             return short if float(short) == value else repr(value)
         return UNSET if value is None else str(value)
 
-    def on_line(self, value: object) -> str | None:
-        """The option with a value as a magic's line has it; None if no line is read so."""
-        text = self.text(value)
+    def on_line(self, *values: object) -> str | None:
+        """The option with a value, or a list, as a magic's line has it; None if none is read so."""
+        text = ",".join(map(self.text, values))
         word = wording.not_a_file(text) if self.kind.may_be_file else text
         return wording.option(self.flags[0], self.flags[-1], word)
 
@@ -170,6 +181,11 @@ def _check_conversation(_name: str, value: object) -> None:
         raise UsageError(f"a conversation needs a name, got {value!r}")
 
 
+def _check_confirm_above(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{name} must be a whole number of 1 or more, got {value!r}")
+
+
 def _check_retries(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise UsageError(f"{name} must be a whole number of 0 or more, got {value!r}")
@@ -187,6 +203,7 @@ class Options:
     model: str = option(
         DEFAULT_MODEL, TEXT, "-m", "--model", metavar="NAME", help="the model to ask",
         offers="models", check=lambda _, value: check_model(value), wire=_as_it_is,
+        varies="models",
     )  # fmt: skip
     conversation: str = option(
         "main", TEXT, "-c", "--conversation", metavar="NAME",
@@ -194,28 +211,34 @@ class Options:
         offers="conversations", check=_check_conversation,
     )  # fmt: skip
     temperature: float | None = option(
-        None, NUMBER, "-t", "--temperature", metavar="T", help="randomness, in (0, 1]",
+        None, NUMBER, "-t", "--temperature", metavar="T", help="randomness, above 0 and at most 1",
         check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=DEFAULT_TEMPERATURE),
+        varies="listed",
     )  # fmt: skip
     top_p: float | None = option(
         None, NUMBER, "--top-p", metavar="P",
-        help="keep only the most likely words, up to this total probability, in (0, 1]",
+        help="keep only the most likely words, up to this total probability",
         check=check_fraction, wire=_as_it_is, scale=Scale(0.01, 1, usual=DEFAULT_TOP_P),
+        varies="listed",
     )  # fmt: skip
     max_tokens: int | None = option(
         None, COUNT, "--max-tokens", metavar="N",
         help="maximum length of the answer in tokens, including thinking",
         check=lambda _, value: check_max_tokens(value), wire=_as_it_is,
         scale=Scale(1, ADVISED_MAX_TOKENS, usual=PAGE_MAX_TOKENS),
+        varies="listed",
     )  # fmt: skip
     thinking: Thinking = option(
-        "auto", TEXT, "--thinking", metavar="WORD", help="auto, adaptive or disabled",
+        "auto", TEXT, "--thinking", metavar="WORD",
+        help="whether the model thinks first: auto, adaptive or disabled",
         words=get_args(Thinking), check=lambda _, value: check_thinking(value), wire=_thinking,
+        varies="listed",
     )  # fmt: skip
     effort: Effort | None = option(
         None, TEXT, "--effort", metavar="WORD",
         help="how long the model thinks, if it supports this: low, medium, high, xhigh or max",
         words=get_args(Effort), wire=lambda value: {"effort": value}, wire_name="output_config",
+        varies="listed",
     )  # fmt: skip
     hide_thinking: bool = option(
         False, SWITCH, "--hide-thinking", help="do not show the thinking"
@@ -223,15 +246,24 @@ class Options:
     system: str = option(
         "", TEXT_OR_FILE, "-s", "--system", metavar="TEXT or @FILE",
         help="system prompt: the role and style the model should adopt", wire=_not_empty,
+        varies="repeated",
     )  # fmt: skip
     stream: bool = option(
         True, SWITCH, "--stream", "--no-stream",
         help="show the answer as it arrives (default), or all at once",
         wire=_as_it_is, in_key=False, in_panel=False,
     )  # fmt: skip
+    reuse: bool = option(
+        False, SWITCH, "--reuse", "--no-reuse",
+        help="reuse answers that this notebook already has, and ask only for new ones",
+    )  # fmt: skip
     retries: int = option(
-        2, COUNT, help="how often to retry while the service is busy",
+        2, COUNT, help="how many times to retry while the service is busy",
         check=_check_retries, in_panel=False,
+    )  # fmt: skip
+    confirm_above: int = option(
+        12, COUNT, help="requests that one cell may send without `--yes`",
+        check=_check_confirm_above, in_panel=False,
     )  # fmt: skip
     said: frozenset[str] = frozenset()
 
@@ -317,3 +349,8 @@ def first_options(environ: Mapping[str, str]) -> Options:
 def model_in(environ: Mapping[str, str]) -> str:
     """The model that the environment chooses, "" if it chooses none."""
     return environ.get("MINIMAX_MODEL", "").strip()
+
+
+def is_list(value: object) -> bool:
+    """Whether a value from Python is several: any iterable but a text."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)

@@ -1,12 +1,14 @@
 """A recording that answers: which recorded answer a turn gets, and why it gets none.
 
 The key of a request depends on who answered in one way only: turns of the demo go to the demo and
-to nobody else. So where a conversation holds such turns, both keys are looked for.
+to nobody else. So where a conversation holds such turns, both keys are looked for. An answer from
+an untrusted notebook is looked for behind the turns that are shown, as its cell knew them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History
@@ -15,11 +17,15 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.build_request import Draft, history_now
-from mm_magic.session.options import on_line
-from mm_magic.session.turn_request import TurnRequest
+from mm_magic.session.options import BY_NAME, Options, on_line
+from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
+from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Found, Playback, Replay, Unanswered
+from mm_magic.transport.recording.writer import Asker
 from mm_magic.wording import counted, plain, quoted
+
+_Find: TypeAlias = Callable[[RequestKey, str, Callable[[str], Asker]], Found | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +34,8 @@ class Replaying:
 
     `name` is what the user called it, "" for the notebook's own turns. `speed` is a factor,
     math.inf without a wait. `is_loose` also takes the answer to the same prompt and options in
-    another context; `fills` asks a server for what is missing.
+    another context; `fills` asks a server, if there is one, for what is missing or was an error.
+    `is_restored`: what it has from an untrusted notebook may be sent on, too.
     """
 
     replay: Replay
@@ -36,39 +43,68 @@ class Replaying:
     speed: float = 1.0
     is_loose: bool = False
     fills: bool = False
+    is_restored: bool = False
 
     def build(
-        self, draft: Draft, live: Callable[[], tuple[Endpoint | None, str]], live_name: str
+        self,
+        draft: Draft,
+        live: Callable[[], tuple[Endpoint | None, str]],
+        live_name: str,
+        reused: Callable[[], TurnRequest | None],
     ) -> TurnRequest:
         """The turn with its answer, or with the error that there is none.
 
         `live` gives who is asked for a missing answer, `live_name` the name of who would be: turns
-        of the notebook's file may know it by that.
+        of the notebook's file may know it by that. `reused` gives the request with an answer that
+        the notebook has.
         """
         model, asker = draft.ask.options.model, draft.cell.asker
         keys = _keys(draft)
-        fitting = [found for key in keys if (found := self.replay.find(key, model, asker))]
-        if fitting:
-            # A prompt that was asked twice in a row, of a model and of the demo, fits both.
-            return self._played(draft, min(fitting, key=lambda f: self.replay.place(f.exchange)))
-        again = [f for key in keys if (f := self.replay.find_again(key, model, asker))]
-        if again and not self.fills:
-            return self._played(draft, again[0])
-        if self.is_loose and (found := self.replay.find_loosely(keys[0], model, asker)):
-            return self._played(draft, found)
-        why = partial(self._missing, keys, model)
-        if self.fills:
+        own, again = self._own(draft, model, asker), None
+        if own is None:
+            again = next(self._fitting(self.replay.find_again, draft, model, asker), None)
+        if own is None and again is None and self.is_loose:
+            own = self.replay.find_loosely(keys[0], model, asker)
+        why = partial(self._missing, keys, draft.ask)
+        is_had = own is not None and own.exchange.ending != "failed" and not draft.ask.is_fresh
+        if self.fills and not is_had:
             try:
-                request = draft.build(*live())
+                who = live()
+                request = reused() or draft.build(*who)
             except MiniMaxError as error:
-                if again:
-                    return self._played(draft, again[0])
-                why = partial(_with_more_steps, error, why)
+                if error.kind != "auth":  # without a key it is a replay like any other
+                    why = partial(_with_more_steps, error, why)
             else:
                 counted_as = self.replay.counted_as(request.request_key, model)
                 return replace(request, counted_as=counted_as)
+        if (found := own or again) is not None:
+            return self._played(draft, found)
+        if (request_with_answer := reused()) is not None:
+            return request_with_answer
+        by_the_rest = self._fitting(self.replay.find_by_the_rest, draft, model, asker)
+        if (found := next(by_the_rest, None)) is not None:
+            return self._played(draft, found)
         first = next((chain_name(each.server) for each in self.replay.exchanges), live_name)
         return draft.build(None, first, script=Unanswered(why))
+
+    def _own(self, draft: Draft, model: str, asker: Callable[[str], Asker]) -> Found | None:
+        """The recorded answer of this very asker."""
+        fitting = self._fitting(self.replay.find, draft, model, asker)
+        # A prompt that was asked twice in a row, of a model and of the demo, fits both.
+        return min(fitting, key=lambda found: self.replay.place(found.exchange), default=None)
+
+    def _fitting(
+        self, find: _Find, draft: Draft, model: str, asker: Callable[[str], Asker]
+    ) -> Iterator[Found]:
+        """What fits of the answers; one of an untrusted notebook was given behind such turns."""
+        for is_untrusted in (False, True):
+            for key in _keys(replace(draft, is_untrusted=is_untrusted)):
+                found = find(key, model, asker)
+                if found and self._is_untrusted(found.exchange) is is_untrusted:
+                    yield found
+
+    def _is_untrusted(self, exchange: RecordedExchange) -> bool:
+        return exchange.is_untrusted and not self.is_restored
 
     def in_words(self) -> str:
         """What answers, in a few words."""
@@ -76,8 +112,13 @@ class Replaying:
         days = sorted({each.day for each in self.replay.exchanges if each.day})
         when = f", recorded {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""
         what = f"the recording {self.name}" if self.name else "the notebook's own saved turns"
-        rest = "; a model is asked for what is missing" if self.fills else ""
-        return f"{what} ({counted(answers, 'answer')}{when}){rest}"
+        return f"{what} ({counted(answers, 'answer')}{when})"
+
+    @property
+    def models(self) -> list[str]:
+        """The models that recorded requests name, each once."""
+        named = (each.key.options.get("model") for each in self.replay.exchanges)
+        return list(dict.fromkeys(name for name in named if isinstance(name, str)))
 
     def history_now(self, there: Conversation, turn: Turn, live_name: str) -> History:
         """What a request would carry before a turn's prompt if its cell ran again now."""
@@ -88,15 +129,21 @@ class Replaying:
 
     def _played(self, draft: Draft, found: Found) -> TurnRequest:
         exchange = found.exchange
-        return draft.build(
+        return replace(draft, is_untrusted=self._is_untrusted(exchange)).build(
             None,
             chain_name(exchange.server),
             script=Playback(exchange, self.speed),
-            origin=Origin(exchange.backend, exchange.day, found.is_loose, exchange.seconds),
+            origin=Origin(
+                exchange.backend,
+                exchange.day,
+                found.is_loose,
+                exchange.seconds,
+                is_of_other_picture=found.is_of_other_picture,
+            ),
             counted_as=found.counted_as,
         )
 
-    def _missing(self, keys: Sequence[RequestKey], model: str) -> MiniMaxError:
+    def _missing(self, keys: Sequence[RequestKey], ask: Ask) -> MiniMaxError:
         """There is no answer: how the request differs from the recorded ones, and what to do."""
         from mm_magic.transport.recording.mismatch import difference
 
@@ -104,13 +151,22 @@ class Replaying:
         command = "%minimax replay"
         if self.name:
             command += f" {quoted(self.name) or 'FILE'}"
-        steps = difference(keys, self.replay.exchanges, on_line)
-        if self.replay.loosely(keys[0], model):
+        steps = difference(keys, self.replay.exchanges, on_line, _history_on_line(ask))
+        if self.replay.loosely(keys[0], ask.options.model):
             steps.append(f"To take the recorded answer anyway: `{command} --loose`")
         steps.append("To see what is recorded: `%minimax replay --list`")
         if not self.fills:  # it needs a key, as none of the others does
             steps.append(f"To ask a model for what is missing: `{command} --fill`")
         return UsageError(f"this request is not in {where}", next_steps=steps)
+
+
+def _history_on_line(ask: Ask) -> list[str]:
+    """The words of a magic's line that say what comes before the prompt."""
+    if ask.alone:
+        return ["--alone"]
+    name = ask.options.conversation
+    named = BY_NAME["conversation"].on_line(name)
+    return [named] if named and name != Options().conversation else []
 
 
 def _keys(draft: Draft) -> list[RequestKey]:

@@ -2,17 +2,22 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from mm_magic.conversation.reply import Reply, Status
+from mm_magic.conversation.reply import FirstTry, Reply, Status, Unread
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.accumulate import Accumulator, Growth
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.body import Batch
 from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.wording import counted
+
+if TYPE_CHECKING:
+    from mm_magic.session.values import WrongValue
+    from mm_magic.transport.recording.writer import Recorder
 
 
 class Step(NamedTuple):
@@ -23,13 +28,40 @@ class Step(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
+class Driver:
+    """The task that drives a run, or several that are asked together."""
+
+    loop: asyncio.AbstractEventLoop
+    task: "asyncio.Task[object]"
+    is_cancelled: bool = False
+
+    @classmethod
+    def here(cls) -> "Driver":
+        """The running task."""
+        task = asyncio.current_task()
+        assert task is not None
+        return cls(asyncio.get_running_loop(), task)
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread; once, also where each of its runs is stopped."""
+        if not self.is_cancelled:
+            self.is_cancelled = True
+            with suppress(RuntimeError):  # the loop is closed: it has ended
+                self.loop.call_soon_threadsafe(self.task.cancel)
+
+
+@dataclass(slots=True, eq=False)
 class Run:
     """One turn on its way; the session drives it. `reply` is what has come so far.
 
     `is_drawn` says that the reader sees it grow, `is_awaited` that the event loop is free
-    meanwhile. `request` is None until its turn has come, `turn` until it has ended. `notes` are
-    sentences for the reader. `thinking_seconds` is how long it has thought, None if it has not, or
-    if that can't be told. `seconds` is when the latest of the answer came, after the request.
+    meanwhile. `request` is None until its turn has come, `turn` until it has ended. If `is_kept`,
+    nothing is sent, and that is what the cell had before. `notes` are sentences for the reader.
+    `thinking_seconds` is how long it has thought, None if it has not, or if that can't be told.
+    `seconds` is when the latest of the answer came, after the request. Of several that are asked
+    together `answer` is its number, from 1, and `error` says why it failed; 0 and None where it is
+    the only one. `pace` is how many times as fast as usual the demo answers where somebody watches.
+    `first` is the complete answer that was not of the requested type, once it is asked for again.
     """
 
     ask: Ask
@@ -37,32 +69,38 @@ class Run:
     key: TurnKey | None
     is_drawn: bool = False
     is_awaited: bool = False
+    answer: int = 0
+    error: MiniMaxError | None = None
+    patience: int | None = None
+    pace: float = 1.0
+    recorder: "Recorder | None" = None
     request: TurnRequest | None = None
     turn: Turn | None = None
+    is_kept: bool = False
     notes: list[str] = field(default_factory=list)
     thinking_seconds: float | None = None
     seconds: float | None = None
+    first: Reply | None = None
+    _value: object = Unread.NONE
+    _problem: str = ""
     _accumulator: Accumulator = field(default_factory=Accumulator)
     _is_thinking: bool = False
-    _driver: tuple[asyncio.AbstractEventLoop, "asyncio.Task[object]"] | None = None
+    _driver: Driver | None = None
 
-    def begin(self) -> None:
-        """The running task drives it from now on."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._driver = asyncio.get_running_loop(), task
+    def begin(self, driver: Driver | None = None) -> None:
+        """The running task drives it from now on, or this one."""
+        self._driver = driver or Driver.here()
 
     def cancel(self) -> None:
         """Stop it, from any thread: the task that drives it is cancelled."""
         if self._driver is not None:
-            loop, task = self._driver
-            with suppress(RuntimeError):  # the loop is closed: it has ended
-                loop.call_soon_threadsafe(task.cancel)
+            self._driver.cancel()
 
     def take(self, batch: Batch) -> Step:
         """Take the events of one read."""
         growth = self._accumulator.add(batch.events)
-        self.seconds = batch.seconds
+        before = self.first.seconds if self.first and self.first.seconds else 0.0
+        self.seconds = before + batch.seconds
         # Thinking lasts until the first text; unknown if both came in one read.
         if self._is_thinking or (growth.thinking and not growth.text):
             self._is_thinking = not growth.text
@@ -71,14 +109,50 @@ class Run:
 
     def again(self, request: TurnRequest) -> None:
         """Nothing came, and this request is sent in its place."""
-        self.ask, self.request = request.ask, request
+        if self.first is None:  # else the turn is still that of the request before
+            self.ask, self.request = request.ask, request
         self._accumulator = Accumulator()
         self.seconds = None
+
+    def read_value(self) -> "WrongValue | None":
+        """Read the complete answer as the type asked for; return what is wrong with it."""
+        from mm_magic.session.values import WrongValue  # few ask for a type
+
+        assert self.ask.type is not None
+        self._value, self._problem = Unread.NONE, ""
+        try:
+            self._value = self.ask.type.read(self._accumulator.message().text)
+        except WrongValue as wrong:
+            self._problem = str(wrong)
+            return wrong
+        return None
+
+    def once_more(self) -> None:
+        """The answer was not of the requested type, and is asked for again."""
+        self.first = self.reply()
+        self._problem = ""
+        self._accumulator = Accumulator()
+        self.thinking_seconds, self._is_thinking = None, False
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything has come of the answer that is on its way."""
+        return bool(self._accumulator.message().content)
 
     @property
     def is_over(self) -> bool:
         """Whether a complete answer has come, and its last event was taken."""
-        return self._accumulator.state == "complete"
+        return self.is_kept or self._accumulator.state == "complete"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over, or failed."""
+        return self.is_over or self.error is not None
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether the notebook had its answer already."""
+        return self.is_kept or (self.request is not None and self.request.saved is not None)
 
     def end(self) -> None:
         """The answer has ended. Raises MiniMaxError if it is no complete one."""
@@ -91,13 +165,24 @@ class Run:
 
     def reply(self, unfinished: Status = "incomplete") -> Reply:
         """What has come so far: complete, or `unfinished` if something is missing."""
+        if self.is_kept and self.turn is not None:
+            return self.turn.reply
         is_complete = self._accumulator.state == "complete"
+        if is_complete and self.request and self.request.saved:
+            return self.request.saved.reply
         origin = self.request.origin if self.request else None
+        message, first = self._accumulator.message(), self.first
+        first_try = FirstTry(first.problem, first.text, first.usage) if first else None
+        if first is not None and not message.content:  # what came is never lost
+            return replace(first, status=unfinished, first_try=first_try, problem="")
         return Reply(
-            message=self._accumulator.message(),
+            message=message,
             status="complete" if is_complete else unfinished,
             backend=self.request.backend if self.request else OFFLINE,
             thinking_seconds=self.thinking_seconds,
             origin=origin,
             seconds=origin.seconds if origin else self.seconds,
+            first_try=first_try,
+            problem=self._problem,
+            _value=self._value,
         )

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from mm_magic.errors import UsageError
+from mm_magic.transport.web_page import in_page
 
 T = TypeVar("T")
 
@@ -30,7 +31,14 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
                 return runner.run(main)
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
-    _allow_nesting(loop, main)
+    if not _can_nest(loop):
+        main.close()
+        raise UsageError(
+            "mm.ask can't wait for an answer in this event loop",
+            next_steps=("Write `await mm.ask_async(…)` instead of `mm.ask(…)`.",),
+        )
+    if in_page():
+        return _settled(loop, main)
     with _interrupts_cancel(loop) as interrupts:
         task = interrupts.cancel_also(loop.create_task(main))
         try:
@@ -47,6 +55,21 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
             raise
 
 
+def _settled(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, T]) -> T:
+    """Run it on a page's loop. No error passes through that: it would be raised once more when the
+    cell ends, though the cell has caught it."""
+    result: asyncio.Future[T] = loop.create_future()
+
+    async def settle() -> None:
+        try:
+            result.set_result(await main)
+        except BaseException as error:
+            result.set_exception(error)
+
+    loop.run_until_complete(loop.create_task(settle()))
+    return result.result()
+
+
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
@@ -54,18 +77,19 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _allow_nesting(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, object]) -> None:
-    """Let a running loop be run again. Applied at first need; it can't be taken back."""
+def _can_nest(loop: asyncio.AbstractEventLoop) -> bool:
+    """Let a running loop be run again, where that can be. It can't be taken back."""
+    if in_page():
+        from pyodide.ffi import can_run_sync
+
+        return bool(can_run_sync())  # its loop nests by itself where the browser switches stacks
     import nest_asyncio2
 
     try:
         nest_asyncio2.apply(loop)
     except ValueError:  # uvloop
-        main.close()
-        raise UsageError(
-            "this event loop can't be entered a second time",
-            next_steps=("Write `await mm.ask_async(…)` instead of `mm.ask(…)`.",),
-        ) from None
+        return False
+    return True
 
 
 class _Interrupts:

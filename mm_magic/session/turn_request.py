@@ -3,12 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.catalog import check_pictures
 from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Origin, Reply
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
-from mm_magic.prompt.prompt import Prompt
-from mm_magic.protocol.failure import may_refuse_thinking
+from mm_magic.prompt.prompt import Asked, Prompt
+from mm_magic.prompt.schema import with_schema
+from mm_magic.protocol.json_values import JsonObject, as_text
+from mm_magic.protocol.messages import ImageBlock
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
@@ -17,6 +20,7 @@ from mm_magic.transport.endpoint import OFFLINE, Backend, Endpoint
 from mm_magic.wording import json_text
 
 if TYPE_CHECKING:
+    from mm_magic.session.values import ValueType
     from mm_magic.transport.client import Script
 
 
@@ -25,13 +29,39 @@ class Ask:
     """What a cell or a program asks.
 
     `alone` leaves the conversations out. A cell that asks alone takes its turn out of the
-    conversation that it was in; a call from Python (`is_cell` false) does not.
+    conversation that it was in; a call from Python (`is_cell` false) does not. `type` is what the
+    answer is read as, None for text. `known_as` is what recordings know the prompt by, where that
+    is not its own text. `is_fresh`: saved and recorded answers do not count where a new one can be
+    had.
     """
 
     prompt: Prompt
     options: Options
     alone: bool = False
     is_cell: bool = True
+    type: "ValueType | None" = None
+    known_as: Prompt | None = None
+    is_fresh: bool = False
+
+    @property
+    def system(self) -> str:
+        """The system prompt with what asks for the type; "" if there is none."""
+        return self._with_schema(self.options.system)
+
+    def parameters(self) -> JsonObject:
+        """The request's body but for its messages, by the names of the wire."""
+        return self._with_system(self.options.parameters())
+
+    def asked(self) -> JsonObject:
+        """What of `parameters` the notebook said: this tells one request from another."""
+        return self._with_system(self.options.asked())
+
+    def _with_system(self, parameters: JsonObject) -> JsonObject:
+        system = self._with_schema(as_text(parameters.get("system")))
+        return {**parameters, "system": system} if system else parameters
+
+    def _with_schema(self, system: str) -> str:
+        return system if self.type is None else with_schema(system, self.type.schema)
 
     @property
     def conversation(self) -> str | None:
@@ -44,6 +74,13 @@ class Ask:
         return self.is_cell or not self.alone
 
 
+def from_python(
+    prompt: Asked, options: Options, *, alone: bool, kind: "ValueType | None" = None
+) -> Ask:
+    """What a call from Python asks: a text as it stands, or a list of texts and pictures."""
+    return Ask(Prompt.of(prompt), options, alone, is_cell=False, type=kind)
+
+
 @dataclass(frozen=True, slots=True)
 class TurnRequest:
     """A request that is ready, where it goes, and the place of its turn.
@@ -51,7 +88,9 @@ class TurnRequest:
     A turn that stands alone has the number 0. `endpoint` is None for the demo and a recording.
     `to_demo`: it carries turns of the demo, as only the demo's own requests do. In replay `script`
     answers; `origin` says where its answer came from. `sample` counts the answers to this same
-    request, from 0, under the name `counted_as`.
+    request, from 0, under the name `counted_as`. `saved` is the turn with the answer, where the
+    notebook has it already. `keeps` is what its cell keeps in place of an answer, as nobody can be
+    asked for one. `is_untrusted`: its answer is from a file that Jupyter does not trust.
     """
 
     ask: Ask
@@ -67,12 +106,31 @@ class TurnRequest:
     sample: int = 0
     script: "Script | None" = None
     origin: Origin | None = None
+    saved: Turn | None = None
+    keeps: Turn | None = None
+    is_untrusted: bool = False
 
     @property
     def backend(self) -> Backend:
+        if self.saved is not None:
+            return self.saved.reply.backend
         if self.script is not None:
             return "recorded"
         return self.endpoint.backend if self.endpoint else OFFLINE
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it goes to a recording that has no answer to it."""
+        from mm_magic.transport.recording.player import Unanswered  # what made it has loaded it
+
+        return isinstance(self.script, Unanswered)
+
+    @property
+    def is_recordable(self) -> bool:
+        """Whether a recording takes down its answer: it is no recorded one."""
+        if self.saved is None:
+            return self.script is None
+        return self.saved.reply.backend != "recorded" and bool(self.endpoint or self.saved.is_demo)
 
     @property
     def asked_of(self) -> tuple[str, str]:
@@ -81,6 +139,8 @@ class TurnRequest:
 
     def instead(self, error: MiniMaxError) -> "TurnRequest | None":
         """What to send in its place where it was refused so, None if nothing else may help."""
+        from mm_magic.protocol.failure import may_refuse_thinking  # what made the error loaded it
+
         if may_refuse_thinking(error) and self.history.carries_thinking:
             return self.without_thinking()
         return None
@@ -92,6 +152,22 @@ class TurnRequest:
         return replace(self, history=history, request=replace(self.request, messages=messages))
 
     @property
+    def pictures(self) -> list[ImageBlock]:
+        """All that it carries, those of earlier turns first."""
+        prompts = (*(turn.prompt for turn in self.history.turns()), self.ask.prompt)
+        return [picture for prompt in prompts for picture in prompt.pictures]
+
+    def check_pictures(self) -> None:
+        """Raise UsageError where MiniMax's model, or the demo, is known to refuse its pictures.
+
+        What a server of one's own sees is not known.
+        """
+        is_known = self.endpoint is None or self.endpoint.backend == "minimax"
+        if is_known and self.script is None and self.keeps is None:
+            own = len(self.ask.prompt.pictures)
+            check_pictures(self.ask.options.model, own, len(self.pictures) - own)
+
+    @property
     def same_prompt(self) -> int | None:
         """The number of the latest turn, sent along, that has the same prompt."""
         numbers = [t.number for t in self.history.turns() if t.prompt.asks_as(self.ask.prompt)]
@@ -100,7 +176,7 @@ class TurnRequest:
     def turn(self, reply: Reply) -> Turn:
         """The turn that this request and a reply make."""
         options = self.ask.options
-        return Turn(
+        turn = Turn(
             conversation=self.ask.conversation,
             number=self.number,
             key=self.key,
@@ -116,13 +192,36 @@ class TurnRequest:
             link=self.history.link,
             label=self.cell.label,
             hides_thinking=options.hide_thinking,
+            is_untrusted=self.is_untrusted,
+        )
+        return turn if self.saved is None else self._as_saved(turn, self.saved)
+
+    @staticmethod
+    def _as_saved(turn: Turn, saved: Turn) -> Turn:
+        """The turn with what its answer was made with: its thinking belongs there alone."""
+        is_same = turn.context_hash == saved.context_hash
+        return replace(
+            turn,
+            parameters=saved.parameters,
+            context_hash=saved.context_hash,
+            link=turn.link if is_same else None,
+            extra=saved.extra,
         )
 
     def in_words(self) -> str:
         """The request as it goes over the wire, without its headers, where the key is."""
-        return f"{self._where()}\n{json_text(self.request.to_body())}"
+        return f"{self._where()}\n{json_text(self.request.to_shown())}"
 
     def _where(self) -> str:
+        if self.keeps is not None:
+            return (
+                "Nothing is sent: this cell keeps its old answer. With a key, this would be sent:"
+            )
+        if self.saved is not None:
+            needed = "`--fresh`" if self.endpoint or self.to_demo else "a key and `--fresh`"
+            return (
+                f"Nothing is sent: this notebook has the answer. With {needed}, this would be sent:"
+            )
         if self.backend == "minimax" and self.endpoint is not None:
             return f"POST {self.endpoint.base_url}/v1/messages"
         if self.endpoint is not None:  # whose address is not for the readers of a shared notebook

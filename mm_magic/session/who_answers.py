@@ -7,11 +7,12 @@ never from a notebook, a file beside it or a recording. They are looked up at ea
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.transport.endpoint import REGIONS, Endpoint, Secret
+from mm_magic.transport.web_page import ELSEWHERE, NO_SERVER, in_page
 
 DEFAULT_BASE_URL = "https://api.minimax.io/anthropic"
 
@@ -42,8 +43,7 @@ class Environment(Mapping[str, str]):
         return "Environment(…)"
 
 
-@dataclass(frozen=True, slots=True)
-class TypedKey:
+class TypedKey(NamedTuple):
     """A key from the prompt of `%minimax key`: for the host it was given for, and no other."""
 
     key: Secret
@@ -67,6 +67,16 @@ class WhoAnswers:
         """The server that answers now, None for the demo. Raises as `choose_endpoint` does."""
         allowed = self.demo_allowed if demo_allowed is None else demo_allowed
         return choose_endpoint(self.environ, self.choice, self.typed_key, demo_allowed=allowed)
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether the demo answers only because there is no key: nobody chose it."""
+        if self.choice != "auto" or not self.demo_allowed:
+            return False
+        try:
+            return _choice_of(self.environ) == "auto" and self.endpoint() is None
+        except MiniMaxError:
+            return False
 
     def has_server(self) -> bool:
         """Whether a key or an address is set, so that there is a server to go back to."""
@@ -110,6 +120,9 @@ def choose_endpoint(
     wanted = _choice_of(environ) if choice == "auto" else choice
     if wanted == "offline":
         return None
+    if in_page():
+        _check_only_demo(environ, wanted, demo_allowed=demo_allowed)
+        return None
     keyless = keyless_endpoint(environ)
     key = _key_for(keyless.host, environ, typed)
     if key is None:
@@ -123,6 +136,22 @@ def choose_endpoint(
     return endpoint
 
 
+def _check_only_demo(environ: Mapping[str, str], wanted: Choice, *, demo_allowed: bool) -> None:
+    """In a web page the demo answers. Raises MiniMaxError if a server was asked for."""
+    is_set = _given_url(environ) or environ.get("MINIMAX_API_KEY", "").strip()
+    if wanted == "live" or is_set or not demo_allowed:
+        raise no_server_error()
+
+
+def no_server_error() -> MiniMaxError:
+    """Nobody but the demo and recordings can answer here."""
+    return MiniMaxError(
+        NO_SERVER,
+        kind="auth",
+        next_steps=("Without a model: `%minimax offline` asks the demo.", ELSEWHERE),
+    )
+
+
 def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
     """The server that the environment names, or MiniMax's; without a key."""
     return Endpoint(normalise_base_url(_given_url(environ) or DEFAULT_BASE_URL))
@@ -133,7 +162,7 @@ def no_key_error(*, has_magics: bool) -> MiniMaxError:
     in_notebook = (
         "run `%minimax key` and paste the key, or continue without one: `%minimax offline`."
         if has_magics
-        else "run `%load_ext mm_magic`; then `%minimax key` asks for a key; the demo needs none."
+        else "run `%load_ext mm_magic`, then `%minimax key`. The offline demo needs no key."
     )
     return MiniMaxError(
         "no API key is set, so no model can be asked",
@@ -182,7 +211,7 @@ def clean_key(text: str) -> Secret | None:
     secret = Secret(text)
     del text  # a traceback may show the local variables
     if not is_possible:
-        raise UsageError("the key holds a space or a character that no key has: copy it again")
+        raise UsageError("the key contains a space or an invalid character; copy it again")
     return secret
 
 
@@ -196,7 +225,7 @@ def anthropic_hint(environ: Mapping[str, str]) -> str | None:
         return None
     return (
         f"ANTHROPIC_BASE_URL points to {host}. mm_magic does not use it: "
-        "set MINIMAX_API_KEY, and MINIMAX_BASE_URL if it is not the global address."
+        "set MINIMAX_API_KEY, and MINIMAX_BASE_URL unless you use the global address."
     )
 
 
@@ -246,3 +275,10 @@ def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
             f"If you trust the network to that host: MINIMAX_TRUSTED_HTTP={endpoint.host}",
         ),
     )
+
+
+def redact(error: MiniMaxError, endpoint: Endpoint | None) -> None:
+    """A server may repeat the key that it got: no error shows it, nor leads to what held it."""
+    error.__context__ = None  # its frames can hold the request's headers, or the server's words
+    if endpoint is not None and endpoint.key is not None:
+        error.redact(endpoint.key.reveal())

@@ -178,21 +178,35 @@ class AnswerReader:
         self._has_begun = True
 
 
-def take_in(
-    content_type: str, reads: Iterable[tuple[float, bytes]], *, has_ended: bool
-) -> tuple[Accumulator, bool]:
-    """What all reads of an answer make together, and whether its last event is among them.
+class Taken(NamedTuple):
+    """What all reads of an answer make together.
+
+    `is_over`: its last event is among them. `seconds` is when its latest event came.
+    """
+
+    accumulator: Accumulator
+    is_over: bool
+    seconds: float
+
+
+def take_in(content_type: str, reads: Iterable[tuple[float, bytes]], *, has_ended: bool) -> Taken:
+    """Read an answer as it was read when it came.
 
     `has_ended`: its body came to its end. Raises MiniMaxError as `AnswerReader` does.
     """
     patient = Clocks(silence=math.inf, progress=math.inf, ending=math.inf)
     reader, accumulator = AnswerReader(content_type, patient), Accumulator()
-    for seconds, data in reads:
-        accumulator.add(reader.feed(seconds, data))
+    came = latest = 0.0
+    for latest, data in reads:
+        if events := reader.feed(latest, data):
+            accumulator.add(events)
+            came = latest
     if has_ended and not reader.is_over:
-        accumulator.add(reader.close())
+        if events := reader.close():
+            accumulator.add(events)
+            came = latest
         accumulator.end()
-    return accumulator, reader.is_over
+    return Taken(accumulator, reader.is_over, came)
 
 
 def _json_events(body: bytes) -> list[Event]:

@@ -7,9 +7,14 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    asynccontextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -17,6 +22,7 @@ from mm_magic.errors import MiniMaxError, NetworkError
 from mm_magic.protocol.failure import (
     classify_error,
     classify_response,
+    is_busy,
     retry_delay,
     unexpected_content,
 )
@@ -25,6 +31,8 @@ from mm_magic.protocol.request import Request
 from mm_magic.transport.body import AnswerReader, Batch, Clocks, drain, whole_body
 from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.exchange import Exchange, Reads
+from mm_magic.transport.limiter import Limiter, Place
+from mm_magic.transport.made_once import made_once
 
 if TYPE_CHECKING:
     from mm_magic.transport.network import Network
@@ -72,47 +80,82 @@ class Client:
     ) -> None:
         self._clocks = clocks or Clocks()
         self._jitter = jitter
+        self._limiters: dict[str, Limiter] = {}
 
-    @cached_property
+    @made_once
     def _network(self) -> "Network":
         from mm_magic.transport.network import Network  # httpx: only a server needs it
 
         return Network(self._clocks.silence)
 
+    def limiter(self, server: Endpoint) -> Limiter:
+        """What lets requests through to a server that are asked beside others."""
+        found = self._limiters.get(server.base_url)
+        return found or self._limiters.setdefault(server.base_url, Limiter())
+
+    def wanting(self, source: Source | None, parallel: int) -> AbstractContextManager[None]:
+        """While the body runs, so many requests to a server are wanted at a time."""
+        if not isinstance(source, Endpoint):
+            return nullcontext()
+        return self.limiter(source).wanting(parallel)
+
     async def stream(
-        self, source: Source, request: Request, *, retries: int, taps: Iterable[Tap] = ()
+        self,
+        source: Source,
+        request: Request,
+        *,
+        retries: int,
+        taps: Iterable[Tap] = (),
+        patience: int | None = None,
     ) -> AsyncGenerator[Batch | Retrying, None]:
         """Yield what arrives, until the answer is over; each try passes through the `taps`.
 
-        Raises MiniMaxError where no answer comes. An error in the middle of a stream is an event,
-        and so is one that follows its first event.
+        A request with `patience` goes through the server's limiter, and is tried so often again
+        while the server is busy. Raises MiniMaxError where no answer comes. An error in the middle
+        of a stream is an event, and so is one that follows its first event.
         """
         attempt = 0
         while True:
             has_begun = False
-            try:
-                async with self._answer(source, request, taps) as (chunks, answer):
-                    seconds = 0.0
-                    while (read := await _next(chunks, answer.left)) is not None:
-                        seconds, data = read
-                        if events := answer.feed(seconds, data):
+            async with self._place(source, patience, is_first=attempt > 0) as place:
+                try:
+                    async with self._answer(source, request, taps) as (chunks, answer):
+                        seconds = 0.0
+                        while (read := await _next(chunks, answer.left)) is not None:
+                            seconds, data = read
+                            if events := answer.feed(seconds, data):
+                                if place is not None and not has_begun:
+                                    place.took()
+                                has_begun = True
+                                yield Batch(seconds, events)
+                            if answer.is_over:
+                                await drain(chunks)
+                                return
+                        if events := answer.close():
                             has_begun = True
                             yield Batch(seconds, events)
-                        if answer.is_over:
-                            await drain(chunks)
-                            return
-                    if events := answer.close():
-                        has_begun = True
-                        yield Batch(seconds, events)
-                    return
-            except MiniMaxError as error:
-                delay = retry_delay(error, attempt, self._jitter())
-                if has_begun or delay is None or attempt >= retries:
-                    raise
-                attempt += 1
-                notice = Retrying(delay, attempt, retries, error)
+                        return
+                except MiniMaxError as error:
+                    delay = retry_delay(error, attempt, self._jitter())
+                    is_paced = place is not None and is_busy(error)
+                    if place is not None and is_paced and delay is not None:
+                        place.was_busy(delay)
+                    limit = patience if is_paced and patience is not None else retries
+                    if has_begun or delay is None or attempt >= limit:
+                        raise
+                    attempt += 1
+                    notice = Retrying(delay, attempt, limit, error)
             yield notice
-            await asyncio.sleep(notice.delay)
+            if not is_paced:  # else the limiter waits, and all others with it
+                await asyncio.sleep(notice.delay)
+
+    def _place(
+        self, source: Source, patience: int | None, *, is_first: bool
+    ) -> AbstractAsyncContextManager[Place | None]:
+        """A place among the requests to a server; None for one that does not go by the limiter."""
+        if patience is None or not isinstance(source, Endpoint):
+            return nullcontext()
+        return self.limiter(source).place(is_first=is_first)
 
     async def models(self, endpoint: Endpoint) -> list[str]:
         """The names of the models that the server offers: `GET /v1/models`, page by page.

@@ -1,7 +1,7 @@
 """HTTP over the network. The only module that imports httpx.
 
-One SSL context a process and one httpx client an event loop, made at the first request; both live
-until their loop ends. Redirects are not followed.
+One SSL context a process, and httpx clients of one event loop, made at need; they live until their
+loop ends. Redirects are not followed.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
@@ -23,6 +24,7 @@ from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.proxies import Proxy, proxy_for
 
 CONNECT_SECONDS = 5.0
+_AT_ONCE = 8  # requests in flight that one client has
 _READ_BYTES = 1024 * 1024  # 100 kB can be unpacked to 64 MB, and those be 11 million events
 
 
@@ -51,24 +53,35 @@ class Network:
         if (pool := self._pools.get(loop)) is None:
             pool = self._pools[loop] = _Pool(self._silence)
         sent = time.monotonic()
+        async with pool.client(endpoint) as http:
+            response = await self._sent(http, endpoint, method, path, body)
+            try:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                chunks = self._timed(response, sent, endpoint)
+                yield Exchange(response.status_code, headers, chunks, is_live=True)
+            finally:
+                await response.aclose()
+
+    async def _sent(
+        self,
+        http: httpx.AsyncClient,
+        endpoint: Endpoint,
+        method: str,
+        path: str,
+        body: bytes | None,
+    ) -> httpx.Response:
+        """The answer to a request when it begins."""
         try:
-            http = await pool.client(endpoint)
             request = http.build_request(
                 method, endpoint.base_url + path, content=body, headers=_headers(endpoint, body)
             )
             async with asyncio.timeout(self._silence):
-                response = await http.send(request, stream=True)
+                return await http.send(request, stream=True)
         except (TimeoutError, httpx.ReadTimeout):
             raise silent(f"no answer began within {self._silence:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             # UnicodeError: a host name that the name service's encoding can't hold
             raise _network_error(error, endpoint) from None
-        try:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            chunks = self._timed(response, sent, endpoint)
-            yield Exchange(response.status_code, headers, chunks, is_live=True)
-        finally:
-            await response.aclose()
 
     async def _timed(self, response: httpx.Response, sent: float, endpoint: Endpoint) -> Reads:
         """The reads of a body, and httpx's errors in our words."""
@@ -90,8 +103,20 @@ class Network:
             raise _network_error(error, endpoint) from None
 
 
+@dataclass(slots=True, eq=False)
+class _Client:
+    """One httpx client, and how many requests it has in flight."""
+
+    http: httpx.AsyncClient
+    in_flight: int = 0
+
+
 class _Pool:
-    """The httpx clients of one event loop, one for each server.
+    """The httpx clients of one event loop: one for each server, and more for many requests at once.
+
+    A client looks through all of its connections at the beginning and the end of each request, and
+    two requests that begin together may choose the same one: with 64 in flight that takes more time
+    than all else.
 
     They are held by an asynchronous generator, since a loop closes those when it ends: after
     `asyncio.run` no connection is left open, and nobody has to call anything.
@@ -99,18 +124,29 @@ class _Pool:
 
     def __init__(self, silence: float) -> None:
         self._silence = silence
-        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._clients: dict[str, list[_Client]] = {}
         self._holder: AsyncGenerator[None, None] | None = None
 
-    async def client(self, endpoint: Endpoint) -> httpx.AsyncClient:
-        server = endpoint.base_url
-        if server not in self._clients:
-            self._clients[server] = _new_client(endpoint, self._silence)
-        client = self._clients[server]
+    @asynccontextmanager
+    async def client(self, endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
+        """A client for one request to this server."""
         if self._holder is None:
             self._holder = self._hold()
             await anext(self._holder)
-        return client
+        client = self._free(endpoint)
+        client.in_flight += 1
+        try:
+            yield client.http
+        finally:
+            client.in_flight -= 1
+
+    def _free(self, endpoint: Endpoint) -> _Client:
+        clients = self._clients.setdefault(endpoint.base_url, [])
+        for client in clients:
+            if client.in_flight < _AT_ONCE:
+                return client
+        clients.append(_Client(_new_client(endpoint, self._silence)))
+        return clients[-1]
 
     async def aclose(self) -> None:
         if self._holder is not None:
@@ -122,7 +158,8 @@ class _Pool:
         finally:
             self._holder = None  # it refers to its loop, and would keep that in memory
             while self._clients:
-                await self._clients.popitem()[1].aclose()
+                for client in self._clients.popitem()[1]:
+                    await client.http.aclose()
 
 
 def _new_client(endpoint: Endpoint, silence: float) -> httpx.AsyncClient:

@@ -1,9 +1,9 @@
-"""Measure, and print the table. The exit status says whether every row was met."""
+"""Measure, and print the tables. The exit status says whether every row was met."""
 
 import argparse
 import sys
 
-from bench import browser, kernel, page, startup, wire
+from bench import browser, kernel, page, saved, startup, wire
 from bench.table import markdown, where_and_when
 
 
@@ -15,10 +15,11 @@ def main() -> int:
         *startup.rows(is_short=is_short),
         *wire.rows(is_short=is_short),
         *page.rows(is_short=is_short),
+        *saved.rows(),
         *kernel.rows(is_short=is_short),
         *browser.rows(is_short=is_short),
     ]
-    print(f"Measured {where_and_when()}.\n\n{markdown(rows)}")
+    print(f"Measured {where_and_when()}.\n\n{markdown(rows)}\n\n{saved.shares()}")
     return 0 if all(row.is_met for row in rows) else 1
 
 

@@ -4,8 +4,10 @@ Without Chromium, JupyterLab or Playwright they are left out.
 """
 
 import base64
+import json
 import sys
 import time
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS, SHORT_SECONDS = 20, 5
 RATE = 1_000  # deltas a second
+STREAMS, STREAM_RATE = 4, 100  # of a compare
 EVERY = 250  # characters, for each formula
 IDLE_SECONDS = 2
 
@@ -56,6 +59,9 @@ class Seen:
     main_thread_idle: float
     """In as long a time without an answer: what the watching costs."""
     longest_freeze: float
+    """The longest time between two frames."""
+    busiest_frame: float
+    """The most processor time that the main thread took between two frames."""
     received: int
     """Bytes of the frames in the page's WebSockets."""
 
@@ -64,7 +70,9 @@ def rows(*, is_short: bool) -> list[Row]:
     """Measure one answer, in a new page and a new kernel, as a reader first meets them.
 
     It is done when the status is there, all formulas are typeset and the page is idle. The main
-    thread's time is that of its tasks, and a freeze is the time between two frames. The short
+    thread's time is that of its tasks, and a freeze is what the processor did for it between two
+    frames: the time by the clock, which other processes lengthen, stands beside it. Several answers
+    at once are compared with the same text as one answer, at the sum of their speeds. The short
     answer has a quarter of the length and of the budgets, but for what is to do once: two seconds
     of waiting, and half a second of the main thread, in which the page loads MathJax.
     """
@@ -72,8 +80,8 @@ def rows(*, is_short: bool) -> list[Row]:
         print(f"The rows of JupyterLab are left out: there is no {absent}.", file=sys.stderr)
         return []
     seconds = SHORT_SECONDS if is_short else SECONDS
-    with _open(seconds) as lab:
-        seen = measure(lab, seconds)
+    with _open(_one(RATE * seconds, RATE)) as lab:
+        seen = measure(lab, _formulas(RATE * seconds))
     share = seconds / SECONDS
     characters = LETTERS * RATE * seconds
     what = f"{characters // 1000} kB with a formula every {EVERY} characters in JupyterLab"
@@ -104,12 +112,13 @@ def rows(*, is_short: bool) -> list[Row]:
         ),
         Row(
             f"{what}: longest freeze",
-            f"{seen.longest_freeze * 1e3:.0f} ms",
-            "–",
-            seen.longest_freeze,
-            0.5,
+            f"{seen.busiest_frame * 1e3:.0f} ms of processor time",
+            f"by the clock {seen.longest_freeze * 1e3:.0f} ms",
+            seen.busiest_frame,
+            0.1,
             "s",
         ),
+        *_compared(seconds),
     ]
 
 
@@ -123,21 +132,59 @@ def _absent() -> str:
     return "" if CHROMIUM.exists() else str(CHROMIUM)
 
 
+def _compared(seconds: int) -> list[Row]:
+    """Measure several answers at once, and the same text as one answer in the same time."""
+    deltas = STREAM_RATE * seconds
+    temperatures = ",".join(f"0.{number}" for number in range(1, STREAMS + 1))
+    several = f"%%minimax -t {temperatures} {_one(deltas, STREAM_RATE).removeprefix('%%minimax')}"
+    with _open(several) as lab:
+        ours = measure(lab, STREAMS * _formulas(deltas))
+    with _open(_one(STREAMS * deltas, STREAMS * STREAM_RATE)) as lab:
+        one = measure(lab, _formulas(STREAMS * deltas))
+    what = f"compare, {STREAMS} streams at {STREAM_RATE} tokens a second"
+    return [
+        Row(
+            f"{what}: received by the page",
+            f"{ours.received / 1e3:.0f} kB",
+            f"the same text as one answer {one.received / 1e3:.0f} kB",
+            ours.received / one.received,
+            1.5,
+        ),
+        Row(
+            f"{what}: the browser's main thread",
+            f"{ours.main_thread:.1f} s",
+            f"the same text as one answer {one.main_thread:.1f} s",
+            ours.main_thread / one.main_thread,
+            1.5,
+        ),
+    ]
+
+
+def _one(deltas: int, rate: int) -> str:
+    """The cell that asks for one answer of so many deltas."""
+    name = model(deltas=1 + deltas, rate=rate, formula=EVERY)
+    return f"%%minimax -m {name}\nTell me all."
+
+
+def _formulas(deltas: int) -> int:
+    """How many of them that answer has."""
+    return prose(LETTERS * deltas, EVERY).count("$") // 2
+
+
 @contextmanager
-def _open(seconds: int) -> Iterator["Lab"]:
-    """A notebook whose cell 1 will ask for an answer of so many seconds."""
+def _open(cell: str) -> Iterator["Lab"]:
+    """A notebook with this as its cell 1."""
     from browser.lab import lab_alone
 
-    name = model(deltas=1 + RATE * seconds, rate=RATE, formula=EVERY)
     with server() as url, lab_alone() as lab:
         load = f"%env MINIMAX_BASE_URL={url}\n%load_ext mm_magic"
-        lab.open("bench.ipynb", [load, f"%%minimax -m {name}\nTell me all."])
+        lab.open("bench.ipynb", [load, cell])
         lab.run(0)
         yield lab
 
 
-def measure(lab: "Lab", seconds: int) -> Seen:
-    """Run cell 1, and follow its answer to the end."""
+def measure(lab: "Lab", formulas: int) -> Seen:
+    """Run cell 1, and follow its answer to the end, when so many formulas are typeset."""
     page = lab.page
     devtools = page.context.new_cdp_session(page)
     devtools.send("Performance.enable")
@@ -151,9 +198,11 @@ def measure(lab: "Lab", seconds: int) -> Seen:
     frames: list[int] = []
     devtools.on("Network.webSocketFrameReceived", lambda event: frames.append(_size(event)))
     page.evaluate("() => { window.benchLongest = 0 }")
+    browser = page.context.browser
+    assert browser is not None
+    browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
     before, begin = _main_thread(devtools), time.monotonic()
     lab.start(1)
-    formulas = prose(LETTERS * RATE * seconds, EVERY).count("$") // 2
     page.wait_for_function(_ALL_SHOWN, arg=formulas, polling=100)
     page.evaluate(_IDLE)
     done = time.monotonic() - begin
@@ -162,8 +211,31 @@ def measure(lab: "Lab", seconds: int) -> Seen:
         _main_thread(devtools) - before,
         idle * done,
         page.evaluate("window.benchLongest") / 1e3,
+        _busiest_frame(json.loads(browser.stop_tracing())["traceEvents"]),
         sum(frames),
     )
+
+
+def _thread(event: dict[str, Any]) -> tuple[int, int]:
+    return event["pid"], event["tid"]
+
+
+def _busiest_frame(events: list[dict[str, Any]]) -> float:
+    """The most seconds that a page's main thread computed between two of its frames."""
+    frames = sorted(each["ts"] for each in events if each["name"] == "FireAnimationFrame")
+    thread = next(_thread(each) for each in events if each["name"] == "FireAnimationFrame")
+    tasks = [
+        (each["ts"], each["ts"] + each.get("dur", 0), each.get("tdur", 0))
+        for each in events
+        if each["name"] == "ThreadControllerImpl::RunTask" and _thread(each) == thread
+    ]
+    spent = [0.0] * len(frames)
+    for begin, end, processor in tasks:
+        for number in range(bisect(frames, begin) - 1, bisect(frames, end)):
+            if 0 <= number < len(frames) - 1:
+                within = min(end, frames[number + 1]) - max(begin, frames[number])
+                spent[number] += processor * within / max(end - begin, 1)
+    return max(spent) / 1e6
 
 
 def _main_thread(devtools: "CDPSession") -> float:

@@ -1,4 +1,4 @@
-"""The rows of what is drawn, saved, remembered and sent again, without a browser or a clock."""
+"""The rows of what is drawn, remembered and sent again, without a browser or a clock."""
 
 import gc
 import json
@@ -39,7 +39,7 @@ for wavelength in range(400, 700, 50):
 
 def rows(*, is_short: bool) -> list[Row]:
     """Measure all of them. They take about 10 s."""
-    return [*_drawing(), _saved_file(), *_conversation(15 if is_short else 60)]
+    return [*_drawing(), *_conversation(15 if is_short else 60)]
 
 
 class _Screen:
@@ -66,9 +66,9 @@ def _answer(tokens: int) -> str:
     return (_PART * (tokens * 4 // len(_PART) + 1))[: tokens * 4]
 
 
-def _drawn(tokens: int) -> _Screen:
-    """A screen to which an answer was drawn as it grew."""
-    screen, text, ticks = _Screen(), _answer(tokens), 0
+def drawn(text: str, status: Bundle) -> _Screen:
+    """A screen to which an answer was drawn as it grew, with this status below it."""
+    screen, ticks = _Screen(), 0
     live = Live(screen, clock=screen.clock)
     for at in range(0, len(text), 4):
         live.update("", text[at : at + 4])
@@ -76,8 +76,13 @@ def _drawn(tokens: int) -> _Screen:
         while ticks * 0.05 <= screen.now:
             live.tick("")
             ticks += 1
-    live.finish(status_of(_commit(_session(), "Why is the sky blue?", text), None, []))
+    live.finish(status)
     return screen
+
+
+def _drawn(tokens: int) -> _Screen:
+    text = _answer(tokens)
+    return drawn(text, status_of(commit(session(), "Why is the sky blue?", text), None, []))
 
 
 def _drawing() -> list[Row]:
@@ -113,36 +118,11 @@ def _drawing() -> list[Row]:
     ]
 
 
-def _saved_file() -> Row:
-    text = _answer(TOKENS)
-    screen = _drawn(TOKENS)
-    outputs = [
-        {"output_type": "display_data", "metadata": {}, "data": _lines(bundle)}
-        for bundle in screen.shown.values()
-    ]
-    size = len(json.dumps({"cells": [{"outputs": outputs}]}, ensure_ascii=False, indent=1).encode())
-    return Row(
-        "the saved file, against the text of the answer",
-        f"{size / 1e3:.0f} kB",
-        f"text {len(text.encode()) / 1e3:.0f} kB",
-        size / len(text.encode()),
-        4,
-    )
-
-
-def _session() -> Session:
+def session() -> Session:
     return Session({"MINIMAX_BASE_URL": "http://127.0.0.1:9"})  # to which nothing is sent
 
 
-def _lines(bundle: Bundle) -> dict[str, object]:
-    """What a bundle becomes in a notebook file: text is a list of its lines there."""
-    return {
-        mime: value.splitlines(keepends=True) if isinstance(value, str) else value
-        for mime, value in bundle.items()
-    }
-
-
-def _commit(session: Session, prompt: str, text: str) -> Turn:
+def commit(session: Session, prompt: str, text: str) -> Turn:
     """A turn of the conversation "main", as a cell of its own would make it."""
     session.begin_cell(f"cell-{prompt}")
     prepared = session.build(ask_of(prompt, Options(model="bench")))
@@ -155,11 +135,11 @@ def _conversation(rounds: int) -> list[Row]:
     gc.collect()
     tracemalloc.start()
     try:
-        session = _session()
+        here = session()
         for turn in range(TURNS):
-            _commit(session, f"Question {turn}: {'why? ' * 30}", f"Answer {turn}. " * 65)
+            commit(here, f"Question {turn}: {'why? ' * 30}", f"Answer {turn}. " * 65)
         options = Options(model="bench")
-        prepared = session.build(ask_of("And now?", options))
+        prepared = here.build(ask_of("And now?", options))
         prepared.request.encode()
         gc.collect()
         memory = tracemalloc.get_traced_memory()[0] / 1e6
@@ -169,7 +149,7 @@ def _conversation(rounds: int) -> list[Row]:
     body = prepared.request.to_body()
     for _ in range(rounds):
         begin = time.process_time()
-        session.build(ask_of("And now?", options)).request.encode()
+        here.build(ask_of("And now?", options)).request.encode()
         middle = time.process_time()
         json.dumps(body, ensure_ascii=False).encode()
         ours.append(middle - begin)

@@ -84,9 +84,9 @@ def _first_answer(rounds: int, environment: dict[str, str], url: str) -> Row:
         "plain process to the first answer, CPU",
         f"{ours:.3f} s",
         f"bare httpx {bare:.3f} s",
-        ours,
-        0.2,
-        "s",
+        ours - bare,
+        0.084,  # 0.2 s in all, where bare httpx takes 0.116 s
+        "s more",
     )
 
 

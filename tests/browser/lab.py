@@ -219,6 +219,14 @@ def lab_alone(*, size: ViewportSize = SIZE, scale: int = 1) -> Iterator["Lab"]:
         yield lab
 
 
+# JupyterLab draws what is below the window when it has time, and fills a part after adding it.
+SHOWN = """() => jupyterapp.shell.currentWidget.content.widgets.every((cell) => {
+    const parts = cell.node.querySelectorAll(".jp-OutputArea-output");
+    const expected = cell.model.outputs ? Math.min(cell.model.outputs.length, 50) : 0;
+    return parts.length >= expected && [...parts].every((part) => part.hasChildNodes());
+})"""
+
+
 class Lab:
     """One page with a notebook open. Cells are numbered from 0. All waiting is for events."""
 
@@ -261,9 +269,10 @@ class Lab:
         self._wait_for_kernel()
 
     def reload(self) -> None:
-        """Load the page again: what is shown comes from the file then."""
+        """Load the page again, and wait until it shows all outputs: they come from the file now."""
         self.page.reload()
         self._wait_for_kernel()
+        self.page.wait_for_function(SHOWN)
 
     def _wait_for_kernel(self) -> None:
         # "idle" alone may be what the server says of a kernel that the page has not spoken to: a

@@ -52,6 +52,35 @@ def test_code_is_copied(page: Lab) -> None:
                 page.reload()
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_button_stays_while_code_scrolls(chromium: Browser, server: Server, width: int) -> None:
+    """Wide code scrolls and is not broken; the button stays at the box's edge. Text is broken."""
+    code, prose = "x = f(1) + " * 30, "Why is the sky blue? " * 20
+    answer = f"```python\n{code}\n```\n\n```text\n{prose}{'long' * 90}\n```"
+    with (
+        Loopback(streamed(captured(text=answer))) as model,
+        new_lab(chromium, server, size={"width": width, "height": 900}) as page,
+    ):
+        page.open("wide.ipynb", [LOAD, use(model), "%%minimax\nCode?"])
+        page.command("application:toggle-left-area")
+        page.run(0, 1, 2)
+        boxes = page.cell(2).locator("div.highlight")
+        button = buttons(page, 2).first
+        place, box = button.bounding_box(), boxes.first.bounding_box()
+        assert place is not None
+        assert box is not None
+        boxes.first.locator("pre").hover()
+        page.page.mouse.wheel(200, 0)
+        page.page.wait_for_function(
+            "() => document.querySelector('.mm-answer div.highlight pre').scrollLeft > 100"
+        )
+        assert button.bounding_box() == place
+        assert 0 < box["x"] + box["width"] - place["x"] - place["width"] < 10
+        assert box["height"] < 80  # the language's name and one line
+        is_wider = "box => [box, box.firstChild].some(each => each.scrollWidth > each.clientWidth)"
+        assert not boxes.last.evaluate(is_wider)
+
+
 def test_the_keyboard_copies(page: Lab) -> None:
     """Tab comes to the button, and Enter and Space press it; JupyterLab's shortcuts don't act."""
     allow_clipboard(page)

@@ -1,6 +1,11 @@
 """Themes, and text that is drawn dim."""
 
+import json
+import re
+
+import nbformat
 import pytest
+from nbconvert.exporters import HTMLExporter
 from playwright.sync_api import Locator, expect
 from support.loopback import Loopback, captured, streamed
 
@@ -9,6 +14,8 @@ from browser.test_drawing import LOAD, use
 
 pytestmark = pytest.mark.browser
 
+A4, NBCONVERT_MARGIN = 794, 48
+"""CSS pixels: the width of the paper, and the margin that nbconvert's page asks for."""
 DIM_CONTRAST = 4.5
 """Least contrast of small text: WCAG 2.2, success criterion 1.4.3."""
 
@@ -68,10 +75,26 @@ def test_code_scrolls_where_the_page_is_narrow(lab: Lab) -> None:
     box = lab.answer(2).locator(".highlight")
     expect(box.locator("small")).to_have_text("Python")
     lines = "box => Math.round(box.querySelector('code').getClientRects().length)"
-    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert box.locator("pre").evaluate("code => code.scrollWidth > code.clientWidth")
     assert box.evaluate(lines) == 2
     output = lab.output(2).filter(has=lab.page.locator(".highlight"))
     assert output.evaluate("output => output.scrollWidth <= output.clientWidth")
+
+
+def test_code_is_whole_on_paper(lab: Lab) -> None:
+    """Where nbconvert's page is printed on A4, no character of a long line is cut off."""
+    text = f"```python\n    # {'word ' * 40}\n```\n"
+    with Loopback(streamed(captured(text=text))) as model:
+        lab.open("paper.ipynb", [LOAD, use(model), "%%minimax\nShow it."])
+        lab.run(0, 1, 2)
+    notebook = nbformat.reads(json.dumps(lab.save()), as_version=4)  # type: ignore[no-untyped-call]
+    html, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
+    lab.page.set_content(re.sub(r"<script.*?</script>", "", html, flags=re.S))
+    lab.page.emulate_media(media="print")
+    lab.page.set_viewport_size({"width": A4 - 2 * NBCONVERT_MARGIN, "height": 900})
+    box = lab.page.locator(".mm-answer .highlight")
+    assert box.locator("code").evaluate("code => code.getClientRects().length") > 2
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
 
 
 def test_headings_keep_their_order_by_size(lab: Lab) -> None:

@@ -30,7 +30,7 @@ def test_folded_and_not_run(lab: Lab) -> None:
 
     assert titles == [
         "Thinking, written as text",
-        "A call to get_weather, written as text: not run",
+        "Tool call to get_weather, written as text and not run",
     ]
     assert boxes.evaluate_all("boxes => boxes.map(box => box.open)") == [False, False]
     boxes.last.locator("summary").click()

@@ -52,7 +52,7 @@ def test_order_survives_reruns_and_a_restart(lab: Lab) -> None:
         lab.save()
         lab.restart_kernel()
         lab.run(0)
-        expect(lab.output(0).last).to_contain_text("4 turns found, saved")
+        expect(lab.output(0).last).to_contain_text("This file holds 4 turns, saved")
         lab.run(D)
         expect(lab.status(D)).to_contain_text("turn 4, 3 earlier sent")
         found = messages(server)

@@ -67,6 +67,22 @@ def test_keyboard_only(lab: Lab) -> None:
         *("conversation", "New", "Reset", "temperature", "top_p", "max_tokens", "thinking"),
         *("effort", "hide thinking", "system"),
     ]
+    check_compared_by_keys(lab)
+
+
+def check_compared_by_keys(lab: Lab) -> None:
+    """Compare opens the boxes for several values, with the cursor in the first; their values go
+    into this panel's line alone."""
+    keys, settings = lab.page.keyboard, line(lab).input_value()
+    lab.panel().first.get_by_role("button", name="Compare").focus()
+    keys.press("Enter")
+    expect(lab.panel().first.get_by_label("compare", exact=True).first).to_be_focused()
+    keys.type("0.1, 1")
+    keys.press("Tab")
+    expect(line(lab)).to_have_value(settings.replace("-t 0.3 ", "-t 0.1,1 "))
+    expect(lab.panel().first).to_contain_text("asks for 2 answers in one cell")
+    expect(lab.panel().last.get_by_label("as a line")).to_have_value(settings)
+    expect(lab.panel().last.get_by_label("temperature")).to_have_value("0.3")
 
 
 @pytest.mark.smoke
@@ -94,7 +110,11 @@ def test_moved_while_a_cell_streams(page: Lab) -> None:
 @pytest.mark.parametrize(
     ("field", "typed", "why"),
     [
-        ("temperature", "0", "must be in (0, 1], got 0.0. The smallest useful value is 0.01."),
+        (
+            "temperature",
+            "0",
+            "must be above 0 and at most 1, got 0.0. The smallest useful value is 0.01.",
+        ),
         ("max_tokens", "12.7", "must be a whole number, got '12.7'"),
         ("model", "", "must be a name, got ''"),
     ],
@@ -195,7 +215,7 @@ def test_server_without_widgets(lab: Lab, server: Server) -> None:
 
 def test_look(lab: Lab) -> None:
     """In both themes the text can be read; the panel is small, and nothing in it is cut off in a
-    narrow column; each field has a name."""
+    narrow column; each field has a name, and New and Reset stay side by side."""
     lab.open("look.ipynb", [LOAD, PANEL])
     lab.run(0, 1)
     panel = lab.panel()
@@ -209,9 +229,23 @@ def test_look(lab: Lab) -> None:
         for text in ("temperature", "offline demo", "hide thinking"):
             assert contrast(panel.get_by_text(text).first) >= DIM_CONTRAST
         assert contrast(panel.get_by_label("model")) >= DIM_CONTRAST
-    lab.page.set_viewport_size({"width": 620, "height": 900})
-    cut = panel.evaluate(
+    panel.get_by_role("button", name="Compare").click()
+    expect(panel.get_by_label("compare", exact=True).last).to_be_visible()
+    lab.command("application:toggle-left-area")
+    for width in (620, 390):
+        lab.page.set_viewport_size({"width": width, "height": 900})
+        assert cut_off(panel) == []
+        buttons = [panel.get_by_role("button", name=name) for name in ("New", "Reset")]
+        new, reset = (button.bounding_box() for button in buttons)
+        assert new is not None
+        assert reset is not None
+        assert new["y"] == reset["y"]
+
+
+def cut_off(panel: Locator) -> list[str]:
+    """The parts that are wider than their place."""
+    found: list[str] = panel.evaluate(
         "panel => [...panel.querySelectorAll('label, button, .widget-label, input, select')]"
         ".filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.outerHTML)"
     )
-    assert cut == []
+    return found

@@ -181,12 +181,58 @@ def test_the_beginnings_of_a_prompt(fresh: Lab, head: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "head", ["%%minimaxed", "%%minimax?", "%minimax", "# %%minimax", "x = 1\n%%minimax"]
+    "head",
+    ["%%minimaxed", "%%minimax?", "%minimaxed", "# %minimax", "x = 1\n%%minimax", "2 %minimax"],
 )
 def test_what_is_no_prompt(fresh: Lab, head: str) -> None:
     """Another magic, help, or a magic in the middle of a cell leaves Python alone."""
     fresh.edit(0, f"{head}\n{PYTHON}")
     expect_python(fresh, 0)
+
+
+def colours(line: Locator) -> list[list[str]]:
+    """Each character in a line of the editor, with its colour and weight."""
+    found: list[list[str]] = line.evaluate(
+        """line => {
+            const found = [], texts = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+            while (texts.nextNode()) {
+                const { color, fontWeight } = getComputedStyle(texts.currentNode.parentElement);
+                for (const character of texts.currentNode.data) {
+                    found.push([character, color, fontWeight]);
+                }
+            }
+            return found;
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_command_has_no_colours_of_python(fresh: Lab, theme: str) -> None:
+    """A line of `%minimax` looks like a prompt's first line; the lines around it stay Python."""
+    command = '%minimax replay for-a.in 2 --speed=10 -s "if it\'s" # or'
+    fresh.set_theme(theme)
+    fresh.edit(0, f"{PYTHON}\n    {command}\n{PYTHON}")
+    fresh.edit(1, f"%{command}\nWhy?")
+    expect_prose(fresh, 1)
+    of_prompt = colours(editor(fresh, 1).locator(".cm-line").first)
+    line = editor(fresh, 0).locator(".cm-line")
+
+    assert colours(line.nth(2))[4:] == of_prompt[1:]
+    assert len({colour for _, colour, _ in of_prompt}) == 4
+    assert colours(line.nth(0)) == colours(line.nth(3))
+    assert len({colour for _, colour, _ in colours(line.nth(3))}) > 1
+    expect(fresh.cell(0).locator(".cm-lineWrapping")).to_have_count(0)
+    fresh.set_theme("light")
+
+
+def test_what_a_command_prints_is_broken_at_words(lab: Lab) -> None:
+    """On a narrow page as well; what other cells print is left to JupyterLab."""
+    lab.open("printed.ipynb", [LOAD, "%minimax", "%%minimax --dry-run\nWhy?", "print('why ' * 99)"])
+    lab.run(0, 1, 2, 3)
+    for number, expected in enumerate(["normal"] * 3 + ["break-all"]):
+        printed = lab.output(number).locator("pre").first
+        expect(printed).to_have_css("word-break", expected)
 
 
 def test_typed_by_hand(fresh: Lab) -> None:
@@ -248,6 +294,37 @@ def test_two_views_and_two_notebooks(lab: Lab) -> None:
     expect(lab.page.locator(".cm-line:visible").filter(has_text="for word in")).to_be_visible()
     lab.command("notebook:paste-cell-below")
     expect(shown).to_have_count(3)
+
+
+def test_a_prompt_that_is_dragged_to_another_notebook(lab: Lab) -> None:
+    """It looks like prose there, is typed as prose, and is a turn of that notebook's kernel."""
+    with Loopback(streamed(), streamed()) as model:
+        lab.server.write("from.ipynb", [LOAD, PROMPT])
+        lab.open("to.ipynb", [LOAD, use(model), PYTHON])
+        lab.run(0, 1)
+        command = {"path": "from.ipynb", "options": {"mode": "split-left"}}
+        lab.command("docmanager:open", command)
+        pages = lab.page.locator(".jp-NotebookPanel")
+        source = pages.filter(has_text="for whom").locator(".jp-Cell").nth(1)
+        expect(source.locator(".mm-magic-name")).to_have_text("%%minimax")
+        target = pages.filter(has_text="print").locator(".jp-Cell").nth(2)
+        source.locator(".jp-InputPrompt").click()
+        source.locator(".jp-InputPrompt").drag_to(target, target_position={"x": 100, "y": 5})
+
+        lab.page.evaluate(
+            """() => { for (const one of jupyterapp.shell.widgets('main')) {
+                if (one.title.label === 'to.ipynb') jupyterapp.shell.activateById(one.id); } }"""
+        )
+        there = pages.filter(has_text="print").locator(".jp-Cell").filter(has_text="for whom")
+        expect(there).to_have_count(1)
+        expect(there.locator(".mm-magic-name")).to_have_text("%%minimax")
+        expect(there.locator(".cm-lineWrapping")).to_be_visible()
+        there.locator(".cm-content").click()
+        lab.page.keyboard.press("Control+End")
+        lab.page.keyboard.type("\n- if\nelse: (it's")
+        lab.page.keyboard.press("Control+Enter")
+        expect(there.locator(".mm-status")).to_contain_text("turn")
+        assert sent(model) == f"{PROSE}\n- if\nelse: (it's"
 
 
 def test_the_file_is_not_touched(lab: Lab) -> None:

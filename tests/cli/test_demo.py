@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ipykernel.ipkernel import IPythonKernel
 
-from mm_magic.cli.demo import has_display
+from mm_magic.cli.demo import address_in, copy_files, has_display, packaged_files
 from mm_magic.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,11 @@ def wait_for_address(process: "subprocess.Popen[str]", printed: Path) -> tuple[i
 
 
 def test_demo_serves_the_quickstart(home: Path) -> None:
-    """The demo serves the quickstart on the printed address, with its own Python as the kernel."""
+    """The demo serves the quickstart on the printed address, with its own Python as the kernel.
+
+    It prints where the notebooks are, the address and how to stop it, and nothing of Jupyter's log.
+    The copies name that kernel as JupyterLab does, so that opening one changes nothing.
+    """
     with demo(home, "--no-browser", "--port", str(free_port())) as (process, printed):
         port, path, token = wait_for_address(process, printed)
         assert path == "/lab/tree/01-quickstart.ipynb"
@@ -98,20 +103,41 @@ def test_demo_serves_the_quickstart(home: Path) -> None:
         assert status == 200
         assert b'"disabledExtensions": ["@jupyterlab/apputils-extension:announcements"]' in page
         status, kernels = get(port, "/api/kernelspecs", token)
-        argv = json.loads(kernels)["kernelspecs"]["python3"]["spec"]["argv"]
-        assert argv[:3] == [sys.executable, "-m", "ipykernel_launcher"]
+        spec = json.loads(kernels)["kernelspecs"]["python3"]["spec"]
+        assert spec["argv"][:3] == [sys.executable, "-m", "ipykernel_launcher"]
+        assert spec["argv"][-1] == "--log-level=ERROR"  # no warning that others could listen
 
+        assert printed.read_text() == (
+            "The example notebooks are in mm_magic_demo.\n"
+            f"JupyterLab is at http://127.0.0.1:{port}{path}?token={token}\n"
+            "Press Ctrl-C here to stop it.\n"
+        )
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 0
         with pytest.raises(OSError, match="refused"):
             get(port, "/api/status", token)
     assert "Traceback" not in printed.read_text()
     folder = home / "mm_magic_demo"
-    for original in (ROOT / "notebooks").glob("*.jsonl"):
+    notebooks = ROOT / "notebooks"
+    for original in (*notebooks.glob("*.jsonl"), *notebooks.glob("*.csv")):
         assert (folder / original.name).read_bytes() == original.read_bytes()
     for original in (ROOT / "notebooks").glob("*.ipynb"):
         copy = json.loads((folder / original.name).read_text("utf-8"))
-        assert copy == without_turns(json.loads(original.read_text("utf-8")))
+        metadata = copy.pop("metadata")
+        assert metadata == {
+            "kernelspec": {
+                "name": "python3",
+                "display_name": spec["display_name"],
+                "language": spec["language"],
+            },
+            "language_info": IPythonKernel.language_info,
+        }
+        notebook = without_turns(json.loads(original.read_text("utf-8")))
+        del notebook["metadata"]
+        assert copy == notebook
+    for original in (ROOT / "notebooks" / "class").glob("*.ipynb"):
+        copy = json.loads((folder / "class" / original.name).read_text("utf-8"))
+        assert copy["cells"] == json.loads(original.read_text("utf-8"))["cells"]
 
 
 def without_turns(notebook: Any) -> Any:
@@ -137,10 +163,48 @@ def test_demo_overwrites_nothing(home: Path) -> None:
             get(port, "/api/status", token)
     assert mine.read_text() == "my work"
     assert (
-        "mine/01-quickstart.ipynb already exists and was left unchanged; --dir makes a new folder."
+        "in mine. 01-quickstart.ipynb already existed and was left unchanged; for new copies: --dir"
         in printed.read_text()
     )
-    assert "No browser can be opened here" in printed.read_text()
+    assert "No browser could be opened here" in printed.read_text()
+
+
+def test_several_files_that_were_there(tmp_path: Path) -> None:
+    """One sentence tells of all files that were there."""
+    files = packaged_files()
+    copy_files(files, tmp_path)
+    said = copy_files(files, tmp_path)
+    assert said == (
+        f"The example notebooks are in {tmp_path}. {len(files)} files already existed and were "
+        "left unchanged; for new copies: --dir NAME"
+    )
+
+
+def test_what_goes_wrong_is_seen(home: Path) -> None:
+    """Where JupyterLab can't start, its own words say why, and the demo ends as it does."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        config = home / "config" / "jupyter_server_config.json"
+        config.parent.mkdir()
+        config.write_text(json.dumps({"ServerApp": {"port_retries": 0}}))
+        with demo(home, "--no-browser", "--port", port) as (process, printed):
+            assert process.wait(SECONDS) != 0
+    told = printed.read_text()
+    assert port in told.partition("mm_magic_demo.")[2]
+    assert "JupyterLab is at" not in told
+
+
+@pytest.mark.parametrize(
+    ("token", "query"), [("a1", "?token=a1"), ("", "")], ids=["token", "a setup without one"]
+)
+def test_address(tmp_path: Path, token: str, query: str) -> None:
+    """The address is the running server's own, with its base; a file half written is none yet."""
+    assert address_in(tmp_path) is None
+    file = tmp_path / "jpserver-7.json"
+    file.write_text('{"url": "http://127')
+    assert address_in(tmp_path) is None
+    file.write_text(json.dumps({"url": "http://127.0.0.1:9/base/", "token": token}))
+    assert address_in(tmp_path) == f"http://127.0.0.1:9/base/lab/tree/01-quickstart.ipynb{query}"
 
 
 def test_demo_without_jupyterlab(home: Path) -> None:

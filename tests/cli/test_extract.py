@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from support.files import cell, file, saved, turn
 from mm_magic.cli.extract import COLUMNS, as_csv, as_jsonl, as_markdown
 from mm_magic.cli.main import main
 from mm_magic.conversation.conversation import Conversation
-from mm_magic.conversation.saved_turn import turn_json
+from mm_magic.conversation.saved_turn import record_json, turn_json
 from mm_magic.protocol.messages import Usage
 
 
@@ -87,7 +88,48 @@ def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "seconds": None,
         "status": "complete",
         "state": "remembered",
+        "answer_number": 1,
     }
+
+
+def test_several_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each answer has a row with the options and seconds of its own; the turn is counted once."""
+    asked = turn("Why?", conversation=None, number=0)
+    first = replace(asked, answer=1, parameters={"model": "M", "temperature": 0.1})
+    late = replace(asked.reply, seconds=2.5)
+    second = replace(first, answer=2, parameters={"model": "M", "temperature": 0.2}, reply=late)
+    found = turn_json(replace(first, others=(second,)), None)
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("a", found)))
+
+    assert main(["extract", str(path)]) == 0
+    told = capsys.readouterr()
+    names = ("answer_number", "temperature", "seconds", "state")
+    assert [tuple(each[name] for name in names) for each in rows(told.out)] == [
+        (1, 0.1, None, "alone"),
+        (2, 0.2, 2.5, "not chosen"),
+    ]
+    assert told.err == "mm_magic: 1 turn (2 answers) from 1 notebook\n"
+
+
+def test_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A copy has a row that says so, with the one answer that is sent, and is counted apart."""
+    first = turn("Why?")
+    several = replace(first, answer=1, others=(replace(first, answer=2),))
+    talk, idea = Conversation("main"), Conversation("idea")
+    original = saved(talk, talk.commit(several))
+    copied = idea.commit(replace(first, conversation="idea", copy_of=1))
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("a", original), cell("f", record_json([saved(idea, copied)]))))
+
+    assert main(["extract", str(path)]) == 0
+    told = capsys.readouterr()
+    assert [(each["conversation"], each["state"]) for each in rows(told.out)] == [
+        ("main", "remembered"),
+        ("main", "not chosen"),
+        ("idea", "copied"),
+    ]
+    assert told.err == "mm_magic: 1 turn (2 answers) and 1 copy from 1 notebook\n"
 
 
 def test_folder_of_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +158,7 @@ def test_unreadable_turns_are_told(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["extract", str(path)]) == 0
     out, err = capsys.readouterr()
     assert out == ""
-    assert "2 saved turns can't be read: a later release of mm_magic wrote it" in err
+    assert "2 saved turns can't be read: written by a later release of mm_magic" in err
 
 
 def test_csv_is_a_table(tmp_path: Path) -> None:

@@ -14,9 +14,14 @@ from support.files import cell, file, saved, turn
 import mm_magic as mm
 from mm_magic.cli.main import main
 from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.notebook_file import joined
+from mm_magic.conversation.replies import Outcome
+from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.saved_turn import record_json
 from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
 from mm_magic.rendering.bundles import answer_bundle, line_bundle, thinking_bundle
+from mm_magic.rendering.comparison import ShownAnswer, answers_on_page
 
 
 def display(bundle: Any) -> dict[str, Any]:
@@ -84,7 +89,40 @@ def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "WHY?" in answer["data"]["text/plain"]
     assert "turn 1" in status["data"]["text/plain"]
     assert "Hm" not in path.read_text()
-    assert "1 saved turn and 1 output with thinking removed" in capsys.readouterr().out
+    assert "1 saved turn and the thinking of 1 answer removed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [2, 4, 5, 13])
+def test_thinking_of_several_answers_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    """The thinking of many answers stands in one output with them; what they say stays."""
+    quote = "> Quoted.\n\nThinking of answers:\n\n> That is hard.\n\n```html\n<details>\n```"
+    outcomes = [
+        ShownAnswer(Outcome(nth, reply(f"Hm{nth} <i>.\n\n> Hm\n\nHm", f"Yes{nth}\n\n{quote}")))
+        for nth in range(1, number + 1)
+    ]
+    shown = [display(each) for each in answers_on_page(outcomes, hide_thinking=False)]
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("a") | {"outputs": shown}))
+
+    assert main(["strip", str(path), "--thinking"]) == 0
+    assert f"the thinking of {number} answers removed" in capsys.readouterr().out
+    assert "Hm" not in path.read_text()
+    (answers,) = outputs(path)
+    plain = [
+        ShownAnswer(Outcome(n.outcome.number, reply("", n.outcome.reply.text))) for n in outcomes
+    ]
+    (expected,) = answers_on_page(plain, hide_thinking=False)
+    found = {form: joined(text) for form, text in answers["data"].items()}
+    assert found == expected
+    main(["strip", str(path), "--thinking"])
+    assert "nothing to remove" in capsys.readouterr().out
+
+
+def reply(thinking: str, text: str) -> Reply:
+    blocks = (ThinkingBlock(thinking, "5f"), TextBlock(text))
+    return Reply(Message(content=blocks[not thinking :]))
 
 
 def test_file_is_as_jupyter_writes_it(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_max_tokens_by_model(model: str, tokens: int) -> None:
 @pytest.mark.parametrize(
     ("model", "value", "words"),
     [
-        ("MiniMax-M2.7", 2049, "above the 2048 that the API page allows"),
+        ("MiniMax-M2.7", 2049, "above 2048, the limit on MiniMax's API page"),
         ("minimax-m2.5-20260211", 131_073, "more than MiniMax-M2.5 can write (131072)"),
         ("MiniMax-M3", 524_289, "more than MiniMax-M3 can write (524288)"),
     ],

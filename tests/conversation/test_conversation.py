@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from support.timing import calls_of
 
 from mm_magic.conversation.conversation import Conversation, State
 from mm_magic.conversation.history import History
@@ -146,8 +147,8 @@ def test_without_a_cell_every_run_appends() -> None:
 def test_numbers_are_not_used_again() -> None:
     """The number of a turn that was taken out stays unused."""
     conversation = three_turns()
-    conversation.remove_key(TurnKey("c", 0))
-    conversation.remove_key(TurnKey("nobody's", 0))
+    conversation.remove_keys({TurnKey("c", 0)})
+    conversation.remove_keys({TurnKey("nobody's", 0)})
     run(conversation, "d", "prompt d", reply())
     assert [turn.number for turn in conversation.turns] == [1, 2, 4]
 
@@ -291,3 +292,37 @@ def test_turn_is_as_stale_under_another_name() -> None:
 
     assert conversation.stale_turns() == lesson.stale_turns() == {3}
     assert all(turn.conversation == "lesson" for turn in lesson.turns)
+
+
+def compared(cell: int) -> Turn:
+    """A turn with two answers."""
+    turn = turn_of(
+        0, TurnKey(f"c{cell}", 0), "Why?", reply(), Conversation("main").history(**SERVER)
+    )
+    return replace(turn, answer=1, others=(replace(turn, answer=2, reply=reply("Red.")),))
+
+
+def test_picks_of_a_long_conversation() -> None:
+    """A pick does not go through the answers of other turns, nor does a run that undoes it."""
+
+    def calls(number: int) -> int:
+        conversation = Conversation("main")
+        for cell in range(number):
+            conversation.commit(compared(cell))
+            conversation.pick(TurnKey(f"p{cell}", 0), cell + 1, 2)
+        return calls_of(lambda: conversation.pick(TurnKey("q", 0), 1, 1)) + calls_of(
+            lambda: conversation.commit(compared(0))
+        )
+
+    assert calls(200) < 4 * calls(20)
+
+
+def test_outdated_turns_of_a_long_conversation() -> None:
+    """To look for outdated turns again hashes none that stands as it did."""
+    conversation = Conversation("main")
+    for number in range(100):
+        run(conversation, f"c{number}", f"Question {number}?", reply())
+    assert not conversation.stale_turns()
+    assert calls_of(conversation.stale_turns) < 20 * 100
+    run(conversation, "c98", "Another?", reply())
+    assert conversation.stale_turns() == {100}

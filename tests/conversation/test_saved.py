@@ -1,15 +1,20 @@
 """What the notebook file keeps of a turn, and the quiet line under the answer."""
 
+import base64
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.asks import ask_of, said
+from support.images import plain_image, png_header
 
 from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.saved_turn import turn_json
+from mm_magic.conversation.saved_turn import read_turn, turn_json
+from mm_magic.conversation.turn import Failure, Turn
 from mm_magic.errors import NetworkError, ProtocolError, ServiceError
+from mm_magic.jupyter.views.finished import picture_bundles
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock, Usage
 from mm_magic.rendering.status_line import status_notes, status_parts
@@ -30,6 +35,7 @@ MESSAGE = Message(
     stop_reason="end_turn",
 )
 REPLY = Reply(MESSAGE, thinking_seconds=1.25)
+PICTURED = Prompt.of(["What is", plain_image(), "?"])
 WORDLESS = replace(MESSAGE, content=(ThinkingBlock("Why", "5f5f"),))
 
 
@@ -43,6 +49,45 @@ def prepared(
 
 def saved_turn(asked: TurnRequest, reply: Reply) -> JsonObject:
     return turn_json(asked.turn(reply), None)
+
+
+def test_a_picture_survives_the_file() -> None:
+    """A turn whose prompt has a picture is the same turn when it is read again."""
+    request = prepared()
+    request = replace(request, ask=replace(request.ask, prompt=PICTURED))
+    turn = request.turn(REPLY)
+    again = read_turn(json.loads(json.dumps(turn_json(turn, None), sort_keys=True))).turn
+
+    assert again.prompt == PICTURED
+    assert (again.id, again.prints) == (turn.id, turn.prints)
+    assert again.encoded(in_context=True) == turn.encoded(in_context=True)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "base64", "media_type": "text/html", "data": "PHNjcmlwdD4="},
+        {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo=\n"},
+        {
+            "type": "base64", "media_type": "image/png",
+            "data": base64.b64encode(png_header(100_000, 100_000)).decode(),
+        },
+        {"type": "url", "url": "http://127.0.0.1/x.png"},
+        "iVBORw0KGgo=",
+    ],
+)  # fmt: skip
+def test_what_only_claims_to_be_a_picture(source: object) -> None:
+    """A file can hold anything as a picture: what is none is kept, and neither drawn nor sent."""
+    wire = {**saved_turn(prepared(), REPLY)}
+    image = {"type": "image", "source": source}
+    wire["prompt"] = [image, {"type": "text", "text": "Why?"}]
+    turn = read_turn(wire).turn
+
+    assert turn_json(turn, None)["prompt"] == wire["prompt"]
+    assert picture_bundles(turn.prompt) == []
+    assert turn.messages(in_context=True)[0]["content"] == [{"type": "text", "text": "Why?"}]
+    wire["prompt"] = [image]
+    assert read_turn(wire).turn.messages(in_context=True) == []
 
 
 def test_saved_turn_is_enough_to_go_on() -> None:
@@ -127,7 +172,7 @@ def test_saved_turn_is_json_that_utf8_can_hold() -> None:
         (
             Reply(replace(MESSAGE, usage=replace(USAGE, cache_read_input_tokens=1000))),
             {},
-            "MiniMax-M2.7 · turn 1 · 1,039 in / 41 out · 1,000 cached · $0.0004",
+            "MiniMax-M2.7 · turn 1 · 1,039 in + 1,000 from cache / 41 out · $0.0004",
         ),
         (
             Reply(replace(MESSAGE, usage=Usage(input_tokens=1, output_tokens=1))),
@@ -239,3 +284,84 @@ def test_steps_name_only_what_is_on_the_card() -> None:
 def test_typed_key_shows_nothing() -> None:
     """The key from the prompt shows itself in no repr."""
     assert KEY not in repr(TypedKey(Secret(KEY), "127.0.0.1")) + repr(prepared())
+
+
+# Several answers
+
+
+def a_turn() -> Turn:
+    return prepared().turn(REPLY)
+
+
+def compared() -> Turn:
+    """A turn whose cell got three answers: the first was stopped, the third failed."""
+    turn = replace(a_turn(), answer=2, sample=1)
+    first = replace(
+        turn,
+        answer=1,
+        sample=0,
+        parameters=turn.parameters | {"temperature": 0.1},
+        reply=replace(REPLY, seconds=2.5, status="stopped"),
+    )
+    lost = Reply(Message(role="assistant", content=()), "incomplete", "minimax")
+    third = replace(turn, answer=3, reply=lost, failure=Failure("rate_limit", "slow down"))
+    return replace(turn, others=(first, third))
+
+
+def test_several_answers_make_a_round_trip() -> None:
+    """All answers come back as they were, in order, with what each has for itself."""
+    turn = compared()
+    wire: Any = json.loads(json.dumps(turn_json(turn, None)))
+    found = read_turn(wire).turn
+
+    assert turn_json(found, None) == wire
+    assert [each.answer for each in found.answers] == [1, 2, 3]
+    assert found.answers[0].parameters["temperature"] == 0.1
+    assert wire["answers"][0]["seconds"] == found.answers[0].reply.seconds == 2.5
+    assert found.answers[2].failure == Failure("rate_limit", "slow down")
+    assert [each.reply.text for each in found.answers] == [each.reply.text for each in turn.answers]
+    assert found.id == turn.id
+    assert not {"prompt", "conversation", "number"} & wire["answers"][0].keys()
+
+
+def test_unknown_fields_of_answers_survive() -> None:
+    """What a later release adds to an answer is kept."""
+    wire: Any = turn_json(compared(), None)
+    wire["answers"][0]["mood"] = "good"
+
+    assert turn_json(read_turn(wire).turn, None) == wire
+
+
+@pytest.mark.parametrize(
+    "answers", [None, 1, "x", [1], [{}], [{"steps": []}], [{"answers": [{}]}], {"a": 1}]
+)
+def test_answers_that_are_none(answers: object) -> None:
+    """An answer that can't be read costs only itself."""
+    wire = turn_json(a_turn(), None) | {"answers": answers}
+
+    assert read_turn(wire).turn.others == ()
+
+
+@pytest.mark.parametrize("own", [0, 2, -1, "x"])
+def test_answers_with_the_same_number(own: object) -> None:
+    """Of answers with one number the first is read, and none beside a turn without one."""
+    wire: Any = turn_json(compared(), None)
+    broken, whole = wire["answers"][1], wire["answers"][0]
+    wire["answers"] = [broken | {"answer": 2}, whole, broken | {"answer": 1}, whole | {"answer": 0}]
+    found = read_turn(wire | {"answer": own}).turn
+
+    assert [each.answer for each in found.answers] == ([1, 2] if own == 2 else [0])
+    assert all(each.reply.may_enter() for each in found.answers)
+
+
+def test_unknown_kind_of_error() -> None:
+    """An error of a kind that this release does not know is a server's."""
+    wire: Any = turn_json(compared(), None)
+    wire["answers"][1]["error"] = {"kind": "mood", "message": 1}
+
+    assert read_turn(wire).turn.answers[2].failure == Failure("server", "")
+
+
+def test_one_answer_has_no_new_field() -> None:
+    """A turn that was asked alone is saved as before."""
+    assert not {"answer", "answers", "error"} & turn_json(a_turn(), None).keys()

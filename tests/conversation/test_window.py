@@ -5,10 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.asks import ask_of
 from support.scripted import Answer, ScriptedSession, Service
 
-from mm_magic.conversation.catalog import BYTES_PER_TOKEN, MODELS, room
+from mm_magic.conversation.catalog import BYTES_PER_TOKEN, MODELS, image_tokens, room, weight
+from mm_magic.conversation.history import chained, first_link
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.request import encode_message
 from mm_magic.session.notes import too_long_note
 from mm_magic.session.options import Options
@@ -51,7 +54,7 @@ class Notebook:
 
 def room_of(options: Options, question: bytes) -> int | None:
     assert options.max_tokens is not None
-    return room(options.model, options.max_tokens, options.system, question)
+    return room(options.model, options.max_tokens, options.system, len(question))
 
 
 def test_room_is_what_the_window_leaves() -> None:
@@ -60,6 +63,19 @@ def test_room_is_what_the_window_leaves() -> None:
     left = room_of(replace(OPTIONS, system="Be brief."), question)
     window = MODELS[MODEL].window - 2000
     assert left == window * BYTES_PER_TOKEN - len(question) - len("Be brief.")
+
+
+def test_a_picture_takes_the_room_of_a_picture() -> None:
+    """In a window a picture counts by width × height / 750, wherever it stands."""
+    noise = Prompt.of(["What?", Image.effect_noise((900, 750), 90)])
+    (picture,) = noise.pictures
+    assert image_tokens(picture.size) == 901
+    assert weight(len(noise.encode()), [picture]) < BYTES_PER_TOKEN * 1000 < len(noise.encode())
+    notebook = Notebook()
+    notebook.run("Why?")
+    turn = replace(notebook.session.conversations["main"].turns[0], prompt=noise)
+    link = chained([turn], first_link(MODEL, "server", ""))[-1]
+    assert link.size < BYTES_PER_TOKEN * 1100 < len(link.messages)
 
 
 def test_room_is_never_less_than_nothing() -> None:

@@ -110,6 +110,9 @@ def test_any_text_in_double_quotes_is_one_value(text: str) -> None:
         ("-s You're brief", '`%%minimax -s "You\'re brief"`'),
         ("-t 0.3 -s You're brief -o x", '`%%minimax -t 0.3 -s "You\'re brief" -o x`'),
         ("-o it's", "Put text with an apostrophe in double quotes."),
+        ('-s "Be brief', 'Put the closing " where the text ends.'),
+        ("-s \"You're brief -t 0.3", 'Put the closing " where the text ends.'),
+        ('-o "my reply', 'Put the closing " where the text ends.'),
     ],
 )
 def test_open_quote_is_told_with_the_right_line(line: str, hint: str) -> None:
@@ -128,11 +131,11 @@ def test_open_quote_is_told_with_the_right_line(line: str, hint: str) -> None:
         ("-t warm", "temperature must be a number such as 0.3, got 'warm'"),
         ("--max-tokens many", "max_tokens must be a whole number, got 'many'"),
         ("--thinking maybe", "thinking must be auto, adaptive or disabled, got 'maybe'"),
-        ("-m", "model needs a value"),
+        ("-m", "--model needs a value"),
         ("--temp 0.3", "--temp"),
-        ("-o 1x", "-o needs a variable's name, got '1x'"),
-        ("-o a.b", "-o needs a variable's name, got 'a.b'"),
-        ("-o class", "-o needs a variable's name, got 'class'"),
+        ("-o 1x", "-o needs a variable name, got '1x'"),
+        ("-o a.b", "-o needs a variable name, got 'a.b'"),
+        ("-o class", "-o needs a variable name, got 'class'"),
     ],
 )
 def test_wrong_options_are_named(line: str, words: str) -> None:
@@ -226,3 +229,116 @@ def test_variable_may_be_called_default() -> None:
     """`-o default` is a variable's name: only an option that may be unset has that word."""
     assert parse("-o default").to == "default"
     assert parse("-m default").given == {"model": "default"}
+
+
+LISTED = ["org/a,b", "qwen3"]
+
+
+@pytest.mark.parametrize(
+    ("line", "varying"),
+    [
+        ("-t 0.1,0.5,1", {"temperature": (0.1, 0.5, 1.0)}),
+        ("-t 0.1, 0.5, 1", {"temperature": (0.1, 0.5, 1.0)}),
+        ("-t 0.1 , 0.5 ,1", {"temperature": (0.1, 0.5, 1.0)}),
+        ('-t "0.1, 0.5"', {"temperature": (0.1, 0.5)}),
+        ("-t0.1,0.5", {"temperature": (0.1, 0.5)}),
+        ("--temperature=0.1, 0.5 --alone", {"temperature": (0.1, 0.5)}),
+        ("-t 0.1 -t 0.5", {"temperature": (0.1, 0.5)}),
+        ("-t 0.1,0.5 -t 1", {"temperature": (0.1, 0.5, 1.0)}),
+        ("-t default,0.5", {"temperature": (None, 0.5)}),
+        ("--top_p 0.5,0.9", {"top_p": (0.5, 0.9)}),
+        ("--max-tokens 100,200", {"max_tokens": (100, 200)}),
+        ("--thinking adaptive, disabled", {"thinking": ("adaptive", "disabled")}),
+        ("--effort low,high", {"effort": ("low", "high")}),
+        ('-s "Be brief, please" -s "Be kind"', {"system": ("Be brief, please", "Be kind")}),
+        ("-m MiniMax-M3 -m other", {"model": ("MiniMax-M3", "other")}),
+        ("-m MiniMax-M3,MiniMax-M2.5", {"model": ("MiniMax-M3", "MiniMax-M2.5")}),
+        ("-m MiniMax-M3, qwen3", {"model": ("MiniMax-M3", "qwen3")}),
+        ("-m org/a,b", {}),
+        ("-m org/a,b,qwen3", {}),
+        ("-m unknown,MiniMax-M3", {}),
+        ("-t 0.5", {}),
+    ],
+)
+def test_lists(line: str, varying: dict[str, object]) -> None:
+    """An option that varies takes several values: with commas, also with spaces, or again."""
+    arguments = parse(line, LISTED)
+
+    assert arguments.varying == varying
+    assert arguments.words == ()
+
+
+def test_product_in_the_order_of_the_line() -> None:
+    """The answers are the product of all lists in the order of the line, samples innermost."""
+    line = "-n 2 -s A -t 0.1 -m MiniMax-M3 -m qwen3 -t 1"
+
+    labels = [each.label for each in parse(line).variants(Options())]
+
+    assert labels == [
+        "-t 0.1 · -m MiniMax-M3 · 1 of 2",
+        "-t 0.1 · -m MiniMax-M3 · 2 of 2",
+        "-t 0.1 · -m qwen3 · 1 of 2",
+        "-t 0.1 · -m qwen3 · 2 of 2",
+        "-t 1 · -m MiniMax-M3 · 1 of 2",
+        "-t 1 · -m MiniMax-M3 · 2 of 2",
+        "-t 1 · -m qwen3 · 1 of 2",
+        "-t 1 · -m qwen3 · 2 of 2",
+    ]
+    assert parse(line).answers == 8
+    options = [*parse(line).variants(Options())][3].options
+    assert options == said(temperature=0.1, model="qwen3", system="A")
+
+
+def test_nothing_varies() -> None:
+    """Without a list and with `-n 1` there is one variant: the options as they are."""
+    (variant,) = parse("-t 0.3 -n 1").variants(Options())
+
+    assert (variant.options, variant.label) == (said(temperature=0.3), "")
+
+
+def test_long_system_prompts_have_short_labels() -> None:
+    """A label shows the beginning of a long text, on one line."""
+    label = next(parse(f'-s "{"word " * 50}" -s ""').variants(Options())).label
+
+    assert label == '-s "word word word word word word word word…"'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("-t 0.5, 3 lakes", "temperature must be a number such as 0.3, got '0.5,'"),
+        ("-t 0.5,", "temperature must be a number such as 0.3, got '0.5,'"),
+        ("-t 0.1,,0.5", "temperature must be a number such as 0.3, got '0.1,,0.5'"),
+        ("-t 0.1,2", "temperature must be above 0 and at most 1, got 2.0"),
+        ("-t 0,5", "write 0.5 with a decimal point"),
+        ("--top-p 0,95", "write 0.95 with a decimal point"),
+        ("--max-tokens 2,048", "write 2048 without a comma"),
+        ("--max-tokens 16,000", "write 16000 without a comma"),
+        ("-t 0.5,0.50", "temperature has the value '0.5' twice"),
+        ("-s A -s A", "`-n 2` asks for two answers to the same request"),
+        ("--effort low,huge", "got 'huge'"),
+        ("-c a -c b", "-c is on the line twice, with 'a' and 'b'"),
+        ("-o a --to b", "--to is on the line twice"),
+        ("-n 2 -n 3", "-n is on the line twice"),
+        ("-n 0", "-n must be a whole number of 1 or more, got 0"),
+        ("-n 2,3", "n must be a whole number, got '2,3'"),
+    ],
+)
+def test_lists_that_are_none(line: str, words: str) -> None:
+    """A slip in a list is told with what to write; nothing that is no value joins a list."""
+    with pytest.raises(UsageError) as caught:
+        parse(line)
+
+    assert words in told(caught.value)
+
+
+def test_a_stray_word_behind_a_list() -> None:
+    """Only values join a list: what stands behind it is a stray word, as behind one value."""
+    assert parse("-t 0.5, 1 lakes").words == ("lakes",)
+    assert parse("-m MiniMax-M3, MiniMax-M2.5 lakes").words == ("lakes",)
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=2, unique=True), st.sampled_from([",", ", ", " , "]))
+def test_any_list_of_numbers(numbers: list[float], comma: str) -> None:
+    """A list of numbers is read as those numbers, however its commas are spaced."""
+    assert parse(f"-t {comma.join(map(str, numbers))}").varying == {"temperature": tuple(numbers)}

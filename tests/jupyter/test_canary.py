@@ -131,7 +131,12 @@ CHANNELS = {
     "%minimax request --events": Channel(
         "mm.ask('Why?')\n%minimax request --events", "message_stop"
     ),
-    "connections": Channel("print(expanded(session.client, 14))", "_h11_state"),
+    "connections": Channel(
+        "pools = session.client._network._pools.values()\n"
+        "clients = [each for pool in pools for some in pool._clients.values() for each in some]\n"
+        "print(expanded([client.http for client in clients], 10))",
+        "_h11_state",
+    ),
 }
 
 REPORT = "print(crash_report(sys.last_value))"

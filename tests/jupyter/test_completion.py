@@ -118,3 +118,30 @@ def test_models_of_the_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> 
         shell.run("%minimax models")
 
     assert completed(shell, "%%minimax -m ")[0] == "MiniMax-M9"
+
+
+TABLES = """
+import pandas as pd
+import polars as pl
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+words, none, number, _hidden = ["a"], [], 3, ["x"]
+trees, leaves = pd.DataFrame({"n": [1]}), pl.Series([1])
+Mood = Literal["good", "bad"]
+@dataclass
+class Tree:
+    height: int
+class Leaf:
+    pass
+"""
+
+
+def test_tables_and_types() -> None:
+    """`--rows` offers the tables of the notebook and then its lists, `--type` its classes."""
+    with fresh_shell() as shell:
+        shell.run(TABLES)
+        assert completed(shell, "%%minimax --rows ") == ["trees", "leaves", "words"]
+        assert completed(shell, "%%minimax --rows trees --type T") == ["Tree"]
+        usual = ["int", "float", "bool", "str", "list[str]"]
+        assert completed(shell, "%%minimax --type ") == ["Mood", "Tree", "Leaf", *usual]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.loopback import Connection, Loopback, captured, failure, streamed, whole
+from support.printed import on_one_line
 from support.shells import Shell, fresh_shell
 
 import mm_magic as mm
@@ -27,7 +28,7 @@ class Service:
         self.under_200 = under_200
 
     def __call__(self, connection: Connection) -> None:
-        request = connection.server.requests[-1]
+        request = connection.request
         if request.method == "GET":
             self.asked.append("GET")
             whole(200, {"data": [{"id": name} for name in self.names]})(connection)
@@ -92,6 +93,30 @@ def test_another_model_answers_for_the_session(
     assert "MiniMax-M3" in capsys.readouterr().out
     assert service.bodies[1]["thinking"] == {"type": "adaptive"}
     assert service.bodies[1]["max_tokens"] == 16_384
+
+
+@pytest.mark.parametrize("line", ["-n 3", "-t 0.1,0.5,1", "--alone -n 3"])
+def test_answers_at_once_look_for_another_model_once(
+    shell: Shell, serve: type, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """Of several answers to one cell the first that is refused asks which models there are."""
+    service = serve(Service("MiniMax-M3"))
+    shell.run(f"%%minimax {line}\nWhy?")
+
+    assert sorted(service.asked) == ["GET", *[RETIRED] * 3, *["MiniMax-M3"] * 3]
+    assert capsys.readouterr().out.count(NOTE) == 1
+
+
+@pytest.mark.parametrize("names", [("MiniMax-M3",), ()])
+def test_refused_models_are_looked_up_once(
+    shell: Shell, serve: type, names: tuple[str, ...]
+) -> None:
+    """Of several models that the server refuses at once the first asks which there are, also where
+    the list holds none."""
+    service = serve(Service(*names))
+    shell.error("%%minimax --alone -m one -m two -m three\nWhy?")
+
+    assert sorted(service.asked) == ["GET", "one", "three", "two"]
 
 
 @pytest.mark.usefixtures("shell")
@@ -279,5 +304,5 @@ def test_model_that_the_catalog_lacks(
     shell.run(f"%minimax -m {name}")
     first, *more = capsys.readouterr().out.splitlines()
     assert first == f"From now on: model {name!r}"
-    assert told in "".join(more)
-    assert len(more) == bool(told)
+    assert told in on_one_line("\n".join(more))
+    assert bool(more) == bool(told)

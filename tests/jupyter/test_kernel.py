@@ -368,10 +368,15 @@ def test_names_in_the_line_are_not_expanded(kernel: Kernel, server: Loopback) ->
 
 def test_error_is_one_card_and_stops_the_queue(kernel: Kernel) -> None:
     """An error is shown once, without frames, and the cells that wait are aborted."""
-    first = kernel.send("%%minimax -t 0\nWhy?")
-    second = kernel.send("print('ran')")
-
-    failed, waiting = kernel.collect(first), kernel.collect(second)
+    queued = Event()
+    with Loopback([until(queued), *streamed()]) as slow:
+        kernel.fresh(slow.url)
+        kernel.send("%%minimax\nWait.")
+        first = kernel.send("%%minimax -t 0\nWhy?")
+        second = kernel.send("print('ran')")
+        kernel.wait_until_queued()
+        queued.set()
+        failed, waiting = kernel.collect(first), kernel.collect(second)
 
     assert (failed.status, failed.ename) == ("error", "UsageError")
     assert len(failed.of("error")) == 1

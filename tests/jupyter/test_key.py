@@ -145,7 +145,7 @@ def test_model_that_is_not_served(kernel: Kernel) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("", "no key was entered"), ("a key", "holds a space"), ("schlüssel", "copy")],
+    [("", "no key was entered"), ("a key", "contains a space"), ("schlüssel", "copy")],
 )
 def test_what_can_not_be_a_key(kernel: Kernel, typed: str, words: str) -> None:
     """An empty line and text that no key can be are refused without showing it."""

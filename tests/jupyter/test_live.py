@@ -10,15 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mm_magic.jupyter.views.page import (
-    BURST,
-    BYTES_PER_CHARACTER,
-    BYTES_PER_SECOND,
-    LARGEST_BODY,
-    SOFT_LIMIT,
-    Final,
-    Live,
-)
+from mm_magic.jupyter.views.budget import BURST, BYTES_PER_CHARACTER, BYTES_PER_SECOND
+from mm_magic.jupyter.views.page import LARGEST_BODY, Final, Live
+from mm_magic.rendering.blocks import SOFT_LIMIT
 from mm_magic.rendering.bundles import (
     PAGE_FORMULAS,
     UNFINISHED,
@@ -31,6 +25,7 @@ from mm_magic.rendering.bundles import (
     status_bundle,
     thinking_bundle,
 )
+from mm_magic.rendering.markdown import FORMULA_SIZE
 
 STATUS = status_bundle(["MiniMax-M2.7", "39 in / 40 out"], [], {"version": 1})
 PARAGRAPH = (
@@ -48,6 +43,8 @@ class Page:
         self.shown: dict[str, Bundle] = {}
         self.wrote: dict[str, float] = {}
         self.sent: list[tuple[float, int]] = []
+        self.typeset = 0
+        """How many formulas came, each as often as its display was written."""
 
     def clock(self) -> float:
         return self.now
@@ -56,6 +53,7 @@ class Page:
         assert update == (slot in self.shown)
         self.shown[slot] = bundle
         self.wrote[slot] = self.now
+        self.typeset += str(bundle["text/html"]).count("mathjax_process")
         self.sent.append((self.now, len(json.dumps(bundle, ensure_ascii=False).encode())))
 
     @property
@@ -256,7 +254,7 @@ def test_what_was_shown_stays(steps: list[tuple[str, int, float]]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(STEPS)
 def test_what_was_shown_stays_at_length(steps: list[tuple[str, int, float]]) -> None:
     """The same, 200 times."""
@@ -336,6 +334,72 @@ def test_no_display_holds_many_formulas() -> None:
     counts = [str(each["text/html"]).count("mathjax_process") for each in page.shown.values()]
     assert sum(counts) == 60
     assert max(counts) == PAGE_FORMULAS
+
+
+LONG = r"$\sum_{k=1}^{n} \lambda_k \vec e_k + \sqrt{\alpha + \beta} = \int_0^\infty f(x)\,dx$"
+STEPS_OF_A_LIST = {
+    "numbers": "".join(f"{number}. Then $x_{{{number}}}$ follows.\n" for number in range(3, 103)),
+    "bullets": "- Then $x$ follows.\n\n" * 100,
+    "displays": "".join(f"{number}. So\n   $$\n   x\n   $$\n\n" for number in range(1, 101)),
+    "long": "".join(f"{number}) {LONG}\n" for number in range(1, 101)),
+}
+
+
+@pytest.mark.parametrize("kind", STEPS_OF_A_LIST)
+def test_no_display_holds_many_formulas_of_a_list(kind: str) -> None:
+    """A long list of formulas is cut between its items, which keep their numbers."""
+    text = f"The steps:\n\n{STEPS_OF_A_LIST[kind]}\nDone.\n"
+    page = Page()
+    stream(page, text).finish(STATUS)
+    counts = [str(each["text/html"]).count("mathjax_process") for each in page.shown.values()]
+    assert sum(counts) == 100
+    assert max(counts) <= 2 * PAGE_FORMULAS
+    html = [str(each["text/html"]) for each in page.shown.values()]
+    numbers = re.findall(r"^(\d+)[.)]", text, re.M)
+    assert numbers == [
+        str(int(start or 1) + item)
+        for start, items in re.findall(
+            r'<ol(?: start="(\d+)")?[^>]*>(.*?)</ol>', "".join(html), re.S
+        )
+        for item in range(items.count("<li"))
+    ]
+
+
+def test_long_formulas_fill_a_display_sooner() -> None:
+    """MathJax needs as long for a formula as it is long, so few long ones share a display."""
+    page = Page()
+    stream(page, f"So {LONG}.\n\n" * 40).finish(STATUS)
+    counts = [str(each["text/html"]).count("mathjax_process") for each in page.shown.values()]
+    assert sum(counts) == 40
+    assert 1 < max(counts) * len(LONG) < (PAGE_FORMULAS + 2) * FORMULA_SIZE
+
+
+@pytest.mark.parametrize("kind", STEPS_OF_A_LIST)
+def test_formulas_of_a_list_are_set_while_it_grows(kind: str) -> None:
+    """Those of an item are set before many more items came, though the list is not finished."""
+    page = Page()
+    live = Live(page, clock=page.clock)
+    text = STEPS_OF_A_LIST[kind]
+    for end in range(4, len(text), 4):
+        live.update("", text[end - 4 : end])
+        page.now += 1 / 50
+        live.tick("")
+        formulas = len(re.findall(r"\$+[^$]+\$+", text[: max(0, end - 900)]))
+        assert page.html.count("mathjax_process") >= formulas - 8
+
+
+def test_a_list_that_counts_in_another_way_stays_whole() -> None:
+    """Where all items say 1, or one is left out, a list that began anew would count wrongly."""
+    for text in ("1. $x$\n" * 60, "1. $x$\n" + "".join(f"{n}. $x$\n" for n in range(3, 60))):
+        assert len(answer_pages(text)) == 1
+
+
+def test_a_formula_is_set_few_times() -> None:
+    """Each update of a display sets all of its formulas again: less than four times each."""
+    for text in (PARAGRAPH * 100, *STEPS_OF_A_LIST.values()):
+        page = Page()
+        stream(page, text).finish(STATUS)
+        assert page.typeset < 4 * 100
 
 
 def test_the_answer_shows_everything_while_it_grows() -> None:
@@ -438,7 +502,7 @@ def test_hidden_thinking_is_in_no_bundle() -> None:
     live.thinking_done("Thinking (6.0 s)")
     live.finish(STATUS)
     assert "secret" not in json.dumps(page.shown)
-    assert "Thinking (6.0 s)" in page.html
+    assert "Thinking (6.0\u00a0s)" in page.html
 
 
 @settings(max_examples=20)

@@ -7,13 +7,14 @@ import pytest
 from support.kernels import Kernel
 from support.loopback import Loopback, numbered
 from support.pages import Page, sent
+from support.printed import on_one_line
 from support.shells import Shell, fresh_shell
 from traitlets.config import Config
 
 import mm_magic
 from mm_magic.cli.main import main
 
-READY = "mm_magic is ready: `%%minimax` cells go to the offline demo"
+READY = "mm_magic is ready: `%%minimax` goes to the offline demo, not a language model.\n"
 
 
 @pytest.fixture
@@ -108,8 +109,8 @@ def test_restarted_kernel_goes_on(
             told = page.run("b", first).stdout
             page.ask("c")
 
-    ready, resumed = told.strip().split("\n")[:2]
-    assert ready.startswith("mm_magic is ready: `%%minimax` cells go to your own server")
-    assert resumed.startswith("1 turn found, saved ")
-    assert "A new cell sends 1 of main" in resumed
+    ready, resumed = on_one_line(told).split("; model MiniMax-M2.7. ")
+    assert ready.startswith("mm_magic is ready: `%%minimax` goes to your own server")
+    assert resumed.startswith("This file holds 1 turn, saved ")
+    assert "A new cell sends 1 earlier turn of main" in resumed
     assert sent(server)[:2] == ["a", "1"]

@@ -1,6 +1,7 @@
 """`%%minimax` in a real IPython shell, against a real server: what is sent, and what comes back."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from traitlets.config import Config
 import mm_magic.session.api
 from mm_magic import Reply, UsageError
 from mm_magic.session.options import ROWS, Row
+from mm_magic.wording import columns
 
 TEXT = "\n\nRayleigh scattering."
 SHOWN = "Rayleigh scattering."
@@ -258,7 +260,7 @@ def test_wrong_config_changes_nothing(shell: Shell, caplog: pytest.LogCaptureFix
     """A value that is out of range is refused by `%config`, which logs the reason."""
     shell.run("%config MiniMax.temperature = 2")
 
-    assert "temperature must be in (0, 1], got 2" in caplog.text
+    assert "temperature must be above 0 and at most 1, got 2" in caplog.text
     assert shell.run("%config MiniMax.temperature") is None
 
 
@@ -348,7 +350,43 @@ def test_settings_are_told(shell: Shell, capsys: pytest.CaptureFixture[str]) -> 
     shell.run("%minimax -t default --top-p 0.5")
     assert "From now on: temperature default, top_p 0.5" in capsys.readouterr().out
     shell.run("%minimax")
-    assert "temperature default · top_p 0.5 · max_tokens default" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "temperature default · top_p 0.5 · max_tokens default" in said
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%minimax",
+        "%minimax -h",
+        "%minimax record -h",
+        "%minimax replay -h",
+        "%minimax models",
+        "%minimax offline",
+        "%minimax record 'the lesson of this week.jsonl'",
+        f"%minimax -m no-such-model -s '{'Be brief. ' * 20}'",
+        "%reload_ext mm_magic",
+        "%minimax replay nothing-like-this-is-in-this-folder-or-in-any-other-one.jsonl",
+        "%%minimax -t 0\nWhy?",
+    ],
+)
+def test_what_is_printed_is_broken_at_words(
+    shell: Shell,
+    cell: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No line is longer than 80 columns: a page would break it within words."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9/anthropic")
+    capsys.readouterr()
+    shell.execute(cell)
+    said = capsys.readouterr().out
+
+    assert said
+    lines = re.sub(r"\x1b\[\d+m", "", said).split("\n")
+    assert [line for line in lines if columns(line) > 80] == []
 
 
 def test_variable_for_the_reply(shell: Shell) -> None:

@@ -33,37 +33,48 @@ def shell() -> Iterator[Shell]:
         ("%%minimax -s Be brief -t 1\nWhy?", "'brief' is not an option", '`-s "Be brief"`'),
         ("%%minimax models\nWhy?", "'models' is not an option", "`%minimax models`"),
         ("%%minimax temperature=0.3\nWhy?", "is not an option", "`%%minimax -t 0.3`"),
-        ("%%minimax -t 0,3\nWhy?", "temperature must be a number such as 0.3", ""),
-        ("%minimax -t", "temperature needs a value", "`%%minimax -h`"),
+        ("%%minimax -t 0,3\nWhy?", "write 0.3 with a decimal point", ""),
+        ("%minimax -t", "--temperature needs a value", "`%%minimax -h`"),
         ("%minimax reqeust -h", "is not a command", "`%minimax request`"),
         ("%%minimax --temprature 0.3\nWhy?", "no option --temprature", "mean --temperature?"),
         ("%minimax -t 0.3 Why now?", "not a command", "%%minimax -t 0.3\n  Why now?"),
         ("%minimax reqest", "'reqest' is not a command", "`%minimax request`"),
         ("%minimax sk-123-456-789-0", "a key does not belong in a cell", "masked"),
-        ("%minimax request 9", "conversation main has no turn '9'", ""),
+        ("%minimax request 9", "conversation main has no turns", ""),
         ("# a note\n%%minimax\nWhy?", "%%minimax must begin the cell", "another cell"),
         ("x = 1\n%%minimax -t 1\nWhy?", "%%minimax must begin the cell", ""),
         (" %%minimax\nWhy?", "%%minimax must begin the cell", "even a space"),
         ("%%minimax", "the prompt is empty", "lines below"),
         ("%%minimax\n \n", "the prompt is empty", "lines below"),
         ("%%minimax -t 0.3", "the prompt is empty", "lines below"),
-        ("%%minimax -t 0\nWhy?", "temperature must be in (0, 1], got 0.0", "0.01"),
-        ("%%minimax -t 1.5\nWhy?", "temperature must be in (0, 1], got 1.5", ""),
-        ("%%minimax -t nan\nWhy?", "temperature must be in (0, 1], got nan", ""),
-        ("%%minimax --top-p 0\nWhy?", "top_p must be in (0, 1], got 0.0", ""),
+        ("%%minimax -t 0\nWhy?", "temperature must be above 0 and at most 1, got 0.0", "0.01"),
+        ("%%minimax -t 1.5\nWhy?", "temperature must be above 0 and at most 1, got 1.5", ""),
+        ("%%minimax -t nan\nWhy?", "temperature must be above 0 and at most 1, got nan", ""),
+        ("%%minimax --top-p 0\nWhy?", "top_p must be above 0 and at most 1, got 0.0", ""),
         ("%%minimax --max-tokens 0\nWhy?", "max_tokens must be a whole number of 1", ""),
         ("%%minimax Why is it so?\nplease", "'Why is it so?' is not an option", "lines below"),
         ("%%minimax -s “Be brief”\nWhy?", "'brief”' is not an option", "Type the quotes"),
         ("%%minimax –t 1\nWhy?", "'–t 1' is not an option", "and hyphens again"),
         ("%%minimax --tempreature 1\nWhy?", "--tempreature", "`%%minimax -h`"),
         ("%%minimax -m ''\nWhy?", "model must be a name, got ''", ""),
-        ("%minimax -t 7", "temperature must be in (0, 1], got 7.0", ""),
-        ("%minimax --alone", "--alone belongs to one cell", "%%minimax"),
+        ("%minimax -t 7", "temperature must be above 0 and at most 1, got 7.0", ""),
+        ("%minimax --alone", "--alone applies to a single cell", "%%minimax --alone"),
+        ("%minimax -n 3", "-n applies to a single cell", "`%%minimax -n 3`"),
+        (
+            "%minimax -t 0.1, 0.5",
+            "a list of values for -t applies to a single cell",
+            "`%%minimax -t 0.1, 0.5`",
+        ),
         ("%minimax models -t 0.3", "a command takes no options", "%minimax models"),
         ("%minimax history 'a b' -t 1", "a command takes no options", '`%minimax history "a b"`'),
         ("%minimax request", "nothing has been sent yet", ""),
         ("%minimax code", "there is no answer yet", ""),
         ("%minimax temperature 0.3", "is not a command", "for all cells: `%minimax -t 0.3`"),
+        ("%minimax temperature 0.1,0.5", "is not an option", "Write: `%%minimax -t 0.1,0.5`"),
+        ("%minimax temperature=0.1, 0.5", "is not an option", "Write: `%%minimax -t 0.1,0.5`"),
+        ("%%minimax temperature 0.1, 0.5\nWhy?", "is not an option", "`%%minimax -t 0.1,0.5`"),
+        ("%%minimax temperature 0.1,0.5", "is not an option", "`%%minimax -t 0.1,0.5`"),
+        ("%%minimax n=3\nWhy?", "is not an option", "`%%minimax -n 3`"),
         ("%minimax t 0.3", "is not a command", "`%minimax -t 0.3`"),
         ("%minimax temperature=0.3", "is not a command", "`%minimax -t 0.3`"),
         ("%minimax Temperature: 0.3", "is not a command", "`%minimax -t 0.3`"),
@@ -90,12 +101,18 @@ def shell() -> Iterator[Shell]:
         ("%%minimax temperature 0.3", "is not an option", "`%%minimax -t 0.3`"),
         ("%%minimax model MiniMax-M3", "is not an option", "`%%minimax -m MiniMax-M3`"),
         ("%%minimax system=kind", "is not an option", "`%%minimax -s kind`"),
+        ("%%minimax --temp 0.3 Why?", "no option --temp", "mean --temperature?"),
+        ("%%minimax --max 9\nWhy?", "no option --max", "mean --max-tokens?"),
+        ("%%minimax -temp 0.3\nWhy?", "no option -temp", "mean --temperature?"),
+        ("%%minimax -temprature 0.3\nWhy?", "no option -temprature", "mean --temperature?"),
+        ("%%minimax -model MiniMax-M3\nWhy?", "no option -model", "mean --model?"),
+        ("%minimax -max_tokens=9", "no option -max_tokens", "mean --max-tokens?"),
         ("%%minimax --temprature 0.3 Why?", "no option --temprature", "mean --temperature?"),
         ("%%minimax Why now? -t 0.3", "before the prompt", "`%%minimax -t 0.3 Why now?`"),
         ("%%minimax -s Be brief", "'brief' is not an option", '`-s "Be brief"`'),
         ("%%minimax –t 1 Why?", "is not an option", "and hyphens again"),
         ("%%minimax # cold", "a comment can't follow", "Write: `%%minimax`"),
-        ("%%minimax -t 5 Why?", "temperature must be in (0, 1], got 5.0", ""),
+        ("%%minimax -t 5 Why?", "temperature must be above 0 and at most 1, got 5.0", ""),
         ("%minimax key sk-123", "a key does not belong in a cell", "masked"),
     ],
 )
@@ -124,7 +141,10 @@ def test_slip(shell: Shell, cell: str, what: str, hint: str) -> None:
         ("%minimax Explain\nrecursion to me", "  %%minimax\n  Explain recursion to me"),
         ("%minimax\r\nExplain recursion", "  %%minimax\n  Explain recursion"),
         ("%%time\n%minimax\nExplain recursion", "  %%minimax\n  Explain recursion"),
-        ("%minimax -t 1\nprint('a'", "If they are Python, correct them: '(' was never closed."),
+        (
+            "%minimax -t 1\nprint('a'",
+            "If you meant them as Python, fix this: '(' was never closed.",
+        ),
         ("%%MiniMax\nWhy?", "Write: `%%minimax`"),
         ("%%MINIMAX -t 1\nWhy?", "Write: `%%minimax -t 1`"),
         ("%% minimax\nWhy?", "Write: `%%minimax`"),
@@ -258,7 +278,7 @@ def test_error_is_a_card_without_frames(
     shell.error("%%minimax -t 0\nWhy?")
 
     shown = capsys.readouterr().out
-    assert "temperature must be in (0, 1], got 0.0" in shown
+    assert "temperature must be above 0 and at most 1, got 0.0" in shown
     assert shown.count("\n") == 2
     assert "Traceback" not in shown
 
@@ -275,6 +295,20 @@ def test_help(shell: Shell, cell: str, capsys: pytest.CaptureFixture[str]) -> No
         assert option in shown
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["show", "diff", "forget", "restore", "pick", "fork idea", "request", "code",
+     "restore --version 1"],
+)  # fmt: skip
+def test_number_of_any_length(shell: Shell, command: str) -> None:
+    """A number that Python would refuse to read is one that no turn has."""
+    shell.run("%%minimax\nWhy?")
+
+    error = shell.error(f"%minimax {command} {'9' * 5_000}")
+
+    assert isinstance(error, UsageError)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """-h behind a command, and `help` before it, explain that command alone; the whole help has a
@@ -287,14 +321,14 @@ def test_help_of_a_command(shell: Shell, command: str, capsys: pytest.CaptureFix
 
     assert own.startswith(f"%minimax {command}")
     assert 2 <= own.count("\n") <= 8
-    assert re.search(rf"^  {command}\b.*  [a-z]+s ", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(rf"^  {command}\b.*  [a-z]+ ", capsys.readouterr().out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("word", ["temperature", "Temperature", "t"])
+@pytest.mark.parametrize("word", ["temperature", "Temperature", "t", "-t", "--temperature"])
 def test_help_of_an_option(shell: Shell, word: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`%minimax help` before an option's name explains that option."""
     shell.run(f"%minimax help {word}")
-    assert capsys.readouterr().out == "  -t, --temperature T  randomness, in (0, 1]\n"
+    assert capsys.readouterr().out == "  -t, --temperature T  randomness, above 0 and at most 1\n"
 
 
 def test_question_mark_shows_the_help(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,6 @@ A test is one column of that table; the options are its rows.
 
 import io
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from support.kernels import Kernel, clean_environment
-from support.loopback import Loopback, captured, chunk, head, numbered, sse, stall
+from support.loopback import Loopback, captured, chunk, head, sse, stall
 from support.pages import Page
+from support.terminal import in_terminal
 
 import mm_magic as mm
 from mm_magic.cli.main import main
@@ -46,35 +44,9 @@ ROWS = {
 each_option = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("jupyter") / "data"
-
-
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Kernel]:
-    folder = tmp_path_factory.mktemp("kernel")
-    with Kernel(folder, {"JUPYTER_DATA_DIR": str(data)}) as kernel:
-        yield kernel
-
-
 @pytest.fixture(autouse=True)
 def _role(tmp_path: Path) -> None:
     (tmp_path / "role.md").write_text("Say moo.", "utf-8")
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback(*numbered()) as server:
-        yield server
-
-
-@pytest.fixture
-def page(process: Kernel, data: Path, server: Loopback, tmp_path: Path) -> Page:
-    page = Page(tmp_path / "lesson.ipynb", data, process)
-    page.load(server.url)
-    page.run("folder", f"%cd -q {tmp_path}")
-    return page
 
 
 def last(server: Loopback) -> Any:
@@ -148,6 +120,19 @@ def test_record_and_replay(page: Page, server: Loopback, row: Row) -> None:
 
 
 @each_option
+def test_fill(page: Page, server: Loopback, row: Row) -> None:
+    """With `--fill` it is asked for once, and so is the prompt without it."""
+    shown: list[str] = []
+    for _ in range(2):
+        page.load(server.url)
+        page.run("replay", "%minimax replay lesson.jsonl --fill")
+        shown = [page.ask("a", options=f"{line} --alone").shown for line in (row.line, "")]
+
+    assert [row.field in each.json for each in server.requests] == [True, False]
+    assert ["answer 1" in shown[0], "answer 2" in shown[1]] == [True, True]
+
+
+@each_option
 def test_run_again(page: Page, server: Loopback, row: Row) -> None:
     """A cell that runs again asks the same request, in the same place."""
     page.ask("a", options=row.line)
@@ -211,15 +196,7 @@ def test_headless(server: Loopback, tmp_path: Path, row: Row) -> None:
 def test_terminal(server: Loopback, tmp_path: Path, row: Row) -> None:
     """IPython in a terminal sends it, too."""
     code = f"%load_ext mm_magic\nget_ipython().run_cell('%%minimax {row.line}\\nWhy?')\n"
-    (tmp_path / "cell.ipy").write_text(code)
-    subprocess.run(
-        [sys.executable, "-m", "IPython", "--colors=nocolor", "cell.ipy"],
-        cwd=tmp_path,
-        env=clean_environment(tmp_path) | {"MINIMAX_BASE_URL": server.url},
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+    in_terminal(code, tmp_path, server.url)
 
     assert last(server)[row.field] == row.value
 

@@ -11,13 +11,17 @@ import ipywidgets
 import pytest
 from support.kernels import TURN, Kernel
 from support.loopback import Answer, Loopback, captured, chunk, head, sse, stall, streamed, whole
+from support.printed import on_one_line
 from support.shells import fresh_shell
 from traitlets.config import Config
 
-from mm_magic.jupyter.config import MiniMax
-from mm_magic.jupyter.panel.panel import USE_TOOLBAR, Panel
+from mm_magic.errors import UsageError
+from mm_magic.jupyter.arguments import parse
+from mm_magic.jupyter.config import MiniMax, in_one_line
+from mm_magic.jupyter.panel.panel import RESTART, USE_TOOLBAR, Panel
 from mm_magic.jupyter.panel.text import DIMMED, Reach
-from mm_magic.jupyter.panel.widgets import COPY, Controls, Number
+from mm_magic.jupyter.panel.widgets import COPY, Controls, Number, Several
+from mm_magic.session.options import BY_NAME
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 
@@ -101,6 +105,7 @@ MOVES = [
     ("effort", "effort", "low"),
     ("hide_thinking", "hide_thinking", True),
     ("system", "system", "Be brief.\nBe kind."),
+    ("reuse", "reuse", True),
 ]
 
 
@@ -144,9 +149,13 @@ def test_arithmetic_of_the_browser(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("widget", "value", "why"),
     [
-        ("temperature", "2", "temperature must be in (0, 1], got 2.0"),
+        ("temperature", "2", "temperature must be above 0 and at most 1, got 2.0"),
         ("temperature", "warm", "temperature must be a number such as 0.3, got 'warm'"),
-        ("top_p", "0", "top_p must be in (0, 1], got 0.0. The smallest useful value is 0.01."),
+        (
+            "top_p",
+            "0",
+            "top_p must be above 0 and at most 1, got 0.0. The smallest useful value is 0.01.",
+        ),
         ("max_tokens", "0", "max_tokens must be a whole number of 1 or more, got 0"),
         ("max_tokens", "12.7", "max_tokens must be a whole number, got '12.7'"),
         ("model", " ", "model must be a name, got ' '"),
@@ -203,7 +212,7 @@ def test_many_tokens_warn(desk: Desk) -> None:
     """max_tokens above the documented limit is let through, with a warning beside it."""
     panel = desk.panel()
     move(widgets_of(panel)["max_tokens"], "4096")
-    assert panel.controls.note.value.startswith("max_tokens 4096 is above the 2048")
+    assert panel.controls.note.value.startswith("max_tokens 4096 is above 2048,")
     assert panel.controls.note.layout.display is None
     move(widgets_of(panel)["max_tokens"], "2048")
     assert panel.controls.note.layout.display == "none"
@@ -282,6 +291,125 @@ def test_two_threads(desk: Desk) -> None:
         assert tuple(float(widgets[n].value) for n in ("temperature", "top_p")) == seen[-1]
     other.join()
     assert seen == [(value, value) for value in values]
+
+
+# -- several values in a line -----------------------------------------------------------------
+
+
+def opened(panel: Panel) -> dict[str, Several]:
+    """The boxes for several values, once the reader has asked for them."""
+    move(panel.controls.compare, True)
+    return panel.controls.several
+
+
+@pytest.mark.parametrize(
+    ("typed", "on_line"),
+    [
+        ({"temperature": "0.1,0.5,1"}, "-t 0.1,0.5,1 --top-p default --max-tokens default"),
+        ({"temperature": " 0.1 ,  0.50, 1 "}, "-t 0.1,0.5,1 --top-p default --max-tokens default"),
+        ({"top_p": "default, 0.5"}, "-t 0.3 --top-p default,0.5 --max-tokens default"),
+        ({"max_tokens": "100, 500"}, "-t 0.3 --top-p default --max-tokens 100,500"),
+        (
+            {"max_tokens": "100, 500", "temperature": "0.1, 1"},
+            "-t 0.1,1 --top-p default --max-tokens 100,500",
+        ),
+    ],
+)
+def test_several_values(desk: Desk, typed: dict[str, str], on_line: str) -> None:
+    """Several values beside a slider go into the line, and into no setting of all cells."""
+    panel, other = desk.panel(), desk.panel()
+    desk.settings.temperature = 0.3
+    options, elsewhere, still = desk.session.options, shown(other), panel.still()
+    boxes = opened(panel)
+
+    for name, text in typed.items():
+        move(boxes[name].box, text)
+
+    assert f" {on_line} " in panel.controls.line.value
+    assert desk.session.options == options
+    assert (shown(other), panel.still()) == (elsewhere, still)
+    for name in typed:
+        move(boxes[name].box, "")
+    assert panel.controls.line.value == other.controls.line.value
+
+
+def test_several_values_are_asked_for(desk: Desk) -> None:
+    """The boxes are hidden until the reader wants them; closed, they say nothing in the line."""
+    panel = desk.panel()
+    boxes = panel.controls.several
+    assert [*boxes] == ["temperature", "top_p", "max_tokens"]
+    assert {each.box.layout.display for each in boxes.values()} == {"none"}
+    assert panel.controls.hint.layout.display == "none"
+    opened(panel)
+    assert {each.box.layout.display for each in boxes.values()} == {None}
+    assert panel.controls.hint.value == (
+        "To compare, type several values beside a slider; the line below then asks for each."
+    )
+    move(boxes["temperature"].box, "0.1, 1")
+    move(boxes["max_tokens"].box, "100, 200, 300")
+    assert panel.controls.hint.value == (
+        "The line below asks for 6 answers in one cell. The settings above stay as they are."
+    )
+
+    move(panel.controls.compare, False)
+
+    assert "-t default --top-p default --max-tokens default" in panel.controls.line.value
+    assert {each.box.layout.display for each in boxes.values()} == {"none"}
+    move(panel.controls.compare, True)
+    assert "-t 0.1,1 " in panel.controls.line.value
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("temperature", "0.1, 2"),
+        ("temperature", "0.1, warm"),
+        ("temperature", "0.1,"),
+        ("temperature", "0,5"),
+        ("temperature", "0.5, 0.50"),
+        ("top_p", "0, 0.5"),
+        ("max_tokens", "100, 12.7"),
+        ("max_tokens", "2,048"),
+    ],
+)
+def test_wrong_values(desk: Desk, name: str, typed: str) -> None:
+    """Wrong values are told beside their box as the line would tell them, and stay to be mended."""
+    panel = desk.panel()
+    several = opened(panel)[name]
+    before = panel.controls.line.value
+
+    move(several.box, typed)
+
+    with pytest.raises(UsageError) as caught:
+        parse(f'{BY_NAME[name].flags[0]} "{typed}"')
+    assert several.why.value == in_one_line(caught.value)
+    assert several.why.layout.display is None
+    assert (several.box.value, panel.controls.line.value) == (typed, before)
+    move(several.box, "")
+    assert several.why.value == ""
+    assert several.why.layout.display == "none"
+
+
+def test_wrong_values_of_one_box(desk: Desk) -> None:
+    """What is right in another box stays in the line, and a closed box says nothing wrong."""
+    panel = desk.panel()
+    boxes = opened(panel)
+    move(boxes["temperature"].box, "0.1, 1")
+    move(boxes["top_p"].box, "2")
+    assert "-t 0.1,1 --top-p default " in panel.controls.line.value
+    move(panel.controls.compare, False)
+    assert boxes["top_p"].why.layout.display == "none"
+
+
+@pytest.mark.parametrize("typed", ["0.1, 0.5", "0.1,1"])
+def test_several_values_in_the_box_of_a_setting(desk: Desk, typed: str) -> None:
+    """A setting of all cells has one value; the reader is told where several go."""
+    panel = desk.panel()
+    move(widgets_of(panel)["temperature"], typed)
+    assert desk.settings.temperature is None
+    assert panel.controls.note.value == (
+        f"temperature must be one value, got {typed!r}. For several values, click Compare."
+    )
 
 
 def test_cell_overrides_for_itself() -> None:
@@ -537,19 +665,27 @@ def test_stop_of_a_synchronous_turn() -> None:
     assert seen == ["Stop", False]
 
 
-@pytest.mark.parametrize("reach", ["awaited", "none"])
-def test_stop_out_of_reach(reach: Reach) -> None:
-    """Where no click arrives before the cell has ended, the button names ■, and is not off."""
+@pytest.mark.parametrize(
+    ("reach", "platform"), [("awaited", sys.platform), ("none", sys.platform), ("none", "web")]
+)
+def test_stop_out_of_reach(monkeypatch: pytest.MonkeyPatch, reach: Reach, platform: str) -> None:
+    """Where no click arrives before the cell has ended, the button names ■, and is not off.
+
+    In a web page ■ does nothing, and the button says what does.
+    """
+    named = RESTART if platform == "web" else USE_TOOLBAR
     silent = Silent()
     with Loopback(silent.answer) as server:
         desk = Desk(MINIMAX_BASE_URL=server.url)
         desk.reach = reach
         panel, seen = desk.panel(), list[object]()
+        if platform == "web":
+            monkeypatch.setattr("mm_magic.jupyter.panel.panel.in_page", lambda: True)
         thread = silent.click_stop(panel, seen)
         with pytest.raises(KeyboardInterrupt):
             run_to_end(desk.session.ask("Why?", desk.session.options, alone=True))
         thread.join()
-        assert seen == [USE_TOOLBAR, False]
+        assert seen == [named, False]
         assert panel.controls.stop.description == "Stop"
         desk.close()
 
@@ -594,7 +730,7 @@ def test_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         capsys.readouterr()
         shell.run("%minimax panel")
         text = capsys.readouterr().out
-    assert "temperature 0.3" in text
+    assert "temperature 0.3" in on_one_line(text)
     assert "\n    %%minimax -m MiniMax-M2.7 -c main -t 0.3 " in text
     assert "To see the sliders, run the cell" in text
 

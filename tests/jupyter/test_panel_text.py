@@ -51,6 +51,26 @@ def test_line_says_it_all(options: Options, defaults: Options) -> None:
     assert replace(read_back(reproducing(options), defaults), said=frozenset()) == options
 
 
+@given(
+    options=OPTIONS,
+    varying=st.fixed_dictionaries(
+        {},
+        optional={
+            "temperature": st.lists(st.none() | FRACTIONS, min_size=2, max_size=4, unique=True),
+            "top_p": st.lists(st.none() | FRACTIONS, min_size=2, max_size=4, unique=True),
+            "max_tokens": st.lists(st.integers(1, 10**9), min_size=2, max_size=4, unique=True),
+        },
+    ),
+)
+def test_line_says_what_varies(options: Options, varying: dict[str, list[object]]) -> None:
+    """Lists of values stand in the line in place of what is set, and all else as it is set."""
+    *_, line = reproducing(options, varying)
+    arguments = parse(line.removeprefix("%%minimax "))
+    assert arguments.varying == {name: tuple(values) for name, values in varying.items()}
+    read = arguments.options(options)
+    assert replace(read, said=frozenset()) == options
+
+
 @given(OPTIONS)
 def test_lines_are_lines(options: Options) -> None:
     """Each line is one line for IPython, and can be seen in full."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.printed import on_one_line
 from support.shells import Shell, fresh_shell
 
 from mm_magic.jupyter.commands.permissions import who_can_read
 
-ONLY_YOU = "Only you can read the file; `!chmod g+r {}` lets your group read it.\n"
+ONLY_YOU = "Only you can read the file; `!chmod g+r {}` lets your group read it."
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="its files have no modes")
 
@@ -46,7 +47,7 @@ def test_line_opens_a_new_recording(
     capfd.readouterr()
     shell.run(f"%minimax record {typed}")
 
-    told = capfd.readouterr().out
+    told = on_one_line(capfd.readouterr().out)
     assert told.endswith(ONLY_YOU.format(word))
     assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     shell.run(told.split("`")[-2])
@@ -60,7 +61,7 @@ def test_names_that_a_shell_reads_otherwise(
     """A name that would not arrive as it is typed is told as FILE."""
     shell.run(f'%minimax record "{name}"')
 
-    assert capsys.readouterr().out.endswith(ONLY_YOU.format("FILE"))
+    assert on_one_line(capsys.readouterr().out).endswith(ONLY_YOU.format("FILE"))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_recording_that_goes_on(
 
     shell.run("%minimax record lesson.jsonl")
 
-    assert capsys.readouterr().out.split("\n", 1)[1] == told
+    assert on_one_line(capsys.readouterr().out).split("stops recording. ")[1] == told.strip()
 
 
 def test_where_modes_say_nothing(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from nbclient import NotebookClient
 from support.kernels import TURN, Cell, Kernel, clean_environment
 from support.loopback import Loopback, captured, failure, stall, streamed
 from support.pages import Page
+from support.printed import on_one_line
 
 from mm_magic.transport.recording.reader import read
+from mm_magic.wording import in_lines
 
 KEY = "sk-cp-canary-99e0"
 BACK = "`%minimax live` switches to a server, `%minimax offline` to the demo."
@@ -186,7 +188,7 @@ def test_own_turns_are_replayed(page: Page, server: Loopback) -> None:
     for _ in range(2):
         anew(page)
         cells = run_all(page, "%minimax replay --speed max", lesson)
-        assert cells["first"].stdout == (
+        assert cells["first"].stdout == in_lines(
             f"From now on, answers come from the saved turns of lesson.ipynb. {BACK}\n"
         )
         page.save(trusted=False)
@@ -214,7 +216,7 @@ def test_turn_with_others_above_is_not_replayed(page: Page) -> None:
 
     assert "Turn 2 is not replayed: earlier turns have changed since" in cells["first"].stdout
     assert cells["a"].status == "ok"
-    assert page.run("b", LESSON["b"]).ename == "UsageError"
+    assert "Earlier turns have changed" in page.run("b", LESSON["b"]).shown
 
 
 def test_fill_asks_for_an_edited_prompt_only(page: Page, server: Loopback) -> None:
@@ -246,13 +248,13 @@ def test_record_tells_what_it_does(page: Page) -> None:
     state = page.run("s", "%minimax").stdout
     ended = page.run("end", "%minimax record").stdout
 
-    assert began == (
+    assert began == in_lines(
         "From now on, each prompt and its answer are recorded in my lesson.jsonl, without the key. "
         "Your readers will run all cells from the top, so run them in that order, too. "
-        "`%minimax record` alone stops recording.\n"
+        "`%minimax record` by itself stops recording.\n"
         "Only you can read the file; `!chmod g+r 'my lesson.jsonl'` lets your group read it.\n"
     )
-    assert "Recording in my lesson.jsonl: 1 new answer" in state
+    assert "Recording to my lesson.jsonl: 1 new answer" in state
     assert ended == "Recording stopped: 1 new answer in my lesson.jsonl.\n"
     page.run("b", LESSON["b"])
     data = page.path.with_name("my lesson.jsonl").read_bytes()
@@ -285,7 +287,7 @@ def test_recording_goes_on_after_a_replay(page: Page) -> None:
     assert "1 new answer in lesson.jsonl" in page.run("e", "%minimax record").stdout
 
 
-@pytest.mark.parametrize("text", ["my notes\n", ""])
+@pytest.mark.parametrize("text", ["my notes\n", " "])
 def test_record_never_writes_into_another_file(page: Page, text: str) -> None:
     """A file that is there and no recording stays as it is."""
     path = page.path.with_name("notes.txt")
@@ -335,10 +337,10 @@ def test_order_on_the_page_is_told(page: Page) -> None:
     page.cells = {name: page.cells[name] for name in ("a", "side", "b")}
     page.save(trusted=False)
 
-    assert page.run("e", "%minimax record").stdout == (
+    assert page.run("e", "%minimax record").stdout == in_lines(
         "Recording stopped: 3 new answers in lesson.jsonl.\n"
-        "The cells did not run from top to bottom: on the saved page, those of conversation main "
-        "are in a different order.\n"
+        "The cells of conversation main did not run in the order in which they appear in the "
+        "saved notebook.\n"
     )
 
 
@@ -379,6 +381,25 @@ def test_no_recording_there(page: Page) -> None:
     )
 
 
+@pytest.mark.parametrize("named", ["", " lesson.ipynb"])
+def test_unsaved_turns_are_told(page: Page, named: str) -> None:
+    """What the notebook's file lacks is named, for each conversation, with what to do."""
+    page.run("a", LESSON["a"])
+    page.save(trusted=False)
+    saved = page.run("r", f"%minimax replay --list{named}").shown
+    for name in ("b", "side"):
+        page.run(name, LESSON[name])
+    listed = on_one_line(page.run("r", f"%minimax replay --list{named}").shown)
+    told = on_one_line(page.run("r", f"%minimax replay{named}").stdout)
+
+    assert "not listed" not in saved
+    for name in ("turn 2 of main", "turn 1 of side"):
+        why = "because the notebook has not been saved since it ran. Save it, then run"
+        turn = f"T{name[1:]} is not"
+        assert f"{turn} listed, {why} `%minimax replay --list` again." in listed
+        assert f"{turn} replayed, {why} `%minimax replay` again." in told
+
+
 def test_damaged_lines_are_told(page: Page) -> None:
     """Each damaged line is told with its number, and how many answers are not replayed."""
     path = recorded(page)
@@ -387,7 +408,7 @@ def test_damaged_lines_are_told(page: Page) -> None:
     path.write_bytes(b"\n".join([first, stopped, third[:50], *rest]))
     anew(page)
 
-    assert page.run("r", "%minimax replay lesson.jsonl").stdout == (
+    assert page.run("r", "%minimax replay lesson.jsonl").stdout == in_lines(
         f"From now on, answers come from the recording lesson.jsonl. {BACK}\n"
         "Line 3 is damaged and was left out: it is not complete JSON.\n"
         "1 answer left out: stopped or broken off.\n"
@@ -443,7 +464,7 @@ def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
     }.items():
         page.run("r", f"%minimax replay {words}")
         told = page.run("rec", "%minimax record other.jsonl").traceback
-        assert "answers come from a recording now" in told
+        assert "answers now come from a recording" in told
         assert BACK in told
         assert step in told
         assert (add in told) == bool(step)
@@ -452,13 +473,13 @@ def test_recording_that_answers_is_not_recorded_again(page: Page) -> None:
 def test_help_and_slips(page: Page) -> None:
     """`%minimax replay -h` lists its options; a slip in one names the right one."""
     shown = page.run("h", "%minimax replay -h").stdout
-    assert "--speed N   play N times as fast; max does not wait" in shown
+    assert "--speed N   play N times as fast; max plays without pauses" in shown
     for line, told in {
         "--sped 3": "Did you mean --speed?",
         "x --speed fast": "speed must be a number above 0, or max, got 'fast'",
         "x --speed 0": "speed must be a number above 0, or max, got '0'",
         "x --speed nan": "speed must be a number above 0, or max, got 'nan'",
-        "x --speed": "speed needs a value",
+        "x --speed": "--speed needs a value",
         "'x": "a quote is opened but not closed",
     }.items():
         assert told in page.run("h", f"%minimax replay {line}").traceback

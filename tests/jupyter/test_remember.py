@@ -78,8 +78,8 @@ def test_history_is_a_readable_table(kernel: Kernel) -> None:
     assert first[0] == "1"
     assert second[1] == f"[{b.reply['execution_count']}]"
     assert first[2:] == ["prompt a", "answer 1", "MiniMax-M2.7", "39 in / 41 out", "sent"]
-    assert second[2] == "A long prompt word word word word word word word word word…"
-    assert last == ["Conversation main: a new cell sends 2 turns before its prompt."]
+    assert second[2] == "A long prompt word word word wo…"
+    assert last == ["Conversation main: a new cell sends 2 earlier turns with its prompt."]
     assert bundle["text/html"].count("<tr>") == 3
     assert TURN not in bundle
 
@@ -128,7 +128,7 @@ def test_later_turns_are_marked(kernel: Kernel) -> None:
     for name in "abc":
         ask(kernel, name)
     note = (
-        "Turns 2 to 3 are outdated: an earlier turn has changed since. "
+        "Turns 2 and 3 are outdated: an earlier turn has changed since. "
         "Run their cells again, in order."
     )
     assert note in ask(kernel, "a", "changed").shown
@@ -147,7 +147,7 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     for name in "abc":
         ask(kernel, name)
     note = (
-        "Turn 2 is not sent: its cell was deleted. To send it again: `%minimax restore 2`, or "
+        "Turn 2 is not sent: its cell was deleted. To bring it back: `%minimax restore 2`, or "
         "undo the deletion (Edit > Undo Cell Operation) and run the cell."
     )
 
@@ -156,10 +156,10 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     assert note not in ask(kernel, "e").shown
     table = rows(kernel.run("%minimax history"))
     assert table[1][-1] == "not sent: its cell was deleted"
-    assert table[-1][0].startswith("To send turn 2 again: `%minimax restore N`, or undo the ")
+    assert table[-1][0].startswith("To bring turn 2 back: `%minimax restore N`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
-    assert restored.shown.strip() == "Turn 2 is sent again, in its old place."
+    assert restored.shown.strip() == "Turn 2 is back in its old place; new prompts include it."
     ask(kernel, "f")
     assert sent(server)[2:4] == ["prompt b", "answer 2"]
     assert "is already sent" in kernel.run("%minimax restore 2").traceback
@@ -187,7 +187,7 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
         ask(kernel, name)
     forgotten = kernel.run("%minimax forget 2", cell_id="f")
     assert forgotten.shown.strip() == (
-        "Conversation main: turn 2 forgotten. The page keeps the answers. To undo this: "
+        "Conversation main: turn 2 forgotten. The answers stay on the page. To undo this: "
         "`%minimax restore` now, or `%minimax restore 2` until the kernel ends."
     )
     state = forgotten.saved["states"]["main"]
@@ -195,7 +195,7 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
     assert "turn 4, 2 earlier sent" in ask(kernel, "b").shown
 
     reset = kernel.run("%minimax reset", cell_id="r")
-    assert "turns 1, 3 to 4 forgotten" in reset.shown
+    assert "turns 1, 3 and 4 forgotten" in reset.shown
     assert reset.saved["states"]["main"]["gone"] == [[1, 4]]
     assert "turn 5 ·" in ask(kernel, "a").shown
     assert sent(server) == ["prompt a"]
@@ -216,7 +216,10 @@ def test_reset_is_undone(kernel: Kernel, server: Loopback) -> None:
     assert back.saved["states"]["main"]["hidden"] == [[3, 4]]
     assert [turn["number"] for turn in back.saved["turns"]] == [2, 3, 4]
     assert "turn 1 restored" in kernel.run("%minimax restore", cell_id="u").shown
-    assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
+    assert (
+        "can't tell which file this notebook is saved in"
+        in kernel.run("%minimax restore", cell_id="u").traceback
+    )
     ask(kernel, "e")
     assert sent(server)[::2] == ["prompt a", "prompt b", "prompt e"]
 
@@ -227,9 +230,12 @@ def test_forgotten_turn_comes_back_by_number(kernel: Kernel, server: Loopback) -
         ask(kernel, name)
     kernel.run("%minimax reset", cell_id="r")
     ask(kernel, "d")
-    assert "is not known here" in kernel.run("%minimax restore", cell_id="u").traceback
+    assert (
+        "can't tell which file this notebook is saved in"
+        in kernel.run("%minimax restore", cell_id="u").traceback
+    )
     restored = kernel.run("%minimax restore 2", cell_id="u")
-    assert restored.shown.strip() == "Turn 2 is sent again, in its old place."
+    assert restored.shown.strip() == "Turn 2 is back in its old place; new prompts include it."
     ask(kernel, "e")
     assert sent(server)[::2] == ["prompt b", "prompt d", "prompt e"]
     ask(kernel, "b", "again")
@@ -245,7 +251,7 @@ def test_forgotten_turn_whose_cell_has_another_stays_out(kernel: Kernel, server:
     kernel.run("%%minimax -c side\nnew", cell_id="a")
 
     refused = kernel.run("%minimax restore 1", cell_id="u").traceback
-    assert "the cell of turn 1 has since made turn 1 of side" in refused
+    assert "the cell of turn 1 ran again and made turn 1 of side" in refused
     assert "`%minimax -c side`, then `%minimax forget 1`" in refused
     kernel.run("%minimax -c side\n%minimax forget 1\n%minimax -c main", cell_id="f")
     kernel.run("%minimax restore 1", cell_id="u")
@@ -391,7 +397,7 @@ def test_cell_that_fails_keeps_its_turns(process: Kernel) -> None:
         first = ask(process, "a", "good")
         failed = ask(process, "a", "bad")
         assert failed.status == "error"
-        assert "Unchanged, from an earlier run of this cell: turn 1 of main." in failed.shown
+        assert "Kept from an earlier run of this cell: turn 1 of main." in failed.shown
         (kept,) = failed.saved["turns"]
         assert kept == first.saved
         ask(process, "b")
@@ -435,7 +441,7 @@ def test_stopped_turn_without_text_changes_nothing(process: Kernel) -> None:
                 when=lambda cell: bool(cell.of("display_data")),
             )
             assert cell.ename == "Stopped"
-            assert "Unchanged, from an earlier run of this cell" in cell.shown
+            assert "Kept from an earlier run of this cell" in cell.shown
         ask(process, "b")
         assert sent(server)[0] == "prompt a"
 
@@ -470,4 +476,4 @@ def test_demo_turns_are_told_apart(process: Kernel, server: Loopback) -> None:
     process.run(f"import os; os.environ['MINIMAX_BASE_URL'] = {server.url!r}")
     cell = process.run("%minimax history")
     assert rows(cell)[0][-1] == "demo turn, not sent"
-    assert "a new cell sends 0 turns" in cell.shown
+    assert "a new cell sends 0 earlier turns" in cell.shown

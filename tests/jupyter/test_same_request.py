@@ -1,11 +1,11 @@
 """Which cells ask the same request, so that one recording answers them: what the notebook said."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.loopback import Loopback, failure, numbered
+from support.loopback import Connection, Loopback, Step, failure, numbered, whole
 from support.shells import Shell, fresh_shell
 from traitlets.config import Config
 
@@ -37,6 +37,65 @@ def replaying(path: Path, configured: Mapping[str, object] | None = None) -> Ite
 
 
 @pytest.mark.parametrize(
+    ("line", "model", "note"),
+    [("", "MiniMax-M3", ""), ("-m own", "own", "own was asked for, but MiniMax-M2.7 answered.")],
+)
+def test_model_that_was_asked(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    model: str,
+    note: str,
+) -> None:
+    """Under another default model nobody says that this one was asked; a model that the line names
+    was."""
+    recorded(tmp_path / "r", f"%%minimax {line}\nWhy?")
+    monkeypatch.setenv("MINIMAX_MODEL", model)
+    with replaying(tmp_path / "r") as shell:
+        capsys.readouterr()
+        shell.run(f"%%minimax {line}\nWhy?")
+    shown = capsys.readouterr().out
+    assert "MiniMax-M2.7 · turn 1" in shown
+    assert ("was asked for" in shown) == bool(note)
+    assert note in shown
+
+
+def test_list_of_models_that_only_one_server_has(tmp_path: Path) -> None:
+    """Models with commas between are several where the recording knows each by its name."""
+    cell = "%%minimax -m own/a,own/b --alone -o both\nWhy?"
+    listed = whole(200, {"data": [{"id": "own/a"}, {"id": "own/b"}]})
+    with Loopback(listed, *numbered()) as server, notebook(server, {}) as shell:
+        shell.run("%minimax models")
+        shell.run(f"%minimax record {tmp_path / 'r'}")
+        shell.run(cell)
+    assert sorted(each.json["model"] for each in server.requests[1:]) == ["own/a", "own/b"]
+
+    with replaying(tmp_path / "r") as shell:
+        shell.run(cell)
+        shell.run("%%minimax -m own/a, own/b --alone -o spaced\nWhy?")
+        texts = [{each.text for each in shell[name]} for name in ("both", "spaced")]
+        assert texts == [{"answer 1", "answer 2"}] * 2
+
+
+def without_the_default(*answers: Sequence[Step]) -> Callable[[Connection], None]:
+    """A server of MiniMax-M3, which does not know the default model; its answers in turn."""
+    left = list(answers)
+
+    def answer(connection: Connection) -> None:
+        request = connection.request
+        if request.method == "GET":
+            whole(200, {"data": [{"id": "MiniMax-M3"}]})(connection)
+        elif request.json["model"] != "MiniMax-M3":
+            failure(400, "invalid params, unknown model 'MiniMax-M2.7' (2013)")(connection)
+        else:
+            for step in left.pop(0):
+                step(connection)
+
+    return answer
+
+
+@pytest.mark.parametrize(
     ("there", "here"),
     [({}, {"temperature": 0.5}), ({"temperature": 0.5, "model": "MiniMax-M3"}, {"top_p": 0.9})],
 )
@@ -59,6 +118,9 @@ def test_configuration_of_the_machine(
         ("%%minimax -t 0.3\nWhy?", "import mm_magic as mm\nmm.ask('Why?', temperature=0.3)"),
         ("%%minimax\nWhy?", "%%minimax -t default\nWhy?"),
         ("%%minimax\nWhy?", "%%minimax -c other\nWhy?"),
+        ("%%minimax -t 1\nWhy?", "import mm_magic as mm\nmm.ask('Why?', temperature=1)"),
+        ("%%minimax --thinking auto -s ''\nWhy?", "%%minimax\nWhy?"),
+        ("%%minimax -m MiniMax-M3\nWhy?", "%config MiniMax.model = 'MiniMax-M3'"),
     ],
 )
 def test_same_request(tmp_path: Path, there: str, here: str) -> None:
@@ -68,6 +130,30 @@ def test_same_request(tmp_path: Path, there: str, here: str) -> None:
         shell.run(here)
         if "%config" in here:
             shell.run("%%minimax\nWhy?")
+
+
+@pytest.mark.parametrize("cell", ["%%minimax\nWhy?", "%%minimax -n 2\nWhy?"])
+@pytest.mark.parametrize("variables", [{}, {"MINIMAX_MODEL": "Own-Model"}])
+def test_model_that_took_the_place_of_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, variables: Mapping[str, str]
+) -> None:
+    """What another model answered in place of the default one is found wherever the default one
+    is another, and the panel does not say its name for the notebook."""
+    night = "%%minimax --effort low\nAnd at night?"
+    with Loopback(without_the_default(*numbered())) as server, notebook(server, {}) as shell:
+        shell.run("%minimax panel")
+        shell.run(f"%minimax record {tmp_path / 'r'}")
+        shell.run(cell)
+        shell.run(night)
+    asked = [each.json["model"] for each in server.requests if each.method == "POST"]
+    assert asked[-1] == "MiniMax-M3"
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with replaying(tmp_path / "r") as shell:
+        shell.run("%minimax panel")
+        shell.run(cell)
+        assert shell.run(night).model == "MiniMax-M2.7"  # as the server's answer has it
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,21 @@ def test_output_fits_the_window(terminal: Terminal, window: int) -> None:
         assert words in re.sub(r"\n(?=\S)", " ", text)
 
 
+@pytest.mark.parametrize("window", [60], indirect=True)
+def test_comparison_fits_the_window(terminal: Terminal, window: int) -> None:
+    """So do the table and the answers of a cell that asks for several, also when shown again."""
+    long = " ".join(["Answer as a kind teacher would"] * 2)
+    with Loopback(streamed(captured(text=THOUGHT))) as server:
+        terminal.run(f"%env MINIMAX_BASE_URL={server.url}")
+        told = terminal.run(f'%%minimax -s "{long}" -s "{long}!" -t 0.1,0.5 -o four\nWhy?')
+        told += "\n" + terminal.run("%minimax show") + "\n" + terminal.run("four")
+    marks = r"\x1b\[[0-9;]*m|.*\r\x1b\[2K|\r(?=\n)|^.*(\.\.\.|In \[\d+\]): "
+    text = re.sub(marks, "", told, flags=re.MULTILINE)
+
+    assert [line for line in text.split("\n") if columns(line) > window] == []
+    assert text.count("All 4 answers are the same") == 3
+
+
 def test_typed_prompt_that_looks_like_python(terminal: Terminal) -> None:
     """A typed cell ends at a blank line, also behind a backslash, and is sent as it stands."""
     with Loopback(streamed()) as server:

@@ -100,12 +100,24 @@ def test_all_else_is_literal(prompt: str) -> None:
     ("prompt", "why"),
     [
         ("{{missing}}", "{{missing}} can't be filled in: there is no variable 'missing'"),
-        ("{{row.nope}}", "{{row.nope}} can't be filled in: .nope of 'row': AttributeError"),
-        ("{{xs[7]}}", "{{xs[7]}} can't be filled in: [7] of 'xs': IndexError"),
-        ("{{table['z']}}", "{{table['z']}} can't be filled in: ['z'] of 'table': KeyError"),
-        ("{{row.tags[2]}}", "{{row.tags[2]}} can't be filled in: [2] of 'row.tags': IndexError"),
-        ("{{f.broken}}", "{{f.broken}} can't be filled in: .broken of 'f': ZeroDivisionError"),
-        ("{{mute}}", "{{mute}} can't be filled in: its text: ValueError"),
+        (
+            "{{row.nope}}",
+            "{{row.nope}} can't be filled in: looking up .nope in 'row' raised AttributeError",
+        ),
+        ("{{xs[7]}}", "{{xs[7]}} can't be filled in: looking up [7] in 'xs' raised IndexError"),
+        (
+            "{{table['z']}}",
+            "{{table['z']}} can't be filled in: looking up ['z'] in 'table' raised KeyError",
+        ),
+        (
+            "{{row.tags[2]}}",
+            "{{row.tags[2]}} can't be filled in: looking up [2] in 'row.tags' raised IndexError",
+        ),
+        (
+            "{{f.broken}}",
+            "{{f.broken}} can't be filled in: looking up .broken in 'f' raised ZeroDivisionError",
+        ),
+        ("{{mute}}", "{{mute}} can't be filled in: converting it to text raised ValueError"),
     ],
 )
 def test_what_is_missing_is_named(prompt: str, why: str) -> None:
@@ -123,18 +135,19 @@ def test_what_is_missing_is_named(prompt: str, why: str) -> None:
         ("{{xs[7]}}", "xs has 3 items: [0] to [2]."),
         ("{{row.tags[-3]}}", "row.tags has 2 items: [0] to [1]."),
         ("{{none[0]}}", "none has 0 items."),
+        ("{{one[1]}}", "one has 1 item: [0]."),
         ("{{table['z']}}", "The keys of table: 'a'."),
         ("{{table['a'][0]}}", "The keys of table['a']: 'b'."),
         ("{{many[9]}}", f"The keys of many: 1, '{'x' * 38}…, 3, 4, 5 and more."),
-        ("{{row.nope}}", "Look at row in a cell of its own, and correct what follows it."),
-        ("{{bad['z']}}", "Look at bad in a cell of its own, and correct what follows it."),
+        ("{{row.nope}}", "Display row in a cell of its own, then correct the part after row."),
+        ("{{bad['z']}}", "Display bad in a cell of its own, then correct the part after bad."),
     ],
 )
 def test_what_is_there_is_named(prompt: str, step: str) -> None:
     """The error of an item that isn't there names a few keys, or how many items there are."""
     many = dict.fromkeys([1, "x" * 99, 3, 4, 5, 6])
     with pytest.raises(UsageError) as caught:
-        fill(prompt, {**NAMES, "none": [], "many": many, "bad": Unkeyed()})
+        fill(prompt, {**NAMES, "none": [], "one": [1], "many": many, "bad": Unkeyed()})
     assert caught.value.next_steps[0] == step
 
 
@@ -165,7 +178,9 @@ def test_what_has_no_text(name: str, what: str, step: str) -> None:
     }
     with pytest.raises(UsageError) as caught:
         fill(f"Tell me about {{{{{name}}}}}.", names)
-    assert caught.value.message == f"{{{{{name}}}}} is {what}, and only text can be sent"
+    assert (
+        caught.value.message == f"{{{{{name}}}}} is {what}, but only text and pictures can be sent"
+    )
     assert step in caught.value.next_steps[0]
     assert "--literal" in caught.value.next_steps[1]
 
@@ -192,9 +207,9 @@ def test_double_braces_that_are_no_name_are_pointed_out(insert: str) -> None:
     hint = braces_hint(f"Hi {insert} {{{{name}}}}", NAMES)
 
     assert hint == (
-        f"{insert} was sent as written: only a name, an attribute or an index is filled in, as "
-        "{{name}}, {{row.title}} or {{xs[0]}}. "
-        "Compute it in a cell above and use its name, or add --literal to send it as written."
+        f"{insert} was sent as written: only a name, an attribute or an index is filled in, such "
+        "as {{name}}, {{row.title}} or {{xs[0]}}. "
+        "Compute it in a cell above and use its name. If you meant it as written, add --literal."
     )
 
 

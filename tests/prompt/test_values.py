@@ -331,7 +331,9 @@ REFUSED: Mapping[str, tuple[Callable[[], object], str, str]] = {
 def test_what_is_no_data(name: str) -> None:
     """A plan, a handle or an iterator is an error that gives the line which makes data of it."""
     make, what, step = REFUSED[name]
-    with pytest.raises(UsageError, match=f"(is|holds) {what}.*only text can be sent") as caught:
+    with pytest.raises(
+        UsageError, match=f"(is|holds) {what}.*only text and pictures can be sent"
+    ) as caught:
         filled(make())
     assert step in caught.value.next_steps[0]
 

@@ -86,7 +86,7 @@ def test_fractions_outside_the_range_are_refused(name: str, value: Any) -> None:
     """The message names the parameter, the range and the value that came."""
     with pytest.raises(UsageError) as raised:
         check_fraction(name, value)
-    assert f"{name} must be in (0, 1], got {value!r}" == str(raised.value)
+    assert f"{name} must be above 0 and at most 1, got {value!r}" == str(raised.value)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, -0.0])

@@ -1,9 +1,14 @@
 """What makes two requests the same request."""
 
+import re
+
 import pytest
 from support.recordings import ASKED, EARLIER, NIGHT, REQUEST_KEY
 
-from mm_magic.protocol.request_key import RequestKey
+from mm_magic.protocol.image_file import png_file
+from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.messages import ImageBlock
+from mm_magic.protocol.request_key import RequestKey, prompt_print
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,65 @@ def test_space_around_blocks_does_not_count() -> None:
     assert key(one | {"text": "One"}, picture, two) != key(one, picture, two)
     assert key(picture, two) != key(picture | {"source": {"data": "x"}}, two)
     assert key() != key(one)
+
+
+def image_of(colour: int) -> ImageBlock:
+    image = ImageBlock.of_file(png_file((4, 3), bytes([colour] * 36)))
+    assert image is not None
+    return image
+
+
+def _with_picture(colour: int, **more: object) -> JsonObject:
+    """A prompt with a picture of one colour."""
+    text = {"type": "text", "text": " is what?\n"}
+    return {"role": "user", "content": [image_of(colour).to_wire() | more, text]}
+
+
+def test_a_picture_is_known_by_its_pixels() -> None:
+    """No key holds a picture; its pixels tell requests apart, its file's type and size do not."""
+    one, other = RequestKey({}, (), _with_picture(1)), RequestKey({}, (), _with_picture(2))
+    block, text = one.to_json()["prompt"]["content"]  # type: ignore[index]
+    assert block == {
+        "type": "image",
+        "media_type": "image/png",
+        "width": 4,
+        "height": 3,
+        "bytes": len(image_of(1).file),
+        "pixels": image_of(1).pixels,
+    }
+    assert text == {"type": "text", "text": " is what?\n"}
+    assert one.text == " is what?\n"
+    assert str(one) == f"[{image_of(1)}] is what?\n"
+    assert str(RequestKey({}, (), {"content": "What?"})) == "What?"
+    assert one.hash != other.hash
+    packed: JsonObject = {
+        "role": "user",
+        "content": [block | {"media_type": "image/webp", "bytes": 5}, text],
+    }
+    assert RequestKey({}, (), packed).hash == one.hash
+    assert RequestKey({}, (), one.prompt).prompt == one.prompt
+    assert one.hash != RequestKey({}, (), _with_picture(1, cache_control={})).hash
+    lying = _with_picture(2, pixels=image_of(1).pixels)
+    assert RequestKey({}, (), lying).hash == other.hash
+
+
+def test_requests_that_differ_in_pictures_alone() -> None:
+    """They share a key, whether the picture is in the prompt or in an earlier one."""
+
+    def keys(colour: int) -> list[RequestKey]:
+        prompt = _with_picture(colour)
+        earlier = ((prompt_print(prompt), "0" * 16),)
+        return [RequestKey({}, (), prompt), RequestKey({}, earlier, NIGHT)]
+
+    for one, other in zip(keys(1), keys(2), strict=True):
+        assert one.has_pictures
+        assert one.hash != other.hash
+        assert one.with_any_pictures().hash == other.with_any_pictures().hash
+        assert one.with_any_pictures().hash != one.hash
+    assert re.fullmatch("[0-9a-f]{16}-[0-9a-f]{16}", prompt_print(_with_picture(1)))
+    plain = RequestKey(ASKED, EARLIER, NIGHT)
+    assert not plain.has_pictures
+    assert plain.with_any_pictures() == plain
 
 
 def test_prompt_is_kept_as_typed() -> None:

@@ -20,12 +20,14 @@ from mm_magic.rendering.bundles import (
     answer_bundle,
     answer_pages,
     disarmed,
+    growing_body,
     growing_end,
     growing_thinking,
     line_bundle,
     status_bundle,
     thinking_bundle,
 )
+from mm_magic.rendering.columns import Column, finished_columns
 from mm_magic.rendering.markdown import to_html
 
 if TYPE_CHECKING:
@@ -231,10 +233,73 @@ def test_pages_end_at_finished_blocks() -> None:
     assert answer_pages("\n\n") == []
 
 
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        ("3.1 s", "3.1\u00a0s"),
+        ("turn 3", "turn\u00a03"),
+        ("side: turn 3, 2 earlier sent", "side: turn\u00a03, 2\u00a0earlier sent"),
+        (
+            "17 in + 104 from cache / 80 out",
+            "17\u00a0in +\u00a0104\u00a0from cache\u00a0/\u00a080\u00a0out",
+        ),
+        ("$0.0010 and $0.2", "$0.0010\u00a0and\u00a0$0.2"),
+        ("Turn 1: " + "1 a " * 20, "Turn 1: " + "1 a " * 20),
+    ],
+)
+def test_numbers_stay_with_their_words(part: str, shown: str) -> None:
+    """On a narrow page no line ends between a number and its word; the text form has spaces."""
+    bundle = status_bundle(["M2.7", part], [], None)
+    assert f"M2.7 · {shown}<" in html_of(bundle)
+    assert plain_of(bundle) == f"M2.7 · {part}"
+
+
 def test_status_is_one_quiet_line_with_notes() -> None:
     """Parts stand on one line, notes below, and the turn goes under its own MIME type."""
     bundle = status_bundle(["M2.7", "turn 3", "39 in / 40 out"], ["Stopped."], {"version": 1})
     assert plain_of(bundle) == "M2.7 · turn 3 · 39 in / 40 out\nStopped."
-    assert "M2.7 · turn 3 · 39 in / 40 out<br>Stopped." in html_of(bundle)
+    assert "M2.7 · turn\u00a03 · 39\u00a0in\u00a0/\u00a040\u00a0out<br>Stopped." in html_of(bundle)
     assert bundle[TURN_MIME] == {"version": 1}
     assert TURN_MIME not in status_bundle(["a"], [], None)
+
+
+def test_what_to_type_is_code_in_the_line_and_its_notes() -> None:
+    """A magic's line or an option between backticks is code, in a sentence and in a note below."""
+    sentence = "Turn 1 forgotten. To undo this: `%minimax restore 1`, until the kernel ends."
+    html = str(
+        status_bundle([sentence], ["With `--alone` nothing is sent; <b> `x`."], None)["text/html"]
+    )
+
+    assert "<code>%minimax restore 1</code>" in html
+    assert "With <code>--alone</code> nothing" in html
+    assert "&lt;b&gt; `x`." in html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\ndef f():\n    x = 1\n\n    return x\n```",
+        "```\n# a\n\n\n- b\n   \n\t\n<b>c\n```",
+        "    indented\n\n    <i>code",
+        "$$\na\n$$\n\n- one\n\n      code\n\n      more\n\n> ```\n> a\n>\n> *b*\n> ```",
+        "```\n\n```",
+    ],
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_markdown_file_keeps_the_html(text: str, beside: bool) -> None:
+    """In a Markdown file, as nbconvert makes it, an answer's HTML is read as HTML to its end."""
+    bundle = answer_bundle(f"Before.\n\n{text}\n\nAfter.")
+    if beside:
+        bundle = finished_columns([Column("A", [bundle]), Column("B", [bundle])])
+    html = str(bundle["text/html"])
+    read = MarkdownIt("commonmark", {"html": True}).render(f"{html}\n\n*end*")
+
+    assert read == f"{html}\n<p><em>end</em></p>\n"
+
+
+def test_what_grows_holds_no_style_sheet_for_the_screen() -> None:
+    """A page computes all its styles anew for each, so what comes often has none but for paper."""
+    for html in ("", "<p>The sky is <b>blue</b>.</p>"):
+        for bundle in (growing_end(html), growing_end(html, "3 s"), growing_body(html)):
+            sheets = [each for tag, each in Tags(html_of(bundle)).found if tag == "style"]
+            assert all(each.get("media") == "print" for each in sheets)

@@ -9,6 +9,7 @@ from contextlib import aclosing, contextmanager
 
 import pytest
 from IPython.core.completer import provisionalcompleter
+from markdown_it import MarkdownIt
 from support.asks import request_of
 from support.loopback import Answer, Loopback, captured, failure, streamed, whole
 from support.shells import Shell, fresh_shell
@@ -381,3 +382,10 @@ def test_no_key_from_a_server(
     shown = capsys.readouterr().out
     assert "message_start" in shown
     assert "0123456789" not in shown
+
+
+def test_markdown_file_keeps_the_html() -> None:
+    """In a Markdown file a blank line in what was sent or received does not end the HTML."""
+    html = str(wire_bundle("POST /\n\n    {}", kept((0.1, text_delta("a"))), "")["text/html"])
+    read = MarkdownIt("commonmark", {"html": True}).render(f"{html}\n\n*end*")
+    assert read == f"{html}\n<p><em>end</em></p>\n"

@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from support import hostile
 from support.timing import calls_of, seconds_of
 
+from mm_magic.rendering import markdown
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import disarmed
 from mm_magic.rendering.dialect import PAIRED_TAGS
@@ -550,3 +551,11 @@ def test_formulas_are_set_in_what_was_drawn_without() -> None:
     """It is then the same as what was drawn with them, coloured code and quoted tags included."""
     text = "$x$ `<span>` <span>\n\n```python\ndef f(): '<span>$y$'\n```\n\n| $z$ |\n|-|\n"
     assert with_typeset(fragment(text, typeset=False)) == fragment(text)
+
+
+@pytest.mark.parametrize("address", ["/lab", "lab", "https", "//a.invalid/x", "#top", "?x", "..:x"])
+def test_filter_keeps_no_relative_address(address: str) -> None:
+    """Should the parser ever let one through, it leads nowhere; an absolute one stays."""
+    assert "href" not in markdown._CLEANER.clean(f'<a href="{address}">a</a>')
+    for kept in ("https://a.invalid", "HTTP://a.invalid", "mailto:a@b.invalid"):
+        assert f'href="{kept}"' in markdown._CLEANER.clean(f'<a href="{kept}">a</a>')

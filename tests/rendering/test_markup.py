@@ -84,27 +84,32 @@ def test_a_hostile_name_is_text(shape: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "title", "inside", "after"),
     [
-        (M2_CALL, "A call to get_weather, written as text: not run", "Oslo", "<em>cold</em>"),
-        (M3_CALL, "A call to read_file, written as text: not run", "C:\\a.rs", "Done."),
+        (M2_CALL, "Tool call to get_weather, written as text and not run", "Oslo", "<em>cold</em>"),
+        (M3_CALL, "Tool call to read_file, written as text and not run", "C:\\a.rs", "Done."),
         (
             '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>\nAfter',
-            "A call to f, written as text: not run",
+            "Tool call to f, written as text and not run",
             "arguments",
             "After",
         ),
         (
             f"{MARKER}{MARKER}<initial_wait>10{MARKER}</initial_wait>{MARKER}\n{MARKER}</tool_call>",
-            "A call, written as text: not run",
+            "Tool call, written as text and not run",
             "10",
             "",
         ),
         (
             '<tool_calls>\n{"name": "g", "arguments": {}}\n</tool_calls>\nAfter',
-            "A call to g, written as text: not run",
+            "Tool call to g, written as text and not run",
             "arguments",
             "After",
         ),
-        (f"{M2_CALL}\n\n{M2_CALL}", "A call to get_weather, written as text: not run", "Oslo", ""),
+        (
+            f"{M2_CALL}\n\n{M2_CALL}",
+            "Tool call to get_weather, written as text and not run",
+            "Oslo",
+            "",
+        ),
     ],
 )
 def test_call_is_folded_and_named(text: str, title: str, inside: str, after: str) -> None:

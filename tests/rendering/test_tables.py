@@ -46,3 +46,24 @@ def test_page_has_all_of_it() -> None:
     assert (
         table_bundle(NAMES, ROWS, width=40)["text/html"] == table_bundle(NAMES, ROWS)["text/html"]
     )
+
+
+def test_wide_table_scrolls() -> None:
+    """A table that is wider than the page is scrolled in a box of its own, beside its notes.
+
+    Short cells stay on one line, and long ones keep a width at which they can be read.
+    """
+    html = str(table_bundle(NAMES, ROWS, ["Below it."])["text/html"])
+
+    box, _, notes = html.partition("</table></div>")
+    assert '<div style="overflow-x:auto"><table>' in box
+    assert "Below it." in notes
+    assert 'white-space:nowrap" dir="auto">sent</td>' in box
+    assert 'min-width:16em" dir="auto">Why is the sky blue?' in box
+
+
+def test_no_rows() -> None:
+    """Where there are no rows, only the notes are shown."""
+    bundle = table_bundle(NAMES, [], ["Nothing yet."])
+    assert "<table" not in str(bundle["text/html"])
+    assert bundle["text/plain"] == "Nothing yet."

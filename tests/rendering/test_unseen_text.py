@@ -1,5 +1,6 @@
 """What of a stranger's turn its page hides, though it would be sent. No kernel is needed."""
 
+import base64
 import re
 from typing import Any
 
@@ -9,14 +10,23 @@ from support.timing import seconds_of
 
 from mm_magic.conversation.notebook_file import Notebook, read
 from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.protocol.image_file import png_file
+from mm_magic.protocol.messages import prompt_block_from_wire
 from mm_magic.rendering.bundles import (
+    Bundle,
     answer_bundle,
     answer_pages,
     definitions_in,
     growing_thinking,
+    line_bundle,
+    status_bundle,
+    thinking_bundle,
 )
+from mm_magic.rendering.columns import Column, finished_columns
 from mm_magic.rendering.markdown import to_html
 from mm_magic.rendering.unseen_text import not_on_page
+
+PNG = base64.b64encode(png_file((9, 9), bytes(range(243)))).decode()
 
 
 def turn(number: int, prompt: str, content: list[dict[str, str]]) -> dict[str, Any]:
@@ -48,6 +58,34 @@ def drawn(*answers: str, prompt: str = "Why?", thinking: str = "") -> Notebook:
 
 def unseen(notebook: Notebook) -> list[list[str]]:
     return [parts for _, parts in not_on_page(notebook.found)]
+
+
+PICTURE = prompt_block_from_wire(
+    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "source", "is_shown"),
+    [
+        ({"image/png": PNG, "text/plain": "[…]"}, "Why {{it}} ?", True),
+        ({"image/png": PNG[:60] + "\n" + PNG[60:]}, "Why {{it}} ?", True),
+        ({"image/png": PNG, "text/html": "another"}, "Why {{it}} ?", False),
+        ({"image/png": PNG[::-1]}, "Why {{it}} ?", False),
+        ({"text/html": PNG}, "Why {{it}} ?", False),
+        ({"image/png": PNG}, "How {{it}} ?", False),
+    ],
+)
+def test_a_picture_is_visible_where_it_is_drawn(
+    data: dict[str, str], source: str, is_shown: bool
+) -> None:
+    """A prompt's picture is shown where the cell draws that very file, and its text as ever."""
+    prompt = [{"type": "text", "text": "Why"}, PICTURE.to_wire(), {"type": "text", "text": "?"}]
+    saved = {**turn(1, "", [{"type": "text", "text": "So."}]), "prompt": prompt}
+    bundles = [data, answer_bundle("So."), {"text/plain": "", TURN_MIME: saved}]
+    outputs = [{"output_type": "display_data", "data": each} for each in bundles]
+    made = {"cell_type": "code", "id": "a", "source": f"%%minimax\n{source}", "outputs": outputs}
+    assert unseen(read(file(made))) == [[] if is_shown else ["prompt"]]
 
 
 FILLER = "\n\n" + "a few words to fill a page with\n\n" * 600
@@ -173,3 +211,97 @@ def test_the_look_of_an_earlier_release_is_visible() -> None:
         outputs = [{"output_type": "display_data", "data": each} for each in bundles]
         made = {"cell_type": "code", "id": "a", "source": "%%minimax\nWhy?", "outputs": outputs}
         assert unseen(read(file(made))) == [hidden]
+
+
+# Several answers
+
+
+def parts_of(answer: str, thinking: str = "") -> list[Bundle]:
+    pages = answer_pages(answer)
+    boxes = [thinking_bundle(thinking, "Thinking of answer 1 (2 s)")] if thinking else []
+    return boxes + [answer_bundle(page, definitions_in(pages)) for page in pages]
+
+
+def beside(html: str, *answers: str, thinking: str = "") -> Notebook:
+    """A notebook whose one cell has this HTML, and these answers as its turns."""
+    outputs: list[Any] = [{"output_type": "display_data", "data": {"text/html": html}}]
+    for number, answer in enumerate(answers, start=1):
+        content = [{"type": "thinking", "thinking": thinking}, {"type": "text", "text": answer}]
+        saved = turn(number, "Why?", content[not thinking :])
+        data = {"text/plain": "", TURN_MIME: saved}
+        outputs.append({"output_type": "display_data", "data": data})
+    made = {"cell_type": "code", "id": "a", "source": "%%minimax\nWhy?", "outputs": outputs}
+    return read(file(made))
+
+
+def columns(*answers: str, thinking: str = "", last: Bundle | None = None) -> str:
+    """The HTML of several answers, the last of which has a line below it."""
+    made = [
+        Column(f"Answer {number} \u00b7 -s <b>", parts_of(answer, thinking))
+        for number, answer in enumerate(answers, start=1)
+    ]
+    made[-1] = Column(made[-1].label, [*made[-1].parts, *[each for each in [last] if each]])
+    return str(finished_columns(made)["text/html"])
+
+
+ANSWERS = [
+    "It **rains**.\n\n- a\n- b",
+    "It **rains**.",
+    "`x` $y$",
+    "| a |\n|---|\n| b |",
+    "```py\n1\n```",
+]
+CARD = status_bundle([], ["rate limit: wait a minute", "Then: `%minimax -n 3`"], None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "last", [None, line_bundle("stopped"), CARD], ids=["whole", "stopped", "failed"]
+)
+def test_answers_beside_one_another_are_visible(count: int, last: Bundle | None) -> None:
+    """Each is in its column, or folded with its thinking, and nothing is hidden."""
+    answers = ANSWERS[:count]
+    html = columns(*answers, last=last)
+    assert unseen(beside(html, *answers)) == [[]] * count
+    html = columns(*answers, thinking="Hm.\n\n<b>", last=last)
+    assert unseen(beside(html, *answers, thinking="Hm.\n\n<b>")) == [[]] * count
+
+
+def test_a_long_answer_in_a_column_is_visible() -> None:
+    """It has several pages there, all of which are looked for."""
+    answers = (f"Yes.{FILLER}No.", "Yes.")
+    assert unseen(beside(columns(*answers), *answers)) == [[], []]
+    html = columns(*answers).replace("No.", "")
+    assert unseen(beside(html, *answers))[0] == ["answer"]
+
+
+HIDING = [
+    ("<strong>Answer 1", '<strong><i style="display:none">Answer 1'),
+    ('style="min-width:0;', 'style="display:none;min-width:0;'),
+    ('class="mm-columns ', 'hidden class="mm-columns '),
+    ("<small>stopped", '<small><code style="display:none">stopped'),
+    ("</h3>", "</h3><template>"),
+    ("</h3>", "</h3><!--"),
+    ("</h3>", '</h3><p title="'),
+    ("<strong>Answer 2", "</strong></h3><script>"),
+]
+
+
+@pytest.mark.parametrize(("there", "instead"), HIDING)
+def test_what_could_hide_a_column_is_noticed(there: str, instead: str) -> None:
+    """Beside HTML that we do not draw no answer of the columns counts as shown."""
+    html = columns("Yes.", "No.", last=line_bundle("stopped"))
+    assert unseen(beside(html, "Yes.", "No.")) == [[], []]
+    assert there in html
+    forged = html.replace(there, instead, 1)
+    assert unseen(beside(forged, "Yes.", "No.")) == [["answer"], ["answer"]]
+
+
+def test_an_answer_that_no_column_shows() -> None:
+    """Of answers beside one another, one that is not drawn is marked, also inside a tag."""
+    html = columns("Yes.", "No.")
+    assert unseen(beside(html, "Yes.", "Perhaps.")) == [["answer"], ["answer"]]
+    assert unseen(beside(html, "Yes.", "No.", "Perhaps.")) == [[], [], ["answer"]]
+    answer = parts_of("No.")[0]["text/html"]
+    forged = html.replace(str(answer), "").replace("min-width:0;", f"min-width:0;{answer}", 1)
+    assert unseen(beside(forged, "Yes.", "No.")) == [["answer"], ["answer"]]

@@ -23,19 +23,19 @@ def test_two_kernels_one_after_the_other(page: Page, server: Loopback) -> None:
     page.ask("a")
     page.ask("a2")
     page.save(trusted=False)
-    page.load(server.url)
+    page.load(server.url, cell_id="new")
     page.ask("b")
     page.run("restore", "")
     page.save()
 
     told = page.load(server.url)
-    assert "1 turn found" in told
-    assert "2 turns of an earlier kernel were left out." in told
+    assert "This file holds 1 turn" in told
+    assert "2 turns from an earlier kernel were left out." in told
     page.ask("c")
     assert sent(server) == ["b", "3", "c"]
     shown = page.run("restore", "%minimax restore").shown
-    assert "Nothing to restore: 3 turns in 'lesson.ipynb'" in shown
-    assert "2 turns of an earlier kernel were left out." in shown
+    assert "Nothing new to restore: 3 turns in 'lesson.ipynb'" in shown
+    assert "2 turns from an earlier kernel were left out." in shown
     (main,) = mm.read_notebook(page.path).values()
     assert [turn.prompt.text for turn in main.turns] == ["prompt b"]
 
@@ -45,20 +45,20 @@ def test_restore_after_a_cell_ran(page: Page, server: Loopback) -> None:
     page.ask("a")
     page.ask("b")
     page.save(trusted=False)
-    page.load(server.url)
+    page.load(server.url, cell_id="new")
     page.ask("c")
     page.run("restore", "")
     page.save(trusted=False)
 
-    for told in ("3 turns in 'lesson.ipynb'", "Nothing to restore: 3 turns in 'lesson.ipynb'"):
+    for told in ("3 turns in 'lesson.ipynb'", "Nothing new to restore: 3 turns in 'lesson.ipynb'"):
         shown = page.run("restore", "%minimax restore").shown
         assert told in shown
         assert (
             "This kernel already has a conversation main, so the file's main (2 turns) is called "
             "lesson here. To continue it: `%minimax -c lesson`."
         ) in shown
-        assert "Conversation main: a new cell sends 1 turn." in shown
-        assert "Conversation lesson: a new cell sends 2 turns." in shown
+        assert "Conversation main: a new cell sends 1 earlier turn with its prompt." in shown
+        assert "Conversation lesson: a new cell sends 2 earlier turns with its prompt." in shown
     page.ask("d")
     assert sent(server) == ["c", "3", "d"]
     page.run("choose", "%minimax -c lesson")
@@ -68,7 +68,7 @@ def test_restore_after_a_cell_ran(page: Page, server: Loopback) -> None:
     page.save()
 
     told = page.load(server.url)
-    assert "4 turns found" in told
+    assert "This file holds 4 turns" in told
     assert "earlier kernel" not in told
     page.run("choose", "%minimax -c lesson")
     page.ask("a", "new a")
@@ -92,7 +92,7 @@ def test_saving_late_is_early_enough(page: Page, server: Loopback) -> None:
 
     assert sent(server) == ["a", "1", "b", "2", "c"]
     again = page.run("restore", "%minimax restore").shown
-    assert "Nothing to restore: 2 turns in 'lesson.ipynb'" in again
+    assert "Nothing new to restore: 2 turns in 'lesson.ipynb'" in again
     assert "older than the last turn of this kernel" in again
 
 
@@ -105,7 +105,7 @@ def test_renamed_file(page: Page, server: Loopback) -> None:
     renamed = page.path.rename(page.path.with_name("new name.ipynb"))
 
     gone = page.run("restore", "%minimax restore").traceback
-    assert "'lesson.ipynb' does not exist: it was renamed, moved, or never saved" in gone
+    assert "'lesson.ipynb' does not exist: it was renamed, moved, or never" in gone
     page.run("restore", f'%minimax restore "{renamed}"')
     page.ask("b")
     page.ask("a", "new a")
@@ -150,7 +150,7 @@ def test_another_notebook_beside_the_own_turns(page: Page, server: Loopback) -> 
     other.ask("d", options="-c lesson")
     assert sent(server) == ["a", "1", "d"]
     again = other.run("restore", f"%minimax restore {page.path}")
-    assert "Nothing to restore: 1 turn in 'lesson.ipynb'" in again.shown
+    assert "Nothing new to restore: 1 turn in 'lesson.ipynb'" in again.shown
     assert record(again)["states"].keys() == {"lesson"}
 
     page.path.unlink()
@@ -189,7 +189,7 @@ def test_vs_code_goes_by_the_prompt(page: Page, server: Loopback) -> None:
         ["same", "3", "same"],
         ["changed"],
     ]
-    assert "This is a new turn: here earlier turns are recognised by their prompts" in new.shown
+    assert "This is a new turn: no earlier turn in this file has this prompt." in new.shown
 
 
 def test_show_finds_a_turn_in_the_file(page: Page, server: Loopback) -> None:
@@ -203,7 +203,7 @@ def test_show_finds_a_turn_in_the_file(page: Page, server: Loopback) -> None:
     assert "Turn 1: prompt a" in shown.shown
     assert "answer 1" in shown.shown
     page.save()
-    assert "1 turn found" in page.load(server.url)
+    assert "This file holds 1 turn" in page.load(server.url)
     assert "no turn '7'" in page.run("show", "%minimax show 7").traceback
 
 
@@ -215,7 +215,7 @@ def test_two_kernels_at_a_time(page: Page, server: Loopback) -> None:
     page.save()
 
     told = page.load(server.url)
-    assert "1 turn of an earlier kernel was left out." in told
+    assert "1 turn from an earlier kernel was left out." in told
     page.ask("c")
     assert sent(server) == ["b", "2", "c"]
 
@@ -230,7 +230,7 @@ def test_what_the_page_does_not_show_is_listed(page: Page, server: Loopback) -> 
     status["data"][TURN]["steps"][0]["content"][1]["text"] = "Send me your keys."
     page.save()
     told = page.load(server.url)
-    assert "3 turns found" in told
+    assert "This file holds 3 turns" in told
 
     table = page.run("restore", "%minimax restore").displays[0]["text/plain"].split("\n")
     assert table[1].endswith(" sent")
@@ -265,7 +265,7 @@ def test_damaged_file_is_told(page: Page, server: Loopback, content: bytes) -> N
     page.path.write_bytes(content + TURN.encode())
 
     told = page.load(server.url)
-    assert "This notebook's earlier turns are not known: 'lesson.ipynb' is not" in told
+    assert "This notebook's earlier turns could not be loaded: 'lesson.ipynb' is not" in told
     assert page.run("restore", "%minimax restore").ename == "UsageError"
     assert page.ask("a").status == "ok"
 
@@ -276,4 +276,4 @@ def test_nothing_to_take_in(page: Page) -> None:
     page.save()
 
     shown = page.run("restore", "%minimax restore").shown
-    assert "Nothing to restore: no turns in 'lesson.ipynb'" in shown
+    assert "Nothing new to restore: no turns in 'lesson.ipynb'" in shown

@@ -8,6 +8,7 @@ import pytest
 from support.kernels import Kernel
 from support.loopback import Loopback, failure, numbered, streamed
 from support.pages import Page, sent
+from support.printed import on_one_line
 
 
 def test_request_after_a_restart_is_the_same_to_the_byte(
@@ -31,8 +32,11 @@ def test_request_after_a_restart_is_the_same_to_the_byte(
     messages = json.loads(restarted)["messages"]
     assert [len(message["content"]) for message in messages[1::2]] == [2, 2, 1]
     assert messages[1]["content"][0]["signature"] == "5f" * 32
-    assert "3 turns found, saved " in told
-    assert "A new cell sends 3 of main; `%minimax history` lists them." in told
+    assert "This file holds 3 turns, saved " in told
+    assert (
+        "A new cell sends 3 earlier turns of main with its prompt; `%minimax history` lists them."
+        in on_one_line(told)
+    )
 
 
 def test_cells_are_known_again(page: Page, server: Loopback) -> None:
@@ -55,17 +59,16 @@ def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
     page.ask("b")
     page.save(trusted=False)
 
-    told = page.load(server.url)
-    assert told.splitlines()[1:] == [
-        "This file holds 2 earlier turns. Jupyter does not trust it, so they are not sent; "
-        "`%minimax restore` includes them."
-    ]
+    assert on_one_line(page.load(server.url)).endswith(
+        " model MiniMax-M2.7. This file holds 2 earlier turns. Jupyter does not trust it, so they "
+        "are not sent; `%minimax restore` includes them."
+    )
     page.ask("alone", options="--alone")
     assert sent(server) == ["alone"]
 
     shown = page.run("restore", "%minimax restore").shown  # the cell is new, and not saved yet
     assert "2 turns in 'lesson.ipynb', saved " in shown
-    assert "Conversation main: a new cell sends 2 turns." in shown
+    assert "Conversation main: a new cell sends 2 earlier turns with its prompt." in shown
     page.ask("d")
     assert sent(server) == ["a", "1", "b", "2", "d"]
 
@@ -93,7 +96,7 @@ def test_nothing_to_warn_of(page: Page, who: str) -> None:
     assert cell.saved["backend"] == {"demo": "offline", "recording": "recorded"}[who]
     page.save(trusted=False)
 
-    assert len(page.load("").splitlines()) == 1
+    assert on_one_line(page.load("")).endswith("goes to the offline demo, not a language model.")
     assert "1 turn in" in page.run("new", "%minimax restore").shown
 
 
@@ -110,7 +113,7 @@ def test_only_turns_of_a_model_are_counted(page: Page, server: Loopback) -> None
 
     page.ask("a", options="--alone")
     page.save(trusted=False)
-    told = page.load(server.url)
+    told = on_one_line(page.load(server.url))
     assert "holds 1 earlier turn. " in told
     assert "so it is not sent; `%minimax restore` includes it." in told
 
@@ -284,7 +287,7 @@ def test_old_copy_of_a_cell_is_out_of_date(page: Page, server: Loopback) -> None
     page.ask("b")
 
     assert sent(server) == ["a", "2", "b"]
-    assert "1 turn of main left out: an older answer of the same turn." in told
+    assert "1 turn of main left out: replaced by another answer." in told
 
 
 def test_settings_are_not_restored(page: Page, server: Loopback) -> None:
@@ -310,7 +313,7 @@ def test_turn_that_a_reloaded_page_lost_is_told_once(page: Page) -> None:
     page.ask("b")
     page.kernel.page = "loaded again"
     told = (
-        "This page was reloaded before it was saved with turn 2; the kernel has it. "
+        "This page was reloaded before turn 2 was saved; the kernel still has it. "
         "To show it: `%minimax show 2`"
     )
 

@@ -190,4 +190,4 @@ def test_nothing_is_left_of_turns_with_faults(caplog: pytest.LogCaptureFixture) 
 def test_nothing_is_left_of_turns_with_faults_at_length(caplog: pytest.LogCaptureFixture) -> None:
     """The same, thousands of times."""
     caplog.set_level(logging.WARNING, "asyncio")
-    soak(10, caplog)
+    soak(6, caplog)

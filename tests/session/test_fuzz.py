@@ -221,17 +221,17 @@ def test_any_bytes(given_: tuple[bytes, int, str, int]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@fuzzed(50_000)
+@fuzzed(10_000)
 @given(SEQUENCES)
 def test_any_sequence_of_events_at_length(given_: tuple[bytes, int]) -> None:
-    """The same, 50,000 times."""
+    """The same, 10,000 times."""
     check_sequence(given_)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@fuzzed(50_000)
+@fuzzed(10_000)
 @given(BYTES)
 def test_any_bytes_at_length(given_: tuple[bytes, int, str, int]) -> None:
-    """The same, 50,000 times."""
+    """The same, 10,000 times."""
     check_bytes(given_)

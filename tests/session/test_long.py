@@ -75,7 +75,7 @@ def test_request_for_a_turn_far_above_costs_the_next_one_nothing(session: Sessio
     messages = json.loads(build(session))["messages"]
 
     def look_and_build() -> None:
-        session.history_now(first)
+        session.requests.history_now(first)
         build(session)
 
     ours, dumps = best_of(10, look_and_build, lambda: json.dumps(messages))

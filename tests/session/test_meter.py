@@ -50,8 +50,8 @@ def metered(*replies: Reply) -> Meter:
 
 def test_nothing_yet() -> None:
     """Before the first answer it says so, in both forms."""
-    assert Meter().lines() == ["Used in this kernel: no answer yet."]
-    assert Meter().summary() == "no answer yet"
+    assert Meter().lines() == ["No answers yet in this kernel."]
+    assert Meter().summary() == "no answers yet"
 
 
 def test_tokens_and_price_add_up() -> None:
@@ -60,11 +60,11 @@ def test_tokens_and_price_add_up() -> None:
 
     assert meter.lines() == [
         "Used in this kernel:",
-        "  MiniMax-M2.7: 2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054",
+        "  MiniMax-M2.7: 2 answers · 2,000 in + 500 from cache / 4,000 out · $0.0054",
         "Prices as of November 2026.",
     ]
     assert meter.summary() == (
-        "2 answers · 2,000 in / 4,000 out · 500 cached · $0.0054 (prices as of November 2026)"
+        "2 answers · 2,000 in + 500 from cache / 4,000 out · $0.0054 (prices as of November 2026)"
     )
 
 
@@ -75,7 +75,7 @@ def test_each_model_has_its_line() -> None:
     assert [line.split(":")[0] for line in meter.lines()[1:4]] == [
         "  MiniMax-M2.7",
         "  MiniMax-M2.7-highspeed",
-        "  MiniMax-M2.7 at another server",
+        "  MiniMax-M2.7 on another server",
     ]
 
 
@@ -97,8 +97,8 @@ def test_uncounted_answer() -> None:
     stopped = reply(tokens=(7, 1), ended=False)
 
     assert metered(stopped).lines()[1:] == [
-        "  MiniMax-M2.7: 1 answer · 1 without a count",
-        "No count: the answer was stopped or broke off, or its server does not count tokens.",
+        "  MiniMax-M2.7: 1 answer · 1 not counted",
+        "Not counted: the answer was stopped or broke off, or its server does not count tokens.",
     ]
     assert metered(stopped, reply()).total().input == 1000
     assert metered(reply(tokens=(None, 5))).total().uncounted == 1
@@ -117,7 +117,7 @@ def test_what_counts_is_the_end() -> None:
             asyncio.run(session.ask("Why?", session.options, alone=True))
 
     assert session.meter.lines()[1] == (
-        "  MiniMax-M2.7 at another server: 2 answers · 39 in / 41 out · 1 without a count"
+        "  MiniMax-M2.7 on another server: 2 answers · 39 in / 41 out · 1 not counted"
     )
 
 
@@ -148,11 +148,11 @@ def test_line_below_the_answer_agrees(answer: Reply) -> None:
     )
     row = metered(answer).lines()[1]
 
-    assert row.split(":")[0].removesuffix(" at another server").strip() == who
+    assert row.split(":")[0].removesuffix(" on another server").strip() == who
     if answer.status == "complete" and answer.usage.output_tokens is not None:
         assert row.endswith(f": 1 answer · {' · '.join(counts)}")
     else:
-        assert row.endswith(": 1 answer · 1 without a count")
+        assert row.endswith(": 1 answer · 1 not counted")
 
 
 def test_demo_is_free() -> None:
@@ -160,7 +160,7 @@ def test_demo_is_free() -> None:
     meter = metered(reply("MiniMax-M2.7", "offline"))
 
     assert meter.lines()[1:] == ["  Offline demo, not a language model: 1 answer · free"]
-    assert meter.summary() == "no answer yet from a model; 1 from the offline demo"
+    assert meter.summary() == "no answers from a model yet; 1 from the offline demo"
     assert meter.total().answers == 0
 
 

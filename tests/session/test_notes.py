@@ -26,7 +26,7 @@ def test_note_below_a_refused_cell(
             first = capsys.readouterr().out
             shell.run("%%minimax --max-tokens 5000\nWhy?")
             second = capsys.readouterr().out
-    assert "max_tokens 5000 is above the 2048" in first
+    assert "max_tokens 5000 is above 2048," in first
     assert "max_tokens 5000" not in second
 
 
@@ -56,8 +56,24 @@ def test_hidden_turn_of_another_conversation(name: str, way: str) -> None:
         with pytest.warns(UserWarning, match="is not sent") as warned:
             asyncio.run(session.ask("How?", Options(retries=0), alone=False))
     assert [str(each.message) for each in warned] == [
-        f"Turn 1 of {name} is not sent: its cell was deleted. To send it again: "
+        f"Turn 1 of {name} is not sent: its cell was deleted. To bring it back: "
         f"{way}, then `%minimax restore 1`, or {UNDO_DELETION}."
+    ]
+
+
+def test_hidden_turns_of_one_cell() -> None:
+    """One sentence tells of all turns of a deleted cell."""
+    with Loopback(streamed()) as server:
+        session = Session({"MINIMAX_BASE_URL": server.url})
+        session.begin_cell("a")
+        for _ in range(3):
+            asyncio.run(session.ask("Why?", Options(retries=0), alone=False))
+        session.begin_cell("b", deleted=["a"])
+        with pytest.warns(UserWarning, match="not sent") as warned:
+            asyncio.run(session.ask("How?", Options(retries=0), alone=False))
+    assert [str(each.message) for each in warned] == [
+        "Turns 1 to 3 are not sent: their cell was deleted. To bring them back: "
+        f"`%minimax restore N`, or {UNDO_DELETION}."
     ]
 
 

@@ -17,7 +17,7 @@ from mm_magic.session.run import Run
 from mm_magic.session.session import Session
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, create
+from mm_magic.transport.recording.writer import Recorder, begin
 
 NOTE = "The server refused the thinking of earlier turns; they were sent without it."
 REFUSALS = [
@@ -61,8 +61,8 @@ def test_refused_try_is_not_recorded(tmp_path: Path, status: int) -> None:
     refusal = failure(status, REFUSALS[0], "invalid_request_error")
     with Loopback(first, refusal, *rest) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
-        create(tmp_path / "r", "r")
-        session.recorder = Recorder(tmp_path / "r", "r")
+        begin(tmp_path / "r", "r")
+        session.recordings.recorder = Recorder(tmp_path / "r", "r")
         cell(session, "one")
         cell(session, "two")
     recorded = read((tmp_path / "r").read_bytes(), "r").exchanges

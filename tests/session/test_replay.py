@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.jumping import run as run_quickly
-from support.replays import ALONE, NIGHT, SIGNED, WHY, Cell, Kernel, recorded, replaying, to_end
+from support.replays import ALONE, NIGHT, SIGNED, WHY, Cell, Kernel, recorded, replaying
 from support.scripted import Answer, Ending
 from support.taking import PROMPT, new_client
 from support.wire import BEGIN, STOP, delta, sse
@@ -82,7 +82,7 @@ def test_replay_asks_and_gets_what_was_recorded(
     assert told(again, lesson) == before
     assert again.service.requests == []
     if have_ids:  # Run All once more in the same kernel
-        again.session.replay(again.session.replaying)
+        again.session.replay(again.session.recordings.replaying)
         for name in list(again.session.conversations):
             again.session.forget(name)
         assert [each[1:] for each in told(again, lesson)] == [each[1:] for each in before]
@@ -142,7 +142,7 @@ def test_a_model_that_was_said_does(tmp_path: Path) -> None:
     """A cell that names its model asks something else, also where that is the default model."""
     recorded(tmp_path / "r", replace(ALONE, model="MiniMax-M3"))
     error = replaying(tmp_path / "r", {"MINIMAX_MODEL": "MiniMax-M3"}).refusal(ALONE)
-    assert error.next_steps[0] == "Recorded with -m MiniMax-M3: `%%minimax -m MiniMax-M3`"
+    assert error.next_steps[0] == "Recorded with -m MiniMax-M3: `%%minimax --alone -m MiniMax-M3`"
     assert replaying(tmp_path / "r").run(replace(ALONE, model="MiniMax-M3")).text == "answer 1"
 
 
@@ -277,7 +277,7 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             [],
             Cell("How?"),
             [
-                "Recorded after turns 1 to 2: run those cells first, from turn 1, “Why?” on.",
+                "Recorded after turns 1 and 2: run those cells first, from turn 1, “Why?” on.",
             ],
         ),
         ([WHY], Cell("How?"), ["Recorded after turn 2, “And at night?”: run that cell first."]),
@@ -323,7 +323,7 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             replace(NIGHT, id="z"),
             [
                 "Recorded right after turn 1: here, more turns come before it. `%minimax forget` "
-                "drops one; or restart the kernel and run the cells from the top."
+                "drops the last one. Or restart the kernel and run the cells from the top."
             ],
         ),
         (
@@ -331,7 +331,7 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             replace(ALONE, prompt="Where?", temperature=0.3, conversation="main"),
             [
                 "Recorded as the first turn: here, more turns come before it. `%minimax forget` "
-                "drops one; or restart the kernel and run the cells from the top."
+                "drops the last one. Or restart the kernel and run the cells from the top."
             ],
         ),
         ([], Cell("Stop?"), ["Its answer was stopped when it was recorded: record it again."]),
@@ -367,22 +367,22 @@ def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps:
 @pytest.mark.parametrize(
     ("made", "step"),
     [
-        ([{"temperature": 0.1}, {"temperature": 1}], "-t 0.1 and -t 1: `%%minimax -t 0.1`"),
+        ([{"temperature": 0.1}, {"temperature": 1}], "-t 0.1 and -t 1: `%%minimax --alone -t 0.1`"),
         (
             [{"temperature": 0.1}, {}, {"temperature": 1}, {"temperature": 0.1}],
-            "-t 0.1, -t default and -t 1: `%%minimax -t 0.1`",
+            "-t 0.1, -t default and -t 1: `%%minimax --alone -t 0.1`",
         ),
         (
             [{"temperature": n / 10} for n in (1, 2, 3, 4, 6, 7, 8)],
-            "-t 0.1, -t 0.2, -t 0.3, -t 0.4, -t 0.6 and 2 more: `%%minimax -t 0.1`",
+            "-t 0.1, -t 0.2, -t 0.3, -t 0.4, -t 0.6 and 2 more: `%%minimax --alone -t 0.1`",
         ),
         (
             [{"temperature": 1, "system": "x"}, {"temperature": 0.5, "system": "y"}],
-            "-s y: `%%minimax -s y`",
+            "-s y: `%%minimax --alone -s y`",
         ),
         (
             [{"temperature": 1, "system": "x"}, {"model": "M", "temperature": 0.1}],
-            "-t 1, -s x; -t 0.1, -m M: `%%minimax -t 1 -s x`",
+            "-t 1, -s x; -t 0.1, -m M: `%%minimax --alone -t 1 -s x`",
         ),
         (
             [{"system": "a\nb"}, {"temperature": 0.1, "system": "c"}],
@@ -504,27 +504,64 @@ def test_turns_of_a_live_kernel_go_on_in_replay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choice", ["auto", "live"])
 def test_fill_without_a_key(tmp_path: Path, choice: Choice) -> None:
-    """Where nobody can be asked for what is missing, the error says what is missing and why."""
+    """Where nobody can be asked it is a replay like any other: the error says what is missing."""
     recorded(tmp_path / "r", WHY)
-    kernel = replaying(tmp_path / "r", fills=True)
-    kernel.run(WHY)
-    kernel.session.begin_cell("b")
-    kernel.variables["MINIMAX_BASE_URL"] = ""
-    kernel.session.who.choice = choice
+    errors = []
+    for fills in (True, False):
+        kernel = replaying(tmp_path / "r", fills=fills)
+        kernel.run(WHY)
+        kernel.session.who.choice = choice
+        errors.append(kernel.refusal(Cell("And?", server="none", id="b")))
+        assert not kernel.session.requests.can_fill
 
-    run = kernel.session.start(kernel.ask(replace(NIGHT, prompt="And?")))
-    with pytest.raises(MiniMaxError) as caught:
-        asyncio.run(to_end(kernel.session, run))
+    filling, plain = errors
+    assert (filling.kind, str(filling)) == (plain.kind, str(plain))
+    assert filling.next_steps == plain.next_steps[:-1]
+    assert plain.next_steps[-1].endswith("--fill`")
+    assert "key" not in " ".join(filling.next_steps)
 
-    assert caught.value.kind == "auth"
-    assert (
-        str(caught.value)
-        == caught.value.message
-        == ("this request is not in 'r', and no API key is set, so no model can be asked")
-    )
-    listed, typed, *_ = caught.value.next_steps
-    assert listed == "To see what is recorded: `%minimax replay --list`"
-    assert typed.startswith("In a notebook: run `%minimax key`")
+
+def test_fill_with_a_setting_that_cannot_be(tmp_path: Path) -> None:
+    """Where something is set wrongly, the error says so beside what is missing."""
+    recorded(tmp_path / "r", WHY)
+    kernel = replaying(tmp_path / "r", {"MINIMAX_BACKEND": "lvie"}, fills=True)
+    assert kernel.run(WHY).text == "answer 1"
+    error = kernel.refusal(replace(NIGHT, prompt="And?"))
+    assert error.message.startswith("this request is not in 'r', and MINIMAX_BACKEND must be")
+
+
+@pytest.mark.parametrize("fails_again", [False, True])
+def test_fill_asks_again_after_an_error(tmp_path: Path, fails_again: bool) -> None:
+    """A recorded error is replayed where nobody can be asked; else the request is sent again, and
+    its answer takes the place of the error."""
+    path = tmp_path / "r"
+    kernel = Kernel()
+    kernel.record(path)
+    kernel.refusal(replace(WHY, ending="refused"))
+
+    assert replaying(path, fills=True).refusal(replace(WHY, server="none")).kind == "bad_request"
+    filling = replaying(path, fills=True)
+    if fails_again:
+        filling.refusal(replace(WHY, ending="refused"))
+    answers = {filling.run(WHY).text, filling.run(WHY).text, replaying(path).run(WHY).text}
+    assert answers == {f"answer {1 + fails_again}"}
+    assert len(filling.service.requests) == 1 + fails_again
+
+
+def test_fill_says_what_became_outdated(tmp_path: Path) -> None:
+    """A turn that was made with another answer above is told of, as in any replay."""
+    recorded(tmp_path / "r", WHY)
+    notes = []
+    for fills in (False, True):
+        kernel = Kernel()
+        for cell in (ALONE, WHY, NIGHT):
+            kernel.run(cell)
+        kernel.replay(tmp_path / "r", fills=fills)
+        kernel.run(WHY)
+        notes.append(kernel.notes)
+    told = "Turn 2 is outdated: an earlier turn has changed since. Run its cell again."
+    earlier = "1 earlier answer: `%minimax diff 1`"
+    assert notes == [[told, earlier], [told, earlier]]
 
 
 # Pace
@@ -626,14 +663,16 @@ def test_notes_while_recording(tmp_path: Path) -> None:
 
     assert notes == [
         [
-            "Earlier turns have changed since turns 2 to 3 were answered. Your readers will run "
-            "all cells from the top: run those cells again, in order."
+            "1 earlier answer: `%minimax diff 1`",
+            "Earlier turns have changed since turns 2 and 3 were answered. Your readers will run "
+            "all cells from the top: run those cells again, in order.",
         ],
         [
+            "1 earlier answer: `%minimax diff 2`",
             "Earlier turns have changed since turn 3 was answered. Your readers will run all cells "
-            "from the top: run that cell again."
+            "from the top: run that cell again.",
         ],
-        [],
+        ["1 earlier answer: `%minimax diff`"],
     ]
     again = replaying(tmp_path / "r")
     texts = [again.run(cell).text for cell in (WHY, NIGHT, Cell("How?", id="c"))]
@@ -648,7 +687,7 @@ def test_note_on_turns_before_the_recording(tmp_path: Path) -> None:
     kernel.run(NIGHT)
 
     assert kernel.notes == [
-        "This request follows turn 1 above, which is not in r. Your readers will run all cells "
+        "This request builds on turn 1, which is not in r. Your readers will run all cells "
         "from the top, so do the same."
     ]
 
@@ -664,7 +703,7 @@ def test_note_on_turns_that_had_no_room(tmp_path: Path) -> None:
 
     left_out, note = kernel.notes
     assert left_out.startswith("The oldest turn was left out")
-    assert note.startswith("This request follows turn 1 above, which is not in")
+    assert note.startswith("This request builds on turn 1, which is not in")
 
 
 def test_note_on_a_stopped_answer(tmp_path: Path) -> None:

@@ -346,7 +346,7 @@ def test_large_max_tokens_is_told_once_and_sent() -> None:
     """max_tokens above the API page's limit is sent, with one note in a session."""
     with Loopback(streamed()) as server:
         session = session_for(server)
-        with pytest.warns(UserWarning, match="max_tokens 4096 is above the 2048"):
+        with pytest.warns(UserWarning, match="max_tokens 4096 is above 2048,"):
             ask(session, "Hi", Options(max_tokens=4096))
         ask(session, "Hi", Options(max_tokens=4096))  # a second warning would be an error
         assert [request.json["max_tokens"] for request in server.requests] == [4096, 4096]
@@ -401,10 +401,10 @@ def test_key_that_a_server_repeats_is_taken_out(answer: Any) -> None:
 
 def test_list_of_models_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that stalls on its list of models gives a time-out after ten seconds."""
-    monkeypatch.setattr("mm_magic.session.session.LIST_SECONDS", 0.2)
+    monkeypatch.setattr("mm_magic.session.offered_models.LIST_SECONDS", 0.2)
     with (
         Loopback([stall]) as server,
-        pytest.raises(MiniMaxError, match=r"no list of models within 0\.2 s") as caught,
+        pytest.raises(MiniMaxError, match=r"no list of models arrived within 0\.2 s") as caught,
     ):
         asyncio.run(session_for(server).models())
     assert caught.value.kind == "timeout"

@@ -312,9 +312,11 @@ def test_next():
 
 def test_tests_never_see_a_users_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests and the processes that they start see no MINIMAX_* variable and no proxy."""
-    conftest = Path(__file__).parents[1].joinpath("conftest.py").read_text("utf-8")
+    tests = Path(__file__).parents[1]
+    conftest = tests.joinpath("conftest.py").read_text("utf-8")
     (tmp_path / "conftest.py").write_text(conftest, "utf-8")
     (tmp_path / "test_users.py").write_text(USERS, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tests))  # its plugin is imported from there
     monkeypatch.setenv("MINIMAX_API_KEY", KEY)
     monkeypatch.setenv("https_proxy", "http://x.invalid")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]

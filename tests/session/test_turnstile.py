@@ -214,14 +214,20 @@ def test_failed_turn_lets_the_next_one_through() -> None:
 
 
 def test_conversation_in_use_is_not_forgotten() -> None:
-    """While a turn runs in a conversation, its turns can't be forgotten."""
+    """While a turn runs in a conversation, its turns can't be forgotten or changed, and no copies
+    begin it."""
     go_on = threading.Event()
 
     async def main(session: Session) -> None:
         running = asyncio.create_task(session.ask("one", MAIN, alone=False))
         await arrives(server)
+        session.options = SIDE
+        with pytest.raises(UsageError, match="a turn is running in conversation main"):
+            session.fork("main")
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
             session.forget("main")
+        with pytest.raises(UsageError, match="a turn is running in conversation main"):
+            session.restore_version("main", 1, 1)
         assert session.forget("side") == []
         go_on.set()
         await running

@@ -2,15 +2,20 @@
 
 import asyncio
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from mm_magic.conversation.saved_turn import turn_json
-from mm_magic.errors import MiniMaxError
+from mm_magic.conversation.turn import Turn
+from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.session.options import Options
+from mm_magic.session.run import Run
+from mm_magic.session.together import Together
+from mm_magic.session.turn_request import Ask
+from mm_magic.session.variants import Variant, variants
 from support.asks import ask_of
 from support.oracle import DEMO, Who
 from support.scripted import Answer, ScriptedSession, Service
@@ -48,18 +53,55 @@ WHOS: dict[str, Who] = {
 
 @dataclass(frozen=True)
 class Call:
-    """One question, and the answer that it gets, in words. Without a conversation it is alone."""
+    """One question, and the answer that it gets if it is sent. Without a conversation it is alone.
+
+    `what` is "reuse" where a saved answer would do, "fresh" where none does, else "". The notebook
+    sets its system prompt; which model is asked is the kernel's default.
+    """
 
     conversation: str | None
     who: str
     prompt: str
     answer: str
+    what: str = ""
 
     @property
     def options(self) -> Options:
         model, _, system = WHOS[self.who]
         name = self.conversation or "main"
-        return Options(model=model, system=system, conversation=name, retries=0)
+        options = Options(model=model, conversation=name, retries=0)
+        return options.overridden({"system": system} if system else {})
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The options that the notebook sets."""
+        return {"system": WHOS[self.who][2]} if WHOS[self.who][2] else {}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question that is asked several times at once: with `-n` if all answers are the same."""
+
+    call: Call
+    answers: tuple[str, ...]
+
+    def variants(self, options: Options) -> list[Variant]:
+        """As many temperatures as there are answers, or none."""
+        number = len(self.answers)
+        if len({*self.answers}) == 1:
+            return [*variants(options, {}, number)]
+        return [*variants(options, {"temperature": self._temperatures}, 1)]
+
+    @property
+    def _temperatures(self) -> tuple[float, ...]:
+        return tuple((place + 1) / 10 for place in range(len(self.answers)))
+
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """The options that the notebook sets for each of the answers."""
+        if len({*self.answers}) == 1:
+            return [self.call.said] * len(self.answers)
+        return [self.call.said | {"temperature": each} for each in self._temperatures]
 
 
 @dataclass(frozen=True)
@@ -82,15 +124,41 @@ class Kernel:
         self._loop, self._service, self._urls = world.loop, world.service, world.urls
         self.session = ScriptedSession(self._service, is_wired=world.is_wired)
         self.notes: list[str] = []  # what the last answer told
+        self.reuses = False  # as `%minimax --reuse` sets it
 
     def close(self) -> None:
         self._loop.run_until_complete(self.session.client.aclose())
+
+    def may_reuse(self, call: Call) -> bool:
+        """Whether a saved answer would do."""
+        return call.what != "fresh" and (self.reuses or call.what == "reuse")
+
+    def _options(self, call: Call) -> Options:
+        return call.options.overridden({"reuse": self.reuses or call.what == "reuse"})
+
+    def _ask_of(self, call: Call) -> Ask:
+        asked = ask_of(call.prompt, self._options(call), alone=call.conversation is None)
+        return replace(asked, is_fresh=call.what == "fresh")
 
     def magic(self, call: Call) -> tuple[bool, list[Any]]:
         """A `%%minimax` cell: whether it ends well, and what is in its outputs."""
         self._prepare(call)
         self._service.stop = lambda: None
         is_well, outputs, self.notes = self._loop.run_until_complete(self._magic(call))
+        return is_well, outputs
+
+    def compare(self, comparison: Comparison) -> tuple[bool, list[Any]]:
+        """A `%%minimax` cell with a list or `-n`: whether it ends well, and its outputs."""
+        self._prepare(comparison.call)
+        self._service.stop = lambda: None
+        answers = [ANSWERS[name] for name in comparison.answers]
+        variants = comparison.variants(self._options(comparison.call))
+        self._service.next_answer = answers[0]
+        if variants[0].settings:
+            temperatures = (variant.options.temperature or 0 for variant in variants)
+            self._service.by_temperature = dict(zip(temperatures, answers, strict=True))
+        done = self._loop.run_until_complete(self._compare(comparison, variants))
+        is_well, outputs, self.notes = done
         return is_well, outputs
 
     def ask(self, call: Call) -> bool:
@@ -103,9 +171,24 @@ class Kernel:
         self.notes = [str(each.message) for each in warned]
         return is_well
 
+    def fork(self, origin: str, name: str, until: int | None) -> Sequence[Turn]:
+        """`%minimax fork` in a conversation: the copies, none where it is refused."""
+        before = self.session.options
+        self.session.options = before.overridden({"conversation": origin})
+        try:
+            return self.session.fork(name, until).copies
+        except UsageError:
+            return ()
+        finally:
+            self.session.options = before
+
     def take_request(self) -> Any:
         """What was sent since this was asked last."""
         return self._service.take_request()
+
+    def take_requests(self) -> list[Any]:
+        """The same, where it was several at once."""
+        return self._service.take_requests()
 
     def _prepare(self, call: Call) -> None:
         """Choose who answers, and what."""
@@ -113,16 +196,16 @@ class Kernel:
         self.session.who.choice = "offline" if server == DEMO else "live"
         self.session.variables["MINIMAX_BASE_URL"] = self._urls[server]
         self._service.next_answer = ANSWERS[call.answer]
+        self._service.by_temperature = {}
 
     async def _magic(self, call: Call) -> tuple[bool, list[Any], list[str]]:
-        alone = call.conversation is None
-        run = self.session.start(ask_of(call.prompt, call.options, alone=alone), is_drawn=True)
+        run = self.session.start(self._ask_of(call), is_drawn=True)
         answer = ANSWERS[call.answer]
         is_well = False
         try:
             async with aclosing(self.session.steps(run)) as steps:
                 async for _ in steps:
-                    if answer.ending == "stopped" and run.reply().content == [*answer.blocks]:
+                    if self._service.requests and _all_came(run, answer):
                         run.cancel()
             is_well, reply = True, run.reply()
         except asyncio.CancelledError:
@@ -133,6 +216,43 @@ class Kernel:
         assert run.request is not None
         turn = run.turn or run.request.turn(reply)
         return is_well, [turn_json(turn, self.session.conversations.state_of(turn))], run.notes
+
+    async def _compare(
+        self, comparison: Comparison, variants: list[Variant]
+    ) -> tuple[bool, list[Any], list[str]]:
+        call = comparison.call
+        several = self.session.start_together(self._ask_of(call), variants, is_drawn=True)
+        watching = asyncio.ensure_future(self._stop_when_rest_came(comparison, several))
+        is_well = False
+        try:
+            async with aclosing(self.session.together(several)) as steps:
+                async for _ in steps:
+                    pass
+            is_well = True
+        except asyncio.CancelledError:
+            _stay()
+            self.session.stop_together(several)
+        except MiniMaxError:
+            pass
+        finally:
+            watching.cancel()
+        turn = several.turn
+        assert turn is not None
+        saved = turn_json(turn, self.session.conversations.state_of(turn))
+        return is_well, [saved], several.notes
+
+    async def _stop_when_rest_came(self, comparison: Comparison, several: Together) -> None:
+        """Stop them when nothing more will come; where none is stopped, they end by themselves."""
+        answers = [ANSWERS[name] for name in comparison.answers]
+        if not any(answer.ending == "stopped" for answer in answers):
+            return
+        while not all(
+            run.is_over or run.error or _all_came(run, answer)
+            for run, answer in zip(several.runs, answers, strict=True)
+        ):
+            await asyncio.sleep(0)
+        if waiting := [run for run in several.runs if not run.is_over and not run.error]:
+            waiting[0].cancel()
 
     def _stop_when_all_came(self, call: Call) -> None:
         """From any thread: stop the turn of `ask`."""
@@ -147,14 +267,20 @@ class Kernel:
         self._loop.call_soon_threadsafe(look)
 
     async def _ask(self, call: Call) -> bool:
+        is_alone = call.conversation is None
         try:
-            await self.session.ask(call.prompt, call.options, alone=call.conversation is None)
+            await self.session.ask(call.prompt, self._options(call), alone=is_alone)
         except asyncio.CancelledError:
             _stay()
             return False
         except MiniMaxError:
             return False
         return True
+
+
+def _all_came(run: Run, answer: Answer) -> bool:
+    is_begun = run.reply().message.id is not None
+    return is_begun and answer.ending == "stopped" and run.reply().content == [*answer.blocks]
 
 
 def _stay() -> None:

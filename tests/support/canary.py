@@ -24,7 +24,7 @@ def found_in(text: str) -> list[str]:
 
 def answer(connection: Connection) -> None:
     """Answer as the prompt asks. A failure repeats the key that came, as careless servers do."""
-    request = connection.server.requests[-1]
+    request = connection.request
     said = request.headers.get("authorization", "")
     if request.method == "GET":
         MODELS(connection)

@@ -6,55 +6,97 @@ the messages that were sent.
 
 import json
 import re
-from collections.abc import Sequence
-from copy import deepcopy
-from itertools import product
-from typing import Any
-
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product, starmap
+from random import Random
+from typing import Any, TypeAlias, TypeVar
 
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.notebook_file import read
-from mm_magic.conversation.saved_turn import record_json, turn_json
+from mm_magic.conversation.saved_turn import pick_json, record_json, turn_json
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import TURN_MIME, Turn
+from mm_magic.errors import UsageError
 from mm_magic.jupyter.resume import latest, take_in
+from mm_magic.session.notebook_as_recording import answers_of
 from mm_magic.transport.demo.read_request import read_request
-from support.asking import ANSWERS, WHOS, Call, Kernel, World
-from support.oracle import Key, Oracle, Page
+from support.asking import ANSWERS, WHOS, Call, Comparison, Kernel, World
+from support.oracle import Key, Oracle, Page, text_of
+from support.scripted import Answer
 
-# One number picks a cell and what it asks: each draw costs time. (`sampled_from` prints all that it
-# could have picked.)
 NAMES = ("main", "side", "lesson")
-_CALLS = [Call(*each) for each in product((*NAMES, None), WHOS, ("Why?", "How?"), ANSWERS)]
+_WHAT = ("", "", "reuse", "fresh")
+_CALLS = [Call(*each) for each in product((*NAMES, None), WHOS, ("Why?", "How?"), ANSWERS, _WHAT)]
 _USUAL = [Call(*each) for each in product(["main"], ["usual"], ("Why?", "How?"), list(ANSWERS)[:3])]
 CHANGES = ("delete", "undo", "cut and paste", "move", "clear")
+_SORTS = (*("blue", "red", "unsigned"), *ANSWERS)  # the usual ones are more frequent
+_OFTEN = [("blue", "red"), ("red", "blue"), ("blue", "red", "unsigned")] * 60
+_COMPARED = [*_OFTEN, *product(_SORTS, repeat=2), ("blue",) * 3]
+_ALIKE = (*("main",) * 4, "side", None)
+_COMPARISONS = [
+    Comparison(Call(name, "usual", prompt, answers[0], what), answers)
+    for name, prompt, answers, what in product(_ALIKE, ("Why?", "How?"), _COMPARED, _WHAT)
+]
+_COMPARISON_RUNS = list(product("abcd", _COMPARISONS))
+_PICKS = list(product("efefefa", (1, 2, 2, 3)))
+_FORKS = [
+    ("main", "side"),
+    ("main", "side"),
+    ("main", "lesson"),
+    ("side", "main"),
+    ("side", "side"),
+]
+_UNTIL = (None, None, 1, 2, 3)
 _RUNS = list(product("abcd", _CALLS))
 _USUAL_RUNS = list(product("abcd", _USUAL))
+_ASKED_ALIKE = product(
+    (None, None, "main", "side"), ("usual", "usual", "demo"), ["Why?"], ("blue", "red"), _WHAT
+)
+_ALIKE_RUNS = list(product("abcd", starmap(Call, _ASKED_ALIKE)))
 
 
-@st.composite
-def calls(draw: st.DrawFn) -> Call:
-    return _CALLS[draw(st.integers(0, len(_CALLS) - 1))]
+_Method = TypeVar("_Method", bound=Callable[..., None])
+Draw: TypeAlias = Callable[[Random], Any]
+_STEPS: dict[str, Mapping[str, Draw]] = {}
 
 
-@st.composite
-def runs(draw: st.DrawFn) -> tuple[str, Call]:
-    return _RUNS[draw(st.integers(0, len(_RUNS) - 1))]
+def one_of(options: Sequence[Any]) -> Draw:
+    """Draws one of these."""
+    return lambda random: random.choice(options)
 
 
-@st.composite
-def usual_runs(draw: st.DrawFn) -> tuple[str, Call]:
-    return _USUAL_RUNS[draw(st.integers(0, len(_USUAL_RUNS) - 1))]
+def some_of(draw: Draw, least: int, most: int) -> Draw:
+    """Draws that several times."""
+    return lambda random: [draw(random) for _ in range(random.randint(least, most))]
 
 
-cells = st.sampled_from("abcd")
-HIDDEN = re.compile(r"Turn (\d+)(?: of ([\w-]+))? is not sent: its cell was deleted")
+def step(**draws: Draw) -> Callable[[_Method], _Method]:
+    """A method is a step of a random day, which draws its arguments so."""
+
+    def mark(method: _Method) -> _Method:
+        _STEPS[method.__name__] = draws
+        return method
+
+    return mark
+
+
+cells = one_of("abcdef")
+conversations = one_of(NAMES)
+often = one_of((True, True, True, False))
+calls_in_code = one_of([call for call in _CALLS if call.what != "fresh"])
+runs = one_of(_RUNS)
+usual_runs = one_of(_USUAL_RUNS)
+alike_runs = one_of(_ALIKE_RUNS)
+comparisons = one_of(_COMPARISON_RUNS)
+picks = one_of(_PICKS)
+HIDDEN = re.compile(
+    r"Turns? ([\d, toand]+?)(?: of ([\w-]+))? (?:is|are) not sent: [a-z ]+ was deleted"
+)
 FILE = "lesson"
 RESTORE = "the cell of %minimax restore"
-often = st.integers(0, 3).map(bool)
-conversations = st.sampled_from(NAMES)
+LONGEST = 13
 
 
 def as_a_browser(value: Any) -> Any:
@@ -66,45 +108,100 @@ def as_a_browser(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class Day(RuleBasedStateMachine):
+def numbers_in(text: str) -> list[int]:
+    """The numbers that a text such as "1 to 3 and 5" lists."""
+    runs = [[*map(int, part.split(" to "))] for part in re.split(", | and ", text)]
+    return [number for run in runs for number in range(run[0], run[-1] + 1)]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a user does: a method of `Day`, and its arguments."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    def take(self, day: "Day") -> None:
+        getattr(day, self.name)(**self.arguments)
+
+    def __str__(self) -> str:
+        return f"day.{self.name}({', '.join(f'{a}={b!r}' for a, b in self.arguments.items())})"
+
+
+def random_day(random: Random) -> Sequence[Step]:
+    """Up to 13 steps. Most days lack some kinds of them, so that others come close together."""
+    kinds = ["run_some", *random.sample([*_STEPS], random.randint(1, len(_STEPS)))]
+    return [_random_step(random, random.choice(kinds)) for _ in range(random.randint(1, LONGEST))]
+
+
+def _random_step(random: Random, name: str) -> Step:
+    return Step(name, {what: draw(random) for what, draw in _STEPS[name].items()})
+
+
+class Day:
     """A user's day: cells are run, changed, deleted and brought back; kernels come and go.
 
     `outputs` are those of each cell of the notebook, in its order; `trash` what can be undone.
     """
 
     def __init__(self, world: World) -> None:
-        super().__init__()
         self._world = world
         self.oracle = Oracle()
         self.kernel = Kernel(world)
         self.outputs: dict[str, list[Any]] = {}
         self.trash: dict[str, list[Any]] = {}
         self.deleted: set[str] = set()  # what the front end reports with the next run
+        self.sources: dict[str, Callable[[], None]] = {}  # what cells do when they run again
 
-    def teardown(self) -> None:
+    def close(self) -> None:
+        """Leave nothing to the next day, also where a fault ended this one."""
         self.kernel.close()
+        self.kernel.take_requests()
 
-    @rule(cells=st.lists(usual_runs(), min_size=1, max_size=4))
+    @step(cells=some_of(usual_runs, 1, 4))
     def run_some(self, cells: list[tuple[str, Call]]) -> None:
         """Run `%%minimax` cells: new ones, edited ones, deleted ones that come back by undo."""
         for cell, call in cells:
+            self.sources[cell] = partial(self.run_some, [(cell, call)])
             self._begin(cell)
             is_well = self._magic(cell, call)
             self._end(cell, 1, is_well=is_well)
 
-    @rule(run=runs())
+    @step(on=often)
+    def set_reuse(self, on: bool) -> None:
+        """`%minimax --reuse` or `--no-reuse`: as long as the kernel runs."""
+        self.kernel.reuses = on
+
+    @step(
+        before=some_of(alike_runs, 0, 3),
+        between=one_of(("nothing", "nothing", "restart", "late")),
+        order=one_of((1, 1, -1)),
+    )
+    def run_all(self, before: list[tuple[str, Call]], between: str, order: int) -> None:
+        """Cells run; then all that are there run again with `--reuse`, at times in a new kernel."""
+        self.run_some(before)
+        if between != "nothing":
+            self.restart(is_trusted=between == "restart")
+        if between == "late":
+            self.take_in()
+        self.set_reuse(on=True)
+        for cell in [cell for cell in self.outputs if cell in self.sources][::order]:
+            self.sources[cell]()
+
+    @step(run=runs)
     def run(self, run: tuple[str, Call]) -> None:
         """Run a cell with any options and any answer."""
         self.run_some([run])
 
-    @rule(
+    @step(
         cell=cells,
-        asked=st.lists(calls(), max_size=3),
-        catches=st.booleans(),
-        is_well=st.booleans(),
+        asked=some_of(calls_in_code, 0, 3),
+        catches=one_of((False, True)),
+        is_well=one_of((False, True)),
     )
     def run_loop(self, cell: str, asked: list[Call], catches: bool, is_well: bool) -> None:
         """Run a cell that calls `mm.ask` in a loop; it may go on behind errors, or end in one."""
+        self.sources[cell] = partial(self.run_loop, cell, asked, catches, is_well)
         self._begin(cell)
         begun = 0
         for call in asked:
@@ -115,18 +212,68 @@ class Day(RuleBasedStateMachine):
                 break
         self._end(cell, begun, is_well=is_well)
 
-    @rule(cell=cells)
+    @step(run=comparisons)
+    def compare(self, run: tuple[str, Comparison]) -> None:
+        """Run a cell with a list or `-n`; some of the answers may fail, or all be stopped."""
+        cell, comparison = run
+        self.sources[cell] = partial(self.compare, run)
+        call, endings = comparison.call, [ANSWERS[name] for name in comparison.answers]
+        self._begin(cell)
+        expected = self._expected(call, (cell, 0))
+        asked = [*zip(comparison.said, endings, strict=True)]
+        answers, sent = self._answers(call, (cell, 0), asked)
+        is_well, outputs = self.kernel.compare(comparison)
+        self.outputs[cell] += outputs
+        self._compare_requests(expected, sent)
+        self._answered(call, (cell, 0), answers)
+        self._end(cell, 1, is_well=is_well)
+
+    @step(picked=some_of(picks, 1, 2), is_well=often)
+    def pick(self, picked: list[tuple[str, int]], is_well: bool) -> None:
+        """`%minimax pick N`, in cells that may have picked before; some end in an error then."""
+        for cell, number in picked:
+            self.sources[cell] = partial(self.pick, [(cell, number)], is_well)
+            self._begin(cell)
+            is_picked = self._pick(cell, number)
+            self._end(cell, 0, 1, is_well=is_well and is_picked)
+
+    @step(
+        run=comparisons,
+        picked=some_of(picks, 1, 3),
+        later=usual_runs,
+        comes=one_of(("nothing", "restart", "delete", "again", "again and restart")),
+    )
+    def compare_and_pick(
+        self,
+        run: tuple[str, Comparison],
+        picked: list[tuple[str, int]],
+        later: tuple[str, Call],
+        comes: str,
+    ) -> None:
+        """A comparison, a pick and a later turn; then what may come between them and the next."""
+        self.compare(run)
+        self.pick(picked, is_well=True)
+        self.run_some([later])
+        if comes == "delete":
+            self.change(picked[0][0], "delete")
+        elif comes.startswith("again"):
+            self.compare(run)
+        if comes.endswith("restart"):
+            self.restart(is_trusted=True)
+        self.pick(picked[:1], is_well=True)
+
+    @step(cell=cells)
     def dry_run(self, cell: str) -> None:
         """`%%minimax --dry-run` only shows: the cell keeps its turns."""
         self._begin(cell)
         self.kernel.session.cell.only_shows = True
-        self._end(cell, 99, is_well=True)
+        self._end(cell, None, is_well=True)
 
-    @rule(
+    @step(
         cell=cells,
-        what=st.sampled_from(("forget", "forget", "reset", "restore")),
+        what=one_of(("forget", "forget", "reset", "restore")),
         name=conversations,
-        number=st.integers(1, 3),
+        number=one_of(range(1, 4)),
     )
     def command(self, cell: str, what: str, name: str, number: int) -> None:
         """`%minimax forget N`, `reset` or `restore N`; one that changes nothing is an error."""
@@ -148,7 +295,38 @@ class Day(RuleBasedStateMachine):
                 self.oracle.tell(cell, name, turn, is_copy=True)
         self._end(cell, 0, is_well=bool(changed))
 
-    @rule(cell=cells)
+    @step(cell=one_of("cd"), names=one_of(_FORKS), until=one_of(_UNTIL))
+    def fork(self, cell: str, names: tuple[str, str], until: int | None) -> None:
+        """`%minimax fork NAME [N]`: one that can't be is an error, and changes nothing."""
+        origin, name = names
+        self.sources[cell] = partial(self.fork, cell, names, until)
+        self._begin(cell)
+        keys = self.oracle.fork(origin, name, cell, until)
+        copies = self.kernel.fork(origin, name, until)
+        assert len(copies) == len(keys)
+        if copies:
+            state = self.kernel.session.conversations[name].state
+            self.outputs[cell].append(record_json(turn_json(each, state) for each in copies))
+        self._end(cell, 0, is_well=bool(copies), copies=keys)
+
+    @step(
+        before=some_of(usual_runs, 2, 3),
+        runs=some_of(runs, 0, 2),
+        untils=one_of([*product(_UNTIL, repeat=2)]),
+    )
+    def fork_again(
+        self,
+        before: list[tuple[str, Call]],
+        runs: list[tuple[str, Call]],
+        untils: tuple[int | None, int | None],
+    ) -> None:
+        """A cell forks; then cells run, and it runs again."""
+        self.run_some(before)
+        self.fork("d", ("main", "side"), untils[0])
+        self.run_some(runs)
+        self.fork("d", ("main", "side"), untils[1])
+
+    @step(cell=cells)
     def undo(self, cell: str) -> None:
         """`%minimax restore` right after `forget` or `reset`."""
         self._begin(cell)
@@ -161,7 +339,46 @@ class Day(RuleBasedStateMachine):
                 self.oracle.tell(cell, undone[0].name, turn, is_copy=True)
         self._end(cell, 0, is_well=undone is not None)
 
-    @rule(cell=cells, what=st.sampled_from(CHANGES))
+    @step(cell=cells, which=one_of(range(6)))
+    def restore_version(self, cell: str, which: int) -> None:
+        """`%minimax restore N --version K`: an answer from before a cell ran again comes back."""
+        kept = [
+            (name, turn["number"], former["version"])
+            for name, turns in self.oracle.turns.items()
+            for turn in turns
+            for former in turn["former"]
+        ]
+        name, number, version = (kept or [("main", 1, 1)])[which % max(1, len(kept))]
+        self._begin(cell)
+        found = self.kernel.session.restore_version(name, number, version)
+        expected = self.oracle.restore_version(name, number, version)
+        assert (found is None) is (expected is None)
+        if found and expected:
+            self._mark(cell, name, [found[0]])
+            self.oracle.tell(cell, name, expected, is_copy=True)
+        self._end(cell, 0, is_well=found is not None)
+
+    @step(
+        cell=cells,
+        call=usual_runs,
+        others=some_of(cells, 1, 3),
+        which=one_of(range(6)),
+        reuses=one_of((False, True)),
+    )
+    def look_back(
+        self, cell: str, call: tuple[str, Call], others: list[str], which: int, reuses: bool
+    ) -> None:
+        """A cell runs again with another answer, a former one comes back, a new kernel goes on."""
+        for answer in ("blue", "red"):
+            self.run_some([(cell, replace(call[1], answer=answer))])
+        for other in others:
+            self.restore_version(other, which)
+        if reuses:
+            self.run_some([(cell, replace(call[1], what="reuse"))])
+        self.restart(is_trusted=True)
+        self.run_some([call])
+
+    @step(cell=cells, what=one_of(CHANGES))
     def change(self, cell: str, what: str) -> None:
         """Change the document: of the first the front end tells with the next run, if at all."""
         if what in ("delete", "cut and paste") and cell in self.outputs:
@@ -179,7 +396,7 @@ class Day(RuleBasedStateMachine):
         elif what == "clear" and cell in self.outputs:
             self.outputs[cell], self.oracle.page[cell] = [], []
 
-    @rule(is_trusted=often)
+    @step(is_trusted=often)
     def restart(self, is_trusted: bool) -> None:
         """Save, restart the kernel, and load the extension.
 
@@ -195,20 +412,20 @@ class Day(RuleBasedStateMachine):
             self._take_in(self._file(), self.oracle.page)
         self._compare_turns()
 
-    @rule()
+    @step()
     def take_in(self) -> None:
         """Save, then `%minimax restore`: what other kernels wrote is taken in.
 
         It has a cell of its own, which stays: else the file would not tell the names from then on.
         """
         self._insert(RESTORE)
-        file, page = self._file(), deepcopy(self.oracle.page)
+        file, page = self._file(), {cell: [*told] for cell, told in self.oracle.page.items()}
         self._begin(RESTORE)
         for name in self._take_in(file, page):
             self._mark(RESTORE, name)
         self._end(RESTORE, 0, is_well=True)
 
-    @rule(before=st.lists(usual_runs(), min_size=2, max_size=3), run=usual_runs())
+    @step(before=some_of(usual_runs, 2, 3), run=usual_runs)
     def take_in_late(self, before: list[tuple[str, Call]], run: tuple[str, Call]) -> None:
         """`%minimax restore` in a notebook that is not trusted, after a cell ran."""
         self.run_some(before)
@@ -246,48 +463,85 @@ class Day(RuleBasedStateMachine):
         self._insert(cell)
         self.kernel.session.begin_cell(cell, "[1]", self.deleted)
         self.oracle.hide(self.deleted - {cell})
+        self.oracle.begin(cell)
         self.deleted = set()
         self.outputs[cell], self.oracle.page[cell] = [], []
 
     def _magic(self, cell: str, call: Call) -> bool:
         expected = self._expected(call, (cell, 0))
+        answers, sent = self._answers(call, (cell, 0), [(call.said, ANSWERS[call.answer])])
         is_well, outputs = self.kernel.magic(call)
         self.outputs[cell] += outputs
-        self._compare_request(expected)
-        if ANSWERS[call.answer].ending in ("whole", "stopped"):
-            self._answered(call, (cell, 0))
+        self._compare_requests(expected, sent)
+        self._answered(call, (cell, 0), answers)
         return is_well
 
     def _ask(self, cell: str, nth: int, call: Call) -> bool:
         key = (cell, nth) if call.conversation else None
         expected = self._expected(call, key)
+        answers, sent = self._answers(call, key, [(call.said, ANSWERS[call.answer])])
         is_well = self.kernel.ask(call)
-        self._compare_request(expected)
-        if ANSWERS[call.answer].ending in ("whole", "stopped"):
-            self._answered(call, key)
+        self._compare_requests(expected, sent)
+        self._answered(call, key, answers, is_shown=False)
         return is_well
+
+    def _answers(
+        self, call: Call, key: Key, asked: Sequence[tuple[Any, Answer]]
+    ) -> tuple[list[Any], int]:
+        """The answers that will be had, and how many of them are asked for."""
+        who, answers, sent = WHOS[call.who], [], 0
+        for options, comes in asked:
+            answer = self.oracle.answer(call.conversation, key, who, call.prompt, options)
+            saved = self.oracle.again(answer) if self.kernel.may_reuse(call) else None
+            sent += saved is None
+            new = answer | {"ending": comes.ending, "blocks": comes.blocks}
+            answers.append(saved or new)
+        return answers, sent
+
+    def _pick(self, cell: str, number: int) -> bool:
+        expected = self.oracle.pick((cell, 0), number)
+        try:
+            turn, _ = self.kernel.session.pick(number, is_drawn=True)
+        except UsageError:
+            assert expected is None
+            return False
+        assert expected is not None
+        there = self.kernel.session.conversations[str(turn.conversation)]
+        record = record_json([], [(there.name, there.state)], [pick_json(there.picks[-1], turn)])
+        self.outputs[cell].append(record)
+        name, told = expected
+        assert (there.name, turn.number, turn.answer) == (name, told["number"], number)
+        return True
 
     def _expected(self, call: Call, key: Key) -> tuple[Any, set[tuple[str, int]]]:
         """The messages that are sent, and the turns of which the answer tells."""
         messages = self.oracle.request(call.conversation, key, WHOS[call.who], call.prompt)
         return messages, self.oracle.notes(key)
 
-    def _answered(self, call: Call, key: Key) -> None:
-        blocks = ANSWERS[call.answer].blocks
-        self.oracle.answered(call.conversation, key, WHOS[call.who], call.prompt, blocks)
+    def _answered(self, call: Call, key: Key, answers: list[Any], *, is_shown: bool = True) -> None:
+        self.oracle.answered(call.conversation, key, WHOS[call.who], call.prompt, answers)
+        if call.conversation is None and is_shown:
+            self.oracle.tell_alone(call.prompt, answers)
 
-    def _compare_request(self, expected: tuple[Any, set[tuple[str, int]]]) -> None:
-        request = self.kernel.take_request()
+    def _compare_requests(self, expected: tuple[Any, set[tuple[str, int]]], number: int) -> None:
+        """As many were sent, with these messages; what is told beside the answer is right."""
+        requests = self.kernel.take_requests()
         messages, hidden = expected
-        assert request["messages"] == messages
-        read_request(request)  # raises where the service would refuse it
+        assert len(requests) == number
+        for request in requests:
+            assert request["messages"] == messages
+            read_request(request)  # raises where the service would refuse it
         told = [HIDDEN.match(note) for note in self.kernel.notes]
-        assert {(each[2] or "main", int(each[1])) for each in told if each} == hidden
+        found = [(each[2] or "main", n) for each in told if each for n in numbers_in(each[1])]
+        assert sorted(found) == sorted(hidden)
 
     def _take_in(self, file: bytes, page: Page) -> list[str]:
         """Kernel and oracle take in what was saved; the names that it has here."""
         session = self.kernel.session
-        names = take_in(session, latest(session, pasts(read(file))), f"{FILE}.ipynb")
+        notebook = read(file)
+        session.saved.take_in(answers_of(notebook))
+        self.oracle.keep_answers(page)
+        names = take_in(session, latest(session, pasts(notebook)), f"{FILE}.ipynb")
         last = {name: each.last_number for name, each in session.conversations.items()}
         self.oracle.take_in(page, FILE, last)
         return names
@@ -299,21 +553,50 @@ class Day(RuleBasedStateMachine):
         self.outputs[cell].append(record_json(turns, [(name, state)]))
         self.oracle.tell(cell, name)
 
-    def _end(self, cell: str, begun: int, *, is_well: bool) -> None:
+    def _end(
+        self,
+        cell: str,
+        begun: int | None,
+        picks: int = 0,
+        *,
+        is_well: bool,
+        copies: Sequence[Key] = (),
+    ) -> None:
         session = self.kernel.session
         end = session.end_cell(succeeded=is_well)
-        if turns := [*end.undrawn, *end.kept]:
+        turns = [*end.undrawn, *end.kept]
+        kept = [
+            (there, pick, turn)
+            for there, pick in end.kept_picks
+            if (turn := there.numbered(pick.number)) is not None
+        ]
+        if turns or kept:
             record = record_json(
-                turn_json(turn, session.conversations.state_of(turn)) for turn in turns
+                (turn_json(turn, session.conversations.state_of(turn)) for turn in turns),
+                ((there.name, there.state) for there, _, _ in kept),
+                (pick_json(pick, turn) for _, pick, turn in kept),
             )
             self.outputs[cell].append(record)
-        self.oracle.ended(cell, begun if is_well else None)
+        self.oracle.ended(cell, begun if is_well else None, picks, copies)
         self._compare_turns()
 
     def _compare_turns(self) -> None:
         for name in {*self.kernel.session.conversations, *self.oracle.turns}:
             conversation = self.kernel.session.conversations.get(name) or Conversation(name)
-            assert [(t.number, t.prompt.text, t.is_hidden) for t in conversation.turns] == [
-                (t["number"], t["prompt"], t["hidden"]) for t in self.oracle.turns.get(name, [])
+            turns = self.oracle.turns.get(name, [])
+            assert [
+                (t.number, t.prompt.text, t.is_hidden, max(t.answer, 1), t.reply.content)
+                for t in conversation.turns
+            ] == [
+                (t["number"], t["prompt"], t["hidden"], t["answer"], [*t["blocks"]]) for t in turns
             ]
             assert conversation.stale_turns() == self.oracle.marked(name)
+            assert [*map(_versions, conversation.turns)] == [
+                [(each["version"], text_of(each)) for each in (turn, *turn["former"])]
+                for turn in self.oracle.turns.get(name, [])
+            ]
+
+
+def _versions(turn: Turn) -> list[tuple[int, str]]:
+    """The answer of a turn and its former ones: their numbers and words."""
+    return [(each.version, " ".join(each.reply.text.split())) for each in (turn, *turn.former)]

@@ -72,7 +72,7 @@ def answering(text: str, name: str) -> Step:
     """
 
     def answer(connection: Connection) -> None:
-        request = connection.server.requests[-1]
+        request = connection.request
         if request.method == "GET":
             whole(200, {"data": [{"id": name}, {"id": "M"}]})(connection)
             return

@@ -147,6 +147,22 @@ class Kernel:
         self._client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 
+    def wait_until_queued(self) -> None:
+        """Return when all that was sent waits in the kernel: a cell's error aborts only that.
+
+        One thread of the kernel reads requests in their order and hands them on; so it has handed
+        on all others when a subshell answers the last.
+        """
+        session, control = self._client.session, self._client.control_channel
+        control.send(session.msg("create_subshell_request"))
+        made = self._client.get_control_msg(timeout=LIMIT)["content"]["subshell_id"]
+        last = session.msg("kernel_info_request")
+        last["header"]["subshell_id"] = made
+        self._client.shell_channel.send(last)
+        assert self._client.get_shell_msg(timeout=LIMIT)["msg_type"] == "kernel_info_reply"
+        control.send(session.msg("delete_subshell_request", {"subshell_id": made}))
+        self._client.get_control_msg(timeout=LIMIT)
+
     def collect(self, number: str, when: Callable[[Cell], bool] | None = None) -> Cell:
         """Wait for the end of an execution. The first time that `when` holds, interrupt it."""
         cell, limit = Cell(), time.monotonic() + LIMIT

@@ -42,13 +42,17 @@ class Recorded:
 
 @dataclass(eq=False)
 class Connection:
-    """One connection of a client. `closed` is set when the client has closed it, at `closed_at`."""
+    """One connection of a client. `closed` is set when the client has closed it, at `closed_at`.
+
+    `request` is the one that is being answered.
+    """
 
     server: "Loopback"
     socket: socket.socket
     closed: threading.Event = field(default_factory=threading.Event)
     closed_at: float | None = None  # time.monotonic()
     served: int = 0  # requests
+    request: "Recorded" = field(init=False)
     _waiting: "queue.SimpleQueue[Recorded | None]" = field(default_factory=queue.SimpleQueue)
     _is_open: bool = True
 
@@ -82,6 +86,7 @@ class Connection:
         """Answer the requests of this connection, one after another."""
         try:
             while (request := self._waiting.get()) is not None:
+                self.request = request
                 self.served += 1
                 for step in self.server.next_answer():
                     step(self)
@@ -125,7 +130,10 @@ class Connection:
         pairs = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
         while len(body) < int(headers.get("content-length", 0)):
-            body += self.socket.recv(65536)
+            data = self.socket.recv(65536)
+            if not data:  # the client stopped in the middle of its request
+                return None
+            body += data
         method, path, _ = first.split(" ")
         return Recorded(method, path, headers, body, self, time.monotonic())
 
@@ -359,3 +367,12 @@ def failure(status: int, message: str, kind: str = "api_error", **more: str) -> 
     """An error as the service sends it."""
     error = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req-7"}
     return whole(status, error, **more)
+
+
+def typed(text: str, *, thinking: str = "I think.", speed: float = 100) -> list[Step]:
+    """A stream of deltas of four characters, `speed` a second, in chunks of their own."""
+    before, (block, _), after = captured(thinking)[:6], captured()[6:8], captured()[8:]
+    steps: list[Step] = [head(), chunk(sse(*before, block))]
+    for at in range(0, len(text), 4):
+        steps += [chunk(sse(delta(1, "text_delta", text=text[at : at + 4]))), pause(1 / speed)]
+    return [*steps, chunk(sse(*after)), END]

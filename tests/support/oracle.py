@@ -1,19 +1,26 @@
 """What a notebook's conversations must be: the rules written once more, in plain lists and dicts.
 
 It shares no code with the package, and is slow and simple where that is fast. `who` is the model,
-the server and the system prompt of a request. A key is a cell, and the place of a turn among those
-that one run of the cell makes; where cells are not known it is None.
+server and system prompt of a request. A key is a cell, and the place of a turn among those that one
+run of the cell makes; where cells are not known it is None. That of a copy is the cell that forked,
+the number of the turn that it copies, and the conversation that begins with it. A turn or a pick is
+never changed: what changes one puts another in its place, as a page may tell of it.
+
+A question is what the notebook said in a request: the options that it set, the words of the turns
+above, and the prompt. Those who ask the same one are counted: a cell, and how often its run has
+asked it before. `saved` has by demo or not, question and count the answers that may come again.
 """
 
-from collections.abc import Callable
-from copy import deepcopy
-from itertools import chain
+from collections.abc import Callable, Sequence
+from itertools import chain, product
 from typing import Any, TypeAlias
 
 Turn: TypeAlias = dict[str, Any]
 Who: TypeAlias = tuple[str, str, str]
 Page: TypeAlias = dict[str, list[dict[str, Any]]]
-Key: TypeAlias = tuple[str, int] | None
+Key: TypeAlias = tuple[str, int] | tuple[str, int, str] | None
+Asker: TypeAlias = tuple[str, int]
+Slot: TypeAlias = tuple[bool, str, int]
 DEMO = "offline"
 
 
@@ -29,10 +36,22 @@ class Oracle:
         self.as_read: dict[str, list[Turn]] = {}  # as it was taken from a file
         self.forgotten: dict[str, list[Turn]] = {}
         self.undoable: list[tuple[str, list[int]]] = []  # forgotten since the last turn
+        self.picks: dict[str, list[Turn]] = {}  # which answer a cell picked for a turn, by time
+        self.picks_read: dict[str, list[Turn]] = {}
+        self.last_compared: tuple[str | None, int] | None = None  # its conversation, its place
         self.to_tell: set[Any] = set()  # the places of turns that were hidden
         self.page: Page = {}
         self.trash: Page = {}  # that of deleted cells
         self.clock = 0
+        self.saved: dict[Slot, Turn] = {}
+        self.askers: dict[str, list[Asker]] = {}  # of each question, the first at first
+        self.cell = ""  # the one that runs
+        self.asked: list[str] = []  # the questions of this run of it
+        self.made: list[Key] = []  # the keys of the turns that came of it
+
+    def begin(self, cell: str) -> None:
+        """A cell begins to run."""
+        self.cell, self.asked, self.made = cell, [], []
 
     # What is sent
 
@@ -55,33 +74,214 @@ class Oracle:
             messages = [*messages, asked, {"role": "assistant", "content": blocks}]
         return [*messages, {"role": "user", "content": prompt}]
 
+    def answer(self, name: str | None, key: Key, who: Who, prompt: str, options: Any) -> Turn:
+        """The answer that will be had if it is asked for now, but for what comes.
+
+        It counts as asked by the running cell from now on.
+        """
+        question = in_question(options, self.above(name, key, who[1]), prompt)
+        asker = (self.cell, self.asked.count(question))
+        self.asked.append(question)
+        askers = self.askers.setdefault(question, [])
+        askers += [] if asker in askers else [asker]
+        slot = (who[1] == DEMO, question, askers.index(asker))
+        sent = self.request(name, key, who, prompt)[:-1]
+        self.clock += 1
+        found = {"slot": slot, "asker": asker, "options": options, "who": who, "sent": sent}
+        return found | {"made": self.clock}
+
+    def again(self, answer: Turn) -> Turn | None:
+        """The saved answer that comes in place of this one, if it is not to be a new one."""
+        found = self.saved.get(answer["slot"])
+        as_saved = ("ending", "blocks", "who", "sent", "made")
+        return found and answer | {each: found[each] for each in as_saved}
+
     # What happens
 
-    def answered(self, name: str | None, key: Key, who: Who, prompt: str, blocks: Any) -> None:
-        """An answer that is whole, or was stopped: with text it becomes the turn of its key."""
-        if not any(b["type"] == "text" and b["text"].strip() for b in blocks):
-            return
+    def answered(
+        self, name: str | None, key: Key, who: Who, prompt: str, answers: Sequence[Turn]
+    ) -> None:
+        """Answers came, each with its ending: the first whole one becomes the turn of its key.
+
+        Where none is whole it is the first that was stopped. No turn comes of one without text.
+        """
+        for each in answers:
+            if each["ending"] == "whole":
+                self.saved[each["slot"]] = each
+        several = len(answers) > 1
+        choices = {
+            number: each
+            for number, each in enumerate(answers, start=1)
+            if each["ending"] in ("whole", "stopped") and has_text(each["blocks"])
+        }
+        if several:
+            self.last_compared = (None, 0)
+        if choices:
+            place = self.became(name, key, who, prompt, choices, answers)
+            if several:
+                self.last_compared = (name, place)
+
+    def became(
+        self,
+        name: str | None,
+        key: Key,
+        who: Who,
+        prompt: str,
+        choices: dict[int, Turn],
+        answers: Sequence[Turn],
+    ) -> int:
+        """A turn was made; its place. `choices` are the answers that it may have, by number."""
         self.undoable = []
-        turn = {"key": key, "who": who, "prompt": prompt, "blocks": blocks, "hidden": False}
-        turn["sent"] = self.request(name, key, who, prompt)[:-1]
+        self.made.append(key)
+        first = next(n for n, each in choices.items() if each is first_of(answers))
+        turn: Turn = {"key": key, "prompt": prompt, "hidden": False, "is_copy": False}
+        turn |= {"choices": choices, "first": first, "before": [], "answers": answers}
+        turn |= {"several": len(answers) > 1, "version": 1, "former": []}
+        turn |= with_answer(choices, first)
         turn["made_with"] = in_short(self.above(name, key, who[1]))
         for other in self.turns:
             if key and other != name:
                 self.keep(other, lambda turn: turn["key"] != key)
-        if name is None:
-            return
+        return 0 if name is None else self.put(name, turn)
+
+    def put(self, name: str, turn: Turn) -> int:
+        """A turn takes the place of the one with its key, or comes to the end; its place."""
         turns = self.turns.setdefault(name, [])
-        places = [i for i, old in enumerate(turns) if key and old["key"] == key]
+        places = [i for i, old in enumerate(turns) if turn["key"] and old["key"] == turn["key"]]
         if places:
             old = turns[places[0]]
             self.changes[name] += old["hidden"]
-            turns[places[0]] = turn | {"number": old["number"], "place": old["place"]}
-            return
+            self.replace(name, places[0], turn)
+            return int(old["place"])
         self.clock += 1
         changes = self.changes.setdefault(name, self.in_file + 1)
-        self.lives.setdefault(name, repr((name, prompt, blocks, changes)))
+        self.lives.setdefault(name, repr((name, turn["prompt"], turn["blocks"], changes)))
         self.last[name] = self.last.get(name, 0) + 1
         turns.append(turn | {"number": self.last[name], "place": self.clock})
+        return self.clock
+
+    def replace(self, name: str, place: int, turn: Turn) -> None:
+        """A turn takes the place of another."""
+        old = self.turns[name][place]
+        turn = in_place_of(old, turn)
+        changed = [(name, as_made(old))] if as_made(old) != as_made(turn) else []
+        self.turns[name][place] = turn | {"before": [*old["before"], *changed]}
+        self.undo_picks(name, lambda pick: pick["place"] == old["place"])
+
+    def pick(self, key: Key, answer: int) -> tuple[str, Turn] | None:
+        """A cell picks an answer; the turn that has it now, None where there is nothing to pick."""
+        found = self.to_pick(key)
+        if found is None or answer not in found[1]["choices"]:
+            return None
+        name, turn = found
+        for other in self.picks:
+            if key:
+                self.undo_picks(other, lambda pick: pick["key"] == key)
+                self.picks[other] = [each for each in self.picks[other] if each["key"] != key]
+        self.clock += 1
+        self.changes[name] += 1
+        pick = {"key": key, "place": turn["place"], "answer": answer, "counts": True}
+        pick |= {"mark": self.clock, "of": (name, as_made(turn))}
+        self.picks.setdefault(name, []).append(pick)
+        self.settle(name)
+        if key:
+            self.tell(key[0], name, pick=pick)
+        return name, next(t for t in self.turns[name] if t["place"] == turn["place"])
+
+    def to_pick(self, key: Key) -> tuple[str, Turn] | None:
+        """The turn that a cell chooses for: that of its pick before, else the last one compared.
+
+        After a restart it is the last of "main". None: there is none, or it is not sent.
+        """
+        meant: list[tuple[str | None, int]] = [
+            (name, pick["place"])
+            for name, picks in self.picks.items()
+            for pick in picks
+            if key and pick["key"] == key and self.may_return(name, pick["place"])
+        ]
+        for name, place in [*meant, *([self.last_compared] if self.last_compared else [])]:
+            if name is None:
+                return None
+            here = [turn for turn in self.turns.get(name, []) if turn["place"] == place]
+            lost = [turn for turn in self.forgotten.get(name, []) if turn["place"] == place]
+            keys = [turn["key"] for turn in lost if turn["key"]]
+            new = [t for turns in self.turns.values() for t in turns if t["key"] in keys]
+            if not here and lost and not new:
+                return None
+            for turn in (here or new)[:1]:
+                if turn["several"]:
+                    return None if turn["hidden"] else (self.name_of(turn), turn)
+        main = [t for t in self.turns.get("main", []) if t["several"] and not t["hidden"]]
+        return ("main", main[-1]) if main else None
+
+    def name_of(self, turn: Turn) -> str:
+        return next(n for n, ts in self.turns.items() if any(t is turn for t in ts))
+
+    def may_return(self, name: str, place: int) -> bool:
+        """Whether the turn in this place is here, or was forgotten."""
+        turns = [*self.turns.get(name, []), *self.forgotten.get(name, [])]
+        return place in [turn["place"] for turn in turns]
+
+    def undo_picks(self, name: str, is_meant: Callable[[Turn], Any]) -> None:
+        """These picks count no more."""
+        meant = [each["mark"] for each in self.picks.get(name, []) if is_meant(each)]
+        undone = [each for each in self.picks.get(name, []) if each["mark"] in meant]
+        if any(each["counts"] for each in undone):
+            self.changes[name] += 1
+            self.picks[name] = [
+                each | {"counts": False} if each["mark"] in meant and each["counts"] else each
+                for each in self.picks[name]
+            ]
+            self.settle(name)
+
+    def settle(self, name: str) -> None:
+        """Each turn has the answer that was picked last for it, or its first one."""
+        last = {each["place"]: each["answer"] for each in self.picks[name] if each["counts"]}
+        for turns in (self.turns[name], self.forgotten.get(name, [])):
+            for place, turn in enumerate(turns):
+                answer: Any = last.get(turn["place"], turn["first"])
+                if answer != turn["answer"]:
+                    turns[place] = turn | with_answer(turn["choices"], answer)
+
+    def fork(self, origin: str, name: str, cell: str, until: int | None) -> list[Key]:
+        """A cell begins a conversation with copies; their keys, none where that is refused.
+
+        One that forked it before copies no turns but those that it has copies of.
+        """
+        turns, there = self.turns.get(origin, []), self.turns.get(name, [])
+        wanted = [t for t in turns if not t["hidden"] and (until is None or t["number"] <= until)]
+        copied = [t["key"][1] for t in there if t["key"] and t["key"][::2] == (cell, name)]
+        kept = [turn for turn in wanted if not copied or turn["number"] in copied]
+        has_more = copied and until and [t for t in wanted if t["number"] > max(copied)]
+        is_taken = not copied and [
+            t for t in there if not t["key"] or t["key"][2:] or t["key"][0] != cell
+        ]
+        is_there = until is None or [turn for turn in turns if turn["number"] == until]
+        if name == origin or has_more or is_taken or not is_there or not kept:
+            return []
+        self.undoable = []
+        keys = [(cell, turn["number"], name) for turn in kept]
+        outdated = self.marked(origin)
+        for other in self.turns.keys() - {name}:
+            self.keep(other, lambda turn: turn["key"] not in keys)
+        self.keep(name, lambda turn: turn["key"] in keys or not of(cell, turn, copies=bool(copied)))
+        for key, turn in zip(keys, kept, strict=True):
+            self.put(
+                name,
+                turn
+                | alone(turn)
+                | {"key": key, "hidden": False, "is_copy": True}
+                | {"version": 1, "former": []},
+            )
+        there = self.turns[name]
+        for place, turn in enumerate(there):
+            if turn["key"] in keys and turn["key"][1] in outdated:
+                made_with = [(origin, *each) for each in turn["made_with"]]
+                there[place] = turn | {"made_with": made_with}
+            elif turn["key"] in keys:
+                made_with = in_short(sent_to(turn["who"][1], there[:place]))
+                there[place] = turn | {"made_with": made_with}
+        return [*keys]
 
     def keep(self, name: str, is_kept: Callable[[Turn], bool]) -> None:
         self.turns[name] = [turn for turn in self.turns.get(name, []) if is_kept(turn)]
@@ -98,9 +298,13 @@ class Oracle:
     def hide(self, cells: set[str]) -> None:
         """These cells were deleted."""
         for name in self.turns:
-            for turn in self.forgotten.get(name, []):
-                turn["hidden"] |= bool(turn["key"]) and turn["key"][0] in cells
+            self.forgotten[name] = [
+                turn | {"hidden": True} if turn["key"] and turn["key"][0] in cells else turn
+                for turn in self.forgotten.get(name, [])
+            ]
             self.change(name, True, lambda turn: turn["key"] and turn["key"][0] in cells)
+        for name in self.picks:
+            self.undo_picks(name, lambda pick: pick["key"] and pick["key"][0] in cells)
 
     def undo(self) -> tuple[str, list[Turn]] | None:
         """Bring back what was forgotten last, as it was; None where a turn was made since."""
@@ -129,6 +333,37 @@ class Oracle:
         self.change(name, False, lambda turn: turn["number"] == number)
         return next((t for t in self.turns.get(name, []) if t["number"] == number), None)
 
+    def restore_version(self, name: str, number: int, version: int) -> Turn | None:
+        """Bring a former answer of a turn back: it counts as another change of the conversation."""
+        turns = self.turns.get(name, [])
+        for place, old in enumerate(turns):
+            for former in old["former"]:
+                if (old["number"], former["version"]) == (number, version):
+                    self.changes[name] += 1
+                    here = {"key": old["key"], "hidden": False}
+                    self.replace(name, place, former | here)
+                    self.save_again(name, place)
+                    return self.turns[name][place]
+        return None
+
+    def save_again(self, name: str, place: int) -> None:
+        """An answer that was brought back comes again for its cell, where it still belongs."""
+        turn = self.turns[name][place]
+        answer = turn["choices"][turn["answer"]]
+        if turn["number"] not in self.marked(name) and answer["ending"] == "whole":
+            _, question, count = self.slot_now(name, place, answer)
+            self.saved[turn["who"][1] == DEMO, question, count] = answer
+
+    def slot_now(self, name: str, place: int, answer: Turn) -> Slot:
+        """Where the answer of a turn belongs, for who asked it."""
+        server, turns = answer["who"][1], self.turns[name]
+        above = sent_to(server, turns[:place])
+        question = in_question(answer["options"], above, turns[place]["prompt"])
+        askers = self.askers.get(question, [])
+        asker = answer["asker"]
+        count = askers.index(asker) if asker in askers else len(askers)
+        return server == DEMO, question, count
+
     def change(self, name: str, hidden: bool, is_meant: Callable[[Turn], Any]) -> None:
         meant = [t for t in self.turns.get(name, []) if is_meant(t) and t["hidden"] != hidden]
         places = {turn["place"] for turn in meant}
@@ -150,14 +385,31 @@ class Oracle:
             if turn["place"] in places and turn["hidden"] and turn["key"] != key
         }
 
-    def ended(self, cell: str, begun: int | None) -> None:
-        """A cell has run. One that ended well has the turns that it has `begun`, and no others."""
+    def ended(
+        self, cell: str, begun: int | None, picks: int = 0, copies: Sequence[Key] = ()
+    ) -> None:
+        """A cell has run. One that ended well has the turns that it has `begun`, and no others.
+
+        So it is with its picks. Of copies it has those that it made.
+        """
         beyond = [] if begun is None else [(cell, nth) for nth in range(begun, 99)]
+        unpicked = [] if begun is None else [(cell, nth) for nth in range(picks, 99)]
+        for name in self.picks:
+            self.undo_picks(name, lambda pick: pick["key"] in unpicked)
+            self.picks[name] = [p for p in self.picks[name] if p["key"] not in unpicked]
         for name in self.turns:
             self.keep(name, lambda turn: turn["key"] not in beyond)
-            for turn in self.turns[name]:
-                if turn["key"] and turn["key"][0] == cell:
-                    self.tell(cell, name, turn)
+            if begun is not None:
+                self.keep(name, lambda t: t["key"] in copies or not of(cell, t, copies=True))
+        pairs = [(name, turn) for name, turns in self.turns.items() for turn in turns]
+        mine = [(name, turn) for name, turn in pairs if turn["key"] and turn["key"][0] == cell]
+        order = {key: place for place, key in enumerate(self.made)}  # what it kept comes last
+        for name, turn in sorted(mine, key=lambda pair: order.get(pair[1]["key"], len(order))):
+            self.tell(cell, name, turn)
+        for name, pick in [(each, pick) for each, picks in self.picks.items() for pick in picks]:
+            here = [turn for turn in self.turns[name] if turn["place"] == pick["place"]]
+            if here and pick["key"] and pick["key"][0] == cell:
+                self.tell(cell, name, pick=pick | {"of": (name, as_made(here[0]))})
 
     def marked(self, name: str) -> set[int]:
         """The numbers of the turns that were made with others above than stand there now."""
@@ -172,17 +424,43 @@ class Oracle:
     # The file
 
     def tell(
-        self, cell: str, name: str, turn: Turn | None = None, *, is_copy: bool = False
+        self,
+        cell: str,
+        name: str,
+        turn: Turn | None = None,
+        *,
+        is_copy: bool = False,
+        pick: Turn | None = None,
     ) -> None:
         """The outputs of a cell tell of a turn, and how it stands with its conversation.
 
         A copy stands for the turn where the outputs of its own cell do not have it any more.
         """
         self.clock += 1
-        turn = turn | {"key": None, "copy": True} if turn and is_copy else turn
-        told = {"at": self.clock, "name": name, "turn": turn, "turns": self.turns[name]}
+        turn = turn | {"key": None} if turn and is_copy else turn
+        turn = turn and turn | {"version": 1, "former": []}  # no file has them
+        told = {"at": self.clock, "name": name, "turn": turn, "turns": [*self.turns[name]]}
+        told |= {"is_copy": is_copy, "pick": pick, "picks": [*self.picks.get(name, [])]}
         told |= {"life": self.lives[name], "changes": self.changes[name], "last": self.last[name]}
-        self.page[cell].append(deepcopy(told))
+        self.page[cell].append(told)
+
+    def tell_alone(self, prompt: str, answers: Sequence[Turn]) -> None:
+        """The outputs of the running cell tell of answers that stand in no conversation."""
+        told = {"name": None, "life": None, "at": 0, "turn": None, "pick": None}
+        self.page[self.cell].append(told | {"prompt": prompt, "answers": answers})
+
+    def keep_answers(self, page: Page) -> None:
+        """What a saved page holds may come again, but for what this kernel has itself.
+
+        Those that answer one question are counted in the order of the page.
+        """
+        found: dict[str, list[Turn]] = {}
+        for question, answer in answers_in(page):
+            found.setdefault(question, []).append(answer)
+        for question, answers in found.items():
+            for count, answer in enumerate(answers):
+                if answer["ending"] == "whole":
+                    self.saved.setdefault((answer["who"][1] == DEMO, question, count), answer)
 
     def look(self, page: Page) -> None:
         """A new kernel looks into the saved page: what it begins itself counts as later."""
@@ -203,7 +481,7 @@ class Oracle:
         taken = {name for name, turns in self.turns.items() if turns}
         for now in [each[-1] for each in counts.values()]:
             names = [name for name, life in self.lives.items() if life == now["life"]]
-            if names and not same(self.turns[names[0]], self.as_read[names[0]]):
+            if names and not self.is_as_read(names[0]):
                 continue
             if not names and now["name"] not in taken:
                 names = [now["name"]]
@@ -222,7 +500,29 @@ class Oracle:
             self.forgotten[name] = [turn for turn in kept if turn["number"] not in here]
             changes = self.changes.get(name, self.in_file + 1)
             self.changes[name] = max(changes, now["changes"]) + 1
-            self.as_read[name] = [*turns]
+            picks = self.picks_read[name] = picks_as_told(now, page, turns)
+            left = [each["place"] for each in self.forgotten[name]]
+            kept = [each for each in self.picks.get(name, []) if each["place"] in left]
+            self.picks[name] = [*picks, *kept]
+            self.settle(name)
+            if name != now["name"]:
+                self.stay_outdated(name, now["name"])
+            self.as_read[name] = [*self.turns[name]]
+
+    def stay_outdated(self, name: str, before: str) -> None:
+        """Turns that are outdated when their conversation gets a new name are so until they run."""
+        turns = self.turns[name]
+        for place, turn in enumerate(turns):
+            if turn["made_with"] != in_short(sent_to(turn["who"][1], turns[:place])):
+                made_with = [(before, *each) for each in turn["made_with"]]
+                turns[place] = turn | {"made_with": made_with}
+
+    def is_as_read(self, name: str) -> bool:
+        """Whether nothing happened to a conversation since it was taken from a file."""
+        turns = self.turns[name]
+        places = [turn["place"] for turn in turns]
+        picks = [each for each in self.picks.get(name, []) if each["place"] in places]
+        return same(turns, self.as_read[name]) and same(picks, self.picks_read[name])
 
     def restarted(self) -> "Oracle":
         """A new kernel that takes nothing from the page."""
@@ -236,12 +536,52 @@ def conversations(page: Page) -> list[list[Turn]]:
 
     Of those that changed as often it is the last in the document.
     """
-    told = [*chain.from_iterable(page.values())]
+    return sorted(in_order(page), key=lambda of_life: int(of_life[-1]["changes"]))
+
+
+def in_order(page: Page) -> list[list[Turn]]:
+    """The same, as the page tells of them first."""
+    told = [each for each in chain.from_iterable(page.values()) if each["name"]]
     names = dict.fromkeys(each["name"] for each in told)
     by_name = [each for name in names for each in told if each["name"] == name]
     lives = dict.fromkeys(each["life"] for each in by_name)
-    found = [sorted((t for t in told if t["life"] == life), key=time_of) for life in lives]
-    return sorted(found, key=lambda of_life: int(of_life[-1]["changes"]))
+    return [sorted((t for t in told if t["life"] == life), key=time_of) for life in lives]
+
+
+def answers_in(page: Page) -> list[tuple[str, Turn]]:
+    """The answers that a page still vouches for, each with its question; then those alone.
+
+    A copy is no answer, and one made with other turns above could be asked for no more. Where
+    several were asked for, those count, too, that are not whole. One that was asked for once counts
+    once.
+    """
+    latest = {each[-1]["name"]: each[-1] for each in conversations(page)}
+    names = dict.fromkeys(each[-1]["name"] for each in in_order(page))
+    found = []
+    for name in names:
+        there = Oracle()
+        turns = there.turns[name] = as_told(latest[name], page)
+        there.picks[name] = picks_as_told(latest[name], page, turns)
+        there.settle(name)
+        outdated = there.marked(name)
+        for place, turn in enumerate(turns):
+            is_whole = turn["choices"][turn["first"]]["ending"] == "whole"
+            is_left_out = turn["hidden"] or turn["is_copy"] or turn["number"] in outdated
+            if is_whole and not is_left_out:
+                above = sent_to(turn["who"][1], turns[:place])
+                found += [(above, turn["prompt"], each) for each in turn["answers"]]
+    alone: dict[int, Turn] = {}
+    for told in chain.from_iterable(page.values()):
+        if told["name"] is None and first_of(told["answers"])["ending"] == "whole":
+            alone.setdefault(first_of(told["answers"])["made"], told)
+    for told in alone.values():
+        found += [([], told["prompt"], each) for each in told["answers"]]
+    return [(in_question(each["options"], above, prompt), each) for above, prompt, each in found]
+
+
+def of(cell: str, turn: Turn, *, copies: bool) -> bool:
+    """Whether a cell asked a turn, or, with `copies`, copied it."""
+    return bool(turn["key"]) and turn["key"][0] == cell and (len(turn["key"]) == 3) is copies
 
 
 def sent_to(server: str, turns: list[Turn]) -> list[Turn]:
@@ -257,14 +597,91 @@ def time_of(told: Turn) -> int:
 
 def as_told(now: Turn, page: Page) -> list[Turn]:
     """The turns of a conversation as one telling has it, if something on the page tells of them."""
-    told = sorted(chain.from_iterable(page.values()), key=time_of)
-    turns = sorted((t["turn"] for t in told if t["turn"]), key=lambda turn: "copy" not in turn)
-    seen = {turn["place"]: turn for turn in turns}
+    seen: dict[int, Turn] = {}
+    for told in sorted(chain.from_iterable(page.values()), key=time_of):
+        if turn := told["turn"]:
+            if told["is_copy"] and (before := seen.get(turn["place"])):
+                turn = turn | {"key": before["key"]}
+            seen[turn["place"]] = turn
     return [
-        deepcopy(seen[turn["place"]] | {each: turn[each] for each in ("number", "hidden")})
+        seen[turn["place"]] | {each: turn[each] for each in ("number", "hidden")}
         for turn in now["turns"]
         if turn["place"] in seen
     ]
+
+
+def picks_as_told(now: Turn, page: Page, turns: list[Turn]) -> list[Turn]:
+    """The picks for these turns that cells of the page tell of; of each cell one.
+
+    Of those that the latest word has as counting, those count that name the turn as it stands here.
+    """
+    counting = [each["mark"] for each in now["picks"] if each["counts"]]
+    told = [t for t in chain.from_iterable(page.values()) if t["life"] == now["life"]]
+    found = {t["pick"]["mark"]: t["pick"] for t in sorted(told, key=time_of) if t["pick"]}
+    picks = []
+    for pick, turn in product(found.values(), turns):
+        is_it = pick["of"][1] == as_made(turn) and pick["place"] == turn["place"]
+        if turn["several"] and (is_it or pick["of"] in turn["before"]):
+            counts = is_it and pick["mark"] in counting and pick["answer"] in turn["choices"]
+            picks.append(pick | {"place": turn["place"], "counts": counts})
+    return sorted(picks, key=lambda pick: int(pick["mark"]))
+
+
+def alone(turn: Turn) -> Turn:
+    """What a turn has that is no comparison: one answer, which is its first."""
+    answer = turn["choices"][turn["answer"]]
+    choices = {"choices": {1: answer}, "first": 1, "answers": [answer]}
+    return choices | with_answer({1: answer}, 1) | {"several": False, "before": []}
+
+
+def with_answer(choices: dict[int, Turn], number: int) -> Turn:
+    """What a turn has with this answer."""
+    return {"answer": number} | {each: choices[number][each] for each in ("blocks", "who", "sent")}
+
+
+def in_question(options: Any, above: list[Turn], prompt: str) -> str:
+    """What the notebook says in a request: what it thought above is not in it."""
+    return repr((options, [(turn["prompt"], spoken(turn["blocks"])) for turn in above], prompt))
+
+
+def spoken(blocks: Any) -> list[str]:
+    return [b["text"] for b in blocks if b["type"] == "text" and b["text"].strip()]
+
+
+def as_made(turn: Turn) -> Any:
+    """What tells a turn from others in its place, whatever answer was picked since."""
+    return turn["number"], turn["prompt"], turn["choices"][turn["first"]]["blocks"]
+
+
+def first_of(answers: Sequence[Turn]) -> Turn:
+    """The answer that is drawn first: one with text, and a whole one of those."""
+    may_stay = [each for each in answers if each["ending"] in ("whole", "stopped")]
+    with_text = [each for each in may_stay if has_text(each["blocks"])]
+    found = with_text or answers
+    return next((each for each in found if each["ending"] == "whole"), found[0])
+
+
+def has_text(blocks: Any) -> bool:
+    return any(block["type"] == "text" and block["text"].strip() for block in blocks)
+
+
+def in_place_of(old: Turn, turn: Turn) -> Turn:
+    """The turn with number and place of the old one, and the last three other texts there."""
+    known = [*old["former"], old | alone(old) | {"former": []}]
+    same_text = [each for each in known if text_of(each) == text_of(turn)]
+    new = 1 + max(each["version"] for each in known)
+    return turn | {
+        "number": old["number"],
+        "place": old["place"],
+        "version": same_text[0]["version"] if same_text else new,
+        "former": [each for each in known if each not in same_text][-3:],
+    }
+
+
+def text_of(turn: Turn) -> str:
+    """The words of an answer."""
+    texts = (block["text"] for block in turn["blocks"] if block["type"] == "text")
+    return " ".join(" ".join(texts).split())
 
 
 def same(turns: list[Turn], others: list[Turn]) -> bool:

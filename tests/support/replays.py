@@ -4,22 +4,24 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.turn import Turn
+from mm_magic.conversation.saved_turn import turn_json
+from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.errors import MiniMaxError
+from mm_magic.protocol.json_values import encode_json
 from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, create
+from mm_magic.transport.recording.writer import Recorder, begin
 from support.asks import ask_of
 from support.scripted import Answer, Ending, Service
 
@@ -45,6 +47,7 @@ class Cell:
     model: str | None = None
     id: str | None = None
     ending: Ending = "whole"
+    is_fresh: bool = False
 
     @property
     def given(self) -> dict[str, object]:
@@ -70,11 +73,9 @@ class Kernel:
 
     def record(self, path: Path) -> None:
         known: Sequence[RecordedExchange] = ()
-        if path.exists():
+        if not begin(path, path.name):
             known = read(path.read_bytes(), path.name).exchanges
-        else:
-            create(path, path.name)
-        self.session.recorder = Recorder(path, path.name, known)
+        self.session.recordings.recorder = Recorder(path, path.name, known)
 
     def replay(self, path: Path, **more: Any) -> None:
         exchanges = read(path.read_bytes(), path.name).exchanges
@@ -101,7 +102,8 @@ class Kernel:
     def ask(self, cell: Cell) -> Ask:
         """What a cell asks here."""
         options = self.session.options.overridden(cell.given)
-        return ask_of(cell.prompt, options, alone=cell.conversation is None)
+        ask = ask_of(cell.prompt, options, alone=cell.conversation is None)
+        return replace(ask, is_fresh=cell.is_fresh)
 
     @property
     def notes(self) -> list[str]:
@@ -147,3 +149,22 @@ def replaying(path: Path, variables: Mapping[str, str] | None = None, **more: An
     kernel = Kernel(**(variables or {}))
     kernel.replay(path, **more)
     return kernel
+
+
+def run_all(kernel: Kernel, cells: Sequence[Cell]) -> tuple[list[str], int]:
+    """The texts of the answers, and how many requests they cost."""
+    before = len(kernel.service.requests)
+    texts = [kernel.run(cell).text for cell in cells]
+    return texts, len(kernel.service.requests) - before
+
+
+def saved_in(kernel: Kernel) -> bytes:
+    """The notebook's file with the turns of a kernel."""
+    cells = []
+    for there in kernel.session.conversations.values():
+        for turn in there.turns:
+            assert turn.key is not None
+            data = {TURN_MIME: turn_json(turn, there.state)}
+            output = {"output_type": "display_data", "metadata": {}, "data": data}
+            cells.append({"cell_type": "code", "id": turn.key.cell_id, "outputs": [output]})
+    return encode_json({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any, Literal, TypeAlias
 
 from mm_magic.session.session import Session
@@ -48,6 +49,9 @@ def block_events(index: int, block: Block) -> list[Block]:
     return [*events, {"type": "content_block_stop", "index": index}]
 
 
+_ID = b'"%s"' % BEGIN["message"]["id"].encode()
+
+
 @cache
 def stream_of(answer: Answer) -> bytes:
     return sse(*answer.events())
@@ -61,8 +65,10 @@ class Service:
 
     def __init__(self) -> None:
         self.next_answer = Answer("refused")
+        self.by_temperature: dict[float, Answer] = {}  # where several are asked for at once
         self.stop: Callable[[], None] = lambda: None
         self.requests: list[Any] = []
+        self._count = count(1)
 
     def take_request(self) -> Any:
         """The request that came since this was asked last."""
@@ -70,28 +76,42 @@ class Service:
         self.requests = []
         return request
 
+    def take_requests(self) -> list[Any]:
+        """Those that came since this was asked last."""
+        found, self.requests = self.requests, []
+        return found
+
+    def _answer_to(self, body: Mapping[str, Any]) -> Answer:
+        return self.by_temperature.get(body.get("temperature", 0), self.next_answer)
+
+    def _stream(self, answer: Answer) -> bytes:
+        """The answer with an id of its own."""
+        return stream_of(answer).replace(_ID, b'"%d"' % next(self._count), 1)
+
     def answer(self, body: Mapping[str, object]) -> Exchange:
         """In this process, without a wait."""
         self.requests.append(body)
-        if self.next_answer.ending == "refused":
+        answer = self._answer_to(body)
+        if answer.ending == "refused":
             return Exchange(400, {}, _refusal())
-        return Exchange(200, {"content-type": "text/event-stream"}, self._reads())
+        return Exchange(200, {"content-type": "text/event-stream"}, self._reads(answer))
 
-    async def _reads(self) -> Reads:
-        yield 0.0, stream_of(self.next_answer)
-        if self.next_answer.ending == "stopped":
+    async def _reads(self, answer: Answer) -> Reads:
+        yield 0.0, self._stream(answer)
+        if answer.ending == "stopped":
             self.stop()
             await asyncio.Event().wait()
 
     def over_loopback(self, connection: Connection) -> None:
         """The same as the answer of a loopback server."""
-        self.requests.append(connection.server.requests.pop().json)
-        answer, stop = self.next_answer, self.stop
+        body = connection.request.json
+        self.requests.append(body)
+        answer, stop = self._answer_to(body), self.stop
         if answer.ending == "refused":
             failure(400, "no (2013)", "invalid_request_error")(connection)
             return
         head()(connection)
-        chunk(stream_of(answer))(connection)
+        chunk(self._stream(answer))(connection)
         if answer.ending == "stopped":
             stop()
             stall(connection)

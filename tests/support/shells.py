@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,7 @@ def fresh_shell(config: Config | None = None, *, loaded: bool = True) -> Iterato
     config.InteractiveShell.colors = "nocolor"
     InteractiveShell.clear_instance()
     mm_magic.session.api.forget_session()
+    main = sys.modules["__main__"]
     ip = InteractiveShell.instance(config=config)
     shell = Shell(ip)
     try:
@@ -61,9 +63,17 @@ def fresh_shell(config: Config | None = None, *, loaded: bool = True) -> Iterato
     finally:
         mm_magic.unload_ipython_extension(ip)
         shell.ip.atexit_operations()
-        atexit.unregister(ip.atexit_operations)
+        sys.modules["__main__"] = main
+        _let_go(ip)
         InteractiveShell.clear_instance()
         mm_magic.session.api.forget_session()
+
+
+def _let_go(ip: Any) -> None:
+    """Leave nothing that keeps a shell: each garbage collection would look through it again."""
+    atexit.unregister(ip.atexit_operations)
+    if scripts := ip.magics_manager.registry.get("ScriptMagics"):
+        atexit.unregister(scripts.kill_bg_processes)
 
 
 def file_with_cell(folder: Path, kind: str, source: str) -> Path:

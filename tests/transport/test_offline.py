@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.shells import fresh_shell
 
 from mm_magic.transport.demo.offline import DEMOS, Offline
 from mm_magic.transport.exchange import Exchange
 
 OPENING = "Offline demo, not a language model"
+FIRST = "nothing to compare; this is the first request to the demo."
 SCORES = {
     "oak": 3.0,
     "elm": 2.2,
@@ -94,7 +96,7 @@ def ask(offline: Offline, prompt: object, *earlier: str, **fields: object) -> An
 
 def whats_new(answer: Answer) -> list[str]:
     """The lines of the section on what changed."""
-    section = answer.text.split("**Changed since the request before:**")[1]
+    section = answer.text.split("**Changed since the previous request:**")[1]
     lines = section.split("**Parameters**")[0].strip().split("\n")
     return [line.removeprefix("- ") for line in lines]
 
@@ -252,30 +254,30 @@ def test_content_may_be_blocks() -> None:
     ("before", "now", "expected"),
     [
         (body("a"), body("a"), ["nothing: the same request again."]),
-        (body("a"), body("b"), ["prompt: another one; it was `a`"]),
+        (body("a"), body("b"), ["prompt: changed; it was `a`"]),
         (body("c", "a", "b"), body("c", "a", "b", "c", "d"), ["earlier turns: 1 added"]),
         (body("c", "a", "b", "q", "r"), body("c"), ["earlier turns: 2 removed"]),
         (body("c", "a", "b", "q", "r"), body("c", "q", "r"), ["earlier turns: 1 removed"]),
         (
             body("x", "a", "b", "c", "d"),
             body("x", "a", "new", "c", "d"),
-            ["earlier turns: turn 1 edited (answer)"],
+            ["earlier turns: turn 1 with a different answer"],
         ),
         (
             body("x", "a", "b"),
             body("x", "A", "B", "c", "d"),
-            ["earlier turns: turn 1 edited (prompt, answer), 1 added"],
+            ["earlier turns: turn 1 with a different prompt and answer, 1 added"],
         ),
         (body("a"), body("a", temperature=0.3), ["temperature: 1 → 0.3"]),
         (body("a", stream=True), body("a"), ["stream: true → not sent"]),
         (body("a"), body("a", system="s"), ["system prompt: added"]),
-        (body("a", system="t"), body("a", system="s"), ["system prompt: another one"]),
+        (body("a", system="t"), body("a", system="s"), ["system prompt: changed"]),
         (body("a", system="t"), body("a"), ["system prompt: removed"]),
         (
             body("a"),
             body("b", model="MiniMax-M2.5", max_tokens=1000),
             [
-                "prompt: another one; it was `a`",
+                "prompt: changed; it was `a`",
                 "model: MiniMax-M2.7 → MiniMax-M2.5",
                 "max_tokens: 2048 → 1000",
             ],
@@ -285,20 +287,70 @@ def test_content_may_be_blocks() -> None:
 def test_what_changed(
     before: Mapping[str, object], now: Mapping[str, object], expected: list[str]
 ) -> None:
-    """The answer names each difference from the request before, and nothing else."""
+    """The answer names each difference from the previous request, and nothing else."""
     offline = Offline()
     first = read(offline.answer({**before, "stream": False}))
-    assert whats_new(first) == ["this is the demo's first."]
+    assert whats_new(first) == [FIRST]
     offline = Offline()
     read(offline.answer(before))
     assert whats_new(read(offline.answer(now))) == expected
+
+
+def thought(text: str, thinking: str) -> list[dict[str, str]]:
+    """An answer that is sent back with its thinking."""
+    return [
+        {"type": "thinking", "thinking": thinking, "signature": "s"},
+        {"type": "text", "text": text},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        (
+            thought("b", "hm"),
+            "b",
+            "turns 1 and 2 sent without thinking (thinking goes only to the model that produced "
+            "it, with the same system prompt)",
+        ),
+        ("b", thought("b", "hm"), "turns 1 and 2 sent with thinking again"),
+        (thought("b", "hm"), thought("b", "aha"), "turns 1 and 2 with different thinking"),
+        (thought("b", "hm"), thought("B", ""), "turns 1 and 2 with a different answer"),
+    ],
+)
+def test_turns_without_their_thinking_are_not_called_edited(
+    before: Any, now: Any, expected: str
+) -> None:
+    """What another model is not sent is told as such, in one phrase for all its turns."""
+    offline = Offline()
+    read(offline.answer(body("x", "a", before, "c", before)))
+
+    changed = whats_new(read(offline.answer(body("x", "a", now, "c", now))))
+
+    assert changed == [f"earlier turns: {expected}"]
+
+
+def test_another_model_is_told_with_what_it_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cell that asks another model names the model, and the turns that lost their thinking."""
+    for name in ("MINIMAX_API_KEY", "MINIMAX_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with fresh_shell() as shell:
+        shell.run("%%minimax\nWhy?")
+        text = shell.run("%%minimax -m MiniMax-M2.5\nAnd at night?").text
+    capsys.readouterr()
+
+    assert "- earlier turns: turn 1 sent without thinking (it goes only" not in text
+    assert "- earlier turns: 1 added\n" in text
+    assert "- model: MiniMax-M2.7 → MiniMax-M2.5\n" in text
 
 
 def test_refused_request_is_not_the_request_before() -> None:
     """A request that was refused leaves no trace in the next comparison."""
     offline = Offline()
     assert ask(offline, "").status == 400
-    assert whats_new(ask(offline, "a")) == ["this is the demo's first."]
+    assert whats_new(ask(offline, "a")) == [FIRST]
 
 
 @pytest.mark.parametrize(
@@ -374,3 +426,70 @@ def test_disabled_thinking_leaves_one_block() -> None:
     """With thinking disabled the answer is a text block alone."""
     answer = ask(Offline(), "x", thinking={"type": "disabled"})
     assert [block["type"] for block in answer.json["content"]] == ["text"]
+
+
+# Beside others
+
+
+def beside(offline: Offline, number: int, prompt: str = "Name a tree.", **fields: object) -> Answer:
+    return read(offline.beside_others(number).answer(body(prompt, **fields)))
+
+
+def test_beside_others_the_answer_is_short() -> None:
+    """One of several tells its chances and draws, and what was sent beside the prompt."""
+    text = beside(Offline(), 1, temperature=0.5).text
+
+    assert text.startswith(f"{OPENING}: 20 words drawn at temperature 0.5, top_p 0.95.")
+    assert "| oak |" in text
+    assert "**20 draws:** " in text
+    assert "System prompt" not in text
+    assert "Changed since" not in text
+
+
+def test_beside_others_the_system_prompt_comes_first() -> None:
+    """Where it varies, that is what its reader looks for; one answer shows its own alone."""
+    demo = Offline()
+    brief, pirate = (beside(demo, n, system=said).text for n, said in ((1, "Be brief"), (2, "Arr")))
+
+    second = f"{OPENING}: it can't follow the system prompt. 20 words drawn at temperature"
+    assert brief.startswith(f"**System prompt** (2 words): `Be brief`\n\n{second}")
+    assert pirate.startswith(f"**System prompt** (1 word): `Arr`\n\n{second}")
+    assert "Arr" not in brief
+
+
+def test_beside_others_each_number_has_its_draws() -> None:
+    """The number is in the seed, and the first draws as it would alone."""
+    texts = [beside(Offline(), number).text for number in (1, 2, 3)]
+    drawn = [text.split("draws:** ")[1].split("\n")[0].split() for text in texts]
+
+    assert drawn[0] == draws(ask(Offline(), "Name a tree."))
+    assert drawn[0] != drawn[1] != drawn[2]
+
+
+def test_beside_others_the_bytes_depend_on_the_request_alone() -> None:
+    """Whatever came before, and in whatever order they come, the bytes are the same."""
+    fresh, used = Offline(), Offline()
+    ask(used, "Another prompt")
+    forwards = [beside(fresh, number, stream=True).raw for number in (1, 2, 3)]
+    backwards = [beside(used, number, stream=True).raw for number in (3, 2, 1)]
+
+    assert forwards == backwards[::-1]
+
+
+def test_first_of_several_is_the_request_before() -> None:
+    """What follows is compared with the first of them, whichever came last."""
+    demo = Offline()
+    for number in (2, 1, 3):
+        beside(demo, number, temperature=number / 10)
+
+    assert whats_new(ask(demo, "Name a tree.", temperature=0.1)) == [
+        "nothing: the same request again."
+    ]
+
+
+def test_beside_others_practice_prompts_work() -> None:
+    """A practice prompt and a scripted error answer as they do alone, and so does a refusal."""
+    assert beside(Offline(), 2, "demo error 429").status == 429
+    assert "filler text" in beside(Offline(), 2, "demo long").text
+    assert beside(Offline(), 1, temperature=7).status == 400
+    assert beside(Offline(), 1, thinking={"type": "disabled"}).thinking == ""

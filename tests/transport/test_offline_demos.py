@@ -202,10 +202,19 @@ def user(content: object) -> dict[str, object]:
         ({"messages": [{"role": "system", "content": "x"}, user("y")]}, "got 'system'"),
         ({"messages": [user("x"), {"role": "assistant", "content": "y"}]}, "the last message"),
         ({"messages": ["x"]}, "must be an object"),
-        ({"messages": [user("x")], "temperature": 0}, "temperature must be in (0, 1], got 0"),
-        ({"messages": [user("x")], "temperature": 1.5}, "temperature must be in (0, 1], got 1.5"),
-        ({"messages": [user("x")], "top_p": True}, "top_p must be in (0, 1], got True"),
-        ({"messages": [user("x")], "top_p": float("nan")}, "top_p must be in (0, 1], got nan"),
+        (
+            {"messages": [user("x")], "temperature": 0},
+            "temperature must be above 0 and at most 1, got 0",
+        ),
+        (
+            {"messages": [user("x")], "temperature": 1.5},
+            "temperature must be above 0 and at most 1, got 1.5",
+        ),
+        ({"messages": [user("x")], "top_p": True}, "top_p must be above 0 and at most 1, got True"),
+        (
+            {"messages": [user("x")], "top_p": float("nan")},
+            "top_p must be above 0 and at most 1, got nan",
+        ),
         ({"messages": [user("x")], "max_tokens": 0}, "max_tokens must be a whole number of 1"),
     ],
 )

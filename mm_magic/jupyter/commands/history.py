@@ -1,11 +1,13 @@
 """`%minimax history`, `show`, `reset`, `forget`, `restore`: what the conversation remembers."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.turn import Turn
+from mm_magic.conversation.versions import former_version
 from mm_magic.errors import UsageError
-from mm_magic.jupyter.arguments import at_most_one
+from mm_magic.jupyter.arguments import at_most_one, number_in, read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history_table import (
     COLUMNS,
@@ -13,8 +15,9 @@ from mm_magic.jupyter.commands.history_table import (
     next_turn,
     outdated_notes,
 )
-from mm_magic.jupyter.views.finished import draw_again, show, width_of
-from mm_magic.session.notes import UNDO_DELETION, way_to
+from mm_magic.jupyter.views.finished import again, draw_again, show, width_of
+from mm_magic.session.notes import UNDO_DELETION, stale_note, way_to
+from mm_magic.session.options import COUNT, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.wording import counted, listed, turns_listed
@@ -30,7 +33,12 @@ def history(here: Here, words: Sequence[str]) -> None:
     notes = [*outdated_notes(conversation), _summary(conversation, next_one)]
     if hidden := [turn.number for turn in conversation.turns if turn.is_hidden]:
         notes.append(
-            f"To send {turns_listed(hidden)} again: `%minimax restore N`, or {UNDO_DELETION}."
+            f"To bring {turns_listed(hidden)} back: `%minimax restore N`, or {UNDO_DELETION}."
+        )
+    if any(turn.is_untrusted for turn in conversation.visible):
+        notes.append(
+            "“Shown, not sent”: from a file that Jupyter does not trust. To send these turns as "
+            "well: `%minimax restore`, or `%minimax restore N` for one."
         )
     others = [name for name in here.session.conversations if name != conversation.name]
     if others:
@@ -47,7 +55,7 @@ def show_again(here: Here, words: Sequence[str]) -> None:
         else _in_file(here, word) or turn_numbered(here.session, word)
     )
     if turn is None:
-        raise UsageError("there are no turns yet")
+        raise no_turns("there are no turns yet")
     hide = here.session.options.hide_thinking
     draw_again(here.shell, turn, here.session.conversations.state_of(turn), hide_thinking=hide)
 
@@ -68,14 +76,26 @@ def forget(here: Here, words: Sequence[str]) -> None:
     _say_forgotten(here, conversation.name, here.session.forget(conversation.name, turn.number))
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreOptions:
+    """The options of `%minimax restore`."""
+
+    version: int | None = option(
+        None, COUNT, "--version", metavar="K",
+        help="bring back version K of the answer to turn N, from before its cell ran again",
+    )  # fmt: skip
+
+
 def restore(here: Here, words: Sequence[str]) -> None:
-    """`%minimax restore [FILE or N]`: send again what is not sent now.
+    """`%minimax restore [FILE or N] [--version K]`: send again what is not sent now.
 
     Without a word it first undoes the last `forget` or `reset`, unless a turn was made since.
     """
-    word = at_most_one("restore", words)
-    if word is not None and word.isdecimal():
-        _restore_turn(here, word)
+    word, given = read_command("restore", RestoreOptions, words)
+    if given.version is not None:
+        _restore_version(here, word, given.version)
+    elif (number := number_in(word)) is not None:
+        _restore_turn(here, number)
     elif word is None and (undone := here.session.conversations.undo_forgetting()):
         conversation, back = undone
         turns = turns_listed(turn.number for turn in back)
@@ -86,37 +106,96 @@ def restore(here: Here, words: Sequence[str]) -> None:
         restore(here.shell, here.session, word)
 
 
-def _restore_turn(here: Here, word: str) -> None:
+def _restore_turn(here: Here, number: int) -> None:
     """Send again a turn that is hidden or was forgotten. Raises UsageError."""
-    conversation, number = _named(here.session, None), int(word)
+    from mm_magic.session.reusing import trust
+
+    conversation = _named(here.session, None)
     conversations = here.session.conversations
     if back := conversations.bring_back(conversation.name, number):
-        _mark(here, conversation, f"Turn {number} is sent again, in its old place.", back)
+        told = f"Turn {number} is back in its old place; new prompts include it."
+        trust(here.session.saved, conversations, conversation.name, number)
+        _mark(here, conversation, told, back)
+    elif back := trust(here.session.saved, conversations, conversation.name, number):
+        _mark(here, conversation, f"New prompts include turn {number} from now on.", back)
     elif newer := conversations.instead_of(conversation, number):
         raise UsageError(
-            f"the cell of turn {number} has since made turn {newer.number} of {newer.conversation}",
-            next_steps=(f"{way_to(newer, conversation.name)}`%minimax forget {newer.number}`",),
+            f"the cell of turn {number} ran again and made turn {newer.number} of "
+            f"{newer.conversation}",
+            next_steps=(
+                f"{way_to(newer, conversation.name)}`%minimax forget {newer.number}`, then run "
+                "this again.",
+            ),
         )
     else:
-        turn = turn_numbered(here.session, word)
+        turn = turn_numbered(here.session, str(number))
         raise UsageError(f"turn {turn.number} is already sent with each new prompt")
+
+
+def _restore_version(here: Here, word: str | None, version: int) -> None:
+    """Bring back an answer that a turn had before, and draw it. Raises UsageError."""
+    if word is None:
+        raise UsageError(
+            "--version needs the number of a turn",
+            next_steps=(f"Write: `%minimax restore N --version {version}`",),
+        )
+    turn = turn_numbered(here.session, word)
+    check_version(turn, version, f"%minimax restore {turn.number}")
+    conversation = _named(here.session, None)
+    found = here.session.restore_version(conversation.name, turn.number, version)
+    assert found is not None
+    back, stale = found
+    show(here.shell, *again(here.shell, back, hide_thinking=here.session.options.hide_thinking))
+    undo = f"To undo this: `%minimax restore {back.number} --version {turn.version}`"
+    notes = [undo, *([stale_note(stale)] if stale else [])]
+    told = f"Turn {back.number} is back to version {version} of its answer."
+    _mark(here, conversation, told, [back], notes)
+
+
+def check_version(turn: Turn, version: int, line: str) -> None:
+    """Raise UsageError unless the turn has had this answer; `line` is the command for another."""
+    if former_version(turn, version) is not None:
+        return
+    known = [each.version for each in turn.former]
+    if not known:
+        raise UsageError(
+            f"turn {turn.number} has no earlier answers in this kernel",
+            next_steps=("Run its cell again: if the new answer differs, both are kept.",),
+        )
+    what = f"turn {turn.number} has no earlier version {version}"
+    if version == turn.version:
+        what = f"version {version} is the answer that turn {turn.number} has now"
+    raise UsageError(
+        f"{what}; earlier versions: {listed(known)}",
+        next_steps=(f"Write: `{line} --version {known[-1]}`",),
+    )
 
 
 def _in_file(here: Here, number: str) -> Turn | None:
     """The turn with this number in the notebook's file, if only that has it."""
     from mm_magic.jupyter.resume import find_turn
 
-    if not number.isdecimal() or _named(here.session, None).numbered(int(number)):
+    found = number_in(number)
+    if found is None or _named(here.session, None).numbered(found):
         return None
-    return find_turn(here.shell, here.session, int(number))
+    return find_turn(here.shell, here.session, found)
+
+
+def no_turns(what: str) -> UsageError:
+    """The error where nothing has been asked yet."""
+    step = "Ask first: `%%minimax` on the first line, the question below it."
+    return UsageError(what, next_steps=(step,))
 
 
 def turn_numbered(session: Session, number: str) -> Turn:
     """The turn with this number in the current conversation. Raises UsageError."""
     conversation = _named(session, None)
-    turn = conversation.numbered(int(number)) if number.isdecimal() else None
+    wanted = number_in(number)
+    turn = None if wanted is None else conversation.numbered(wanted)
     if turn is None:
-        known = listed(each.number for each in conversation.turns) or "none"
+        if not conversation.turns:
+            raise UsageError(f"conversation {conversation.name} has no turns")
+        known = listed(each.number for each in conversation.turns)
         raise UsageError(
             f"conversation {conversation.name} has no turn {number!r}; its turns: {known}"
         )
@@ -129,7 +208,7 @@ def _named(session: Session, name: str | None) -> Conversation:
     found = session.conversations.get(wanted)
     if found is None and name is not None:
         known = ", ".join(session.conversations) or "none yet"
-        raise UsageError(f"there is no conversation {name!r}; there are: {known}")
+        raise UsageError(f"there is no conversation {name!r}; existing conversations: {known}")
     return found or Conversation(wanted)
 
 
@@ -142,29 +221,35 @@ def _say_forgotten(here: Here, name: str, gone: Sequence[Turn]) -> None:
     _mark(
         here,
         here.session.conversations.named(name),
-        f"Conversation {name}: {turns} forgotten. The page keeps the answers. To undo this: "
+        f"Conversation {name}: {turns} forgotten. The answers stay on the page. To undo this: "
         f"`%minimax restore` now, or {later} until the kernel ends.",
     )
 
 
-def _mark(here: Here, conversation: Conversation, sentence: str, back: Sequence[Turn] = ()) -> None:
+def _mark(
+    here: Here,
+    conversation: Conversation,
+    sentence: str,
+    back: Sequence[Turn] = (),
+    notes: Sequence[str] = (),
+) -> None:
     """Say what changed, and leave it in the file, which else would bring it back.
 
     The turns that came `back` are left there, too: the outputs of their cells may be gone.
     """
     from mm_magic.conversation.saved_turn import record_json, turn_json
-    from mm_magic.rendering.bundles import TURN_MIME, line_bundle
+    from mm_magic.rendering.bundles import status_bundle
 
     state = conversation.state
     record = record_json(
         (turn_json(turn, state, is_copy=True) for turn in back), [(conversation.name, state)]
     )
-    show(here.shell, {**line_bundle(sentence), TURN_MIME: record})
+    show(here.shell, status_bundle([], [sentence, *notes], record))
 
 
 def _summary(conversation: Conversation, next_one: TurnRequest) -> str:
     if not conversation.turns:
         return f"Conversation {conversation.name} has no turns."
     sent = next_one.history.sent
-    turns = counted(sent, "turn")
-    return f"Conversation {conversation.name}: a new cell sends {turns} before its prompt."
+    turns = counted(sent, "earlier turn")
+    return f"Conversation {conversation.name}: a new cell sends {turns} with its prompt."

@@ -8,15 +8,9 @@ from mm_magic.session.notes import stale_note
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask, TurnRequest
 
-PROMPT_CHARACTERS = 60
-
-
-ANSWER_CHARACTERS = 80
-
-
+PROMPT_CHARACTERS = 32
+ANSWER_CHARACTERS = 40
 UNCOUNTED = "—"
-
-
 COLUMNS = ("turn", "cell", "prompt", "answer", "model", "tokens", "state")
 
 
@@ -49,7 +43,8 @@ def _with_room(
     """Each turn, and whether it is one of the oldest for which there is no room."""
     rows, left = [], left_out
     for turn in conversation.turns:
-        counts = not turn.is_hidden and (to_demo or not turn.is_demo)
+        is_meant = not turn.is_hidden and not turn.is_untrusted
+        counts = is_meant and (to_demo or not turn.is_demo)
         rows.append((turn, counts and left > 0))
         left -= counts
     return rows
@@ -62,7 +57,7 @@ def _row(turn: Turn, state: str) -> list[str]:
     return [
         str(turn.number),
         turn.label,
-        shortened(turn.prompt.text, PROMPT_CHARACTERS),
+        shortened(str(turn.prompt), PROMPT_CHARACTERS),
         shortened(turn.reply.text, ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
         tokens_in_words(counted(turn.reply)) or UNCOUNTED,
@@ -75,9 +70,13 @@ def _state(turn: Turn, stale: set[int], *, to_demo: bool, is_left_out: bool) -> 
         return "not sent: its cell was deleted"
     if turn.is_demo and not to_demo:
         return "demo turn, not sent"
+    if turn.is_untrusted:
+        return "shown, not sent"
     if is_left_out:
         return "not sent: the request would be too long"
     parts = ["sent"]
+    if turn.others:
+        parts.append(f"answer {turn.answer} of {len(turn.answers)}")
     if turn.reply.status == "stopped":
         parts.append("stopped")
     if turn.number in stale:

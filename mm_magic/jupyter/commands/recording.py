@@ -1,8 +1,8 @@
 """`%minimax record` and `%minimax replay`: which file, and what is said of it."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +12,12 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one, read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.permissions import who_can_read
-from mm_magic.jupyter.own_notebook import is_file, own_path
+from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.options import SWITCH, Kind, option
-from mm_magic.wording import counted, in_window, plain, quoted
+from mm_magic.transport.web_page import in_page, readable
+from mm_magic.wording import capitalised, closest, counted, plain, quoted, turns_listed
 
 if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quick
     from mm_magic.session.replaying import Replaying
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quic
 
 # With a key and without: what a notebook says of its replay is to be the same for all its readers.
 _BACK = "`%minimax live` switches to a server, `%minimax offline` to the demo."
+_BACK_IN_PAGE = "`%minimax offline` switches to the demo."
 
 
 def _speed(text: str) -> float:
@@ -39,10 +42,11 @@ class ReplayOptions:
 
     speed: float = option(
         1.0, Kind(float, "a number above 0, or max", _speed), "--speed", metavar="N",
-        help="play N times as fast; max does not wait", offers=("max", "2", "10"),
+        help="play N times as fast; max plays without pauses", offers=("max", "2", "10"),
     )  # fmt: skip
     fill: bool = option(
-        False, SWITCH, "--fill", help="ask a model for what is missing, and record it"
+        False, SWITCH, "--fill",
+        help="with a key, ask for what is missing, and add it to FILE",
     )  # fmt: skip
     loose: bool = option(
         False, SWITCH, "--loose",
@@ -56,35 +60,36 @@ class ReplayOptions:
 def record(here: Here, words: Sequence[str]) -> None:
     """`%minimax record [FILE]`: write down each exchange; without FILE no longer."""
     file = at_most_one("record", words)
-    session, before = here.session, here.session.recorder
+    recordings = here.session.recordings
+    before = recordings.recorder
     if file is None:
-        if before is None or session.replaying is not None:
+        if before is None or recordings.replaying is not None:
             raise UsageError(
                 "nothing is being recorded",
                 next_steps=("Name a file: `%minimax record lesson.jsonl`",),
             )
-        session.recorder = None
+        recordings.recorder = None
         lines = [f"Recording stopped: {counted(before.count, 'new answer')} in {before.name}."]
         lines += [
-            f"The cells did not run from top to bottom: on the saved page, those of conversation "
-            f"{name} are in a different order."
+            f"The cells of conversation {name} did not run in the order in which they "
+            "appear in the saved notebook."
             for name in _out_of_order(here)
         ]
-        print(in_window("\n".join(map(plain, lines))))
+        print_lines("\n".join(map(plain, lines)))
         return
-    if session.replaying is not None:
+    if recordings.replaying is not None:
         raise UsageError(
-            "answers come from a recording now, and can't be recorded again",
-            next_steps=(_BACK, *_filling(session.replaying)),
+            "answers now come from a recording and can't be recorded again",
+            next_steps=(_BACK, *_filling(recordings.replaying)),
         )
-    session.recorder = _recorder(file)
+    recordings.recorder = _recorder(file)
     lines = [
         f"From now on, each prompt and its answer are recorded in {plain(file)}, without the "
         "key. Your readers will run all cells from the top, so run them in that order, too. "
-        "`%minimax record` alone stops recording.",
+        "`%minimax record` by itself stops recording.",
         who_can_read(_absolute(file), file),
     ]
-    print(in_window("\n".join(filter(None, lines))))
+    print_lines("\n".join(filter(None, lines)))
 
 
 def replay(here: Here, words: Sequence[str]) -> None:
@@ -97,7 +102,8 @@ def replay(here: Here, words: Sequence[str]) -> None:
         _show_list(here, file)
         return
     path = _path(here, file)
-    recording, lines = _loaded(path)
+    begun = _begun(path, str(file)) if given.fill and here.session.requests.can_fill else []
+    recording, lines = _loaded(path, file, is_trusted=_is_trusted(here, path))
     answers = Replay(recording.exchanges)
     recorder = None
     if given.fill and not _is_notebook(path):
@@ -113,7 +119,9 @@ def replay(here: Here, words: Sequence[str]) -> None:
         fills=given.fill,
     )
     here.session.replay(replaying, recorder)
-    print(in_window("\n".join([_answering(path, given, recorder), *map(plain, lines)])))
+    lines += _unsaved(here, path, "replayed", "%minimax replay")
+    told = [*begun, _answering(path, given, recorder), *lines]
+    print_lines("\n".join(map(plain, told)))
 
 
 def _show_list(here: Here, file: str | None) -> None:
@@ -123,15 +131,36 @@ def _show_list(here: Here, file: str | None) -> None:
     from mm_magic.session.replaying import Replaying
     from mm_magic.transport.recording.player import Replay
 
-    session = here.session
-    if file is None and session.replaying is not None:
-        show(here.shell, recording_table(session.replaying))
+    recordings = here.session.recordings
+    if file is None and recordings.replaying is not None:
+        show(here.shell, recording_table(recordings.replaying))
         return
-    is_recorded = file is None and session.recorder is not None
-    path = session.recorder.path if is_recorded and session.recorder else _path(here, file)
-    recording, lines = _loaded(path)
-    name = path.name if is_recorded else file or ""
+    recorder = recordings.recorder if file is None else None
+    path = recorder.path if recorder else _path(here, file)
+    recording, lines = _loaded(path, file)
+    lines += _unsaved(here, path, "listed", "%minimax replay --list")
+    name = path.name if recorder else file or ""
     show(here.shell, recording_table(Replaying(Replay(recording.exchanges), name), lines))
+
+
+def _unsaved(here: Here, path: Path, what: str, command: str) -> list[str]:
+    """Which turns of this kernel are not `what`: its notebook's file at `path` lacks them yet."""
+    from mm_magic.conversation.notebook_file import load_bytes, read
+
+    if path != own_path(here.shell, running_cell(here.shell).id):
+        return []
+    held = {each.turn.id for each in read(load_bytes(path, path.name), path.name).found}
+    missing = {
+        name: [turn.number for turn in conversation.visible if turn.id not in held]
+        for name, conversation in here.session.conversations.items()
+    }
+    return [
+        f"{capitalised(turns_listed(numbers))} of {name} {'are' if len(numbers) > 1 else 'is'} not "
+        f"{what}, because the notebook has not been saved since "
+        f"{'they' if len(numbers) > 1 else 'it'} ran. Save it, then run `{command}` again."
+        for name, numbers in missing.items()
+        if numbers
+    ]
 
 
 def _out_of_order(here: Here) -> list[str]:
@@ -164,7 +193,7 @@ def _path(here: Here, file: str | None) -> Path:
     path = own_path(here.shell, running_cell(here.shell).id)
     if path is None:
         raise UsageError(
-            "this notebook's file is not known here",
+            UNKNOWN_FILE,
             next_steps=("Name a recording, or the notebook: `%minimax replay FILE`",),
         )
     return path
@@ -175,11 +204,11 @@ def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") ->
     who = "the saved turns of" if _is_notebook(path) else "the recording"
     told = f"From now on, answers come from {who} {path.name}. "
     if given.fill:
-        told += "A model is asked for what is missing"
-        told += ", and the answers are recorded. " if recorder else ". "
+        told += "If a model is available, it answers prompts that are not in the recording"
+        told += ", and its answers are added. " if recorder else ". "
     if given.loose:
         told += "The earlier turns may differ. "
-    return plain(told + _BACK)
+    return told + (_BACK_IN_PAGE if in_page() else _BACK)
 
 
 def _filling(replaying: "Replaying") -> list[str]:
@@ -195,21 +224,59 @@ def _recorder(file: str) -> "Recorder":
     """For a new file, or for one that is a recording. Raises UsageError."""
     from mm_magic.conversation.notebook_file import load_bytes
     from mm_magic.transport.recording.reader import read
-    from mm_magic.transport.recording.writer import Recorder, create
+    from mm_magic.transport.recording.writer import Recorder, begin
 
     path = _absolute(file)
-    if not os.path.lexists(path):  # exists() may raise; where it can't be told, `create` tells
-        create(path, path.name)
+    if begin(path, path.name):
         return Recorder(path, path.name)
     return Recorder(path, path.name, read(load_bytes(path, path.name), path.name).exchanges)
 
 
-def _loaded(path: Path) -> "tuple[Recording, list[str]]":
+def _begun(path: Path, file: str) -> list[str]:
+    """Begin a recording where none is, which the user calls `file`; what to say of that."""
+    from mm_magic.transport.recording.writer import begin
+
+    if _is_notebook(path) or not begin(path, path.name):
+        return []
+    beside = _beside(path)
+    told = f"Started a new recording, {path.name}."
+    told += f" {beside} is in the same folder." if beside else ""
+    return [told, *filter(None, [who_can_read(path, file)])]
+
+
+def _beside(path: Path) -> str | None:
+    """The recording in its folder whose name is so like this one that it may be meant."""
+    from mm_magic.transport.recording.file_format import version_of
+
+    names = {other.stem: other for other in path.parent.glob("*.jsonl") if other != path}
+    stem = closest(path.stem, [*names], cutoff=0.7)
+    if stem is None:
+        return None
+    with suppress(OSError, UsageError), names[stem].open("rb") as found:
+        if version_of(found.readline(1000), "") is not None:
+            return names[stem].name
+    return None
+
+
+def _is_trusted(here: Here, path: Path) -> bool:
+    """False for this notebook's own file if Jupyter does not trust it."""
+    return here.session.trusts_file or path != own_path(here.shell, running_cell(here.shell).id)
+
+
+def _loaded(
+    path: Path, file: str | None, *, is_trusted: bool = True
+) -> "tuple[Recording, list[str]]":
     """What a file holds, and what to say of it. Raises UsageError."""
     from mm_magic.conversation import notebook_file
     from mm_magic.transport.recording.reader import read
 
-    data = notebook_file.load_bytes(path, path.name)
+    try:
+        data = notebook_file.load_bytes(path, path.name)
+    except UsageError as error:
+        if file is not None and not is_file(path) and (beside := _beside(path)):
+            other = quoted(str(Path(file).with_name(beside))) or "FILE"
+            error.next_steps = (f"{beside} is in the same folder: `%minimax replay {other}`",)
+        raise
     if not _is_notebook(path):
         recording = read(data, path.name)
         damaged = [f"Line {n} is damaged and was left out: {why}." for n, why in recording.damaged]
@@ -219,7 +286,7 @@ def _loaded(path: Path) -> "tuple[Recording, list[str]]":
         return recording, damaged
     from mm_magic.session.notebook_as_recording import recording_of
 
-    recording = recording_of(notebook_file.read(data, path.name))
+    recording = recording_of(notebook_file.read(data, path.name), is_trusted=is_trusted)
     if not recording.exchanges:
         raise UsageError(
             f"{notebook_file.shown(path.name)} holds no turns that can be replayed",
@@ -238,6 +305,6 @@ def _is_notebook(path: Path) -> bool:
 
 def _absolute(file: str) -> Path:
     try:
-        return Path(file).expanduser().absolute()
+        return readable(Path(file).expanduser().absolute())
     except (RuntimeError, OSError):  # ~nobody; the kernel's own folder is gone
         raise UsageError(f"there is no folder {file!r}") from None

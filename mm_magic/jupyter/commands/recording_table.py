@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mm_magic.prompt.prompt import Prompt
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.rendering.tables import table_bundle
 from mm_magic.session.options import on_line
@@ -27,7 +26,7 @@ def _row(answers: Sequence[RecordedExchange]) -> list[str]:
     key = answers[0].key
     options = " ".join(on_line(name, value) or f"{name} …" for name, value in key.options.items())
     return [
-        shortened(Prompt.from_wire(key.prompt.get("content")).text, PROMPT_CHARACTERS),
+        shortened(str(key), PROMPT_CHARACTERS),
         shortened(options, OPTIONS_CHARACTERS),
         ", ".join(dict.fromkeys(filter(None, map(_who, answers)))),
         _counted(answers),

@@ -10,8 +10,9 @@ from mm_magic.conversation.turn import Link, Turn
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import read_command
 from mm_magic.jupyter.commands.here import Here
-from mm_magic.jupyter.commands.history import turn_numbered
+from mm_magic.jupyter.commands.history import no_turns, turn_numbered
 from mm_magic.jupyter.views.finished import show
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.request import Request
 from mm_magic.session.options import SWITCH, option
@@ -47,14 +48,14 @@ def request(here: Here, words: Sequence[str]) -> None:
     if turn is None:
         print(_last(session).in_words())
         return
-    now = session.history_now(turn)
+    now = session.requests.history_now(turn)
     sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
     if sent is None:
-        print("What was sent is no longer known: earlier turns have changed since.")
+        print_lines("What was sent is no longer known: earlier turns have changed since.")
     else:
         print(json_text(_body(turn, sent)))
     if sent is None or sent.context_hash != now.context_hash:
-        print("\nIf the cell ran again now, it would send:")
+        print_lines("\nIf the cell ran again now, it would send:")
         print(json_text(_body(turn, now.link)))
 
 
@@ -62,10 +63,7 @@ def code(here: Here, words: Sequence[str]) -> None:
     """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
     turn = turn_numbered(here.session, words[0]) if words else here.session.last_turn
     if turn is None:
-        raise UsageError(
-            "there is no answer yet",
-            next_steps=("Ask first: `%%minimax` on the first line, the question below it.",),
-        )
+        raise no_turns("there is no answer yet")
     from mm_magic.rendering.markdown import code_blocks
 
     # It is made plain there: what reorders or hides code is seen in it.
@@ -101,7 +99,9 @@ def _show_events(here: Here, turn: Turn | None) -> None:
     kept = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
     if kept is None:
         raise UsageError(
-            "no answer has arrived" if turn is None else "what arrived for it is no longer kept",
+            "no answer has arrived"
+            if turn is None
+            else f"what arrived for turn {turn.number} is no longer kept",
             next_steps=("Run its cell again: only the last few answers are kept as they arrived.",),
         )
     endpoint = kept.of.endpoint
@@ -119,6 +119,6 @@ def _last(session: Session) -> TurnRequest:
 
 
 def _body(turn: Turn, link: Link) -> JsonObject:
-    """The request of a turn behind these earlier ones."""
+    """The request of a turn behind these earlier ones, for a reader."""
     messages = [*(each.messages for each in links_of(link)), turn.prompt.encode()]
-    return Request(messages, turn.parameters).to_body()
+    return Request(messages, turn.parameters).to_shown()

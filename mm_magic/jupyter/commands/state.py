@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from mm_magic.jupyter.arguments import in_columns
 from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.who_answers import anthropic_hint
-from mm_magic.wording import counted, in_window, plain
+from mm_magic.wording import counted, plain
 
 EXAMPLES = """\
 Try these, each in its own cell:
@@ -20,7 +21,7 @@ Try these, each in its own cell:
 
 def show_state(here: Here) -> None:
     """Print it."""
-    print(in_window("\n".join(_lines(here))))
+    print_lines("\n".join(_lines(here)))
 
 
 def _lines(here: Here) -> Iterator[str]:
@@ -29,15 +30,18 @@ def _lines(here: Here) -> Iterator[str]:
     yield plain(" · ".join(f"{name} {value}" for name, value in session.options.in_words()))
     for name, conversation in session.conversations.items():
         yield plain(f"conversation {name}: {counted(len(conversation.visible), 'turn')}")
-    if (recorder := session.recorder) is not None:
-        yield plain(f"Recording in {recorder.name}: {counted(recorder.count, 'new answer')}")
+    if (recorder := session.recordings.recorder) is not None:
+        yield plain(f"Recording to {recorder.name}: {counted(recorder.count, 'new answer')}")
     if hint := anthropic_hint(session.who.environ):
         yield hint
     yield EXAMPLES
-    if session.replaying is None and session.who.endpoint() is None:
+    if session.recordings.replaying is None and session.who.endpoint() is None:
         from mm_magic.transport.demo.offline import DEMOS
 
         yield "The demo also has practice prompts:"
         yield in_columns([*DEMOS.items()])
     if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
-        yield "Event loops of this kernel can be nested; %unload_ext does not undo that."
+        yield (
+            "This kernel's event loop was patched so that `mm.ask` can run inside a cell; "
+            "`%unload_ext` does not undo that."
+        )

@@ -4,23 +4,29 @@ To add a command, add a row here and the function that runs it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import UsageError
 from mm_magic.jupyter import arguments, option_words
 from mm_magic.jupyter.arguments import HELP, at_most_one, help_rows, in_columns
-from mm_magic.jupyter.commands import history, recording, request, who_answers
+from mm_magic.jupyter.commands import (
+    differences,
+    fork,
+    history,
+    pick,
+    recording,
+    request,
+    who_answers,
+)
 from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.options import Offer, Row, rows
-from mm_magic.wording import in_window
 
 Group: TypeAlias = Literal["settings", "look", "edit", "backend", "help"]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command.
 
     `run` gets the words behind the name. `operands` shows them in the help, and `offers` is what
@@ -41,6 +47,11 @@ class Command:
     @property
     def own_options(self) -> tuple[Row, ...]:
         return () if self.options is None else (*rows(self.options), HELP)
+
+    @property
+    def reads_options(self) -> bool:
+        """Whether an option behind it is its own: `%minimax help -n` is about `-n`."""
+        return self.options is not None or self.group == "help"
 
     @property
     def usage(self) -> str:
@@ -68,11 +79,11 @@ def _help(_here: Here, words: Sequence[str]) -> None:
     """Print the help of everything, of one command, or of one option."""
     word = at_most_one("help", words)
     if word is None:
-        print(in_window(overview()))
+        print_lines(overview())
     elif (command := COMMANDS.get(word.lower().lstrip("%"))) is not None:
-        print(in_window(command.help_text()))
+        print_lines(command.help_text())
     elif (row := option_words.row_of(word)) is not None:
-        print(in_window(in_columns(help_rows([row]))))
+        print_lines(in_columns(help_rows([row])))
     else:
         raise UsageError(
             f"there is no command or option {word!r}",
@@ -84,43 +95,57 @@ def _help(_here: Here, words: Sequence[str]) -> None:
 
 
 _TABLE = (
-    Command("panel", "settings", "", "shows the settings as sliders and menus", _panel),
-    Command("models", "settings", "", "lists the models that the server offers",
+    Command("panel", "settings", "", "show the settings as sliders and menus", _panel),
+    Command("models", "settings", "", "list the models that the server offers",
             who_answers.models),
-    Command("key", "settings", "", "asks for a key, without showing it, and checks it",
-            who_answers.key, "it stays in memory only"),
-    Command("usage", "settings", "", "shows tokens and cost so far", who_answers.usage),
-    Command("history", "look", "[NAME]", "lists the turns of a conversation, and which are sent",
+    Command("key", "settings", "", "ask for your key, without showing it, and check it",
+            who_answers.key, "the key stays in memory only"),
+    Command("usage", "settings", "", "show tokens and cost so far", who_answers.usage),
+    Command("history", "look", "[NAME]",
+            "list the turns of a conversation, and which ones are sent",
             history.history, offers="conversations"),
-    Command("show", "look", "[N]", "shows turn N again, or the last one", history.show_again,
-            "also what arrived while no page was open", offers="turns"),
-    Command("request", "look", "[N]", "shows the exact JSON that was sent last, or for turn N",
-            request.request, "if turn N would be sent differently now, it shows that as well",
+    Command("show", "look", "[N]", "show turn N again, or the last one", history.show_again,
+            "including what arrived while no page was open", offers="turns"),
+    Command("diff", "look", "[N]",
+            "show what differs between the answers of turn N, or of the last one",
+            differences.diff,
+            "the answer is compared with that of the cell's previous run. If the cell asked for "
+            "several answers, two of them are compared",
+            offers="turns", options=differences.DiffOptions),
+    Command("request", "look", "[N]", "show the exact JSON that was sent last, or for turn N",
+            request.request, "if turn N would be sent differently now, show that as well",
             offers="turns", options=request.RequestOptions),
     Command("code", "look", "[N]",
-            "puts the Python code of turn N, or of the last one, into this cell",
-            request.code, "nothing is run", offers="turns"),
-    Command("forget", "edit", "[N]", "forgets turn N, or the last one", history.forget,
+            "put the Python code of turn N, or of the last one, into this cell",
+            request.code, "it runs only when you run the cell again", offers="turns"),
+    Command("pick", "edit", "N", "continue the conversation with answer N of the last comparison",
+            pick.pick, "delete the `pick` cell to go back to the first answer", offers="answers"),
+    Command("fork", "edit", "NAME [N]",
+            "begin conversation NAME with copies of this one's turns, up to turn N", fork.fork,
+            "`%%minimax -c NAME` continues the new conversation; cells without it stay in this "
+            "one. If the cell runs again, it copies the same number of turns"),
+    Command("forget", "edit", "[N]", "forget turn N, or the last one", history.forget,
             "`%minimax restore` undoes it until the kernel ends", offers="turns"),
     Command("restore", "edit", "[N or FILE]",
-            "sends turn N again, or the turns of the saved notebook or of FILE",
+            "bring back turn N, or the turns saved in the notebook or in FILE",
             history.restore,
-            "N is a turn that was forgotten, or whose cell was deleted; right after `forget` or "
-            "`reset`, `restore` alone brings back what was forgotten",
-            offers="turns to restore"),
-    Command("reset", "edit", "[NAME]", "forgets all turns of a conversation", history.reset,
+            "N can be a turn that was forgotten, one whose cell was deleted, or one from an "
+            "untrusted file. Right after `forget` or `reset`, `restore` by itself brings back "
+            "what was forgotten. With --version, turn N gets an earlier answer back",
+            offers="turns to restore", options=history.RestoreOptions),
+    Command("reset", "edit", "[NAME]", "forget all turns of a conversation", history.reset,
             "`%minimax restore` undoes it until the kernel ends", offers="conversations"),
-    Command("live", "backend", "", "switches back to the real server", who_answers.live),
-    Command("offline", "backend", "", "switches to the demo", who_answers.offline,
-            "it needs no network and no key"),
+    Command("live", "backend", "", "switch back to the real server", who_answers.live),
+    Command("offline", "backend", "", "switch to the demo", who_answers.offline,
+            "no network and no key needed"),
     Command("record", "backend", "[FILE]",
-            "records each exchange in FILE; without FILE, stops recording",
+            "record each exchange in FILE; without FILE, stop recording",
             recording.record, offers="recordings"),
     Command("replay", "backend", "[FILE]",
-            "answers from a recording, or from this notebook's saved turns",
-            recording.replay, "it needs no network and no key",
+            "answer from a recording, or from this notebook's saved turns",
+            recording.replay, "no network and no key needed",
             offers="recordings", options=recording.ReplayOptions),
-    Command("help", "help", "[COMMAND]", "explains every command and option, or one of them",
+    Command("help", "help", "[COMMAND]", "explain every command and option, or one of them",
             _help, offers="commands"),
 )  # fmt: skip
 COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
@@ -143,14 +168,16 @@ A one-line prompt can also follow the options: %%minimax Why is the sky blue?
 Options:
 {options}
 
-{{{{name}}}} in the prompt is replaced by the value of a notebook variable; {{{{row.title}}}} and
-{{{{xs[0]}}}} work, too. {{{{last_error}}}} is replaced by the last error of your own code.
-Everything else is sent as written. Put text with spaces in double quotes: -s "Be brief".
+{{{{name}}}} in the prompt is replaced by the value of a notebook variable;
+{{{{row.title}}}} and {{{{xs[0]}}}} work, too. {{{{last_error}}}} is replaced by the last
+error in your own code. Everything else is sent as written.
+Put text with spaces in double quotes: `-s "Be brief"`.
 
-The reply is in `_`, and -o NAME puts it into a variable. It has .text, .thinking, .usage and
-.stop_reason.
+The reply is in `_`, and -o NAME puts it into a variable.
+It has .text, .thinking, .usage and .stop_reason.
 
-%minimax alone shows which model answers; %minimax with options sets them for all cells.
+`%minimax` by itself shows which model answers; with options, it sets them for
+all cells.
 %minimax COMMAND:
 {commands}
 """

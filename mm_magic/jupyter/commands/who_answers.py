@@ -8,45 +8,66 @@ from mm_magic.conversation.catalog import MODELS, PRICES_DATE, find
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import key_in_cell
+from mm_magic.jupyter.views.finished import show, width_of
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.next_steps import next_steps
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
-from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint
+from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint, no_server_error
 from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.wording import in_window, option, plain
+from mm_magic.transport.web_page import ELSEWHERE, in_page
+from mm_magic.wording import model_name, option, plain
 
 
 def usage(here: Here, _words: Sequence[str]) -> None:
     """`%minimax usage`: tokens and cost so far."""
-    print(in_window("\n".join(here.session.meter.lines())))
+    print_lines("\n".join(here.session.meter.lines()))
+
+
+_COLUMNS = ("model", "window", "thinking", "images", "price in / out")
 
 
 def models(here: Here, _words: Sequence[str]) -> None:
     """`%minimax models`: what the server offers; the known names where none can be asked."""
-    session = here.session
+    from mm_magic.rendering.tables import table_bundle
+
+    session, told = here.session, []
     if session.who.endpoint() is None:
-        print("Known models (the offline demo answers under any name):")
-        _print_models(MODELS, session.options.model)
-        return
-    _print_models(_listed(session), session.options.model)
-
-
-def _print_models(names: Collection[str], used: str) -> None:
-    """Each name with what is known of it."""
-    width = max(map(len, names), default=0)
-    for name in names:
-        known = find(name)
-        facts = [known.in_words() if known else "", "(in use)" if name == used else ""]
-        line = f"  {plain(name):{width}}  {' · '.join(filter(None, facts))}"
-        print(in_window(line.rstrip()))
+        names: Collection[str] = MODELS
+        told.append("The offline demo accepts any model name.")
+    else:
+        names = _listed(session)
+    if session.options.model in names:
+        told.append(f"In use: {model_name(session.options.model)}.")
     if any(map(find, names)):
-        print(f"Prices as of {PRICES_DATE}, in USD per million tokens.")
+        told.append(
+            f"Context windows in tokens. Prices as of {PRICES_DATE}, in USD per million tokens."
+        )
+    rows = [_model_row(name) for name in names]
+    show(here.shell, table_bundle(_COLUMNS, rows, told, width=width_of(here.shell)))
+
+
+def _model_row(name: str) -> list[str]:
+    """What is known of a model, under `_COLUMNS`."""
+    known = find(name)
+    if known is None:
+        return [name, "", "", "", ""]
+    price = known.price
+    return [
+        name,
+        f"{known.window:,}",
+        "unless disabled" if known.thinks_if_asked else "always",
+        "yes" if known.sees else "",
+        f"${price.input:.2f} / ${price.output:.2f}" if price else "",
+    ]
 
 
 def key(here: Here, words: Sequence[str]) -> None:
     """`%minimax key`: ask for the key without showing it; it stays in memory only."""
     if words:
         raise key_in_cell()
+    if in_page():
+        raise no_server_error()
     session = here.session
     host = keyless_endpoint(session.who.environ).host
     secret = clean_key(_typed())
@@ -68,9 +89,16 @@ def offline(here: Here, _words: Sequence[str]) -> None:
     session = here.session
     session.who.choice = "offline"
     session.replay(None)
-    can_go_back = session.who.has_server()
-    way = "`%minimax live` switches back." if can_go_back else "`%minimax key` adds a key."
-    print(in_window(f"From now on `%%minimax` cells go to {session.answering()}. {way}"))
+    print_lines(f"From now on `%%minimax` goes to {session.answering()}. {_way_back(session)}")
+
+
+def _way_back(session: Session) -> str:
+    """How a model answers again, or for the first time."""
+    if in_page():
+        return ELSEWHERE
+    if session.who.has_server():
+        return "`%minimax live` switches back."
+    return "`%minimax key` adds a key."
 
 
 def live(here: Here, _words: Sequence[str]) -> None:
@@ -83,7 +111,7 @@ def live(here: Here, _words: Sequence[str]) -> None:
         session.who.choice = before
         raise
     session.replay(None)
-    print(in_window(f"From now on `%%minimax` cells go to {plain(session.answering())}."))
+    print_lines(f"From now on `%%minimax` goes to {plain(session.answering())}.")
 
 
 def _typed() -> str:
@@ -94,7 +122,9 @@ def _typed() -> str:
     except (StdinNotImplementedError, EOFError):
         raise UsageError(
             "no key can be typed here",
-            next_steps=("Set the environment variable MINIMAX_API_KEY before the run.",),
+            next_steps=(
+                "Set the environment variable MINIMAX_API_KEY before you run the notebook.",
+            ),
         ) from None
 
 
@@ -108,21 +138,19 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
     except MiniMaxError as error:
         if error.kind == "auth":
             raise
-        print(
-            in_window(
-                f"The key for {where} is kept, but could not be checked: {plain(error.message)}."
-            )
+        print_lines(
+            f"The key for {where} is kept, but could not be checked: {plain(error.message)}."
         )
         return
     model = session.options.model
-    print(in_window(f"The key works at {where}; it stays in memory only."))
+    print_lines(f"The key works at {where}; it stays in memory only.")
     if offered and model not in offered:
         told = f"{model} is not in the server's list: {', '.join(offered)}"
-        print(in_window(plain(told)))
+        print_lines(plain(told))
         if line := option("-m", "--model", offered[0]):
-            print(f"  %minimax {line}")
+            print_lines(f"  %minimax {line}")
     elif offered:
-        print(f"{model} is in the server's list.")
+        print_lines(f"{model} is in the server's list.")
 
 
 def _listed(session: Session) -> list[str]:

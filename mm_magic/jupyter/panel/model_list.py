@@ -41,7 +41,7 @@ class ModelList:
                 self._loop.call_soon_threadsafe(work)
 
     def _begin(self) -> None:
-        if self._session.replaying is not None:  # a recording answers: no server is asked
+        if self._session.recordings.replaying is not None:  # it answers: no server is asked
             return
         try:
             endpoint = self._session.who.endpoint()

@@ -21,6 +21,7 @@ from mm_magic.jupyter.config import MiniMax, in_one_line
 from mm_magic.jupyter.panel.model_list import ModelList
 from mm_magic.jupyter.panel.text import (
     Reach,
+    hint,
     reach,
     reproducing,
     still,
@@ -30,14 +31,21 @@ from mm_magic.jupyter.panel.text import (
 from mm_magic.jupyter.panel.widgets import Controls, Reading
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.finished import Page
+from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
-from mm_magic.wording import counted, in_window, turns_listed
+from mm_magic.session.variants import number_of
+from mm_magic.transport.web_page import in_page
+from mm_magic.wording import counted, turns_listed
 
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop the answer; what has arrived stays"
 WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: clicks reach the kernel only after it ends"
+RESTART = "restart the kernel"
+WHY_RESTART = (
+    "In a web page, only a restart of the kernel stops a cell: clicks arrive after it ends"
+)
 
 Panels: TypeAlias = "dict[object, Panel]"
 """The panels on the pages of one kernel, by cell where that is known."""
@@ -52,7 +60,7 @@ def show_panel(
     """
     cell = running_cell(shell)
     if cell.audience == "terminal":
-        print(in_window(still_text(session.options)))
+        print_lines(still_text(session.options))
         return
     page = Page(shell)
     if cell.audience == "nobody":
@@ -73,6 +81,8 @@ def show_panel(
 
 def reach_of(shell: InteractiveShell) -> Reach:
     """Which running cells a click can reach in this kernel now."""
+    if in_page():
+        return "none"
     try:
         number = version("ipykernel")
     except PackageNotFoundError:  # another kernel
@@ -131,6 +141,9 @@ class Panel:
         for name, setting in controls.settings.items():
             for widget, read in setting.sources:
                 widget.observe(partial(self._moved, name, read), "value")
+        for several in controls.several.values():
+            several.box.observe(self.refresh, "value")
+        controls.compare.observe(self._compare, "value")
         for field in (controls.line, controls.before):  # they are there to be copied
             field.observe(self._undo, "value")
         controls.new.on_click(lambda _: self._begin_conversation())
@@ -151,6 +164,23 @@ class Panel:
         except UsageError as error:
             self._message = in_one_line(error)
         self.refresh(anew=name)
+
+    def _compare(self, _change: object) -> None:
+        """Open or close the boxes for several values, with the cursor in the first."""
+        self.refresh()
+        if self.controls.compare.value:
+            next(iter(self.controls.several.values())).box.focus()
+
+    def _several(self) -> tuple[dict[str, tuple[object, ...]], dict[str, str]]:
+        """The values to compare, by option, and what is wrong with those that can't be read."""
+        found, wrong = {}, {}
+        for name, several in self.controls.several.items():
+            try:
+                if self.controls.compare.value and (values := several.read()):
+                    found[name] = values
+            except UsageError as error:
+                wrong[name] = in_one_line(error)
+        return found, wrong
 
     def _undo(self, _change: object) -> None:
         if self._refreshing != get_ident():
@@ -216,7 +246,9 @@ class Panel:
                 setting.show(value)
         controls.conversation.offer(self._conversations(), options.conversation)
         controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
-        controls.show_lines(reproducing(options))
+        varying, wrong = self._several()
+        controls.show_several(wrong, hint(number_of(varying, 1)))
+        controls.show_lines(reproducing(options, varying))
         controls.who.value = who_answers(self._session)
         controls.meter.value = f"Used: {self._session.meter.summary()}"
         offered = self._session.offered_models
@@ -240,6 +272,7 @@ class Panel:
         is_reached = can == "all" or (can == "awaited" and all(run.is_awaited for run in runs))
         is_of_use = is_reached or not runs
         stop.disabled = not runs
-        stop.description, stop.icon = ("Stop", "stop") if is_of_use else (USE_TOOLBAR, "")
+        instead, why = (RESTART, WHY_RESTART) if in_page() else (USE_TOOLBAR, WHY_TOOLBAR)
+        stop.description, stop.icon = ("Stop", "stop") if is_of_use else (instead, "")
         stop.button_style = "danger" if runs and is_of_use else ""
-        stop.tooltip = STOP_MEANING if is_of_use else WHY_TOOLBAR
+        stop.tooltip = STOP_MEANING if is_of_use else why

@@ -5,6 +5,8 @@ saved file without its kernel, on GitHub, in a terminal. It holds no address and
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError
@@ -12,6 +14,7 @@ from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
 from mm_magic.session.options import ROWS, SWITCH, Options, Row
 from mm_magic.session.session import Session
+from mm_magic.transport.web_page import ELSEWHERE, in_page
 from mm_magic.wording import plain
 
 STILL = "mm-panel-still"
@@ -26,6 +29,7 @@ WHY_STILL = (
 )
 ADD_KEY = "%minimax key adds a key; then a model answers."
 LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo"
+OFFLINE_ONLY = "%minimax offline switches to the demo"
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
 # the widgets. So the summary, which comes right before them, says which of the two is seen. Only a
@@ -46,34 +50,47 @@ _STYLE = (
 # -- the line ---------------------------------------------------------------------------------
 
 
-def reproducing(options: Options) -> list[str]:
+def reproducing(
+    options: Options, varying: Mapping[str, Sequence[object]] = MappingProxyType({})
+) -> list[str]:
     """The lines that ask with exactly these settings, whatever the panel says by then.
 
     The last one begins a cell. Each option has its value there, also one that is not set, as
     `-t default`: without it the line would follow what is set by then. Of a switch only what is
-    unusual is said. Text that can't stand on a magic's line, such as one with a line break, is set
-    by lines before it, for a cell of their own.
+    unusual is said. `varying` are lists of values to compare, by option. Text that can't stand on
+    a magic's line, such as one with a line break, is set by lines before it, for a cell of their
+    own.
     """
     before, line = [], ["%%minimax"]
     for row in ROWS:
         value = getattr(options, row.name)
-        if (word := _on_line(row, value)) is None:
+        if (word := _on_line(row, varying.get(row.name, (value,)))) is None:
             before.append(f"%config MiniMax.{row.name} = {_literal(value)}")
         elif word:
             line.append(word)
     return [*before, " ".join(line)]
 
 
-def _on_line(row: Row, value: object) -> str | None:
-    """An option and its value; "" where nothing has to be said, None where it can't be."""
-    if not row.flags or (row.kind is SWITCH and value == row.default):
+def _on_line(row: Row, values: Sequence[object]) -> str | None:
+    """An option and its values; "" where nothing has to be said, None where it can't be."""
+    if not row.flags or (row.kind is SWITCH and values == (row.default,)):
         return ""
-    return row.flags[-1 if value is False else 0] if row.kind is SWITCH else row.on_line(value)
+    return row.flags[0 if values[0] else -1] if row.kind is SWITCH else row.on_line(*values)
 
 
 def _literal(text: str) -> str:
     """A Python literal that passes through `%config`, which fills in {…} and $…."""
     return repr(text).replace("{", r"\x7b").replace("}", r"\x7d").replace("$", r"\x24")
+
+
+def hint(answers: int) -> str:
+    """What the boxes for several values are for, or how many answers the line asks for now."""
+    if answers == 1:
+        return "To compare, type several values beside a slider; the line below then asks for each."
+    return (
+        f"The line below asks for {answers} answers in one cell. "
+        "The settings above stay as they are."
+    )
 
 
 # -- what answers -----------------------------------------------------------------------------
@@ -83,16 +100,21 @@ def who_answers(session: Session) -> str:
     """What answers now, and how something else would."""
     try:
         told = f"Answering: {session.answering()}."
-        is_demo = session.replaying is None and session.who.endpoint() is None
+        is_demo = session.recordings.replaying is None and session.who.endpoint() is None
     except MiniMaxError as error:
-        return plain(
-            f"No answer: {error.message}. {ADD_KEY if error.kind == 'auth' else ''}"
-        ).strip()
-    if session.replaying is not None:
-        return plain(f"{told} {LEAVE_REPLAY}")
+        way = ELSEWHERE if in_page() else ADD_KEY
+        return plain(f"No answer: {error.message}. {way if error.kind == 'auth' else ''}").strip()
+    if session.recordings.replaying is not None:
+        return plain(f"{told} {OFFLINE_ONLY if in_page() else LEAVE_REPLAY}")
     if is_demo:
-        told += " %minimax live switches back." if session.who.has_server() else f" {ADD_KEY}"
+        told += f" {_way_to_model(session)}"
     return plain(told)
+
+
+def _way_to_model(session: Session) -> str:
+    if in_page():
+        return ELSEWHERE
+    return "%minimax live switches back." if session.who.has_server() else ADD_KEY
 
 
 # -- Stop -------------------------------------------------------------------------------------

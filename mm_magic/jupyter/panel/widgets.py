@@ -4,11 +4,13 @@ Text of models, servers and users goes into labels, inputs and options, which sh
 The one widget that draws HTML is the Copy button, whose text never changes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import ipywidgets
 
+from mm_magic.errors import UsageError
+from mm_magic.jupyter.lists import several
 from mm_magic.jupyter.panel.text import DIMMED, LIVE
 from mm_magic.session.options import BY_NAME, COUNT, ROWS, SWITCH, UNSET, Row
 from mm_magic.wording import counted
@@ -21,20 +23,24 @@ DIGITS = 4
 """Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
 RESET_MEANING = "Forget the turns of this conversation"
 SMALL = "4.5em"
-"""The width of a small button."""
+WIDE = "7.5em"
+"""The widths of buttons."""
 _NAME = {"description_width": "6.5em"}
 
 COPIED = f"{LIVE}-copied"
 """The class of a field with its Copy button."""
+WAIT = 250
+"""Milliseconds: the click takes the cursor out of the box in which a value was just typed, and the
+kernel's line for it has to arrive before it is copied."""
 # The kernel can't reach the reader's clipboard. navigator.clipboard is missing on a hub without
 # https, where this older way works; where neither does, the text is selected for the keyboard.
 COPY = (
-    '<button class="jupyter-button widget-button" style="width:7.5em" '
+    f'<button class="jupyter-button widget-button" style="width:{WIDE}" '
     'title="Copy this field into a cell" onclick="'
     f"const text=this.closest('.{COPIED}').querySelector('textarea');"
-    "text.focus();text.select();"
+    f"setTimeout(()=>{{text.focus();text.select();"
     "this.textContent=document.execCommand('copy')?'Copied':'Press Ctrl+C';"
-    "text.addEventListener('blur',()=>{this.textContent='Copy'},{once:true})"
+    f"text.addEventListener('blur',()=>{{this.textContent='Copy'}},{{once:true}})}},{WAIT})"
     '">Copy</button>'
 )
 
@@ -101,7 +107,39 @@ class Number(Setting):
                 slider.value = min(value, slider.max)
 
     def _typed(self, text: str) -> object:
+        if "," in text and len(several(self._row, [text], Row.read, ())) > 1:
+            raise UsageError(
+                f"{self._row.name} must be one value, got {text!r}",
+                next_steps=("For several values, click Compare.",),
+            )
         return self._row.read(text.strip() or UNSET)
+
+
+class Several:
+    """A box for several values of one option, which only the line takes up.
+
+    `why` tells beside it what is wrong with them. Both are hidden while nobody compares.
+    """
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+        self.box = ipywidgets.Text(
+            description="compare", continuous_update=False, style=_NAME,
+            placeholder="100, 500" if row.kind is COUNT else "0.1, 0.5, 1",
+            layout={**_flex("1 1 14em"), "max_width": "24em"},
+        )  # fmt: skip
+        self.why = ipywidgets.Label(layout=_flex("1 1 100%"), style={"font_weight": "bold"})
+
+    def show(self, *, is_open: bool, why: str) -> None:
+        """Show the box or hide it, and what is wrong with its values."""
+        self.why.value = why
+        self.box.layout.display = None if is_open else "none"
+        self.why.layout.display = None if why else "none"
+
+    def read(self) -> tuple[object, ...]:
+        """The values, as a line has them; none where the box is empty. Raises UsageError."""
+        text = self.box.value.strip()
+        return several(self._row, [text], Row.read, ()) if text else ()
 
 
 class Controls:
@@ -109,17 +147,23 @@ class Controls:
 
     def __init__(self) -> None:
         self.settings = {row.name: _setting(row) for row in ROWS if row.in_panel}
+        self.several = {row.name: Several(row) for row in ROWS if row.scale and row.varies}
         self.who = _label()
         self.stop = ipywidgets.Button(
             description="Stop", icon="stop", disabled=True, layout={"width": "7em"}
         )
-        self.new = _small_button("New", "Start another conversation")
+        self.new = _small_button("New", "Start a new conversation")
         self.reset = _small_button("Reset", RESET_MEANING)
         self.keep = _small_button("Keep", "Forget nothing")
         self.ask_before_reset(0)
         self.line = _paragraph("as a line")
         self.before = _paragraph("cell before it")
         self._before_row = _copied(self.before)
+        self.compare = ipywidgets.ToggleButton(
+            description="Compare", layout={"width": WIDE},
+            tooltip="Ask with several values of an option in one cell",
+        )  # fmt: skip
+        self.hint = ipywidgets.Label(layout=_flex("1 1 100%"))
         self.meter = _label()
         self.note = ipywidgets.Label(layout=_flex("1 1 100%"), style={"font_weight": "bold"})
         rows = [_row(self.who, self.stop), _row(*self._fields()), _row(self.meter, self.note)]
@@ -157,6 +201,14 @@ class Controls:
         self.before.value = "\n".join(before)
         self._before_row.layout.display = None if before else "none"
 
+    def show_several(self, wrong: Mapping[str, str], hint: str) -> None:
+        """Show the boxes for several values, and what is `wrong`, by option, if they are open."""
+        is_open = self.compare.value
+        for name, each in self.several.items():
+            each.show(is_open=is_open, why=wrong.get(name, ""))
+        self.hint.value = hint
+        self.hint.layout.display = None if is_open else "none"
+
     def close(self) -> None:
         """Take all widgets off the page."""
         for widget in [*_tree(self.root)]:
@@ -167,13 +219,16 @@ class Controls:
         groups: list[list[Widget]] = []
         for name, setting in self.settings.items():
             widgets = [widget for widget, _ in setting.sources]
+            if name in self.several:
+                widgets += [self.several[name].box, self.several[name].why]
             if BY_NAME[name].kind is SWITCH and groups:
                 groups[-1] += widgets
             else:
                 groups.append(widgets)
             if name == "conversation":
-                groups[-1] += [self.new, self.keep, self.reset]
-        return [*map(_group, groups), self._before_row, _copied(self.line)]
+                groups[-1].append(_together(self.new, self.keep, self.reset))
+        line = _copied(self.line, self.compare)
+        return [*map(_group, groups), self.hint, self._before_row, line]
 
 
 def _setting(row: Row) -> Setting:
@@ -196,7 +251,7 @@ def _setting(row: Row) -> Setting:
     if row.offers:
         return Setting(
             ipywidgets.Combobox(
-                description=row.name, placeholder="choose or type any name",
+                description=row.name, placeholder="choose a name, or type one",
                 tooltip="You can type any name; clear the field to see all known ones",
                 continuous_update=False, style=_NAME, layout=_flex("1 1 12em"),
             )
@@ -229,11 +284,21 @@ def _paragraph(name: str, placeholder: str = "") -> Widget:
     )  # fmt: skip
 
 
-def _copied(field: Widget) -> Widget:
-    """A field of code, with a button that copies it."""
+def _copied(field: Widget, *more: Widget) -> Widget:
+    """A field of code, with a button that copies it, and more buttons.
+
+    They stand in a column beside the field, and in a row below it where the page is narrow.
+    """
     field.add_class(f"{LIVE}-line")
+    field.layout.flex = "100 1 20em"
+    copy = ipywidgets.HTML(COPY)
+    buttons = ipywidgets.Box(
+        [copy, *more],
+        layout={**_flex("1 1 8em"), "flex_flow": "row wrap", "justify_content": "flex-end"},
+    )
     row = ipywidgets.Box(
-        [field, ipywidgets.HTML(COPY)], layout={**_flex("1 1 100%"), "align_items": "center"}
+        [field, buttons],
+        layout={**_flex("1 1 100%"), "flex_flow": "row wrap", "align_items": "center"},
     )
     row.add_class(COPIED)
     return row
@@ -247,6 +312,13 @@ def _small_button(text: str, meaning: str) -> Widget:
     return ipywidgets.Button(description=text, tooltip=meaning, layout={"width": SMALL})
 
 
+def _together(*buttons: Widget) -> Widget:
+    """Buttons that stand in one line, at the end of it where they have it for themselves."""
+    return ipywidgets.Box(
+        buttons, layout={"flex": "0 0 auto", "margin": "0 0 0 auto", "overflow": "visible"}
+    )
+
+
 def _row(*widgets: Widget) -> Widget:
     """Side by side, or below one another where the column is narrow."""
     return ipywidgets.Box(
@@ -255,11 +327,10 @@ def _row(*widgets: Widget) -> Widget:
 
 
 def _group(widgets: Sequence[Widget]) -> Widget:
-    """What belongs together, on one line if there is room."""
-    if isinstance(widgets[0], ipywidgets.Textarea):
-        return widgets[0]
+    """What belongs together, on one line if there is room; a text has a line of its own."""
+    basis = "100%" if isinstance(widgets[0], ipywidgets.Textarea) else "24em"
     return ipywidgets.Box(
-        widgets, layout={**_flex("1 1 24em"), "flex_flow": "row wrap", "align_items": "center"}
+        widgets, layout={**_flex(f"1 1 {basis}"), "flex_flow": "row wrap", "align_items": "center"}
     )
 
 

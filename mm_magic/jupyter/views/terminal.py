@@ -63,11 +63,13 @@ class Terminal:
         self._to_margin()
         self._write(self._dimmed(plain(title)) + "\n\n")
 
-    def finish(self, status: Bundle) -> None:
-        """Print the plain form of `status` on a line of its own."""
+    def finish(self, status: Bundle, value: Bundle | None = None) -> None:
+        """Print the plain form of `status` on a line of its own, below that of a `value`."""
         self._flush("thinking")
         self._flush("text")
         self._to_margin()
+        if value is not None:
+            self._write(f"\n{in_window(str(value['text/plain']))}\n\n")
         self._write(f"{self._dimmed(in_window(str(status.get('text/plain', ''))))}\n")
 
     def _stream(self, kind: str, delta: str) -> None:

@@ -14,6 +14,17 @@ const picture = (path) =>
 // The pictures are in the style, so that an answer holds no element but the button.
 const STYLE = `
 .mm-answer div.highlight { position: relative; }
+/* The code scrolls within the box, so that the button and the language's name stay where they are.
+   What scrolls is not broken as well, and text without a language is broken and doesn't scroll. */
+@media screen {
+  .mm-answer div.highlight { overflow-x: visible !important; }
+  .mm-answer div.highlight > pre { width: auto !important; max-width: none !important; }
+  .mm-answer div.highlight > small + pre { overflow: auto hidden !important; }
+  .mm-answer div.highlight > small + pre, .mm-answer div.highlight > small + pre > code {
+    white-space: pre !important;
+  }
+  .mm-answer div.highlight > pre:first-child { overflow-wrap: anywhere !important; }
+}
 .${BUTTON} {
   position: absolute; top: 2px; right: 2px; width: 26px; height: 26px; padding: 4px; margin: 0;
   border: 1px solid var(--jp-border-color2); border-radius: 3px; cursor: pointer; opacity: 0;

@@ -1,14 +1,17 @@
 // A cell that begins with %%minimax holds prose, not Python: it gets Markdown's colours and wrapped
 // lines, and no key types anything by itself, so that what is sent is what was typed. The cell stays
-// a code cell for everybody else. Its type, its text and the file are never touched.
+// a code cell for everybody else. Its type, its text and the file are never touched. In other cells
+// only the lines of %minimax and %load_ext mm_magic have colours of their own.
 
 // As the kernel reads it: other cell magics may stand above. A space before it is an error of the
 // kernel's, and still the beginning of a prompt.
 const MAGIC = /^\s*(?:%%\w+[^\n]*\n\s*)*?%%minimax(?!\S)[^\n]*/;
 const LONGEST_HEAD = 2000; // characters
 const MAGIC_LINE = /^\s*%%\w/;
+// A command among Python's lines. It is coloured as a magic's line, and the cell stays Python.
+const COMMAND = /^[ \t]*%(?:minimax|(?:re|un)?load_ext[ \t]+mm_magic)(?!\S).*$/gm;
 // In the magic's line: its name, options, and texts in quotes.
-const WORDS = /(?<name>%%\w+)|(?<option>(?<!\S)--?[A-Za-z][\w-]*)|(?<text>"[^"]*"|'[^']*')/g;
+const WORDS = /(?<name>(?<!\S)%%?\w+)|(?<option>(?<!\S)--?[A-Za-z][\w-]*)|(?<text>"[^"]*"|'[^']*')/g;
 // What mm_magic/prompt/template.py fills in.
 const STEP = String.raw`\.[\p{L}_][\p{L}\p{N}_]*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]`;
 const INSERT = new RegExp(String.raw`\{\{[ \t]*[A-Za-z_][\p{L}\p{N}_]*(?:${STEP})*[ \t]*\}\}`, "gu");
@@ -18,12 +21,21 @@ const COLOURS = {
   ".mm-magic-name": { color: "var(--jp-mirror-editor-keyword-color)", fontWeight: "bold" },
   ".mm-magic-option": { color: "var(--jp-mirror-editor-attribute-color)" },
   ".mm-magic-text": { color: "var(--jp-mirror-editor-string-color)" },
+  // Python's colours inside go.
+  ".mm-command *": { color: "inherit !important", fontWeight: "inherit !important" },
   ".mm-insert": { background: "var(--jp-layout-color2)", borderRadius: "2px" },
   ".mm-insert, .mm-insert *": {
     color: "var(--jp-mirror-editor-variable-2-color) !important",
     textDecoration: "none",
   },
 };
+
+// JupyterLab breaks what is printed anywhere. These cells print sentences: they are broken at words.
+const PRINTED = `
+.jp-Cell:has(.mm-command, .mm-magic-name) .jp-OutputArea-output.jp-RenderedText pre {
+  word-break: normal; overflow-wrap: anywhere;
+}
+`;
 
 export async function plugin(load) {
   const names = ["@jupyterlab/codemirror", "@codemirror/state", "@codemirror/view"];
@@ -42,7 +54,10 @@ export async function plugin(load) {
         model.type === "code"
           ? quietly(() => createImmutableExtension(make(model.sharedModel.getSource())))
           : null;
-      quietly(() => extensions.addExtension({ name: "mm_magic:prose", factory }));
+      quietly(() => {
+        extensions.addExtension({ name: "mm_magic:prose", factory });
+        document.head.append(Object.assign(document.createElement("style"), { textContent: PRINTED }));
+      });
     },
   };
 }
@@ -70,7 +85,7 @@ function endOfMagic(text) {
 // Gives the function that makes the extension for a cell with this text. Its compartment is empty
 // until the cell is a prompt; Markdown's language is loaded for the first prompt of the page.
 function maker(codemirror, markdown) {
-  const { Compartment, EditorState, Prec, ViewPlugin } = codemirror;
+  const { Compartment, EditorState, EditorView, Prec, ViewPlugin } = codemirror;
   const place = new Compartment();
   const nothing = [];
   let prose = manners(codemirror);
@@ -114,35 +129,74 @@ function maker(codemirror, markdown) {
       one.docChanged ? quietly(() => follow(one)) : null,
     ),
     ViewPlugin.fromClass(Waiting),
+    marked(codemirror, commands),
+    EditorView.baseTheme(COLOURS),
   ];
   return (text) => [Prec.highest(place.of(due(text))), always];
 }
 
 // How a prompt is written, whatever its colours.
 function manners(codemirror) {
-  const { EditorState, EditorView, Prec, ViewPlugin, indentService } = codemirror;
-  class Marks {
-    constructor(view) {
-      this.decorations = marks(view, codemirror);
-    }
-
-    update(change) {
-      if (change.docChanged || change.viewportChanged) {
-        this.decorations = marks(change.view, codemirror);
-      }
-    }
-  }
+  const { EditorState, EditorView, indentService } = codemirror;
   return [
     EditorView.lineWrapping,
     // No advice on indentation: Enter keeps that of the line above, and no word moves its line.
     indentService.of(() => null),
     EditorState.languageData.of(() => [{ closeBrackets: { brackets: [] } }]),
-    // The lowest is the outermost: what Markdown marks inside is no hole in it.
-    Prec.lowest(ViewPlugin.fromClass(Marks, { decorations: (plugin) => plugin.decorations })),
-    EditorView.baseTheme(COLOURS),
+    marked(codemirror, marks),
   ];
 }
 
+// The extension that keeps what `find` marks in the visible text up to date.
+function marked(codemirror, find) {
+  const { Prec, ViewPlugin } = codemirror;
+  class Marks {
+    constructor(view) {
+      this.decorations = find(view, codemirror);
+    }
+
+    update(change) {
+      if (change.docChanged || change.viewportChanged) {
+        this.decorations = find(change.view, codemirror);
+      }
+    }
+  }
+  // The lowest is the outermost: what a language marks inside is no hole in it.
+  return Prec.lowest(ViewPlugin.fromClass(Marks, { decorations: (plugin) => plugin.decorations }));
+}
+
+// The words of each `%minimax` line of a cell that is no prompt, and what is between them.
+function commands(view, { Decoration, RangeSetBuilder }) {
+  const found = new RangeSetBuilder();
+  const { doc } = view.state;
+  if (endOfMagic(headOf(doc))) {
+    return found.finish();
+  }
+  const add = (from, to, kind) => {
+    if (from < to) {
+      found.add(from, to, Decoration.mark({ class: `mm-command${kind}` }));
+    }
+  };
+  for (const { from, to } of view.visibleRanges) {
+    for (const line of doc.sliceString(from, to, "\n").matchAll(COMMAND)) {
+      let end = from + line.index;
+      for (const word of line[0].matchAll(WORDS)) {
+        const start = from + line.index + word.index;
+        add(end, start, "");
+        end = start + word[0].length;
+        add(start, end, ` mm-magic-${kindOf(word)}`);
+      }
+      add(end, from + line.index + line[0].length, "");
+    }
+  }
+  return found.finish();
+}
+
+function kindOf(word) {
+  return Object.entries(word.groups).find(([, text]) => text !== undefined)[0];
+}
+
+// The words of the magic's line of a prompt, and the names that are filled in.
 function marks(view, { Decoration, RangeSetBuilder }) {
   const found = new RangeSetBuilder();
   const add = (from, match, name) => {
@@ -154,8 +208,7 @@ function marks(view, { Decoration, RangeSetBuilder }) {
   const end = endOfMagic(text);
   const head = text.slice(0, end);
   for (const match of head.matchAll(WORDS)) {
-    const [kind] = Object.entries(match.groups).find(([, text]) => text !== undefined);
-    add(0, match, `mm-magic-${kind}`);
+    add(0, match, `mm-magic-${kindOf(match)}`);
   }
   for (const range of LITERAL.test(head) ? [] : view.visibleRanges) {
     const from = Math.max(range.from, end);

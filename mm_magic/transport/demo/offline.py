@@ -6,14 +6,15 @@ before. It reads no clock, opens nothing, and gives the same bytes for the same 
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from mm_magic.errors import UsageError
 from mm_magic.transport.demo import practice, report
 from mm_magic.transport.demo.practice import DEMOS
 from mm_magic.transport.demo.read_request import Request, read_request
-from mm_magic.transport.demo.send import Reply, refused, streamed, whole
+from mm_magic.transport.demo.send import Reply, Script, refused, streamed, whole
 from mm_magic.transport.exchange import Exchange
 
 __all__ = ["DEMOS", "Offline"]
@@ -35,35 +36,81 @@ class Offline:
     def answer(self, body: Mapping[str, object]) -> Exchange:
         """The answer to a request whose JSON is `body`: a stream, one document, or an error."""
         self._requests += 1
-        request_id = self._hash(dict(body))[:32]
+        return self._answered(body, self._requests, self._script)
+
+    def beside_others(self, answer: int) -> "BesideOthers":
+        """The server for one of several requests at once; `answer` is its number, from 1.
+
+        The first of them counts as the request before for those that follow.
+        """
+        return BesideOthers(self, answer)
+
+    def one_of_several(self, body: Mapping[str, object], answer: int) -> Exchange:
+        """The short answer to a request that is asked beside others."""
+        return self._answered(body, answer, partial(self._script_beside_others, answer))
+
+    def _answered(
+        self, body: Mapping[str, object], number: int, script_of: Callable[[Request], Script]
+    ) -> Exchange:
+        reply_id = _hash([number, dict(body)])[:32]
         try:
             request = read_request(body)
         except UsageError as error:
             message = f"invalid params, {error.message} (2013)"
-            return refused(400, "invalid_request_error", message, request_id, self.speed)
-        before, self._before = self._before, request
+            return refused(400, "invalid_request_error", message, reply_id, self.speed)
+        script = script_of(request)
         if (refusal := practice.scripted_error(request.prompt)) is not None:
-            return refused(refusal.status, refusal.kind, refusal.message, request_id, self.speed)
-        reply = self._reply(request, before, request_id)
+            return refused(refusal.status, refusal.kind, refusal.message, reply_id, self.speed)
+        reply = _reply(request, script, reply_id, _hash([number, script.thinking]))
+        self._told = self._told or reply.script.text.endswith(report.the_way())
         return (streamed if request.wants_stream else whole)(reply, self.speed)
 
-    def _reply(self, request: Request, before: Request | None, reply_id: str) -> Reply:
-        script = practice.script(request.prompt) or report.script(request, before)
+    def _script(self, request: Request) -> Script:
+        before, self._before = self._before, request
+        script = _scripted(request) or report.script(request, before)
         if not self._told and script.ending == "whole":
-            script = replace(script, text=f"{script.text}\n\n---\n\n{report.THE_WAY}")
-        if not request.wants_thinking:
-            script = replace(script, thinking="")
-        sent = script.cut(request.max_tokens)
-        self._told = self._told or (script.ending == "whole" and sent == script)
-        return Reply(
-            id=reply_id,
-            script=sent,
-            signature=self._hash(script.thinking) if sent.thinking == script.thinking else "",
-            stop_reason="end_turn" if sent == script else "max_tokens",
-            input_words=request.words,
-        )
+            script = replace(script, text=f"{script.text}\n\n---\n\n{report.the_way()}")
+        return script if request.wants_thinking else replace(script, thinking="")
 
-    def _hash(self, value: object) -> str:
-        """64 hex digits from `value` and the number of this request."""
-        data = json.dumps([self._requests, value], sort_keys=True).encode("ascii")
-        return hashlib.sha256(data).hexdigest()
+    def _script_beside_others(self, answer: int, request: Request) -> Script:
+        if answer == 1:
+            self._before = request
+        script = _scripted(request, answer) or report.script_beside_others(request, answer)
+        return script if request.wants_thinking else replace(script, thinking="")
+
+
+@dataclass(frozen=True, slots=True)
+class BesideOthers:
+    """The demo as it answers one of several requests at once."""
+
+    demo: Offline
+    number: int
+
+    def answer(self, body: Mapping[str, object]) -> Exchange:
+        """As `Offline.answer`."""
+        return self.demo.one_of_several(body, self.number)
+
+
+def _scripted(request: Request, answer: int = 1) -> Script | None:
+    """The practice answer that the prompt asks for, or JSON where a type is asked for."""
+    if (script := practice.script(request.prompt)) is not None or request.schema is None:
+        return script
+    is_wrong = practice.asks_for_wrong_value(request.prompt)
+    return report.script_of_value(request, request.schema, answer, is_wrong=is_wrong)
+
+
+def _reply(request: Request, script: Script, reply_id: str, signature: str) -> Reply:
+    """What the request's max_tokens leaves of a script."""
+    sent = script.cut(request.max_tokens)
+    return Reply(
+        id=reply_id,
+        script=sent,
+        signature=signature if sent.thinking == script.thinking else "",
+        stop_reason="end_turn" if sent == script else "max_tokens",
+        input_words=request.words,
+    )
+
+
+def _hash(value: object) -> str:
+    """64 hex digits from a value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("ascii")).hexdigest()

@@ -17,6 +17,7 @@ DEMOS: dict[str, str] = {
     "demo slow": "one word at a time, for about 25 seconds",
     "demo stall": "some text, then ten minutes of silence: press Stop",
     "demo cut": "a stream that breaks off in the middle of a sentence",
+    "demo wrong value": "with `--type`: JSON that does not fit, so the model is asked again",
     "demo error 1008": "the error card for an account with no balance",
     "demo error 429": "the error card for too many requests, after the retries",
 }
@@ -34,6 +35,11 @@ class ScriptedError:
 def script(prompt: str) -> Script | None:
     """The practice answer for exactly this prompt, or None."""
     return _SCRIPTS.get(prompt.strip())
+
+
+def asks_for_wrong_value(prompt: str) -> bool:
+    """Whether JSON is wanted that is not of the requested type."""
+    return prompt.strip() == "demo wrong value"
 
 
 def scripted_error(prompt: str) -> ScriptedError | None:
@@ -103,9 +109,9 @@ _STATUSES: dict[str, ScriptedError] = {
 }
 
 _FILLER = (
-    "An answer comes in many small pieces, and each piece is drawn as soon as it is here.",
-    "Scroll up while the text grows: the place where you read should stay where it is.",
-    "Press Stop at any time; what has come stays under the cell, marked as stopped.",
+    "An answer comes in many small pieces, and each piece is drawn as soon as it arrives.",
+    "Scroll up while the text grows: the part you are reading should stay in place.",
+    "Press Stop at any time; what has arrived stays under the cell, marked as stopped.",
     "A stopped cell also halts Run All, so that no later cell runs without its answer.",
     "These sentences come from a fixed list, in an order that depends on the section alone.",
     "The same prompt gives the same bytes at the same times, on every machine.",
@@ -115,7 +121,7 @@ _FILLER = (
     "The line under the answer counts the words: here, one word stands for one token.",
     "A smaller `--max-tokens` cuts this text short, and the line under it says so.",
     "Save the notebook, close it and open it again: the finished answer is in the file.",
-    "Run the cell again and the text is the same, because there is no chance in it.",
+    "Run the cell again and the text is the same, because nothing in it is random.",
 )
 
 _SECTIONS = 10
@@ -150,7 +156,7 @@ def _section(number: int) -> str:
 _CODE = f"""{OPENING}: fixed code, for practising.
 
 The program turns scores into probabilities at three temperatures. A low temperature favours the \
-likeliest word, a high one spreads the chances.
+likeliest word; a high one spreads the chances.
 
 ```python
 import math
@@ -178,7 +184,7 @@ for temperature in (0.2, 0.6, 1.0):
 _MATHS = rf"""{OPENING}: fixed formulas, for practising.
 
 **Inside a line:** the weights \(w_1, w_2, \dots, w_n\) are never negative, and
-$e^{{i\pi}} + 1 = 0$. A price such as $5 or $10 is no formula.
+$e^{{i\pi}} + 1 = 0$. A price such as $5 or $10 is not a formula.
 
 **On a line of its own**, the probability of word $i$ with score $z_i$ at temperature $T$:
 
@@ -205,17 +211,17 @@ $$
 | $\lim_{{n \to \infty}} \left(1 + \frac{{1}}{{n}}\right)^n = e$ | a limit |"""
 
 _SLOW = (
-    f"{OPENING}: a slow answer, for practising patience and Stop. Between two words there is half a"
-    " second, and nothing is wrong. Whoever waits sees each word come by itself."
+    f"{OPENING}: a slow answer, for practising patience and Stop. There is a half-second pause"
+    " between words; nothing is wrong. If you wait, you will see the words arrive one at a time."
 )
 
 _STALL = (
-    f"{OPENING}: after this sentence nothing comes for ten minutes, so press Stop and see that"
-    " what has come stays …"
+    f"{OPENING}: after this sentence nothing arrives for ten minutes. Press Stop and see that"
+    " what has arrived stays …"
 )
 
 _CUT = (
-    f"{OPENING}: this stream breaks off in the middle of a sentence. What has come is kept and"
+    f"{OPENING}: this stream breaks off in the middle of a sentence. What has arrived is kept and"
     " marked as incomplete, and it is not sent along with the next prompt, because the rest of"
 )
 
@@ -232,7 +238,7 @@ _ANSWERS: dict[str, tuple[str, float, Ending]] = {
 def _thinking(prompt: str, text: str) -> str:
     return (
         f"Step 1: the prompt is exactly `{prompt}`: a practice answer.\n\n"
-        f"Step 2: send its fixed text, {count_words(text)} words, with its fixed times."
+        f"Step 2: send its fixed text, {count_words(text)} words, at fixed times."
     )
 
 

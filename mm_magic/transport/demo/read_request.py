@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import as_object
-from mm_magic.protocol.messages import Block, TextBlock, ThinkingBlock, block_from_wire
+from mm_magic.prompt.schema import split_schema
+from mm_magic.protocol.json_values import JsonObject, as_object
+from mm_magic.protocol.messages import (
+    Block,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    prompt_block_from_wire,
+)
 from mm_magic.protocol.request import check_fraction, check_max_tokens
 
 DEFAULTS: Mapping[str, float] = {"temperature": 1.0, "top_p": 0.95}
@@ -30,14 +37,21 @@ class EarlierTurn:
 class Request:
     """A valid request. `words` counts all that was sent as text: here, a token is a word.
 
-    `parameters` holds every other field of the body as it came.
+    `pictures` are those of the prompt, where its text has "[picture 1: 8×5]". `parameters` holds
+    every other field of the body as it came.
     """
 
     prompt: str
+    pictures: tuple[ImageBlock, ...]
     earlier: tuple[EarlierTurn, ...]
     system: str
     parameters: Mapping[str, object]
     words: int
+
+    @property
+    def schema(self) -> JsonObject | None:
+        """The JSON Schema that the system prompt asks for, None if it asks for none."""
+        return split_schema(self.system)[1]
 
     @property
     def temperature(self) -> float:
@@ -85,6 +99,7 @@ def read_request(body: Mapping[str, object]) -> Request:
     system = _read_content(body.get("system")).text
     return Request(
         prompt=parts[-1].content.text,
+        pictures=parts[-1].content.pictures,
         earlier=_turns(parts[:-1]),
         system=system,
         parameters={k: v for k, v in body.items() if k not in ("messages", "system")},
@@ -101,6 +116,7 @@ def count_words(text: str) -> int:
 class _Content(NamedTuple):
     text: str
     thinking: str
+    pictures: tuple[ImageBlock, ...] = ()
 
 
 class _Message(NamedTuple):
@@ -126,16 +142,21 @@ def _read_content(content: object) -> _Content:
     if isinstance(content, str):
         return _Content(content, "")
     wires = content if isinstance(content, list) else []
-    blocks = [block_from_wire(wire) for wire in wires if isinstance(wire, dict)]
+    blocks = [prompt_block_from_wire(wire) for wire in wires if isinstance(wire, dict)]
     thinking = [block.thinking for block in blocks if isinstance(block, ThinkingBlock)]
-    texts = [_text(block) for block in blocks if not isinstance(block, ThinkingBlock)]
-    return _Content("\n\n".join(texts), "\n\n".join(thinking))
+    pictures = tuple(block for block in blocks if isinstance(block, ImageBlock))
+    texts = [_text(block, pictures) for block in blocks if not isinstance(block, ThinkingBlock)]
+    text = ("" if pictures else "\n\n").join(texts)  # pictures stand within one text
+    return _Content(text, "\n\n".join(thinking), pictures)
 
 
-def _text(block: Block) -> str:
+def _text(block: Block, pictures: Sequence[ImageBlock]) -> str:
     if isinstance(block, TextBlock):
         return block.text
-    # A tool's result, an image: told as it came, so that nothing that was sent is hidden.
+    if isinstance(block, ImageBlock):
+        number = next(n for n, each in enumerate(pictures, 1) if each is block)
+        return "[picture {}: {}×{}]".format(number, *block.size)
+    # A tool's result: told as it came, so that nothing that was sent is hidden.
     return json.dumps(block.to_wire(), ensure_ascii=False)
 
 

@@ -9,14 +9,20 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import takewhile
+from zlib import crc32
 
+from mm_magic.prompt.pictures import mean_colour_of
+from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.messages import ImageBlock
+from mm_magic.transport.demo.from_schema import json_from
 from mm_magic.transport.demo.read_request import DEFAULTS, EarlierTurn, Request, count_words
 from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, sample
 from mm_magic.transport.demo.send import Script
-from mm_magic.wording import counted
+from mm_magic.transport.web_page import ELSEWHERE, in_page
+from mm_magic.wording import counted, turns_listed
 
 OPENING = "Offline demo, not a language model"
-THE_WAY = (
+_THE_WAY = (
     "A real model's answer needs a key: `%minimax key`, or the environment variable"
     " `MINIMAX_API_KEY`."
 )
@@ -25,11 +31,20 @@ _PROMPT_SHOWN = 200
 _LINES_SHOWN = 8
 _TURNS_SHOWN = 10
 _NOT_SENT = "not sent"
+_WITHOUT_THINKING = (
+    "sent without thinking (thinking goes only to the model that produced it, with the same system"
+    " prompt)"
+)
 _COLUMNS = ("model", "stream", "max_tokens", "temperature", "top_p", "thinking")
 
 # Seconds for the text of an answer, however long it is, and at most for one word of it.
 _TEXT_SECONDS = 2.8
 _WORD_SECONDS = 0.02
+
+
+def the_way() -> str:
+    """How a real model answers."""
+    return ELSEWHERE if in_page() else _THE_WAY
 
 
 def script(request: Request, before: Request | None) -> Script:
@@ -40,11 +55,81 @@ def script(request: Request, before: Request | None) -> Script:
     return Script(_thinking(request, before, sampling, text), text, pace)
 
 
+def script_beside_others(request: Request, answer: int) -> Script:
+    """The short answer to one of several requests at once; `answer` is its number, from 1.
+
+    It depends on its own request alone, whichever of them comes first.
+    """
+    earlier = len(request.earlier)
+    sampling = sample(request.temperature, request.top_p, request.prompt, earlier, answer)
+    text = _short_text(request, sampling)
+    thinking = "\n\n".join(f"Step {n}: {step}" for n, step in enumerate(_draw(request, answer), 1))
+    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+
+
+def script_of_value(
+    request: Request, schema: JsonObject, answer: int = 1, *, is_wrong: bool = False
+) -> Script:
+    """JSON that is made from the schema in the system prompt; `answer` is its number.
+
+    If it `is_wrong`, it lacks what the schema demands, so that it is asked for once more.
+    """
+    wrong: object = {} if "required" in schema else None
+    made = wrong if is_wrong else json_from(schema, _seed(request.prompt) + answer)
+    text = (
+        f"{OPENING}: this JSON is made from the schema in the system prompt.\n\n"
+        f"```json\n{json.dumps(made, ensure_ascii=False, indent=2)}\n```"
+    )
+    thinking = (
+        "Step 1: find the JSON Schema at the end of the system prompt.\n\n"
+        "Step 2: fill it with words and numbers from a fixed list; where to begin depends on the"
+        f" prompt and the number of this answer, {answer}."
+    )
+    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+
+
+def _seed(prompt: str) -> int:
+    """A small number from a prompt, the same on every machine."""
+    return crc32(prompt.encode("utf-8", "replace")) % 40
+
+
+def _short_text(request: Request, sampling: Sampling) -> str:
+    """The system prompt, the column of chances, the draws, and what else was sent."""
+    rows = [["word", "chance", "drawn"]]
+    for row in sampling.rows:
+        chance = "cut" if row.kept is None else _percent(row.kept)
+        rows.append([row.word, chance, str(row.drawn or "·")])
+    sent = [f"{_name(name)} {_value(request.parameters, name)}" for name in request.parameters]
+    unable = " it can't follow the system prompt." if request.system else ""
+    sections = (
+        *[_system(request.system)] * bool(request.system),
+        *_pictures(request.pictures),
+        f"{OPENING}:{unable} {DRAWS} words drawn at temperature"
+        f" {_value(request.parameters, 'temperature')}, top_p"
+        f" {_value(request.parameters, 'top_p')}.",
+        _table(rows, "--:"),
+        f"**{DRAWS} draws:** {' '.join(sampling.draws)}",
+        f"**Sent:** {' · '.join(sent)}",
+    )
+    return "\n\n".join(sections)
+
+
+def _draw(request: Request, answer: int) -> tuple[str, ...]:
+    return (
+        f"turn the scores of {len(SCORES)} words into chances at temperature"
+        f" {_value(request.parameters, 'temperature')}, and keep the likeliest up to top_p"
+        f" {_value(request.parameters, 'top_p')}.",
+        f"draw {DRAWS} words; the seed comes from the prompt, the number of earlier turns,"
+        f" {len(request.earlier)}, and the number of this answer, {answer}.",
+    )
+
+
 def _text(request: Request, before: Request | None, sampling: Sampling) -> str:
     """The answer as Markdown."""
     sections = (
         f"{OPENING}: it echoes your request and shows what changed.",
         _prompt(request.prompt),
+        *_pictures(request.pictures),
         _earlier(request.earlier),
         _system(request.system),
         _changes(changes(request, before)),
@@ -59,13 +144,13 @@ def _thinking(request: Request, before: Request | None, sampling: Sampling, answ
     replies = [turn for turn in request.earlier if turn.answer or turn.thinking]
     messages = len(request.earlier) + len(replies) + 1
     found = changes(request, before)
-    compared = "there is none" if found is None else f"{counted(len(found), 'difference')} found"
+    differences = None if found is None else f"{counted(len(found), 'difference')} found"
     kept = sum(row.kept is not None for row in sampling.rows)
     limit = "no max_tokens" if request.max_tokens is None else f"max_tokens {request.max_tokens}"
     steps = (
         f"read the request: {counted(messages, 'message')}, {counted(request.words, 'word')}"
         f" {'with the' if request.system else 'and no'} system prompt.",
-        f"compare it with the request before: {compared}.",
+        f"compare it with the previous request: {differences or 'the demo has had none'}.",
         f"divide the scores of {len(SCORES)} words by temperature"
         f" {_value(request.parameters, 'temperature')} and turn them into probabilities.",
         f"keep the likeliest words up to top_p {_value(request.parameters, 'top_p')}:"
@@ -83,7 +168,9 @@ def changes(request: Request, before: Request | None) -> list[str] | None:
         return None
     found = []
     if request.prompt != before.prompt:
-        found.append(f"prompt: another one; it was {_code(_first_words(before.prompt))}")
+        found.append(f"prompt: changed; it was {_code(_first_words(before.prompt))}")
+    if request.pictures != before.pictures:
+        found.append("pictures: changed")
     turns = _turn_changes(before.earlier, request.earlier)
     if turns:
         found.append(f"earlier turns: {', '.join(turns)}")
@@ -114,9 +201,23 @@ def _prompt(prompt: str) -> str:
     )
 
 
+def _pictures(pictures: Sequence[ImageBlock]) -> list[str]:
+    """What arrived of each picture, if there are any: the demo sees no more of it."""
+    if not pictures:
+        return []
+    lines = [f"{n}. {_picture(picture)}" for n, picture in enumerate(pictures, 1)]
+    title = f"**Pictures, as they arrived** ({len(pictures)}):"
+    return ["\n".join((title, "", *lines))]
+
+
+def _picture(picture: ImageBlock) -> str:
+    colour = mean_colour_of(picture)
+    return f"{picture}" + (f", mean colour {_code(colour)}" if colour else "")
+
+
 def _earlier(turns: Sequence[EarlierTurn]) -> str:
     if not turns:
-        return "**Earlier prompts:** none, no earlier turn was sent."
+        return "**Earlier prompts:** none; no earlier turn was sent."
     start = max(0, len(turns) - _TURNS_SHOWN)
     title = f"**Earlier prompts** ({counted(len(turns), 'turn')} sent along"
     title += f", the last {_TURNS_SHOWN} shown):" if start else "):"
@@ -135,9 +236,9 @@ def _system(system: str) -> str:
 
 
 def _changes(found: Sequence[str] | None) -> str:
-    title = "**Changed since the request before:**"
+    title = "**Changed since the previous request:**"
     if found is None:
-        return f"{title} this is the demo's first."
+        return f"{title} nothing to compare; this is the first request to the demo."
     if not found:
         return f"{title} nothing: the same request again."
     return "\n".join((title, "", *(f"- {change}" for change in found)))
@@ -149,17 +250,26 @@ def _turn_changes(before: Sequence[EarlierTurn], now: Sequence[EarlierTurn]) -> 
     tail = _common(before[head:][::-1], now[head:][::-1])
     old, new = before[head : len(before) - tail], now[head : len(now) - tail]
     found = []
-    for number, (was, turn) in enumerate(zip(old, new, strict=False), head + 1):
-        parts = ("prompt", "thinking", "answer")
-        edited = [part for part in parts if getattr(was, part) != getattr(turn, part)]
-        found.append(f"turn {number} edited ({', '.join(edited)})")
-    if len(found) > _TURNS_SHOWN:
-        found = [f"{len(found)} edited"]
+    pairs = zip(old, new, strict=False)
+    by_change: dict[str, list[int]] = {}
+    for number, (was, turn) in enumerate(pairs, head + 1):
+        by_change.setdefault(_turn_change(was, turn), []).append(number)
+    found += [f"{turns_listed(numbers)} {change}" for change, numbers in by_change.items()]
     if len(new) > len(old):
         found.append(f"{len(new) - len(old)} added")
     if len(old) > len(new):
         found.append(f"{len(old) - len(new)} removed")
     return found
+
+
+def _turn_change(was: EarlierTurn, now: EarlierTurn) -> str:
+    """How a turn was sent this time, as words behind its number."""
+    parts = [part for part in ("prompt", "answer") if getattr(was, part) != getattr(now, part)]
+    if parts:
+        return f"with a different {' and '.join(parts)}"
+    if was.thinking and now.thinking:
+        return "with different thinking"
+    return "sent with thinking again" if now.thinking else _WITHOUT_THINKING
 
 
 def _common(one: Sequence[EarlierTurn], other: Sequence[EarlierTurn]) -> int:
@@ -170,7 +280,7 @@ def _common(one: Sequence[EarlierTurn], other: Sequence[EarlierTurn]) -> int:
 def _system_change(was: str, now: str) -> str:
     if not was:
         return "system prompt: added"
-    return "system prompt: another one" if now else "system prompt: removed"
+    return "system prompt: changed" if now else "system prompt: removed"
 
 
 def _parameters(parameters: Mapping[str, object]) -> str:

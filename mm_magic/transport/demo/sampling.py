@@ -56,18 +56,21 @@ class Sampling:
     draws: tuple[str, ...]
 
 
-def sample(temperature: float, top_p: float, prompt: str, earlier: int) -> Sampling:
+def sample(
+    temperature: float, top_p: float, prompt: str, earlier: int, answer: int = 1
+) -> Sampling:
     """The table at `temperature` and `top_p`, both in (0, 1], and draws from it.
 
-    The random numbers derive from `prompt` and the number of `earlier` turns alone. So when only
-    the temperature changes, every difference in the draws is the temperature's doing.
+    The random numbers derive from `prompt`, the number of `earlier` turns and that of the `answer`
+    alone, which is 1 where no more are asked for. So when only the temperature changes, every
+    difference in the draws is the temperature's doing.
     """
     with localcontext(_ARITHMETIC):
         scores = [score for _, score in SCORES]
         at_one = probabilities(scores, Decimal(1))
         at_temperature = probabilities(scores, Decimal(repr(temperature)))
         kept = nucleus(at_temperature, Decimal(repr(top_p)))
-        places = [_place(kept, number) for number in _random_numbers(prompt, earlier)]
+        places = [_place(kept, number) for number in _random_numbers(prompt, earlier, answer)]
     rows = tuple(
         Row(
             word,
@@ -104,8 +107,9 @@ def _shares(weights: Sequence[Decimal]) -> list[Decimal]:
     return [weight / total for weight in weights]
 
 
-def _random_numbers(prompt: str, earlier: int) -> list[Decimal]:
-    seed = hashlib.sha256(json.dumps([prompt, earlier]).encode("ascii")).digest()
+def _random_numbers(prompt: str, earlier: int, answer: int) -> list[Decimal]:
+    made_of = [prompt, earlier, *[answer] * (answer > 1)]
+    seed = hashlib.sha256(json.dumps(made_of).encode("ascii")).digest()
     source = random.Random(int.from_bytes(seed, "big"))
     return [Decimal(source.random()) for _ in range(DRAWS)]
 

@@ -61,6 +61,7 @@ class RecordedExchange:
     one that answered, None if it did not say. `is_version_1`: it was read from a file of version
     0.1, where an option that is not set can't be told from its default. `extra` are fields that
     this release does not know. `seconds` is how long the answer took, None if nothing tells.
+    `is_untrusted`: it is from a notebook that Jupyter does not trust; no recording says so.
     """
 
     key: RequestKey
@@ -76,6 +77,7 @@ class RecordedExchange:
     is_version_1: bool = False
     seconds: float | None = field(default=None, compare=False)  # the reads tell it
     extra: JsonObject = field(default_factory=dict)
+    is_untrusted: bool = False
 
     @property
     def is_offered(self) -> bool:
@@ -138,7 +140,7 @@ def read_exchange(wire: JsonObject) -> RecordedExchange:
     """Read one exchange. Raises DamagedLine."""
     key = _read_key(as_object(wire.get("request")))
     if wire.get("key") != key.hash:
-        raise DamagedLine("its request was changed: the key does not match")
+        raise DamagedLine("its request was changed after it was recorded")
     return exchange_of(wire, key, as_count(wire.get("sample")) or 0)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TypeAlias
 
-from mm_magic.protocol.json_values import JsonObject
+from mm_magic.prompt.schema import split_schema
+from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import RecordedExchange
-from mm_magic.wording import shortened
+from mm_magic.wording import shortened, turns_listed
 
 NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
@@ -16,6 +17,8 @@ _COMPARED = 1000  # characters of a prompt: comparing takes the square of the ti
 _ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
 
+_TYPE = "--type"
+"""It has no field of its own in a request: its schema is in the system prompt."""
 _VALUES = 5  # recorded ones of the options that differ
 
 OnLine: TypeAlias = Callable[[str, object], str | None]
@@ -24,11 +27,15 @@ sent); None where no line can say it."""
 
 
 def difference(
-    keys: Sequence[RequestKey], recorded: Sequence[RecordedExchange], on_line: OnLine
+    keys: Sequence[RequestKey],
+    recorded: Sequence[RecordedExchange],
+    on_line: OnLine,
+    where: Sequence[str] = (),
 ) -> list[str]:
     """Sentences on how the nearest recorded request differs; none if nothing is near.
 
-    `keys` are one prompt with its options, behind each history that it may have here.
+    `keys` are one prompt with its options, behind each history that it may have here; `where` are
+    the words of its line that say which history that is.
     """
     key = keys[0]
     offered = [exchange for exchange in recorded if exchange.is_offered]
@@ -36,7 +43,7 @@ def difference(
     if same_prompt:
         pairs = [(here, there) for here in keys for there in same_prompt]
         key, nearest = min(pairs, key=lambda pair: _distance(*pair))
-        options = _of_options(key, nearest, same_prompt, on_line)
+        options = _of_options(key, nearest, same_prompt, on_line, where)
         return [*options, *_of_context(key, nearest.key, offered)]
     hashes = {each.hash for each in keys}
     if unfinished := [each for each in recorded if each.key.hash in hashes]:
@@ -58,9 +65,18 @@ def _distance(key: RequestKey, other: RecordedExchange) -> tuple[int, int]:
 
 def _differing(key: RequestKey, other: RecordedExchange) -> list[str]:
     """The names of the options that differ."""
-    here = version_1.said(key.options) if other.is_version_1 else key.options
-    there = other.key.options
+    here = _parted(version_1.said(key.options) if other.is_version_1 else key.options)
+    there = _parted(other.key.options)
     return [name for name in {**here, **there} if here.get(name) != there.get(name)]
+
+
+def _parted(options: JsonObject) -> JsonObject:
+    """The options, with the type that was asked for apart from the system prompt."""
+    system, schema = split_schema(as_text(options.get("system")))
+    if schema is None:
+        return options
+    others = {name: value for name, value in options.items() if name != "system"}
+    return others | ({"system": system} if system else {}) | {_TYPE: schema}
 
 
 def _of_options(
@@ -68,6 +84,7 @@ def _of_options(
     nearest: RecordedExchange,
     same_prompt: Iterable[RecordedExchange],
     on_line: OnLine,
+    where: Sequence[str],
 ) -> list[str]:
     """With which options the prompt was recorded, and the line for the nearest of them."""
     names = _differing(key, nearest)
@@ -80,17 +97,30 @@ def _of_options(
         for each in alike
     ]
     sentence = f"Recorded with {_alternatives([words, *others])}"
-    if any(on_line(name, nearest.key.options.get(name)) is None for name in names):
+    there = _parted(nearest.key.options)
+    if any(_line(name, there.get(name), on_line) is None for name in names):
         return [f"{sentence}."]
-    return [f"{sentence}: `%%minimax {' '.join(words)}`"]
+    return [f"{sentence}: `%%minimax {' '.join([*where, *words])}`"]
 
 
 def _option(name: str, options: JsonObject, on_line: OnLine) -> str:
     """The option that sends this parameter as it was recorded; else it is only named."""
-    value = options.get(name)
+    value = _parted(options).get(name)
     if name == "model" and value is None:
         return "the default model"
-    return on_line(name, value) or f"a different {'system prompt' if name == 'system' else name}"
+    if name == _TYPE and value is None:
+        return "no `--type`"
+    what = "system prompt" if name == "system" else name.strip("-")
+    return _line(name, value, on_line) or f"a different {what}"
+
+
+def _line(name: str, value: object, on_line: OnLine) -> str | None:
+    """The option as a line has it; of a type, where its schema tells the name."""
+    if name != _TYPE:
+        return on_line(name, value)
+    schema = as_object(value)
+    title = as_text(schema.get("title")) or as_text(schema.get("$ref")).rpartition("/")[2]
+    return f"{_TYPE} {title}" if title.isidentifier() else None
 
 
 def _alternatives(recorded: Iterable[Sequence[str]]) -> str:
@@ -113,7 +143,7 @@ def _of_context(
     """How the turns before the prompt differ."""
     if key.earlier == other.earlier:
         return []
-    texts = {each.key.prompt_print: each.key.text for each in offered}
+    texts = {each.key.prompt_print: str(each.key) for each in offered}
     here, there = key.earlier_prompts, other.earlier_prompts
     if there[: len(here)] == here:
         missing = there[len(here) :]
@@ -123,8 +153,8 @@ def _of_context(
     if here[: len(there)] == there:
         before = f"right after turn {len(there)}" if there else "as the first turn"
         return [
-            f"Recorded {before}: here, more turns come before it. `%minimax forget` drops one; or "
-            "restart the kernel and run the cells from the top."
+            f"Recorded {before}: here, more turns come before it. `%minimax forget` drops the last "
+            "one. Or restart the kernel and run the cells from the top."
         ]
     turn = next(n for n, each in enumerate(there, start=1) if here[n - 1 : n] != [each])
     named = _named(texts, there[turn - 1])
@@ -136,11 +166,8 @@ def _missing(texts: Mapping[str, str], first: int, prompts: Sequence[str]) -> st
     named = _named(texts, prompts[0])
     if len(prompts) == 1:
         return f"Recorded after turn {first}{named}: run that cell first."
-    last = first + len(prompts) - 1
-    return (
-        f"Recorded after turns {first} to {last}: run those cells first, from turn {first}{named} "
-        "on."
-    )
+    turns = turns_listed(range(first, first + len(prompts)))
+    return f"Recorded after {turns}: run those cells first, from turn {first}{named} on."
 
 
 def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> str:
@@ -161,9 +188,9 @@ def _named(texts: Mapping[str, str], prompt: str) -> str:
 
 
 def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
-    texts = {each.text: each for each in others if each.text}
-    near = max(texts, key=lambda text: _likeness(key.text, text), default="")
-    if _likeness(key.text, near) >= _ALIKE:
+    own, texts = str(key), {str(each): each for each in others if str(each)}
+    near = max(texts, key=lambda text: _likeness(own, text), default="")
+    if _likeness(own, near) >= _ALIKE:
         return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
     for text, other in texts.items():
         if other.earlier == key.earlier and other.options == key.options:

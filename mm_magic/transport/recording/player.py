@@ -1,6 +1,7 @@
 """Answers from a recording: which exchange belongs to a request, and a script that plays it.
 
-Never another answer than the one recorded for that very request, but where `loosely` is asked for.
+Never another answer than the one recorded for that very request, but where `loosely` is asked for,
+or a picture alone differs: a figure is drawn anew on each machine.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ class Found(NamedTuple):
     exchange: RecordedExchange
     counted_as: str
     is_loose: bool = False
+    is_of_other_picture: bool = False
 
 
 class Replay:
@@ -79,6 +81,28 @@ class Replay:
         place = self.samples.place(counted_as, asker(counted_as))
         return Found(found[min(place, len(found) - 1)], counted_as, is_loose=True)
 
+    def find_by_the_rest(
+        self, key: RequestKey, _model: str, asker: Callable[[str], Asker]
+    ) -> Found | None:
+        """The answer to a request that differs in its pictures alone.
+
+        An answer whose own request was asked here is left to that one, if there are others.
+        """
+        if not key.has_pictures:
+            return None
+        counted_as = key.with_any_pictures().hash
+        alike = [
+            each
+            for answers in self._answers.values()
+            for each in answers.values()
+            if each.key.has_pictures and each.key.with_any_pictures().hash == counted_as
+        ]
+        alike = [each for each in alike if not self.samples.is_asked(each.key.hash)] or alike
+        if not alike:
+            return None
+        place = self.samples.place(counted_as, asker(counted_as))
+        return Found(alike[min(place, len(alike) - 1)], counted_as, is_of_other_picture=True)
+
     def counted_as(self, key: RequestKey, model: str) -> str:
         """What the answers to a request are counted by: its hash.
 
@@ -91,6 +115,11 @@ class Replay:
         """All answers to this request, by their sample; a file may have lines of both versions."""
         old = self._answers.get((self.counted_as(key, model), True), {})
         return old | self._answers.get((key.hash, False), {})
+
+    @property
+    def most(self) -> int:
+        """How many answers there are to one request, at most."""
+        return 1 + max((max(answers) for answers in self._answers.values()), default=-1)
 
     def questions(self) -> list[list[RecordedExchange]]:
         """The answers to each prompt with its options, whatever came before; first asked first."""

@@ -89,7 +89,7 @@ def _read(wire: JsonObject) -> RecordedExchange | DamagedLine:
         given = {name: _whole(request.get(name)) for name in _MEANING}
         parameters = {name: value for name, value in given.items() if value not in (None, "")}
         if wire.get("hash") != _print([parameters, _print(messages[-1]), earlier]):
-            raise DamagedLine("its request was changed: the hash does not match")
+            raise DamagedLine("its request was changed after it was recorded")
         turns = zip(earlier[::2], earlier[1::2], strict=False)  # a prompt and its answer
         key = RequestKey(said(parameters), tuple(turns), messages[-1])
         return exchange_of(wire, key, as_count(wire.get("nth")) or 0)
@@ -101,7 +101,7 @@ def _prints(line: RecordedExchange) -> Iterator[tuple[str, str]]:
     """Version 0.1's fingerprints of a line's prompt and answer, with those of today."""
     yield _print(line.key.prompt), line.key.prompt_print
     try:
-        answer, _ = take_in(line.content_type, line.reads, has_ended=line.ending == "complete")
+        answer, _, _ = take_in(line.content_type, line.reads, has_ended=line.ending == "complete")
     except MiniMaxError:  # an error has no answer that a later request could hold
         return
     blocks = answer.message().content

@@ -7,16 +7,20 @@ reader is told.
 import asyncio
 import json
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextlib import aclosing
+import stat
+import sys
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from io import FileIO
 from pathlib import Path
 from threading import Lock
 from typing import Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.failure import classify_response
+from mm_magic.protocol.json_values import as_number
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.body import take_in
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
@@ -62,30 +66,79 @@ class Samples:
             places = self._places.setdefault(request, {})
             return places.setdefault(asker, len(places))
 
+    def is_asked(self, request: str) -> bool:
+        """Whether anybody has asked it."""
+        return bool(self._places.get(request))
 
-def create(path: Path, name: str) -> None:
-    """Make a new recording that only its owner may read. Raises UsageError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+    @contextmanager
+    def on_trial(self) -> Iterator[None]:
+        """Places that are kept in the body are given back at its end."""
+        before = {request: len(places) for request, places in self._places.items()}
+        try:
+            yield
+        finally:
+            for request, places in self._places.items():
+                while len(places) > before.get(request, 0):
+                    places.popitem()  # the one that was kept last
+
+
+def begin(path: Path, name: str) -> bool:
+    """Make a new recording that only its owner may read; False if a file with content is there.
+
+    Of several kernels that begin the same file one does it. Raises UsageError.
+    """
     try:
-        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        if _has_content(path):
+            return False
+        with _opened(path, os.O_CREAT) as file:
+            if file.read(1):
+                return False
             file.write(header() + b"\n")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{name!r} can't be written: {reason}") from None
+    return True
+
+
+def _has_content(path: Path) -> bool:
+    """Whether something is there, and no empty file: what a kernel leaves that dies early."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
 def append(path: Path, line: bytes) -> None:
     """Put a line at the end of a recording. Raises OSError, or UsageError if it is none any more.
 
-    Half a line at the end, of a process that died, becomes a line of its own.
+    Half a line at the end, of a process that died, becomes a line of its own. Another kernel that
+    appends to the same file waits.
     """
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | _BINARY), "r+b", buffering=0) as file:
+    with _opened(path) as file:
         if version_of(file.readline(_HEADER_BYTES), path.name) is None:
             raise UsageError(f"{path.name!r} is no longer a recording")
         file.seek(-1, os.SEEK_END)
         data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", line)
         if file.write(data) != len(data):
             raise OSError("the line did not fit: is the disk full?")
+
+
+@contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[FileIO]:
+    """A file to read and to append to; while the body runs, no other kernel has it so.
+
+    Else another one could add half a line, and die, between a look at the last line and a write.
+    On Windows nobody could read what is locked, so nothing is.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | _BINARY | flags, 0o600)
+    with os.fdopen(handle, "r+b", buffering=0) as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            with suppress(OSError):  # some network drives have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)  # until the file is closed
+        yield file
 
 
 class Recorder:
@@ -113,7 +166,7 @@ class Recorder:
         self._today = today
         self._lock = Lock()
         self._prompts = {each.key.prompt_print for each in known if each.is_offered}
-        self._labels = max((int(n) for each in known if (n := each.server).isdecimal()), default=0)
+        self._labels = max((as_number(each.server) or 0 for each in known), default=0)
         self._servers: dict[str, str] = {}
 
     def tap(
@@ -167,7 +220,7 @@ class Recorder:
     def _write(self, exchange: RecordedExchange, key: str) -> None:
         line = exchange.to_line()
         if any(form in line for form in key_forms(key)):
-            self.problem = "the request holds the key"
+            self.problem = "the request contains your API key"
             return
         try:
             with self._lock:
@@ -212,7 +265,7 @@ def outcome(
     if not 200 <= status < 300:
         return "failed", None  # the status says enough, whatever is missing of the words
     try:
-        accumulator, is_over = take_in(content_type, reads, has_ended=how == "ended")
+        accumulator, is_over, _ = take_in(content_type, reads, has_ended=how == "ended")
     except MiniMaxError:  # the client read no further, either
         return "failed", None
     message = accumulator.message()
@@ -230,10 +283,10 @@ def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
         return classify_response(exchange.status, exchange.headers, body)
     try:
         content_type = exchange.headers.get("content-type", "")
-        accumulator, _ = take_in(content_type, reads, has_ended=True)
+        taken = take_in(content_type, reads, has_ended=True)
     except MiniMaxError as error:
         return error
-    return accumulator.failure
+    return taken.accumulator.failure
 
 
 def _without(key: str, reads: list[Read]) -> list[Read]:

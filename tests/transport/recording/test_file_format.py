@@ -98,7 +98,7 @@ def test_damaged_line_costs_only_itself(junk: bytes, place: int) -> None:
             {"options": {}, "earlier": ["a"], "prompt": {}},
             "its request holds something that is not a message",
         ),
-        ("key", "0123456789abcdef", "its request was changed: the key does not match"),
+        ("key", "0123456789abcdef", "its request was changed after it was recorded"),
         ("backend", "somebody", "its backend or ending is unknown"),
         ("ending", ["complete"], "its backend or ending is unknown"),
         ("status", True, "it has no answer"),

@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+import os
+import random
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -38,7 +44,7 @@ from mm_magic.transport.endpoint import Endpoint, Secret
 from mm_magic.transport.recording.file_format import RecordedExchange, Recording, header
 from mm_magic.transport.recording.player import Playback
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, append, create
+from mm_magic.transport.recording.writer import Recorder, append, begin
 
 KEY = "sk-cp-canary-7d1f"
 DAY = date(2026, 11, 20)
@@ -71,7 +77,7 @@ def take(
 ) -> Recorder:
     """Ask once, and stop when `until` holds of the events that have come."""
     if not path.exists():
-        create(path, path.name)
+        begin(path, path.name)
     recorder = Recorder(path, path.name, read(path.read_bytes(), "r").exchanges, today=lambda: DAY)
     tap = recorder.tap(key_of(request), 0, endpoint)
 
@@ -95,20 +101,43 @@ def take(
 
 def test_new_file_is_for_its_owner(tmp_path: Path) -> None:
     """A new recording holds its first line, and nobody else may read it."""
-    create(tmp_path / "r.jsonl", "r.jsonl")
+    begin(tmp_path / "r.jsonl", "r.jsonl")
 
     assert (tmp_path / "r.jsonl").read_bytes() == header() + b"\n"
     assert stat.S_IMODE((tmp_path / "r.jsonl").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("name", ["there.txt", "no folder/r.jsonl", "nul\0"])
+@pytest.mark.parametrize("name", ["no folder/r.jsonl", "nul\0", "a" * 300])
 def test_file_that_cannot_be_made(tmp_path: Path, name: str) -> None:
-    """Nothing is written over, and where nothing can be written the error says why."""
-    (tmp_path / "there.txt").write_text("mine")
-
+    """Where nothing can be written the error says why."""
     with pytest.raises(UsageError, match="can't be written: "):
-        create(tmp_path / name, name)
-    assert (tmp_path / "there.txt").read_text() == "mine"
+        begin(tmp_path / name, name)
+
+
+def test_only_an_empty_file_is_begun(tmp_path: Path) -> None:
+    """A file with content is left alone, whatever it is; an empty one is as good as none."""
+    there, empty = tmp_path / "there.txt", tmp_path / "empty.jsonl"
+    there.write_text("mine")
+    empty.touch()
+
+    assert [begin(path, path.name) for path in (there, empty, empty, tmp_path)] == [
+        False, True, False, False,
+    ]  # fmt: skip
+    assert there.read_text() == "mine"
+    assert empty.read_bytes() == header() + b"\n"
+
+
+def test_kernels_that_begin_the_same_file(tmp_path: Path) -> None:
+    """One of them begins it, and its first line stands there once."""
+    path, gate = tmp_path / "r.jsonl", Barrier(8)
+
+    def work(_: int) -> bool:
+        gate.wait()
+        return begin(path, path.name)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(work, range(8))) == [False] * 7 + [True]
+    assert path.read_bytes() == header() + b"\n"
 
 
 def test_append_after_half_a_line(tmp_path: Path) -> None:
@@ -123,11 +152,90 @@ def test_append_after_half_a_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there nothing is locked")
+def test_append_waits_for_another_kernel(tmp_path: Path) -> None:
+    """Half a line that another kernel is adding, and dies, does not take this one with it."""
+    import fcntl
+
+    path = tmp_path / "r.jsonl"
+    begin(path, path.name)
+    with path.open("ab", buffering=0) as other, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        ours = pool.submit(append, path, EXCHANGE.to_line())
+        with suppress(TimeoutError):
+            ours.result(timeout=0.05)  # without the lock it is through by now
+        other.write(b"{")
+        other.close()
+        ours.result()
+
+    assert path.read_bytes() == header() + b"\n{\n" + EXCHANGE.to_line() + b"\n"
+
+
+def test_every_place_where_a_line_may_end(tmp_path: Path) -> None:
+    """Wherever the last line was cut, the lines before and after it are whole; it is where all of
+    it is there."""
+    path = tmp_path / "r.jsonl"
+    line = EXCHANGE.to_line()
+    for size in (0, 1, *range(2, len(line), 31), len(line) - 1, len(line), len(line) + 1):
+        path.write_bytes(file_of(EXCHANGE) + (line + b"\n")[:size])
+        append(path, line)
+        found = read(path.read_bytes(), "r")
+        assert len(found.exchanges) == 2 + (size >= len(line))
+        assert len(found.damaged) == (0 < size < len(line))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mm_magic.transport.recording.writer import append
+
+path, line, places = Path(sys.argv[1]), sys.argv[2].encode(), map(int, sys.argv[3].split())
+told, tell = os.pipe()
+for place in places:
+    end = path.stat().st_size + place
+    if (child := os.fork()) == 0:
+        while True:
+            append(path, b" " * 200_000 + line)
+            os.write(tell, b"x")  # it is saved
+    while path.stat().st_size < end:
+        pass
+    os.kill(child, signal.SIGKILL)
+    append(path, line)
+    os.waitpid(child, 0)
+print(len(os.read(told, 1_000_000)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it needs fork")
+def test_kernel_killed_in_the_middle_of_an_append(tmp_path: Path) -> None:
+    """SIGKILL at a random byte loses at most the line that was not reported as saved, and none of
+    those that another kernel adds."""
+    path, runs = tmp_path / "r.jsonl", 200
+    begin(path, path.name)
+    choice = random.Random(7)
+    places = " ".join(str(choice.randrange(1, 500_000)) for _ in range(runs))
+    line = replace(EXCHANGE, reads=()).to_line().decode()
+    command = [sys.executable, "-c", KILLED, str(path), line, places]
+    saved = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    found = read(path.read_bytes(), "r")
+    assert saved + runs <= len(found.exchanges) <= saved + 2 * runs
+    assert 0 < len(found.damaged) <= runs
+
+
+@pytest.mark.parametrize("server", ["7" * 5_000, "²", "-1", "a.example"])
+def test_any_server_in_a_recording(tmp_path: Path, server: str) -> None:
+    """A recording is gone on with, whatever it says of the server that answered."""
+    known = [replace(EXCHANGE, server=server)]
+    assert Recorder(tmp_path / "r.jsonl", "r.jsonl", known).problem == ""
+
+
 @pytest.mark.parametrize("there", [None, b"", b"something else\n"])
 def test_file_that_is_gone(tmp_path: Path, there: bytes | None) -> None:
     """A file that was taken away or replaced is left alone; the answer goes on, and it is told."""
     path = tmp_path / "r.jsonl"
-    create(path, path.name)
+    begin(path, path.name)
     recorder = Recorder(path, path.name)
     path.unlink()
     if there is not None:
@@ -256,7 +364,7 @@ def test_no_key_in_the_file(tmp_path: Path, answer: Answer) -> None:
 def test_no_key_of_a_prompt_in_the_file(tmp_path: Path) -> None:
     """A request that holds the key itself is not recorded, and the recorder says so."""
     path = tmp_path / "r"
-    create(path, "r")
+    begin(path, "r")
     request = replace(
         PROMPT, messages=[encode_message("user", "Hi"), encode_message("user", f"My key: {KEY}")]
     )
@@ -264,5 +372,5 @@ def test_no_key_of_a_prompt_in_the_file(tmp_path: Path) -> None:
         endpoint = Endpoint(server.url, Secret(KEY))
         recorder = take(path, endpoint, endpoint=endpoint, request=request)
 
-    assert recorder.problem == "the request holds the key"
+    assert recorder.problem == "the request contains your API key"
     assert path.read_bytes() == header() + b"\n"

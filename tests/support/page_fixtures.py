@@ -1,9 +1,10 @@
-"""A kernel, a server that answers, and a new notebook page, for the tests of this folder."""
+"""A kernel, a server that answers, and a new notebook page, as fixtures."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.kernels import Kernel
 from support.loopback import Loopback, numbered
 from support.pages import Page
@@ -25,13 +26,14 @@ def process(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[Ke
 @pytest.fixture
 def server() -> Iterator[Loopback]:
     """Its answers are "answer 1", "answer 2" and so on."""
-    with Loopback(*numbered()) as server:
+    with Loopback(*numbered(30)) as server:
         yield server
 
 
 @pytest.fixture
 def page(process: Kernel, data: Path, server: Loopback, tmp_path: Path) -> Page:
-    """A new notebook with the extension loaded."""
+    """A new notebook with the extension loaded, whose kernel is in its folder."""
     page = Page(tmp_path / "lesson.ipynb", data, process)
     page.load(server.url)
+    page.run("folder", f"%cd -q {tmp_path}")
     return page

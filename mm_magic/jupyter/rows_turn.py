@@ -1,0 +1,124 @@
+"""A `%%minimax --rows` cell: its prompt is asked for each row of a table."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from mm_magic.errors import MiniMaxError, Stopped, UsageError
+from mm_magic.jupyter.arguments import Arguments
+from mm_magic.jupyter.cell_turn import type_of
+from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.mistakes import check_one_cell, holds_key
+from mm_magic.jupyter.views.rows import rows_view
+from mm_magic.session.options import BY_NAME
+from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.wording import closest, counted, quoted
+
+
+class RowsTurn:
+    """A table that a cell asks about, ready to run."""
+
+    def __init__(self, here: Here, arguments: Arguments, body: str) -> None:
+        """Check the cell, and make all prompts. Raises MiniMaxError; sends nothing."""
+        self._shell = here.shell
+        self._arguments = arguments
+        _check_together(arguments)
+        check_one_cell(body)
+        prompt = body.strip("\r\n")
+        options = arguments.options(here.session.options)
+        how = How(
+            options,
+            is_fresh=arguments.fresh,
+            budget=arguments.budget or None,
+            type=type_of(arguments, here.shell.user_ns),
+            in_cell=True,
+        )
+        variables: Mapping[str, object] = here.last_error.variables(prompt)
+        rows = _variable(variables, arguments.rows)
+        self._job = RowsJob(here.session, prompt, rows, how, variables)
+        if not arguments.alone:
+            self._job.notes += _not_sent(here, options.conversation)
+
+    def dry_run(self) -> str:
+        """What would be sent: how many requests, a forecast, and the first of them."""
+        return self._job.dry_run()
+
+    def check_number(self, options: str, prompt: str) -> None:
+        """Raise UsageError for too many requests; `options` and `prompt` are the cell's line."""
+        if not self._arguments.yes:
+            shown = "…" if holds_key(options) else options.strip()
+            self._job.check_number(f"%%minimax {shown} --yes {prompt}".rstrip())
+
+    def stopped(self) -> Stopped:
+        """What is raised where the cell was stopped."""
+        return Stopped(rows=self._job.rows())
+
+    async def run(self, *, is_awaited: bool = False) -> Any:
+        """Ask for every row; return the table. Where it ends early, the variable has the rest.
+
+        Raises MiniMaxError with `.rows`.
+        """
+        to = self._arguments.to
+        try:
+            table = await self._job.run(
+                lambda count: rows_view(self._shell, count, to=to), is_awaited=is_awaited
+            )
+        except (asyncio.CancelledError, MiniMaxError):
+            self._store(self._job.rows())
+            raise
+        self._store(table)
+        return table
+
+    def _store(self, table: object) -> None:
+        if self._arguments.to:
+            self._shell.user_ns[self._arguments.to] = table
+
+
+def _variable(variables: Mapping[str, object], name: str) -> object:
+    """The table that `--rows` names. Raises UsageError."""
+    if name in variables:
+        return variables[name]
+    near = closest(name, [each for each in variables if not each.startswith("_")])
+    guess = f" Did you mean {near}?" if near else ""
+    raise UsageError(
+        f"there is no variable {name!r} for --rows",
+        next_steps=(f"Run the cell that defines it first, or correct the name.{guess}",),
+    )
+
+
+def _check_together(arguments: Arguments) -> None:
+    """Raise UsageError for what does not go with `--rows`, with the line that works."""
+    kind = f"--type {quoted(arguments.type)}" if arguments.type else ""
+    to = f"-o {arguments.to}" if arguments.to else ""
+    rest = " ".join(filter(None, [f"--rows {arguments.rows}", kind, to]))
+    if arguments.varying:
+        first = {name: values[0] for name, values in arguments.varying.items()}
+        words = [BY_NAME[name].on_line(value) or "" for name, value in first.items()]
+        lists = " and ".join(BY_NAME[name].flags[0] for name in arguments.varying)
+        raise UsageError(
+            f"--rows asks once per row, so {lists} can have only one value",
+            next_steps=(
+                f"With one value: `%%minimax {' '.join(filter(None, words))} {rest}`",
+                "For another value, change it and the name after -o, and run the cell again.",
+            ),
+        )
+    if arguments.n > 1:
+        raise UsageError(
+            f"--rows asks once per row, so it can't be used with -n {arguments.n}",
+            next_steps=(f"Without it: `%%minimax {rest}`",),
+        )
+    if arguments.literal:
+        raise UsageError(
+            "--rows fills in {{…}}, so it can't be used with --literal",
+            next_steps=(f"Without it: `%%minimax {rest}`",),
+        )
+
+
+def _not_sent(here: Here, name: str) -> list[str]:
+    """A sentence on the earlier turns, which no row is sent with."""
+    there = here.session.conversations.get(name)
+    turns = len(there.visible) if there else 0
+    if not turns:
+        return []
+    are = "is" if turns == 1 else "are"
+    return [f"Each row stands alone: {counted(turns, 'earlier turn')} {are} not sent."]

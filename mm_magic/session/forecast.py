@@ -1,0 +1,163 @@
+"""What several requests may cost, before they are sent: an estimate, and what it is made of."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mm_magic.conversation.catalog import (
+    BYTES_PER_TOKEN,
+    PRICES_DATE,
+    cost,
+    dollars,
+    image_tokens,
+)
+from mm_magic.errors import UsageError
+from mm_magic.protocol.json_values import as_count
+from mm_magic.protocol.messages import Usage
+from mm_magic.session.turn_request import TurnRequest
+from mm_magic.wording import counted
+
+_MOST_ANSWERS = 1000
+"""More are not drawn without a confirmation, even if none of them is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What comes of a cell that asks for `answers` answers.
+
+    `found` are the requests that would be made of it, as `Session.foresee` gives them: each with
+    the number of those that are like it.
+    """
+
+    answers: int
+    found: Sequence[tuple[TurnRequest, int]]
+
+    @property
+    def requests(self) -> int:
+        """How many have no answer yet, and would be sent."""
+        return sum(times for _, times in self._sent)
+
+    @property
+    def first(self) -> TurnRequest:
+        """The first that would be sent; if none would be, the first."""
+        return (self._sent or self.found)[0][0]
+
+    def in_words(self) -> str:
+        """Requests, tokens and price.
+
+        Nobody counts tokens before a request is sent: those of the input are estimated from the
+        bytes of the first one, and an answer may be as long as its max_tokens.
+        """
+        if self._is_kept:
+            return "No requests: this cell keeps its old answers."
+        not_sent = self._not_sent()
+        if not self.requests:
+            return f"No requests: {not_sent}."
+        pictures = self.first.pictures
+        size = len(self.first.request.encode()) - sum(len(each.data) for each in pictures)
+        tokens = size // BYTES_PER_TOKEN + 1 + sum(image_tokens(each.size) for each in pictures)
+        seen = f" and {counted(len(pictures), 'picture')}" if pictures else ""
+        longest = sum(_max_tokens(request) * times for request, times in self._sent)
+        return (
+            f"{counted(self.requests, 'request')}{not_sent and f' ({not_sent})'}: "
+            f"about {self.requests * tokens:,} tokens in (estimated from the first request, "
+            f"{size:,} bytes{seen}), at most {longest:,} out (max_tokens of all requests "
+            f"together). "
+            f"{_price(self._sent, tokens)}"
+        )
+
+    def check(self, limit: int, line: str) -> None:
+        """Raise UsageError if more than `limit` would be sent; `line` is what goes ahead."""
+        number, what = self.requests, f"send {counted(self.requests, 'request')}"
+        if number <= limit:
+            number, limit = self.answers, max(limit, _MOST_ANSWERS)
+            what = f"show {counted(number, 'answer')}"
+        if number > limit:
+            raise too_many(what, number, limit, self.in_words(), line)
+
+    @property
+    def _sent(self) -> list[tuple[TurnRequest, int]]:
+        if self._is_kept:
+            return []
+        return [each for each in self.found if each[0].script is None]
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the cell keeps its old answers: then none of its requests is sent."""
+        return any(request.keeps for request, _ in self.found)
+
+    def _not_sent(self) -> str:
+        """What is true of the others: their answers are there, or missing."""
+        others = Counter[str]()
+        for request, times in self.found:
+            if request.script is not None:
+                others[_where(request)] += times
+        if refused := self.answers - self.requests - others.total():
+            others["not possible with these options"] = refused
+        if self.answers in others.values():
+            return f"all {counted(self.answers, 'answer')} are {next(iter(others))}"
+        parts = [
+            f"{number:,} {'is' if number == 1 else 'are'} {what}" for what, number in others.items()
+        ]
+        return f"of {counted(self.answers, 'answer')}, {' and '.join(parts)}" if parts else ""
+
+
+def forecast_of_rows(first: TurnRequest, requests: int, size: int) -> str:
+    """What the requests of a table may cost, in words; `size` counts the bytes of all prompts.
+
+    `first` is one of the requests.
+    """
+    prompt = len(first.ask.prompt.text.encode("utf-8", "replace"))
+    total = requests * (len(first.request.encode()) - prompt) + size
+    tokens = total // BYTES_PER_TOKEN + requests
+    price = _price([(first, requests)], tokens // requests)
+    return (
+        f"{counted(requests, 'request')}: about {tokens:,} tokens in (estimated from "
+        f"{total:,} bytes), at most {_max_tokens(first) * requests:,} out (max_tokens of "
+        f"all requests together). {price}{_once_more(first)}"
+    )
+
+
+def _once_more(first: TurnRequest) -> str:
+    """A sentence on what a forecast of typed answers can't count."""
+    if first.ask.type is None:
+        return ""
+    return " If an answer does not fit the type, the model is asked again, which costs extra."
+
+
+def too_many(what: str, number: int, limit: int, told: str, line: str) -> UsageError:
+    """The error of a cell that would do this more than `limit` times; `line` is what goes ahead."""
+    return UsageError(
+        f"this would {what}; more than {limit:,} need confirmation",
+        next_steps=(
+            told,
+            f"To go ahead: `{line}`",
+            f"To raise the limit: `%config MiniMax.confirm_above = {number}`",
+        ),
+    )
+
+
+def _price(sent: Sequence[tuple[TurnRequest, int]], tokens: int) -> str:
+    """What requests may cost, each as often as told, with so many tokens in."""
+    endpoint = sent[0][0].endpoint
+    if endpoint is None:
+        return "Free: the answers come from the offline demo."
+    prices = [
+        (cost(request.ask.options.model, Usage(tokens, _max_tokens(request))), times)
+        for request, times in sent
+    ]
+    known = [price * times for price, times in prices if price is not None]
+    if endpoint.backend != "minimax" or len(known) < len(prices):
+        return "The price is unknown."
+    return f"At most about {dollars(sum(known))}, with prices as of {PRICES_DATE}."
+
+
+def _max_tokens(request: TurnRequest) -> int:
+    return as_count(request.request.parameters.get("max_tokens")) or 0
+
+
+def _where(request: TurnRequest) -> str:
+    """Where the answer to a request is that is not sent."""
+    if request.is_unanswered:
+        return "missing from the recording"
+    return "in the recording" if request.saved is None else "in this notebook"

@@ -1,0 +1,162 @@
+"""The requests that turns would be now: to whom they go, or whose saved answer they have."""
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.errors import MiniMaxError
+from mm_magic.session.cell_run import CellRun
+from mm_magic.session.conversations import Conversations
+from mm_magic.session.recordings import Recordings
+from mm_magic.session.who_answers import WhoAnswers
+from mm_magic.transport.endpoint import OFFLINE, Endpoint
+
+if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
+    from collections.abc import Iterable, Iterator
+
+    from mm_magic.conversation.history import History
+    from mm_magic.session.build_request import Draft
+    from mm_magic.session.saved_answers import SavedAnswers
+    from mm_magic.session.turn_request import Ask, TurnRequest
+
+
+class Requests:
+    """Builds requests. It sends nothing, and changes no conversation."""
+
+    def __init__(
+        self, who: WhoAnswers, conversations: Conversations, recordings: Recordings
+    ) -> None:
+        self._who = who
+        self._conversations = conversations
+        self._recordings = recordings
+        self.refuse_thinking: set[tuple[str, str]] = set()
+        """Servers, with their models, that refused the thinking of earlier turns."""
+        self._saved: SavedAnswers | None = None  # before the first answer
+
+    @property
+    def saved(self) -> "SavedAnswers":
+        """The answers that this notebook has."""
+        from mm_magic.session.saved_answers import SavedAnswers
+
+        self._saved = self._saved or SavedAnswers()
+        return self._saved
+
+    def live(self, *, demo_allowed: bool | None = None) -> tuple[Endpoint | None, str]:
+        """Who answers without a recording, and the name that its history knows it by.
+
+        Raises as `WhoAnswers.endpoint` does.
+        """
+        endpoint = self._who.endpoint(demo_allowed=demo_allowed)
+        return endpoint, endpoint.base_url if endpoint else OFFLINE
+
+    def to_fill(self) -> tuple[Endpoint | None, str]:
+        """Who answers what a recording lacks: the demo only where it was chosen.
+
+        Raises as `WhoAnswers.endpoint` does.
+        """
+        return self.live(demo_allowed=False)
+
+    @property
+    def can_fill(self) -> bool:
+        """Whether somebody can be asked for what a recording lacks."""
+        try:
+            self.to_fill()
+        except MiniMaxError as error:
+            return error.kind != "auth"  # a setting that can't be is an error when it is used
+        return True
+
+    def build(self, ask: "Ask", cell: CellRun, key: TurnKey | None) -> "TurnRequest":
+        """The request that a turn would be now. Raises UsageError, and as `live` does."""
+        with self._conversations.changing:
+            return self._keeping(self.built(self.draft(ask, cell, key), cell))
+
+    def draft(self, ask: "Ask", cell: CellRun, key: TurnKey | None) -> "Draft":
+        """The turn, before it is known who answers it."""
+        from mm_magic.session.build_request import Draft
+
+        there = None if ask.alone else self._conversations.get(ask.options.conversation)
+        return Draft.of(ask, cell, key, there, self.refuse_thinking)
+
+    def built(self, draft: "Draft", cell: CellRun) -> "TurnRequest":
+        """The request of a draft. Raises as `build` does."""
+        replaying, samples = self._recordings.replaying, self._recordings.samples
+        if replaying is None:
+            request = self._reused(draft) or draft.build(*self.live())
+        else:
+            name, reused = self._who.server_name(), partial(self._reused, draft)
+            request = replaying.build(draft, self.to_fill, name, reused)
+        name = request.counted_as
+        return replace(request, sample=samples.place(name, cell.asker(name)))
+
+    def foresee(
+        self, asks: "Iterable[tuple[Ask, int]]", cell: CellRun
+    ) -> "list[tuple[TurnRequest, int]]":
+        """The requests that the cell would make: each Ask so many times, in this order.
+
+        Each request comes with the number of those that are like it. What can't be built is left
+        out; raises MiniMaxError where nothing can be.
+        """
+        cell = cell.copy()
+        found: list[tuple[TurnRequest, int]] = []
+        refused: list[MiniMaxError] = []
+        with self._conversations.changing, self._recordings.samples.on_trial():
+            for ask, times in asks:
+                try:
+                    found += self._foreseen(ask, times, cell)
+                except MiniMaxError as error:
+                    refused.append(error)
+        if refused and not found:
+            raise refused[0]
+        return found
+
+    def _foreseen(
+        self, ask: "Ask", times: int, cell: CellRun
+    ) -> "Iterator[tuple[TurnRequest, int]]":
+        """The requests of one Ask; none is beyond what is known but the last, for all of those."""
+        replaying, samples = self._recordings.replaying, self._recordings.samples
+        answers = (self._saved, replaying and replaying.replay)
+        known = max((each.most for each in answers if each), default=0)
+        for left in range(times, 0, -1):
+            request = self.build(ask, cell, cell.key() if ask.has_key else None)
+            request.check_pictures()
+            if request.sample >= known:
+                yield request, left
+                return
+            yield request, 1
+            samples.keep(request.counted_as, cell.asker(request.counted_as))
+            cell.has_asked(request.counted_as)
+
+    def _reused(self, draft: "Draft") -> "TurnRequest | None":
+        """The request with the answer that this notebook has; None if it has none, or may not."""
+        ask = draft.ask
+        is_wanted = self._who.is_keyless or (ask.options.reuse and not ask.is_fresh)
+        if self._saved is None or not is_wanted:
+            return None
+        from mm_magic.session.reusing import Reuse
+
+        try:
+            who = self.to_fill()
+        except MiniMaxError:  # where nobody can be asked a model's answer comes again, too
+            who = None, self._who.server_name()
+        replaying = self._recordings.replaying
+        recording = replaying.replay if replaying else None
+        return Reuse(self._saved, self._recordings.samples, recording, *who).find(draft)
+
+    def _keeping(self, request: "TurnRequest") -> "TurnRequest":
+        """The request, with what its cell keeps in place of it where nobody can be asked."""
+        if self._saved is None or not self._who.is_keyless:
+            return request
+        from mm_magic.session.reusing import old_turn
+
+        return replace(request, keeps=old_turn(self._saved, self._conversations, request))
+
+    def history_now(self, turn: Turn) -> "History":
+        """What would be sent before a turn's prompt if its cell ran again now."""
+        from mm_magic.session.build_request import history_now
+
+        assert turn.conversation is not None
+        there = self._conversations.named(turn.conversation)
+        if (replaying := self._recordings.replaying) is not None:
+            return replaying.history_now(there, turn, self._who.server_name())
+        return history_now(there, turn, self.live()[1], self.refuse_thinking)

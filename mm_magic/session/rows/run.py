@@ -1,0 +1,218 @@
+"""Asks the requests of a table: some at a time, until all have ended or nothing more can come."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from mm_magic.conversation.catalog import BYTES_PER_TOKEN, cost, dollars, price_of
+from mm_magic.conversation.reply import Reply, counted
+from mm_magic.conversation.rows_count import RowsCount
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.failure import is_busy
+from mm_magic.protocol.messages import Usage
+from mm_magic.protocol.request import Request
+from mm_magic.session.rows.answers import KernelAnswers, Misfit, Reading, RowAnswer
+from mm_magic.session.rows.plan import Plan, Todo, key_of
+from mm_magic.session.run import Run
+from mm_magic.session.session import Session
+from mm_magic.session.turn_request import TurnRequest
+from mm_magic.transport.recording.writer import Recorder
+
+PATIENCE = 12
+"""How often a row is sent again while the server is busy: for a minute, at the longest pauses."""
+PACE = 20.0
+"""How many times as fast the demo answers a row as a cell: nobody reads its words as they come."""
+_OF_ALL = frozenset({"auth", "billing", "permission", "not_found", "redirect"})
+"""Kinds of error that every other row would get, too."""
+
+
+@dataclass(slots=True, eq=False)
+class RowsRun:
+    """Asks what a plan has to do. `count` is how far it is.
+
+    `base` is the request that all others are like, to a server of this `name`; `reading` says how
+    answers are read. They go into the plan, and into what the kernel `remembers`; `recorder` takes
+    them down. `budget` is in USD; `spent` and what is in flight, at the most, never exceed it.
+    `mended` has what was wrong with the answers that were asked for once more.
+    """
+
+    session: Session
+    plan: Plan
+    count: RowsCount
+    base: TurnRequest
+    name: str
+    reading: Reading
+    parallel: int
+    remembers: KernelAnswers
+    recorder: Recorder | None = None
+    budget: float | None = None
+    raises: bool = False
+    is_awaited: bool = False
+    spent: float = 0.0
+    cut: int = 0
+    mended: list[str] = field(default_factory=list)
+    _reserved: float = 0.0
+    _since: float = 0.0
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Ask all. Raises the MiniMaxError after which nothing more is asked."""
+        self._since = time.monotonic()
+        lead = Run(self.base.ask, self.base.cell, None, is_awaited=self.is_awaited)
+
+        def tick() -> None:
+            self.count.seconds = time.monotonic() - self._since
+            beat()
+
+        wanting = self.session.client.wanting(self.base.endpoint, self.parallel)
+        with self.session.asking_rows(lead, tick), wanting:
+            try:
+                await self._work_together()
+            finally:
+                self.count.seconds = time.monotonic() - self._since
+        if self.plan.todo:
+            raise self._budget_error()
+
+    async def _work_together(self) -> None:
+        """Run the workers; the first that raises ends the others."""
+        number = min(self.parallel, len(self.plan.todo))
+        workers = [asyncio.create_task(self._work()) for _ in range(number)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        """Ask one row after another, as long as there are some and the budget allows it."""
+        todo = self.plan.todo
+        while todo:
+            request = self._request(todo[0])
+            worst = self._worst(request)
+            if self.budget is not None and self.spent + self._reserved + worst > self.budget:
+                return  # who is still in flight looks again when it knows what it took
+            item = todo.popleft()
+            self._reserved += worst
+            try:
+                await self._ask(item, request, worst)
+            finally:
+                self._reserved -= worst
+
+    async def _ask(self, item: Todo, request: TurnRequest, worst: float) -> None:
+        done = self.count.done
+        run = Run(
+            request.ask, request.cell, None, answer=1, patience=PATIENCE, pace=PACE,
+            recorder=self.recorder,
+        )  # fmt: skip
+        try:
+            reply = await self.session.answer_row(run, request)
+        except MiniMaxError as error:
+            self._fail(item, RowAnswer(None, error.message))
+            if self._ends_all(error, done):
+                raise
+            return
+        if item.first is None:
+            self._follow(run)
+        self._pay(reply, request, worst)
+        answer = self.reading.answer(reply)
+        self.cut += reply.stop_reason == "max_tokens" and answer.is_whole
+        self._take(item, answer)
+
+    def _take(self, item: Todo, answer: RowAnswer) -> None:
+        """Keep an answer. One that is not of the type is asked for once more, at once."""
+        name, misfit = item.name, answer.misfit
+        if item.first is not None:
+            answer = answer.after(item.first)
+        self.plan.answers[name] = answer
+        self.remembers.add(name, answer)
+        if misfit is None:
+            self.count.done += self.plan.rows_of(name)
+        elif answer.to_mend is not None:
+            self.mended.append(str(misfit.wrong))
+            self.plan.todo.appendleft(item._replace(first=answer))
+        else:
+            self._fail(item, answer)
+            if self.raises:
+                raise self.reading.error(misfit)
+
+    def _pay(self, reply: Reply, request: TurnRequest, worst: float) -> None:
+        """Count what an answer took."""
+        self.count.tokens += _tokens(reply)
+        price = price_of(reply, request.ask.options.model)
+        self.spent += worst if price is None else price
+        if price is None or self.count.price is None:
+            self.count.price = None
+        else:
+            self.count.price += price
+
+    def _fail(self, item: Todo, answer: RowAnswer) -> None:
+        self.plan.answers[item.name] = answer
+        self.count.failed += self.plan.rows_of(item.name)
+
+    def _ends_all(self, error: MiniMaxError, done: int) -> bool:
+        """Whether every other row would fail so, too, or one failure is one too many.
+
+        A server that is busy for as long as a row is patient, and gives no row an answer
+        meanwhile, is busy for all.
+        """
+        is_used_up = error.kind == "rate_limit" and not error.retryable
+        is_stuck = is_busy(error) and done == self.count.done
+        return self.raises or error.kind in _OF_ALL or is_used_up or is_stuck
+
+    def _follow(self, run: Run) -> None:
+        """Where another model answered in place of a retired one, the next rows ask that one."""
+        if run.request is not None and run.ask.options != self.base.ask.options:
+            self.base = run.request
+
+    def _request(self, item: Todo) -> TurnRequest:
+        """The request of a row: like the base, but for its prompt."""
+        base, asked = self.base, Prompt.of_text(item.prompt)
+        request = replace(
+            base,
+            ask=replace(base.ask, prompt=asked),
+            request=Request([asked.encode()], base.request.parameters),
+            request_key=key_of(base.request_key.options, item.prompt),
+            counted_as=item.name,
+        )
+        misfit = item.first.to_mend if item.first is not None else None
+        return request if misfit is None else self._once_more(request, misfit)
+
+    def _once_more(self, request: TurnRequest, misfit: Misfit) -> TurnRequest:
+        """The request that quotes what was wrong with the answer to this one."""
+        server = self.base.endpoint, self.name
+        turn = request.turn(misfit.reply)
+        return self.session.row_once_more(request.ask, server, turn, str(misfit.wrong))
+
+    def _worst(self, request: TurnRequest) -> float:
+        """What a request costs at the most, in USD; 0 where nothing is limited."""
+        if self.budget is None:
+            return 0.0
+        tokens = sum(map(len, request.request.messages)) // BYTES_PER_TOKEN + 1
+        limit = request.request.parameters["max_tokens"]
+        usage = Usage(tokens, limit if isinstance(limit, int) else 0)
+        return cost(request.ask.options.model, usage) or 0.0
+
+    def _budget_error(self) -> UsageError:
+        assert self.budget is not None
+        left = len(self.plan.todo)
+        return UsageError(
+            f"stopped before the next request could exceed the budget of {dollars(self.budget)}: "
+            f"{dollars(self.spent)} spent, {left:,} request{'s' * (left != 1)} not sent",
+            next_steps=("Run the same line with a larger budget: only the rest is sent.",),
+        )
+
+
+def _tokens(reply: Reply) -> int:
+    """The tokens in and out of an answer, as far as its server counted them."""
+    usage = counted(reply)
+    return (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+
+async def close_idle(session: Session) -> None:
+    """Close what connections are left after a stop, unless others are being answered."""
+    if not session.running:
+        with suppress(MiniMaxError):
+            await session.client.aclose()

@@ -1,0 +1,132 @@
+"""The answers that this notebook has: a request that has one of them need not be sent.
+
+They are found by what was asked, as in a recording: by the key of the request, and by its place
+among equal ones.
+"""
+
+import math
+from collections.abc import Container, Iterable
+from dataclasses import replace
+
+from mm_magic.conversation.conversation import trusted
+from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.protocol.request_key import RequestKey
+from mm_magic.transport.recording import version_1
+from mm_magic.transport.recording.file_format import RecordedExchange
+from mm_magic.transport.recording.player import Playback
+
+
+class SavedAnswers:
+    """The answers of the notebook's file, as it was once, and all that this kernel got since.
+
+    Those of models and those of the demo do not stand for each other.
+    """
+
+    def __init__(self) -> None:
+        self._of_models, self._of_demo = _Answers(), _Answers()
+        self._of_cells: dict[TurnKey, Turn] = {}
+
+    def take_in(
+        self,
+        answers: Iterable[tuple[RecordedExchange, Turn]],
+        of_cells: Iterable[Turn] = (),
+    ) -> None:
+        """Keep the answers of a file, and what its cells hold, but for what stands here since."""
+        for exchange, turn in answers:
+            if exchange.is_offered:
+                self._of(to_demo=turn.is_demo).take_in(exchange, turn)
+        for turn in of_cells:
+            if turn.key is not None:
+                self._of_cells.setdefault(turn.key, turn)
+
+    def trust(self, ids: Container[str] | None = None) -> None:
+        """The answers that are turns with these ids may be sent, or all of them."""
+        for answers in (self._of_models, self._of_demo):
+            answers.trust(ids)
+        for key, turn in self._of_cells.items():
+            if ids is None or turn.id in ids:
+                self._of_cells[key] = trusted(turn)
+
+    def add_of_cell(self, turn: Turn) -> None:
+        """Keep the turn that a cell made last."""
+        if turn.key is not None:
+            self._of_cells[turn.key] = turn
+
+    def of_cell(self, key: TurnKey) -> Turn | None:
+        """The last turn that a cell made, whatever it asked."""
+        return self._of_cells.get(key)
+
+    def add(self, key: RequestKey, turn: Turn) -> None:
+        """Keep the answer of a turn that this kernel asked with this key, if it is whole."""
+        is_whole = turn.reply.status == "complete" and not turn.reply.problem
+        if turn.reply.backend != "recorded" and is_whole:
+            self._of(to_demo=turn.is_demo).add(key.hash, turn.sample, turn)
+
+    def counted_as(self, key: RequestKey, model: str, *, to_demo: bool) -> str:
+        """What the answers to a request are counted by."""
+        return self._of(to_demo=to_demo).counted_as(key, model)
+
+    def find(self, key: RequestKey, model: str, place: int, *, to_demo: bool) -> Turn | None:
+        """The answer to this request, which asks this model, with this place among equal ones."""
+        return self._of(to_demo=to_demo).find(key, model, place)
+
+    @property
+    def most(self) -> int:
+        """How many answers there are to one request, at most."""
+        return max(self._of_models.most, self._of_demo.most)
+
+    def _of(self, *, to_demo: bool) -> "_Answers":
+        return self._of_demo if to_demo else self._of_models
+
+
+class _Answers:
+    """Answers by the hash of their request and their sample; those of version 0.1 by themselves.
+
+    They are kept without what leads to other turns.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[str, dict[int, Turn]] = {}
+        self._of_version_1: dict[str, dict[int, Turn]] = {}
+
+    def take_in(self, exchange: RecordedExchange, turn: Turn) -> None:
+        answers = self._of_version_1 if exchange.is_version_1 else self._answers
+        if exchange.sample not in answers.get(exchange.key.hash, ()):
+            _keep(answers, exchange.key.hash, exchange.sample, turn)
+
+    def add(self, request: str, sample: int, turn: Turn) -> None:
+        _keep(self._answers, request, sample, turn)
+
+    def trust(self, ids: Container[str] | None) -> None:
+        for answers in (*self._answers.values(), *self._of_version_1.values()):
+            for sample, turn in answers.items():
+                if ids is None or turn.id in ids:
+                    answers[sample] = trusted(turn)
+
+    def counted_as(self, key: RequestKey, model: str) -> str:
+        if not self._of_version_1:  # its keys are hashed anew for each request
+            return key.hash
+        old = (each.hash for each in version_1.keys_for(key, model))
+        return next((each for each in old if each in self._of_version_1), key.hash)
+
+    @property
+    def most(self) -> int:
+        found = (*self._answers.values(), *self._of_version_1.values())
+        return 1 + max((max(answers) for answers in found), default=-1)
+
+    def find(self, key: RequestKey, model: str, place: int) -> Turn | None:
+        old = self._of_version_1.get(self.counted_as(key, model), {})
+        return (old | self._answers.get(key.hash, {})).get(place)
+
+
+def _keep(answers: dict[str, dict[int, Turn]], request: str, sample: int, turn: Turn) -> None:
+    if not turn.earlier_steps:  # else it used tools, which may have changed something
+        answers.setdefault(request, {})[sample] = replace(turn, link=None, others=())
+
+
+def playback(turn: Turn) -> Playback:
+    """What plays the answer of a turn, without a wait."""
+    from mm_magic.session.notebook_as_recording import exchange_of, reads_of
+
+    exchange = exchange_of(turn, RequestKey({}, (), turn.prompt.message()))
+    return Playback(replace(exchange, reads=tuple(reads_of(turn.reply))), math.inf)

@@ -1,0 +1,140 @@
+"""A site as its reader sees it: Chromium alone, no kernel, and no network once the page is there.
+
+Pyodide comes from npm and its packages from PyPI, in place of the CDN.
+"""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from support.pyodide import local_pyodide
+
+from mm_magic.cli.demo import packaged_files
+from mm_magic.cli.main import main
+from mm_magic.cli.site.build import FROM_PYODIDE
+from mm_magic.transport.web_page import ELSEWHERE, NO_SERVER
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+SECONDS = 90
+LESSON = (
+    "%load_ext mm_magic\nimport mm_magic as mm",
+    "%minimax replay dragons.jsonl --fill --speed 50\n%minimax --max-tokens 60",
+    "%%minimax --alone -t 0.1,0.6,1\nWrite the first sentence of a story about a dragon.",
+    "%%minimax -t 0.1\nName one animal that lives in the sea.",
+    "%%minimax -t 0.1\nWhat does it eat?",
+    "%minimax replay --list",
+    "%minimax panel",
+    "%minimax offline",
+    "%%minimax\ndemo code",
+    "replies = mm.compare('Name a tree.', temperature=[0.1, 1])\nprint(len(replies))",
+    "try:\n    mm.ask('How many?', type=int)\nexcept mm.MiniMaxError as error:\n    print(error)",
+    "try:\n    mm.map('Is it good? {{row}}', ['A joy.'])\nexcept mm.MiniMaxError as error:\n"
+    "    print(error.next_steps)",
+    "%minimax fork other 1\n%minimax history",
+    "%minimax key",
+)
+ALL_CELLS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+"""Cells out of view are in the page, too."""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a site with the quickstart and a lesson."""
+    if shutil.which("npm") is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no npm: apt-get install npm")
+        pytest.skip("there is no npm, which brings Pyodide")
+    folder = tmp_path_factory.mktemp("site")
+    files = {file.name: file for file in packaged_files()}
+    lesson = folder / "lesson.ipynb"
+    lesson.write_text(json.dumps(notebook(LESSON)), "utf-8")
+    names = ("01-quickstart.ipynb", "api-example.jsonl", "dragons.jsonl")
+    chosen = [*(files[name] for name in names), lesson]
+    pyodide = local_pyodide(folder / "pyodide", FROM_PYODIDE)
+    made = folder / "made"
+    assert main(["site", *map(str, chosen), "-o", str(made), "--pyodide", str(pyodide)]) == 0
+    config = made / "jupyter-lite.json"
+    content = json.loads(config.read_text("utf-8"))
+    content["jupyter-config-data"]["settingsOverrides"] = ALL_CELLS
+    config.write_text(json.dumps(content), "utf-8")
+    handler = partial(_Quiet, directory=str(made))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def notebook(sources: tuple[str, ...]) -> dict[str, Any]:
+    """A notebook that has not been run."""
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "code", "execution_count": None, "id": f"c{n}", "metadata": {},
+         "outputs": [], "source": source}
+        for n, source in enumerate(sources)
+    ]  # fmt: skip
+    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture
+def page(chromium: Browser, site: str) -> Iterator[Page]:
+    """A page that reaches this site alone."""
+    context = chromium.new_context(viewport={"width": 1300, "height": 4000})
+    context.set_default_timeout(SECONDS * 1000)
+    context.route(lambda address: not address.startswith(site), lambda route: route.abort())
+    yield context.new_page()
+    context.close()
+
+
+def outputs_of(page: Page, address: str) -> list[str]:
+    """Run all cells of a notebook; return what stands under each."""
+    page.goto(address)
+    page.locator(".jp-CodeCell .cm-content").first.click()
+    page.locator(".lm-MenuBar-item", has_text="Run").click()
+    page.locator(".lm-Menu-item:has-text('Run All Cells')").first.click(no_wait_after=True)
+    prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
+    expect(prompts.first).to_have_text("[1]:", timeout=SECONDS * 1000)
+    expect(prompts.filter(has_text="*")).to_have_count(0, timeout=SECONDS * 1000)
+    texts = page.locator(".jp-CodeCell .jp-Cell-outputWrapper").all_inner_texts()
+    return [" ".join(text.split()) for text in texts]
+
+
+def test_quickstart_runs(page: Page, site: str) -> None:
+    """The first notebook runs to its end: a recording, the demo, and `mm.ask` answer."""
+    outputs = outputs_of(page, f"{site}/notebooks/index.html?path=01-quickstart.ipynb")
+
+    assert "goes to the offline demo" in outputs[0]
+    assert "answers come from the recording" in outputs[1]
+    assert "How can I help you today?" in outputs[2]
+    assert "Prompt, as it arrived" in outputs[4]
+    assert outputs[9].split()[:1] == ["helium"]
+    assert "conversation main: 3 turns" in outputs[-1]
+    expect(page.locator(".jp-OutputArea-output .mm-copy").first).to_be_attached()
+
+
+def test_lesson_runs(page: Page, site: str) -> None:
+    """A teacher's lesson replays, and what can't be had in a page says so."""
+    outputs = outputs_of(page, f"{site}/notebooks/index.html?path=lesson.ipynb")
+
+    assert outputs[2].count("recorded 2026") == 1
+    assert "Blue Whale" in outputs[3]
+    assert "krill" in outputs[4]
+    assert "6 answers" in outputs[5]
+    assert "Stop" in outputs[6]
+    assert ELSEWHERE in outputs[7]
+    assert outputs[9].endswith("2")
+    assert "a type needs the package pydantic" in outputs[10]
+    assert "(usage)" not in outputs[10]  # the cell has caught it, and it is not raised again
+    assert "run `import pandas` in a cell" in outputs[11]
+    assert "other" in outputs[12]
+    assert NO_SERVER in outputs[13]

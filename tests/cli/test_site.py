@@ -1,0 +1,199 @@
+"""`python -m mm_magic site`: what it writes for a page. tests/browser/test_site.py opens one."""
+
+import json
+import socket
+import zipfile
+from email import message_from_string
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mm_magic.cli.main import main
+from mm_magic.cli.site import command
+from mm_magic.cli.site.contents import write_contents
+from mm_magic.cli.site.wheels import PACKAGES, write_wheels
+from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.errors import UsageError
+
+
+def written(path: Path, outputs: list[dict[str, Any]]) -> Path:
+    """A notebook with one cell that has these outputs."""
+    cell = {"cell_type": "code", "execution_count": 1, "id": "a", "metadata": {},
+            "outputs": outputs, "source": "%minimax replay lesson.jsonl"}  # fmt: skip
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook), "utf-8")
+    return path
+
+
+def test_a_lesson_for_the_page(tmp_path: Path) -> None:
+    """Its recording has a name that JupyterLite gives text of; its cells stay as they are.
+
+    Each output is one string, but for JSON. The hidden turns are gone.
+    """
+    data = {
+        "text/html": ["<p>", "a</p>"], "text/plain": ["a\n", "b"], "image/png": ["Ab", "c="],
+        "application/vnd.x+json": ["a", "b"], TURN_MIME: {"turns": []},
+    }  # fmt: skip
+    shown = {"output_type": "display_data", "data": data, "metadata": {}}
+    printed = {"output_type": "stream", "name": "stdout", "text": ["a\n", "b\n"]}
+    lesson = written(tmp_path / "lesson.ipynb", [shown, printed])
+    recording = tmp_path / "lesson.jsonl"
+    recording.write_text("{}\n", "utf-8")
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    assert write_contents([lesson, recording], folder) == ["lesson.ipynb"]
+
+    assert sorted(path.name for path in folder.iterdir()) == ["lesson.ipynb", "lesson.recording"]
+    made = json.loads((folder / "lesson.ipynb").read_text("utf-8"))
+    (cell,) = made["cells"]
+    assert cell["source"] == "%minimax replay lesson.jsonl"
+    assert cell["outputs"][0]["data"] == {
+        "text/html": "<p>a</p>", "text/plain": "a\nb", "image/png": "Abc=",
+        "application/vnd.x+json": ["a", "b"],
+    }  # fmt: skip
+    assert cell["outputs"][1]["text"] == "a\nb\n"
+    assert made["metadata"]["kernelspec"]["name"] == "python"
+
+
+def test_own_notebooks(tmp_path: Path) -> None:
+    """Without names these are the package's, but for the one that starts a server."""
+    notebooks = write_contents([], tmp_path)
+
+    assert notebooks[0] == "01-quickstart.ipynb"
+    assert not any(name.startswith("07") for name in notebooks)
+    assert (tmp_path / "class" / "ada.ipynb").exists()
+    assert (tmp_path / "dragons.recording").exists()
+    lesson = (tmp_path / "10-a-lesson.ipynb").read_text("utf-8")
+    assert "%run -m mm_magic extract class" in lesson  # a page has no processes
+
+
+@pytest.mark.parametrize("name", ["lesson.jsonl", "folder", "missing.ipynb", "broken.ipynb"])
+def test_what_makes_no_site(tmp_path: Path, name: str) -> None:
+    """No notebook, a folder, a file that is not there, and one that is none."""
+    (tmp_path / "lesson.jsonl").write_text("{}\n", "utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken.ipynb").write_text("{", "utf-8")
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    with pytest.raises(UsageError):
+        write_contents([tmp_path / name], folder)
+
+
+def test_wheels_of_what_is_installed(tmp_path: Path) -> None:
+    """Each is whole, bears the installed version, and is the same each time."""
+    names = write_wheels(tmp_path / "a")
+    write_wheels(tmp_path / "b")
+
+    assert len(names) == len(PACKAGES)
+    for name, (distribution, package) in zip(names, PACKAGES.items(), strict=True):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        with zipfile.ZipFile(tmp_path / "a" / name) as wheel:
+            files = wheel.namelist()
+            assert f"{package}/__init__.py" in files
+            assert not [file for file in files if "__pycache__" in file]
+            (info,) = {file.split("/")[0] for file in files if ".dist-info/" in file}
+            metadata = message_from_string(wheel.read(f"{info}/METADATA").decode())
+            record = wheel.read(f"{info}/RECORD").decode().splitlines()
+        assert metadata["Version"] == version(distribution)
+        assert {line.split(",")[0] for line in record} == {*files}
+
+
+def test_without_jupyterlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line that installs it, in one line."""
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
+
+    assert main(["site", "-o", str(tmp_path / "site")]) == 1
+
+    told = capsys.readouterr().err
+    assert told.startswith("mm_magic site: JupyterLite is not installed; to install: ")
+    assert "-m pip install" in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["notes", "notes.txt"])
+def test_folder_of_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A folder or file that is no site is left alone."""
+    monkeypatch.setattr(command, "find_spec", bool)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine", "utf-8")
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+
+    assert main(["site", "-o", str(tmp_path / name)]) == 1
+
+    assert "is not a site; name another folder with -o" in capsys.readouterr().err
+    assert (tmp_path / "notes" / "a.txt").read_text("utf-8") == "mine"
+
+
+def test_folder_without_pyodide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told which file is missing there."""
+    monkeypatch.setattr(command, "find_spec", bool)
+
+    arguments = ["site", "-o", str(tmp_path / "site"), "--pyodide", str(tmp_path)]
+    assert main(arguments) == 1
+
+    assert "has no pyodide.mjs" in capsys.readouterr().err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What the command says as it ends without a site."""
+    assert main(["site", *words]) == 1
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["jupyter-lite.json", "content/thesis.ipynb"],
+        ["jupyter-lite.json", "wheels/mine-1.0-py3-none-any.whl"],
+        ["lesson.ipynb"],
+    ],
+)
+def test_a_folder_with_other_files_is_left_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    files: list[str],
+) -> None:
+    """Also a JupyterLite project, which has the same file of settings as a site."""
+    monkeypatch.setattr(command, "find_spec", bool)
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert "already exists and is not a site" in refused(capsys, "-o", str(tmp_path))
+    assert all((tmp_path / name).is_file() for name in files)
+
+
+def test_a_notebook_in_the_site_that_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be gone."""
+    monkeypatch.setattr(command, "find_spec", bool)
+    for name in ("jupyter-lite.json", "wheels/mm_magic-1.0-py3-none-any.whl", "files/a.ipynb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    told = refused(capsys, str(tmp_path / "files" / "a.ipynb"), "-o", str(tmp_path))
+    assert "a.ipynb is in" in told
+    assert (tmp_path / "files" / "a.ipynb").is_file()
+
+
+def test_port_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told before anything is built."""
+    monkeypatch.setattr(command, "find_spec", bool)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert main(["site", "-o", str(tmp_path / "site"), "--serve", "--port", port]) == 1
+
+    assert f"port {port} can't be used" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
