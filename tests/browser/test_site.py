@@ -6,19 +6,14 @@ Pyodide comes from npm and its packages from PyPI, in place of the CDN.
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.pyodide import local_pyodide
+from support.site import build_site, served, show_all_cells
 
 from mm_magic.cli.demo import packaged_files
-from mm_magic.cli.main import main
-from mm_magic.cli.site.build import FROM_PYODIDE
 from mm_magic.transport.web_page import ELSEWHERE, NO_SERVER
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -41,12 +36,6 @@ LESSON = (
     "%minimax fork other 1\n%minimax history",
     "%minimax key",
 )
-ALL_CELLS = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
-"""Cells out of view are in the page, too."""
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +51,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     lesson.write_text(json.dumps(notebook(LESSON)), "utf-8")
     names = ("01-quickstart.ipynb", "api-example.jsonl", "dragons.jsonl")
     chosen = [*(files[name] for name in names), lesson]
-    pyodide = local_pyodide(folder / "pyodide", FROM_PYODIDE)
-    made = folder / "made"
-    assert main(["site", *map(str, chosen), "-o", str(made), "--pyodide", str(pyodide)]) == 0
-    config = made / "jupyter-lite.json"
-    content = json.loads(config.read_text("utf-8"))
-    content["jupyter-config-data"]["settingsOverrides"] = ALL_CELLS
-    config.write_text(json.dumps(content), "utf-8")
-    handler = partial(_Quiet, directory=str(made))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    made = build_site(folder, chosen)
+    show_all_cells(made)
+    with served(made) as address:
+        yield address
 
 
 def notebook(sources: tuple[str, ...]) -> dict[str, Any]:

@@ -151,10 +151,12 @@ def without_seconds(table: pd.DataFrame) -> pd.DataFrame:
     return table.drop(columns="answer_seconds")
 
 
-FILELESS = f"""
-ask = partial(mm.map, {PROMPT!r}, parallel=1)
-labelled = reviews.map_partitions(ask, meta=ask(reviews._meta))
-"""
+def fileless(prompt: str) -> str:
+    """The recipe without a file. A worker remembers answers: each test has a prompt of its own."""
+    return (
+        f"ask = partial(mm.map, {prompt!r}, parallel=1)\n"
+        "labelled = reviews.map_partitions(ask, meta=ask(reviews._meta))\n"
+    )
 
 
 def test_the_recipe(cluster: Cluster) -> None:
@@ -174,7 +176,7 @@ def test_the_recipe(cluster: Cluster) -> None:
 
 def test_without_a_file(cluster: Cluster) -> None:
     """What the killed worker had answered is asked again; the table is as the local one."""
-    labelled = cluster.labelled(FILELESS)
+    labelled = cluster.labelled(fileless(PROMPT))
     cluster.service.held = "Say review 27"
     table = computed(labelled, cluster.kill_who_waits)
     prompts = asked(cluster.server)
@@ -185,7 +187,7 @@ def test_without_a_file(cluster: Cluster) -> None:
 
 def test_an_error_arrives_whole(cluster: Cluster) -> None:
     """A key that is not accepted ends the computation: kind, next steps and rows come along."""
-    labelled = cluster.labelled(FILELESS, partitions=1)
+    labelled = cluster.labelled(fileless("Rate {{text}}"), partitions=1)
     cluster.service.refuses = True
     with pytest.raises(mm.MiniMaxError, match="not accepted") as caught:
         labelled.compute()
@@ -199,7 +201,7 @@ def test_no_key_is_anywhere(cluster: Cluster) -> None:
     mm.map(PROMPT, REVIEWS.head(1))
     assert keys_of(cluster) == {f"Bearer {OWN_KEY}"}
     cluster.server.requests.clear()
-    labelled = cluster.labelled(FILELESS, partitions=1)
+    labelled = cluster.labelled(fileless("Judge {{text}}"), partitions=1)
     said = [cloudpickle.dumps(labelled), cloudpickle.dumps(labelled.optimize().dask)]
     said += [pickle.dumps(partial(mm.map, PROMPT)), repr(dict(labelled.dask)).encode()]
     cluster.service.refuses = True  # and its words have the key
@@ -214,7 +216,7 @@ def test_no_key_is_anywhere(cluster: Cluster) -> None:
     said += [path.read_bytes() for path in files]
     for key in (KEY, OWN_KEY):
         assert [each for each in traces(key) if any(each.encode() in text for text in said)] == []
-    assert any(b"Say {{text}}" in text for text in said)
+    assert any(b"Judge {{text}}" in text for text in said)
     assert any(b"not accepted" in text for text in said)
 
 
@@ -240,11 +242,11 @@ def test_threads_of_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     with kernel(monkeypatch) as server, fresh_shell() as shell:
         shell["reviews"] = dd.from_pandas(REVIEWS, npartitions=2)
         shell.run("from functools import partial\nimport mm_magic as mm")
-        shell.run(FILELESS)
+        shell.run(fileless(PROMPT))
         compute = "labelled.compute(scheduler='threads')"
         assert isinstance(shell.error(compute), mm.UsageError)
         assert server.requests == []
-        shell.run(FILELESS.replace("parallel=1", "yes=True"))
+        shell.run(fileless(PROMPT).replace("parallel=1", "yes=True"))
         assert list(shell.run(compute)["n"]) == list(range(60))
 
 

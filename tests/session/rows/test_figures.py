@@ -2,16 +2,13 @@
 
 import asyncio
 import gc
-import json
-import time
 import tracemalloc
-from collections.abc import Callable
 
-import httpx
 import pandas as pd
 import pytest
 from support.replays import Kernel
 from support.rows import server_process
+from support.rows_figures import bare, took
 from support.scripted import Answer
 from support.timing import calls_of
 
@@ -71,29 +68,6 @@ class _Forgetting(list[object]):
         pass
 
 
-async def bare(url: str, rows: int) -> int:
-    """The same requests by httpx alone, behind a semaphore."""
-    gate = asyncio.Semaphore(IN_FLIGHT)
-    body = {"model": "MiniMax-M2.7", "max_tokens": 2048, "stream": True}
-    async with httpx.AsyncClient(timeout=60) as client:
-
-        async def one(number: int) -> int:
-            messages = [{"role": "user", "content": f"Say {number}"}]
-            async with gate:
-                data = json.dumps({**body, "messages": messages}).encode()
-                response = await client.post(f"{url}/v1/messages", content=data)
-                return len(response.content)
-
-        return len(await asyncio.gather(*map(one, range(rows))))
-
-
-def took(function: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of wall, and of CPU."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    function()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
 @pytest.mark.timed
 def test_ten_thousand_rows_beside_bare_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
     """20 ms latency, 64 in flight: at most 1.2x of the wall time and 1.5x of the CPU."""
@@ -103,7 +77,7 @@ def test_ten_thousand_rows_beside_bare_httpx(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("MINIMAX_BASE_URL", url)
         forget_session()
         ours = took(lambda: mm.map("Say {{n}}", frame, parallel=IN_FLIGHT))
-        theirs = took(lambda: asyncio.run(bare(url, rows)))
+        theirs = took(lambda: asyncio.run(bare(url, rows, IN_FLIGHT)))
     forget_session()
     print(f"wall {ours[0] / theirs[0]:.2f}x, CPU {ours[1] / theirs[1]:.2f}x of bare httpx")
     assert ours[0] <= 1.2 * theirs[0]

@@ -5,13 +5,13 @@ import random
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 import pytest
 from support.loopback import Connection, Loopback, failure, stall, until
 from support.rows import AtOnce, asked, echo, first, kernel, prompt_of
+from support.rows_figures import check_at_rest, stop_at
 from support.samples import one_in
 from support.timing import within_half_a_second
 
@@ -274,16 +274,6 @@ def test_retired_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(posts) <= 12
 
 
-async def _stopped_at(server: Loopback, rows: pd.DataFrame, number: int) -> None:
-    """Stop a run of 32 in flight when so many requests have come, or let it end before."""
-    task = asyncio.create_task(mm.map_async("Say {{n}}", rows, parallel=32))
-    while len(server.requests) < number and not task.done():
-        await asyncio.sleep(0)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
 @one_in(6)
 def test_stopped_at_random_moments(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Nothing stays in flight, no answer is lost, and the kernel goes on."""
@@ -291,10 +281,9 @@ def test_stopped_at_random_moments(monkeypatch: pytest.MonkeyPatch, step: int) -
     rows = pd.DataFrame({"n": range(10 * stops)})
     with kernel(monkeypatch) as server:
         for _ in range(stops):
-            asyncio.run(_stopped_at(server, rows, len(server.requests) + when.randint(1, 20)))
-            current = session()
-            assert current.running == []
-            assert {each.in_flight for each in current.client._limiters.values()} == {0}
+            moment = len(server.requests) + when.randint(1, 20)
+            asyncio.run(stop_at(server, rows, moment, parallel=32))
+            check_at_rest()
         assert list(mm.map("Say {{n}}", rows)["answer"]) == [f"<Say {n}>" for n in rows["n"]]
         assert len(server.requests) <= len(rows) + 32 * stops
         assert len(mm.map("Say {{n}}", rows)) == len(rows)
