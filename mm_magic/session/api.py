@@ -1,7 +1,6 @@
 """`mm.ask`, `mm.compare`, `mm.map`, their `_async` twins and `mm.read_notebook`."""
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -17,6 +16,7 @@ from mm_magic.protocol.request import Effort, Thinking
 from mm_magic.session.options import is_list
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
+from mm_magic.session.warn import warn
 from mm_magic.wording import shortened
 
 if TYPE_CHECKING:
@@ -333,13 +333,13 @@ async def map_async(  # noqa: PLR0913 - as map
         if current.watch_rows is not None and not yes:
             job.check_number("mm.map(…, yes=True)")
         elif not yes and (other := job.other_prompt()):
-            warnings.warn(f"{other} {job.forecast()}", stacklevel=2)
+            warn(f"{other} {job.forecast()}")
         answered = await job.run(current.watch_rows)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
     if not job.was_shown:
         for note in job.concerns:
-            warnings.warn(note, stacklevel=2)
+            warn(note)
     return answered
 
 

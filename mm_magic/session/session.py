@@ -8,7 +8,6 @@ import asyncio
 import math
 import os
 import time
-import warnings
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -43,6 +42,7 @@ from mm_magic.session.requests import Requests
 from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.session.usage import Meter
+from mm_magic.session.warn import warn
 from mm_magic.session.who_answers import Environment, WhoAnswers, redact
 from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.made_once import made_once
@@ -434,7 +434,7 @@ class Session:
         finally:  # they are told once, also where no answer came
             run.cell.end_ask()
             for note in run.notes:
-                warnings.warn(note, stacklevel=2)
+                warn(note)
         return run.reply()
 
     def _begin(self, run: "Run") -> "TurnRequest":
@@ -736,7 +736,7 @@ class Session:
             raise
         finally:
             for note in several.notes:
-                warnings.warn(note, stacklevel=2)
+                warn(note)
         return several.replies()
 
     @contextmanager

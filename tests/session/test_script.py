@@ -9,6 +9,7 @@ import pytest
 from support.kernels import Kernel, clean_environment
 from support.loopback import Loopback, failure, streamed
 from support.printed import on_one_line
+from support.rows import echo
 
 import mm_magic as mm
 from mm_magic.session.api import forget_session
@@ -78,6 +79,35 @@ def test_large_max_tokens_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
             mm.ask("Why?", max_tokens=5000)
         mm.ask("Why?", max_tokens=5000)
         assert [request.json["max_tokens"] for request in server.requests] == [5000, 5000]
+
+
+LINES = {
+    "mm.ask": "mm.ask('Why?', max_tokens=5000)",
+    "mm.compare": "mm.compare('Why?', n=2, max_tokens=5000)",
+    "mm.map": "mm.map('boom {{row}}', ['a'])",
+    "await": "asyncio.run(main())",
+}
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_warning_names_the_users_line(line: str, tmp_path: Path) -> None:
+    """A warning points to the line that asked, however the answer was waited for."""
+    code = (
+        "import asyncio, mm_magic as mm\n"
+        "async def main():\n"
+        "    await mm.ask_async('Why?', max_tokens=5000)\n"
+        f"{line}\n"
+    )
+    (tmp_path / "script.py").write_text(code, "utf-8")
+    with Loopback(echo) as server:
+        environment = clean_environment(tmp_path) | {"MINIMAX_BASE_URL": server.url}
+        done = subprocess.run(
+            [sys.executable, "script.py"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+
+    number = 3 if "main" in line else 4
+    assert f"script.py:{number}: UserWarning" in done.stderr
 
 
 def test_error_keeps_its_notes_when_pickled() -> None:
