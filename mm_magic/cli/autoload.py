@@ -4,9 +4,9 @@ IPython runs the files in its start-up folder when a kernel or a terminal begins
 environments of this user, so it stays silent where mm_magic is not installed.
 """
 
-import sys
 from pathlib import Path
 
+from mm_magic.cli.failure import fail
 from mm_magic.cli.files import write_whole
 from mm_magic.errors import UsageError
 
@@ -39,9 +39,9 @@ def autoload(*, off: bool) -> int:
         path = start_up_folder() / NAME
         print(_remove(path) if off else _write(path))
     except UsageError as error:
-        return _fail(error.card())
+        return fail("autoload", error.card())
     except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}")
+        return fail("autoload", f"{error.filename}: {error.strerror}")
     return 0
 
 
@@ -82,8 +82,3 @@ def _other(path: Path) -> UsageError:
         f"{path} differs from what `autoload` writes, so it was left unchanged",
         next_steps=("Rename or delete it, then run this command again.",),
     )
-
-
-def _fail(why: str) -> int:
-    print(f"mm_magic autoload: {why}", file=sys.stderr)
-    return 1

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from mm_magic.cli.failure import fail
 from mm_magic.cli.strip import strip_file
 
 QUICKSTART = "01-quickstart.ipynb"
@@ -48,17 +49,20 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
     """
     missing = [name for name in ("jupyterlab", "ipykernel") if not importlib.util.find_spec(name)]
     if missing:
-        return _fail(
+        return fail(
+            "demo",
             f"{' and '.join(missing)} not found; to install: "
-            f"{sys.executable} -m pip install jupyterlab ipykernel"
+            f"{sys.executable} -m pip install jupyterlab ipykernel",
         )
     files = packaged_files()
     if not any(file.name == QUICKSTART for file in files):
-        return _fail(f"{QUICKSTART} is missing from this installation of mm_magic")
+        return fail("demo", f"{QUICKSTART} is missing from this installation of mm_magic")
     try:
         print(copy_files(files, folder), flush=True)
     except OSError as error:
-        return _fail(f"the notebooks can't be written: {error}; choose another folder with --dir")
+        return fail(
+            "demo", f"the notebooks can't be written: {error}; choose another folder with --dir"
+        )
     is_seen = browser and has_display(sys.platform, os.environ)
     if browser and not is_seen:
         print(
@@ -242,8 +246,3 @@ def address_in(runtime: Path) -> str | None:
         token = f"?token={told['token']}" if told["token"] else ""
         return f"{told['url']}lab/tree/{QUICKSTART}{token}"
     return None
-
-
-def _fail(why: str) -> int:
-    print(f"mm_magic demo: {why}", file=sys.stderr)
-    return 1

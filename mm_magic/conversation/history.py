@@ -111,12 +111,14 @@ def links_of(link: Link | None) -> list[Link]:
 def _link(before: Link, turn: Turn) -> Link:
     is_same = before.with_thinking and turn.context_hash == before.context_hash
     encoded = turn.encoded(in_context=is_same)
+    pictures = turn.prompt.pictures if encoded else []
     return Link(
         before=before,
         turn=turn,
         messages=encoded,
         context_hash=hashlib.sha256(before.context_hash.encode() + encoded).hexdigest()[:16],
         turns_hash=hash_with(before.turns_hash, turn.id),
-        size=before.size + weight(len(encoded), turn.prompt.pictures if encoded else ()) + 1,
+        size=before.size + weight(len(encoded), pictures) + 1,
         with_thinking=before.with_thinking,
+        pictures=before.pictures + len(pictures),
     )

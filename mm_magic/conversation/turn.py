@@ -129,7 +129,11 @@ class Turn:
         There are none where no server would take its answer: then it is not sent.
         """
         messages = self.messages(in_context=False)
-        return (*map(prompt_print, messages[:1]), *map(fingerprint, messages[1:]))
+        if not messages:
+            return ()
+        prompt, *followed = messages
+        known = self.prompt.described() if prompt == self.prompt.message() else prompt
+        return (prompt_print(known), *map(fingerprint, followed))
 
     def messages(self, *, in_context: bool) -> list[JsonObject]:
         """Its messages as a server accepts them back; see `sent_messages`."""
@@ -245,7 +249,8 @@ class Link:
     `messages` is the JSON of its messages, joined by commas. The first link has no turn: it stands
     for model, server and system prompt. In a chain that is not `with_thinking` no turn is sent with
     its thinking. `context_hash` is the fingerprint of all up to here,
-    `turns_hash` that of the turns alone. `size` counts the bytes up to here, as `weight` does.
+    `turns_hash` that of the turns alone. `size` counts the bytes up to here, as `weight` does, and
+    `pictures` the pictures.
     """
 
     before: "Link | None"
@@ -255,3 +260,4 @@ class Link:
     turns_hash: str
     size: int
     with_thinking: bool = True
+    pictures: int = 0

@@ -12,6 +12,7 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import CELL_ROWS, HELP, flags_of
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.prompt.kinds import is_a
 from mm_magic.session.options import SWITCH, UNSET, Offer, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import quoted
@@ -90,15 +91,8 @@ def _commands(_here: Here) -> list[str]:
 def _tables(here: Here) -> list[str]:
     """The variables that `--rows` takes, the tables before the lists."""
     own = {name: each for name, each in here.shell.user_ns.items() if _is_own(name)}
-    frames = [name for name, each in own.items() if _is_frame(each)]
+    frames = [name for name, each in own.items() if is_a(each, "pandas polars", "DataFrame Series")]
     return [*frames, *(name for name, each in own.items() if isinstance(each, list) and each)]
-
-
-def _is_frame(value: object) -> bool:
-    """Whether it is a table of pandas or polars, which are not imported to find out."""
-    kind = type(value)
-    is_theirs = kind.__module__.partition(".")[0] in ("pandas", "polars")
-    return is_theirs and kind.__name__ in ("DataFrame", "Series")
 
 
 def _types(here: Here) -> list[str]:

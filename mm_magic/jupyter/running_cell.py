@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.transport.web_page import in_page
+from mm_magic.web_page import in_page
 
 Audience: TypeAlias = Literal["page", "terminal", "nobody"]
 

@@ -15,6 +15,7 @@ from mm_magic.errors import UsageError
 from mm_magic.prompt.kinds import is_a
 from mm_magic.protocol.image_file import Size, mean_colour, media_type, pixels_of, png_file, size_of
 from mm_magic.protocol.messages import LONG_SIDE, ImageBlock
+from mm_magic.web_page import way_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -291,9 +292,8 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise PictureError(
-            "pictures need Pillow, which is not installed", "Run `%pip install pillow` first."
-        ) from None
+        step = way_to("PIL", "%pip install pillow")
+        raise PictureError("pictures need Pillow, which is not installed", step) from None
     return Image
 
 

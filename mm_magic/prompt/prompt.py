@@ -82,16 +82,27 @@ class Prompt:
 
     def asks_as(self, other: "Prompt") -> bool:
         """Whether it is the same prompt; blank lines and spaces around it do not count."""
-        return trimmed(self.message()) == trimmed(other.message())
+        is_alike = self.text.strip() == other.text.strip()  # before a picture is decoded
+        return is_alike and trimmed(self.described()) == trimmed(other.described())
 
     def differs_in_pictures(self, other: "Prompt") -> bool:
         """Whether it is the same prompt but for what its pictures show."""
-        one, another = prompt_print(self.message()), prompt_print(other.message())
+        one, another = prompt_print(self.described()), prompt_print(other.described())
         return one != another and one.partition("-")[0] == another.partition("-")[0]
 
     def message(self) -> JsonObject:
         """The message that asks it."""
         return {"role": "user", "content": self.to_wire()}
+
+    def described(self) -> JsonObject:
+        """The same message, with what each picture is in place of its data."""
+        if not self.pictures:
+            return self.message()
+        content = [
+            block.described() if isinstance(block, ImageBlock) else block.to_wire()
+            for block in self.content
+        ]
+        return {"role": "user", "content": content}
 
     def encode(self) -> bytes:
         """The JSON of that message."""

@@ -6,9 +6,9 @@ Field names are the wire's. Source: MiniMax's API page of POST /anthropic/v1/mes
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cached_property
 from itertools import groupby
 from typing import TypeAlias
 
@@ -73,7 +73,7 @@ MAX_IMAGE_BYTES = 10 * 1024 * 1024
 """Of a picture in base64, as MiniMax takes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # with slots it could not keep its fingerprint
 class ImageBlock:
     """A picture in a prompt: `data` is a file of this type and size in base64, and was looked at.
 
@@ -106,19 +106,21 @@ class ImageBlock:
     def file(self) -> bytes:
         return base64.b64decode(self.data)
 
-    @property
+    @cached_property
     def pixels(self) -> str:
         """16 hex digits that tell its size and its pixels, whatever wrote the file."""
-        return _pixels(self.data)
+        return pixels_print(self.file)
+
+    def described(self) -> JsonObject:
+        """What it is, in place of its data: by this a request is known."""
+        width, height = self.size
+        size = {"width": width, "height": height, "bytes": self._bytes}
+        of_file = {"media_type": self.media_type, **size, "pixels": self.pixels}
+        return {"type": "image", **self.extra, **of_file}  # what a file says of itself counts last
 
     def to_wire(self) -> JsonObject:
         source = {"type": "base64", "media_type": self.media_type, "data": self.data}
         return {"type": "image", "source": source, **self.extra}
-
-
-@lru_cache(maxsize=64)  # each request of a conversation asks for those of all its turns
-def _pixels(data: str) -> str:
-    return pixels_print(base64.b64decode(data))
 
 
 def picture_in_words(media_type: object, width: object, height: object, size: int) -> str:
@@ -183,6 +185,19 @@ def prompt_block_from_wire(wire: JsonObject) -> Block:
     """Read one block of a prompt, which may hold pictures."""
     image = _image(wire) if wire.get("type") == "image" else None
     return block_from_wire(wire) if image is None else image
+
+
+def with_pictures_as(told: Callable[[ImageBlock], JsonObject], message: JsonObject) -> JsonObject:
+    """A prompt with what is told of each picture in its place."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return message
+    return {**message, "content": [_told(told, block) for block in content]}
+
+
+def _told(told: Callable[[ImageBlock], JsonObject], wire: object) -> object:
+    image = prompt_block_from_wire(wire) if isinstance(wire, dict) else None
+    return told(image) if isinstance(image, ImageBlock) else wire
 
 
 def said(block: Block) -> str:

@@ -5,12 +5,12 @@ Ranges are those of MiniMax's API page. What the page does not forbid is let thr
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import JsonObject, as_object, encode_json
-from mm_magic.protocol.messages import ImageBlock, prompt_block_from_wire
+from mm_magic.protocol.json_values import JsonObject, encode_json
+from mm_magic.protocol.messages import ImageBlock, with_pictures_as
 
 Thinking: TypeAlias = Literal["auto", "adaptive", "disabled"]
 Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
@@ -42,7 +42,7 @@ class Request:
         body = self.to_body()
         messages = body["messages"]
         assert isinstance(messages, list)
-        return {**body, "messages": [_shown(message) for message in messages]}
+        return {**body, "messages": [with_pictures_as(_in_words, each) for each in messages]}
 
     def encode(self) -> bytes:
         """The body as UTF-8 JSON."""
@@ -56,18 +56,8 @@ class Request:
         return b",".join(parts)
 
 
-def _shown(message: JsonObject) -> JsonObject:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    return {**message, "content": [_shown_block(block) for block in content]}
-
-
-def _shown_block(wire: JsonObject) -> JsonObject:
-    image = prompt_block_from_wire(wire)
-    if not isinstance(image, ImageBlock):
-        return wire
-    return {**wire, "source": {**as_object(wire.get("source")), "data": str(image)}}
+def _in_words(image: ImageBlock) -> JsonObject:
+    return replace(image, data=str(image)).to_wire()
 
 
 def encode_message(role: str, content: object) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mm_magic.protocol.json_values import JsonObject, as_count, as_object, as_text, fingerprint
-from mm_magic.protocol.messages import ImageBlock, picture_in_words, prompt_block_from_wire
+from mm_magic.protocol.messages import ImageBlock, picture_in_words, with_pictures_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +104,7 @@ def trimmed(message: JsonObject) -> JsonObject:
 
 def described(message: JsonObject) -> JsonObject:
     """A prompt that says of each picture what it is, in place of its data."""
-    content = message.get("content")
-    if not isinstance(content, list):
-        return message
-    return {**message, "content": [_described(block) for block in content]}
-
-
-def _described(block: object) -> object:
-    image = prompt_block_from_wire(block) if isinstance(block, dict) else None
-    if not isinstance(image, ImageBlock):
-        return block
-    width, height = image.size
-    size = {"width": width, "height": height, "bytes": len(image.file)}
-    of_file = {"media_type": image.media_type, **size, "pixels": image.pixels}
-    return {"type": "image", **image.extra, **of_file}  # what a file says of itself counts last
+    return with_pictures_as(ImageBlock.described, message)
 
 
 def _blocks(message: JsonObject) -> list[object]:

@@ -66,7 +66,7 @@ class Draft:
         earlier = there.before(self.place, **which) if there else []
         prints = tuple(turn.prints for turn in earlier)
         prompt = self.ask.known_as or self.ask.prompt
-        return RequestKey(self.ask.asked(), prints, prompt.message())
+        return RequestKey(self.ask.asked(), prints, prompt.described())
 
     def once_more(self, turn: Turn, problem: str) -> "Draft":
         """The draft that asks once more for what the answer of this turn should have been."""

@@ -93,7 +93,7 @@ def _is_whole(turn: Turn) -> bool:
 
 def key_of(turn: Turn, earlier: Iterable[Turn]) -> RequestKey:
     """What the request of a turn behind these is found by."""
-    return RequestKey(turn.asked, tuple(each.prints for each in earlier), turn.prompt.message())
+    return RequestKey(turn.asked, tuple(each.prints for each in earlier), turn.prompt.described())
 
 
 def exchange_of(turn: Turn, key: RequestKey) -> RecordedExchange:

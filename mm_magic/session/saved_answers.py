@@ -128,5 +128,5 @@ def playback(turn: Turn) -> Playback:
     """What plays the answer of a turn, without a wait."""
     from mm_magic.session.notebook_as_recording import exchange_of, reads_of
 
-    exchange = exchange_of(turn, RequestKey({}, (), turn.prompt.message()))
+    exchange = exchange_of(turn, RequestKey({}, (), turn.prompt.described()))
     return Playback(replace(exchange, reads=tuple(reads_of(turn.reply))), math.inf)

@@ -333,16 +333,12 @@ class Session:
             raise wrong_value(kind, run.reply(), wrong, model=model, max_tokens=limit)
 
     def _once_more(self, run: "Run", wrong: "WrongValue") -> "TurnRequest | None":
-        """The request that quotes what was wrong with an answer; None if it would not help.
+        """The request that quotes what was wrong with an answer; None if it would not help."""
+        from mm_magic.session.values import may_ask_again
 
-        Nothing of an untrusted file is quoted.
-        """
         assert run.request is not None
-        first = run.reply()
-        turn = run.request.turn(replace(first, problem=""))
-        if not wrong.may_be_mended or first.stop_reason == "max_tokens":
-            return None
-        if turn.is_untrusted or not turn.prints:
+        turn = run.request.turn(replace(run.reply(), problem=""))
+        if not may_ask_again(turn, wrong):
             return None
         with self.conversations.changing:
             draft = self.requests.draft(run.ask, run.cell, run.key)

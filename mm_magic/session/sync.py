@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from mm_magic.errors import UsageError
-from mm_magic.transport.web_page import in_page
+from mm_magic.web_page import in_page
 
 T = TypeVar("T")
 

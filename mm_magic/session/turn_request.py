@@ -165,12 +165,13 @@ class TurnRequest:
         is_known = self.endpoint is None or self.endpoint.backend == "minimax"
         if is_known and self.script is None and self.keeps is None:
             own = len(self.ask.prompt.pictures)
-            check_pictures(self.ask.options.model, own, len(self.pictures) - own)
+            check_pictures(self.ask.options.model, own, self.history.link.pictures)
 
     @property
     def same_prompt(self) -> int | None:
         """The number of the latest turn, sent along, that has the same prompt."""
-        numbers = [t.number for t in self.history.turns() if t.prompt.asks_as(self.ask.prompt)]
+        asked = self.request_key.prompt_print
+        numbers = [turn.number for turn in self.history.turns() if turn.prints[0] == asked]
         return numbers[-1] if numbers else None
 
     def turn(self, reply: Reply) -> Turn:

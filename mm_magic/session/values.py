@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from mm_magic.conversation.catalog import longer
 from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import Turn
 from mm_magic.errors import AnswerError, UsageError
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.last_json import last_json
-from mm_magic.transport.web_page import way_to
+from mm_magic.web_page import way_to
 from mm_magic.wording import plain, shortened
 
 if TYPE_CHECKING:
@@ -119,6 +120,16 @@ def bare(value: Any) -> Any:
 def field_of(value: Any, name: str) -> Any:
     """A field of a value; None where there is none."""
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def may_ask_again(turn: Turn, wrong: WrongValue) -> bool:
+    """Whether asking once more may help, behind this turn, whose answer is no value of its type.
+
+    Nothing of an untrusted file is quoted.
+    """
+    is_cut = turn.reply.stop_reason == "max_tokens"
+    is_quotable = not turn.is_untrusted and bool(turn.prints)
+    return wrong.may_be_mended and not is_cut and is_quotable
 
 
 def wrong_value(

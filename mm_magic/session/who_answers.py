@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.transport.endpoint import REGIONS, Endpoint, Secret
-from mm_magic.transport.web_page import ELSEWHERE, NO_SERVER, in_page
+from mm_magic.web_page import ELSEWHERE, NO_SERVER, in_page
 
 DEFAULT_BASE_URL = "https://api.minimax.io/anthropic"
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from support.site import build_site, served, show_all_cells
 
 from mm_magic.cli.demo import packaged_files
-from mm_magic.transport.web_page import ELSEWHERE, NO_SERVER
+from mm_magic.web_page import ELSEWHERE, NO_SERVER
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -33,6 +33,9 @@ LESSON = (
     "try:\n    mm.ask('How many?', type=int)\nexcept mm.MiniMaxError as error:\n    print(error)",
     "try:\n    mm.map('Is it good? {{row}}', ['A joy.'])\nexcept mm.MiniMaxError as error:\n"
     "    print(error.next_steps)",
+    "from mm_magic.protocol.image_file import png_file\nicon = png_file((1, 1), b'abc')\n"
+    "try:\n    mm.ask(['What is this?', icon], model='MiniMax-M3')\n"
+    "except mm.MiniMaxError as error:\n    print(error.next_steps)",
     "%minimax fork other 1\n%minimax history",
     "%minimax key",
 )
@@ -117,5 +120,6 @@ def test_lesson_runs(page: Page, site: str) -> None:
     assert "a type needs the package pydantic" in outputs[10]
     assert "(usage)" not in outputs[10]  # the cell has caught it, and it is not raised again
     assert "run `import pandas` in a cell" in outputs[11]
-    assert "other" in outputs[12]
-    assert NO_SERVER in outputs[13]
+    assert "run `import PIL` in a cell" in outputs[12]
+    assert "other" in outputs[13]
+    assert NO_SERVER in outputs[14]

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.images import file_of, plain_image
 from support.shells import Shell, fresh_shell
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.jupyter.running_cell import running_cell
-from mm_magic.transport.web_page import ELSEWHERE, NO_SERVER
+from mm_magic.web_page import ELSEWHERE, NO_SERVER
 
 ROOT = Path(__file__).parents[2]
 
@@ -130,3 +131,32 @@ def test_type_without_pydantic(shell: Shell, monkeypatch: pytest.MonkeyPatch) ->
 
     assert isinstance(error, MiniMaxError)
     assert "`import pydantic`" in error.next_steps[0]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%minimax -m MiniMax-M3\nWhat is {{icon}}?",
+        "import mm_magic as mm\nmm.ask(['What is this?', icon], model='MiniMax-M3')",
+    ],
+)
+def test_picture_without_pillow(shell: Shell, monkeypatch: pytest.MonkeyPatch, cell: str) -> None:
+    """The line that loads Pillow there is an import."""
+    shell["icon"] = file_of(plain_image())
+    monkeypatch.setitem(sys.modules, "PIL", None)
+
+    error = shell.error(cell)
+
+    assert isinstance(error, MiniMaxError)
+    assert "pictures need Pillow" in error.message
+    assert "`import PIL`" in error.next_steps[0]
+
+
+def test_picture_with_pillow(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo takes a picture there as anywhere, shows it and tells what arrived."""
+    shell["icon"] = plain_image()
+
+    shell.run("%%minimax -m MiniMax-M3 -o reply\nWhat is {{icon}}?")
+
+    assert "[image/png, 8×5, " in capsys.readouterr().out
+    assert "mean colour `#c81e28`" in shell["reply"].text

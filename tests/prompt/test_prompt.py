@@ -1,9 +1,12 @@
 """A prompt as a value: blocks of content, and how it stands in a message."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
+from support.images import plain_image
+from support.timing import calls_of
 
 from mm_magic.errors import UsageError
 from mm_magic.prompt.prompt import Prompt
@@ -42,6 +45,16 @@ def test_blocks_survive_the_wire() -> None:
     ]
     assert Prompt.from_wire(prompt.to_wire()) == prompt
     assert prompt.text == "Look: what is it?"
+
+
+def test_pictures_are_read_where_texts_are_the_same() -> None:
+    """Prompts with other words are told apart by these; a picture is read once."""
+    one, other = (Prompt.of([text, plain_image()]) for text in ("What is this? ", "Why?"))
+    same = Prompt.of(["What is this? ", plain_image()])
+    apart, first, again = (calls_of(partial(one.asks_as, each)) for each in (other, same, same))
+    assert apart < again < first
+    assert [one.asks_as(each) for each in (other, same)] == [False, True]
+    assert not one.asks_as(Prompt.of(["What is this?", plain_image(colour="blue")]))
 
 
 def test_a_picture_alone_is_a_prompt() -> None:

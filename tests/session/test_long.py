@@ -8,27 +8,32 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from support.asks import ask_of
+from support.images import plain_image
 from support.samples import one_in
+from support.timing import calls_of
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
 from mm_magic.session.options import Options
 from mm_magic.session.session import Session
+from mm_magic.session.turn_request import TurnRequest
 
 TURNS = 1_000
 OPTIONS = Options(model="My-Own")  # its window is not known: nothing is left out
 ANSWER = "Blue light is scattered more than red light. " * 18  # with its thinking, 1 kB
 
 
-def long_session(turns: int = TURNS) -> Session:
-    """A session with a conversation of so many cells, each of 1 kB."""
+def long_session(turns: int = TURNS, *seen: object) -> Session:
+    """A session with a conversation of so many cells, each of 1 kB; all ask about what is seen."""
     session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
     for number in range(turns):
         session.begin_cell(f"cell-{number}")
-        run = session.start(ask_of(f"{number}: why is the sky blue?", OPTIONS))
+        run = session.start(ask_of([f"{number}: why is the sky blue?", *seen], OPTIONS))
         thought = ThinkingBlock(f"{number}: they ask why. " * 5, "5f" * 32)
         reply = Reply(Message(content=(thought, TextBlock(f"{number}: {ANSWER}"))), backend="url")
         request = session.build(run.ask, run.cell, run.key)
@@ -80,6 +85,28 @@ def test_request_for_a_turn_far_above_costs_the_next_one_nothing(session: Sessio
 
     ours, dumps = best_of(10, look_and_build, lambda: json.dumps(messages))
     assert ours < 0.6 * dumps  # 0.13 was measured; 7 where all is encoded anew
+
+
+def test_earlier_pictures_cost_the_next_turn_nothing() -> None:
+    """Behind prompts with pictures as many functions are called as behind others: none is read."""
+
+    def next_request(session: Session) -> TurnRequest:
+        request = session.build(ask_of("next", OPTIONS))
+        request.check_pictures()
+        assert request.same_prompt is None
+        return request
+
+    plain, seeing = long_session(30), long_session(30, plain_image())
+    assert len(next_request(seeing).pictures) == 30
+    next_request(plain)
+    calls = [calls_of(partial(next_request, each)) for each in (plain, seeing)]
+    assert calls[0] == calls[1]
+
+
+def test_pictures_are_counted_as_turns_are_added(session: Session) -> None:
+    """To count what a request carries, no earlier turn is looked at."""
+    request = replace(session.build(ask_of("next", OPTIONS)), endpoint=None)  # the demo has limits
+    assert calls_of(request.check_pictures) < 20
 
 
 @one_in(5)

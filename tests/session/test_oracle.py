@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from support.asking import Call, World
 from support.days import Day, Step, random_day
+from support.looks import arrives
 from support.loopback import Loopback
 from support.oracle import DEMO
 from support.scripted import Service
@@ -23,7 +24,7 @@ from mm_magic.conversation.conversation import Conversation, State
 at_length = [pytest.mark.slow, pytest.mark.timeout(1800)]
 thousands = (range(first, first + 1_000) for first in range(0, 10_000, 1_000))
 so_many = pytest.mark.parametrize(
-    "days", [range(200), *(pytest.param(days, marks=at_length) for days in thousands)]
+    "days", [range(160), *(pytest.param(days, marks=at_length) for days in thousands)]
 )
 
 _T = TypeVar("_T")
@@ -95,6 +96,12 @@ def test_fault_of_one_day_is_none_of_the_next() -> None:
         with closing(Day(world)) as day:
             day.kernel.magic(call)  # nothing looks at its request
         assert fault_of(world, [Step("run", {"run": ("a", call)})]) is None
+
+
+def test_one_look_in_several_files() -> None:
+    """Days ask about the same pixels in several files, and about others."""
+    assert arrives("red") == arrives("red in another file") == arrives("red in few colours")
+    assert arrives("red") != arrives("blue")
 
 
 def test_number_is_not_used_again_behind_an_older_file() -> None:

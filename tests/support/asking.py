@@ -1,6 +1,7 @@
 """Questions, the answers that they get, and a kernel that asks them as the notebook layer does."""
 
 import asyncio
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -8,15 +9,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.session.notebook_as_recording import recording_of
 from mm_magic.session.options import Options
+from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run
 from mm_magic.session.together import Together
 from mm_magic.session.turn_request import Ask
 from mm_magic.session.variants import Variant, variants
+from mm_magic.transport.recording.player import Replay
 from support.asks import ask_of
+from support.looks import asked
 from support.oracle import DEMO, Who
 from support.scripted import Answer, ScriptedSession, Service
 
@@ -48,6 +54,7 @@ WHOS: dict[str, Who] = {
     "another server": ("MiniMax-M2.7", "B", ""),
     "another system": ("MiniMax-M2.7", "A", "Be brief."),
     "demo": ("MiniMax-M2.7", DEMO, ""),
+    "demo that sees": ("MiniMax-M3", DEMO, ""),
 }
 
 
@@ -55,6 +62,7 @@ WHOS: dict[str, Who] = {
 class Call:
     """One question, and the answer that it gets if it is sent. Without a conversation it is alone.
 
+    `prompt` is a text, or the name of one with pictures.
     `what` is "reuse" where a saved answer would do, "fresh" where none does, else "". The notebook
     sets its system prompt; which model is asked is the kernel's default.
     """
@@ -137,8 +145,10 @@ class Kernel:
         return call.options.overridden({"reuse": self.reuses or call.what == "reuse"})
 
     def _ask_of(self, call: Call) -> Ask:
-        asked = ask_of(call.prompt, self._options(call), alone=call.conversation is None)
-        return replace(asked, is_fresh=call.what == "fresh")
+        options, alone = self._options(call), call.conversation is None
+        return replace(
+            ask_of(asked(call.prompt), options, alone=alone), is_fresh=call.what == "fresh"
+        )
 
     def magic(self, call: Call) -> tuple[bool, list[Any]]:
         """A `%%minimax` cell: whether it ends well, and what is in its outputs."""
@@ -170,6 +180,11 @@ class Kernel:
             is_well = self._loop.run_until_complete(self._ask(call))
         self.notes = [str(each.message) for each in warned]
         return is_well
+
+    def replay(self, notebook: Notebook) -> None:
+        """`%minimax replay`: the notebook's own turns answer from now on."""
+        exchanges = recording_of(notebook).exchanges
+        self.session.replay(Replaying(Replay(exchanges), "", math.inf))
 
     def fork(self, origin: str, name: str, until: int | None) -> Sequence[Turn]:
         """`%minimax fork` in a conversation: the copies, none where it is refused."""
@@ -213,7 +228,8 @@ class Kernel:
             reply = self.session.stop(run)
         except MiniMaxError:
             reply = run.reply()
-        assert run.request is not None
+        if run.request is None:  # refused before anything was sent
+            return is_well, [], run.notes
         turn = run.turn or run.request.turn(reply)
         return is_well, [turn_json(turn, self.session.conversations.state_of(turn))], run.notes
 
@@ -269,7 +285,7 @@ class Kernel:
     async def _ask(self, call: Call) -> bool:
         is_alone = call.conversation is None
         try:
-            await self.session.ask(call.prompt, self._options(call), alone=is_alone)
+            await self.session.ask(asked(call.prompt), self._options(call), alone=is_alone)
         except asyncio.CancelledError:
             _stay()
             return False

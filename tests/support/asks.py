@@ -1,16 +1,16 @@
 """What is asked, in short: for tests that ask a session or a client directly."""
 
-from mm_magic.prompt.prompt import Prompt
+from mm_magic.prompt.prompt import Asked, Prompt
 from mm_magic.protocol.request import Request, encode_message
 from mm_magic.session.options import Options
 from mm_magic.session.turn_request import Ask
 
 
 def ask_of(
-    prompt: str, options: Options | None = None, *, alone: bool = False, is_cell: bool = True
+    prompt: Asked, options: Options | None = None, *, alone: bool = False, is_cell: bool = True
 ) -> Ask:
     """What a `%%minimax` cell asks, or a call from Python."""
-    return Ask(Prompt.of_text(prompt), options or Options(), alone, is_cell)
+    return Ask(Prompt.of(prompt), options or Options(), alone, is_cell)
 
 
 def said(**given: object) -> Options:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product, starmap
+from itertools import product
 from random import Random
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,23 +23,18 @@ from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.session.notebook_as_recording import answers_of
 from mm_magic.transport.demo.read_request import read_request
 from support.asking import ANSWERS, WHOS, Call, Comparison, Kernel, World
-from support.oracle import Key, Oracle, Page, text_of
+from support.looks import PROMPTS, arrives, seen
+from support.oracle import Key, Oracle, Page, Reader, spoken, text_of
 from support.scripted import Answer
 
 NAMES = ("main", "side", "lesson")
 _WHAT = ("", "", "reuse", "fresh")
-_CALLS = [Call(*each) for each in product((*NAMES, None), WHOS, ("Why?", "How?"), ANSWERS, _WHAT)]
-_USUAL = [Call(*each) for each in product(["main"], ["usual"], ("Why?", "How?"), list(ANSWERS)[:3])]
+_PROMPTS = (*("Why?", "How?") * 6, *PROMPTS)
 CHANGES = ("delete", "undo", "cut and paste", "move", "clear")
 _SORTS = (*("blue", "red", "unsigned"), *ANSWERS)  # the usual ones are more frequent
 _OFTEN = [("blue", "red"), ("red", "blue"), ("blue", "red", "unsigned")] * 60
 _COMPARED = [*_OFTEN, *product(_SORTS, repeat=2), ("blue",) * 3]
 _ALIKE = (*("main",) * 4, "side", None)
-_COMPARISONS = [
-    Comparison(Call(name, "usual", prompt, answers[0], what), answers)
-    for name, prompt, answers, what in product(_ALIKE, ("Why?", "How?"), _COMPARED, _WHAT)
-]
-_COMPARISON_RUNS = list(product("abcd", _COMPARISONS))
 _PICKS = list(product("efefefa", (1, 2, 2, 3)))
 _FORKS = [
     ("main", "side"),
@@ -49,12 +44,11 @@ _FORKS = [
     ("side", "side"),
 ]
 _UNTIL = (None, None, 1, 2, 3)
-_RUNS = list(product("abcd", _CALLS))
-_USUAL_RUNS = list(product("abcd", _USUAL))
-_ASKED_ALIKE = product(
-    (None, None, "main", "side"), ("usual", "usual", "demo"), ["Why?"], ("blue", "red"), _WHAT
-)
-_ALIKE_RUNS = list(product("abcd", starmap(Call, _ASKED_ALIKE)))
+
+
+def comparison(name: str | None, prompt: str, answers: tuple[str, ...], what: str) -> Comparison:
+    """A prompt that is asked for these answers at once."""
+    return Comparison(Call(name, "usual", prompt, answers[0], what), answers)
 
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
@@ -65,6 +59,16 @@ _STEPS: dict[str, Mapping[str, Draw]] = {}
 def one_of(options: Sequence[Any]) -> Draw:
     """Draws one of these."""
     return lambda random: random.choice(options)
+
+
+def made_by(make: Callable[..., Any], *options: Sequence[Any]) -> Draw:
+    """Draws one of each of these, and what is made of them."""
+    return lambda random: make(*map(random.choice, options))
+
+
+def in_cell(draw: Draw) -> Draw:
+    """Draws a cell, and what runs in it."""
+    return lambda random: (random.choice("abcd"), draw(random))
 
 
 def some_of(draw: Draw, least: int, most: int) -> Draw:
@@ -85,11 +89,17 @@ def step(**draws: Draw) -> Callable[[_Method], _Method]:
 cells = one_of("abcdef")
 conversations = one_of(NAMES)
 often = one_of((True, True, True, False))
-calls_in_code = one_of([call for call in _CALLS if call.what != "fresh"])
-runs = one_of(_RUNS)
-usual_runs = one_of(_USUAL_RUNS)
-alike_runs = one_of(_ALIKE_RUNS)
-comparisons = one_of(_COMPARISON_RUNS)
+_anything = (*NAMES, None), [*WHOS], _PROMPTS, [*ANSWERS]
+calls_in_code = made_by(Call, *_anything, ("", "reuse"))
+runs = in_cell(made_by(Call, *_anything, _WHAT))
+usual_runs = in_cell(made_by(Call, ["main"], ["usual"], _PROMPTS, [*ANSWERS][:3]))
+_asked_alike = ("Why?", "Why?", "red", "red in another file")
+_for_readers = ("Why?", "red", "red in few colours", "blue", "red or blue", "blue or red")
+_who_alike = ("usual", "usual", "demo", "demo that sees")
+alike_runs = in_cell(
+    made_by(Call, (None, None, "main", "side"), _who_alike, _asked_alike, ("blue", "red"), _WHAT)
+)
+comparisons = in_cell(made_by(comparison, _ALIKE, _PROMPTS, _COMPARED, _WHAT))
 picks = one_of(_PICKS)
 HIDDEN = re.compile(
     r"Turns? ([\d, toand]+?)(?: of ([\w-]+))? (?:is|are) not sent: [a-z ]+ was deleted"
@@ -433,6 +443,29 @@ class Day:
         self.run_some([run])
         self.take_in()
 
+    @step(
+        before=some_of(
+            in_cell(made_by(Call, [None], ["usual"], _for_readers, ["blue", "red"])), 0, 2
+        ),
+        asked=some_of(one_of(_for_readers), 1, 3),
+    )
+    def replay(self, before: list[tuple[str, Call]], asked: list[str]) -> None:
+        """Cells run; then a reader replays the saved file, where pictures may look otherwise."""
+        self.run_some(before)
+        kernel, reader = Kernel(self._world), Reader(self.oracle.page)
+        try:
+            kernel.replay(read(self._file()))
+            for number, prompt in enumerate(asked):
+                expected = reader.answer(arrives(prompt), {})
+                kernel.session.begin_cell(f"reader-{number}")
+                is_well, (turn, *_) = kernel.magic(Call(None, "usual", prompt, "blue"))
+                assert is_well is (expected is not None)
+                if expected:
+                    assert spoken(turn["steps"][-1]["content"]) == spoken(expected["blocks"])
+        finally:
+            kernel.close()
+        assert kernel.take_requests() == []
+
     # What each of them consists of
 
     def _file(self) -> bytes:
@@ -468,6 +501,9 @@ class Day:
         self.outputs[cell], self.oracle.page[cell] = [], []
 
     def _magic(self, cell: str, call: Call) -> bool:
+        if self._is_refused(call, (cell, 0)):
+            assert self.kernel.magic(call) == (False, [])
+            return self._nothing_sent()
         expected = self._expected(call, (cell, 0))
         answers, sent = self._answers(call, (cell, 0), [(call.said, ANSWERS[call.answer])])
         is_well, outputs = self.kernel.magic(call)
@@ -478,6 +514,9 @@ class Day:
 
     def _ask(self, cell: str, nth: int, call: Call) -> bool:
         key = (cell, nth) if call.conversation else None
+        if self._is_refused(call, key):
+            assert not self.kernel.ask(call)
+            return self._nothing_sent()
         expected = self._expected(call, key)
         answers, sent = self._answers(call, key, [(call.said, ANSWERS[call.answer])])
         is_well = self.kernel.ask(call)
@@ -491,12 +530,25 @@ class Day:
         """The answers that will be had, and how many of them are asked for."""
         who, answers, sent = WHOS[call.who], [], 0
         for options, comes in asked:
-            answer = self.oracle.answer(call.conversation, key, who, call.prompt, options)
+            prompt = arrives(call.prompt)
+            answer = self.oracle.answer(call.conversation, key, who, prompt, options)
+            answer = self.oracle.count(answer)
             saved = self.oracle.again(answer) if self.kernel.may_reuse(call) else None
             sent += saved is None
             new = answer | {"ending": comes.ending, "blocks": comes.blocks}
             answers.append(saved or new)
         return answers, sent
+
+    def _is_refused(self, call: Call, key: Key) -> bool:
+        """Whether it is an error before anything is sent: who is asked takes not such pictures."""
+        asked = call.conversation, key, WHOS[call.who], arrives(call.prompt)
+        saved = self.oracle.again(self.oracle.answer(*asked, call.said))
+        is_had = saved is not None and self.kernel.may_reuse(call)
+        return self.oracle.is_refused(*asked) and not is_had
+
+    def _nothing_sent(self) -> bool:
+        assert self.kernel.take_requests() == []
+        return False
 
     def _pick(self, cell: str, number: int) -> bool:
         expected = self.oracle.pick((cell, 0), number)
@@ -515,13 +567,15 @@ class Day:
 
     def _expected(self, call: Call, key: Key) -> tuple[Any, set[tuple[str, int]]]:
         """The messages that are sent, and the turns of which the answer tells."""
-        messages = self.oracle.request(call.conversation, key, WHOS[call.who], call.prompt)
+        prompt = arrives(call.prompt)
+        messages = self.oracle.request(call.conversation, key, WHOS[call.who], prompt)
         return messages, self.oracle.notes(key)
 
     def _answered(self, call: Call, key: Key, answers: list[Any], *, is_shown: bool = True) -> None:
-        self.oracle.answered(call.conversation, key, WHOS[call.who], call.prompt, answers)
+        prompt = arrives(call.prompt)
+        self.oracle.answered(call.conversation, key, WHOS[call.who], prompt, answers)
         if call.conversation is None and is_shown:
-            self.oracle.tell_alone(call.prompt, answers)
+            self.oracle.tell_alone(prompt, answers)
 
     def _compare_requests(self, expected: tuple[Any, set[tuple[str, int]]], number: int) -> None:
         """As many were sent, with these messages; what is told beside the answer is right."""
@@ -529,7 +583,8 @@ class Day:
         messages, hidden = expected
         assert len(requests) == number
         for request in requests:
-            assert request["messages"] == messages
+            sent = [each | {"content": seen(each["content"])} for each in request["messages"]]
+            assert sent == messages
             read_request(request)  # raises where the service would refuse it
         told = [HIDDEN.match(note) for note in self.kernel.notes]
         found = [(each[2] or "main", n) for each in told if each for n in numbers_in(each[1])]
@@ -585,7 +640,7 @@ class Day:
             conversation = self.kernel.session.conversations.get(name) or Conversation(name)
             turns = self.oracle.turns.get(name, [])
             assert [
-                (t.number, t.prompt.text, t.is_hidden, max(t.answer, 1), t.reply.content)
+                (t.number, seen(t.prompt.to_wire()), t.is_hidden, max(t.answer, 1), t.reply.content)
                 for t in conversation.turns
             ] == [
                 (t["number"], t["prompt"], t["hidden"], t["answer"], [*t["blocks"]]) for t in turns

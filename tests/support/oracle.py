@@ -6,11 +6,14 @@ run of the cell makes; where cells are not known it is None. That of a copy is t
 the number of the turn that it copies, and the conversation that begins with it. A turn or a pick is
 never changed: what changes one puts another in its place, as a page may tell of it.
 
+A prompt is the content of its message: words, or blocks that say how each picture looks.
+
 A question is what the notebook said in a request: the options that it set, the words of the turns
 above, and the prompt. Those who ask the same one are counted: a cell, and how often its run has
 asked it before. `saved` has by demo or not, question and count the answers that may come again.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import chain, product
 from typing import Any, TypeAlias
@@ -61,7 +64,7 @@ class Oracle:
         place = next((i for i, turn in enumerate(turns) if key and turn["key"] == key), len(turns))
         return sent_to(server, turns[:place])
 
-    def request(self, name: str | None, key: Key, who: Who, prompt: str) -> list[Any]:
+    def request(self, name: str | None, key: Key, who: Who, prompt: Any) -> list[Any]:
         """The messages. Thinking goes along only behind the very messages that it came from."""
         messages: list[Any] = []
         for turn in self.above(name, key, who[1]):
@@ -74,21 +77,34 @@ class Oracle:
             messages = [*messages, asked, {"role": "assistant", "content": blocks}]
         return [*messages, {"role": "user", "content": prompt}]
 
-    def answer(self, name: str | None, key: Key, who: Who, prompt: str, options: Any) -> Turn:
-        """The answer that will be had if it is asked for now, but for what comes.
-
-        It counts as asked by the running cell from now on.
-        """
+    def answer(self, name: str | None, key: Key, who: Who, prompt: Any, options: Any) -> Turn:
+        """The answer that will be had if it is asked for now, but for what comes."""
         question = in_question(options, self.above(name, key, who[1]), prompt)
         asker = (self.cell, self.asked.count(question))
+        askers = self.askers.get(question, [])
+        count = askers.index(asker) if asker in askers else len(askers)
+        slot = (who[1] == DEMO, question, count)
+        sent = self.request(name, key, who, prompt)[:-1]
+        return {"slot": slot, "asker": asker, "options": options, "who": who, "sent": sent}
+
+    def count(self, answer: Turn) -> Turn:
+        """An answer that counts as asked for by the running cell from now on."""
+        _, question, _ = answer["slot"]
         self.asked.append(question)
         askers = self.askers.setdefault(question, [])
-        askers += [] if asker in askers else [asker]
-        slot = (who[1] == DEMO, question, askers.index(asker))
-        sent = self.request(name, key, who, prompt)[:-1]
+        askers += [] if answer["asker"] in askers else [answer["asker"]]
         self.clock += 1
-        found = {"slot": slot, "asker": asker, "options": options, "who": who, "sent": sent}
-        return found | {"made": self.clock}
+        return answer | {"made": self.clock}
+
+    def is_refused(self, name: str | None, key: Key, who: Who, prompt: Any) -> bool:
+        """Whether it can't be sent: the demo takes four pictures where its model sees, else none.
+
+        What other servers take is not known.
+        """
+        contents = [message["content"] for message in self.request(name, key, who, prompt)]
+        blocks = chain.from_iterable(each for each in contents if not isinstance(each, str))
+        pictures = [block for block in blocks if block["type"] == "image"]
+        return who[1] == DEMO and len(pictures) > (4 if who[0] == "MiniMax-M3" else 0)
 
     def again(self, answer: Turn) -> Turn | None:
         """The saved answer that comes in place of this one, if it is not to be a new one."""
@@ -99,7 +115,7 @@ class Oracle:
     # What happens
 
     def answered(
-        self, name: str | None, key: Key, who: Who, prompt: str, answers: Sequence[Turn]
+        self, name: str | None, key: Key, who: Who, prompt: Any, answers: Sequence[Turn]
     ) -> None:
         """Answers came, each with its ending: the first whole one becomes the turn of its key.
 
@@ -126,7 +142,7 @@ class Oracle:
         name: str | None,
         key: Key,
         who: Who,
-        prompt: str,
+        prompt: Any,
         choices: dict[int, Turn],
         answers: Sequence[Turn],
     ) -> int:
@@ -444,7 +460,7 @@ class Oracle:
         told |= {"life": self.lives[name], "changes": self.changes[name], "last": self.last[name]}
         self.page[cell].append(told)
 
-    def tell_alone(self, prompt: str, answers: Sequence[Turn]) -> None:
+    def tell_alone(self, prompt: Any, answers: Sequence[Turn]) -> None:
         """The outputs of the running cell tell of answers that stand in no conversation."""
         told = {"name": None, "life": None, "at": 0, "turn": None, "pick": None}
         self.page[self.cell].append(told | {"prompt": prompt, "answers": answers})
@@ -529,6 +545,50 @@ class Oracle:
         new = Oracle()
         new.page, new.trash, new.clock = self.page, self.trash, self.clock
         return new
+
+
+class Reader:
+    """Who replays a page in another kernel, and asks each question alone, in a cell of its own.
+
+    `answers` are those of each question that are whole, by their place among all of them.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.answers: dict[str, dict[int, Turn]] = {}
+        self.asked: list[str] = []
+        counted: list[str] = []
+        for question, answer in answers_in(page):
+            if answer["ending"] == "whole":
+                self.answers.setdefault(question, {})[counted.count(question)] = answer
+            counted.append(question)
+
+    def answer(self, prompt: Any, options: Any) -> Turn | None:
+        """The answer that comes: the next one to this question, or the last one again.
+
+        Where there is none, it is one to a question that has other pictures; None where there is
+        none of those.
+        """
+        question = in_question(options, [], prompt)
+        answers, place = self.answers.get(question, {}), self.asked.count(question)
+        if place in answers or place > max(answers, default=place):
+            self.asked.append(question)
+            return answers[min(place, max(answers))]
+        blurred = blur(question)
+        alike = [
+            (other, each)
+            for other, found in self.answers.items()
+            for each in found.values()
+            if blur(other) == blurred != other
+        ]
+        left = [pair for pair in alike if pair[0] not in self.asked] or alike
+        place = self.asked.count(blurred)
+        self.asked.append(blurred if left else question)
+        return left[min(place, len(left) - 1)][1] if left else None
+
+
+def blur(question: str) -> str:
+    """A question, whatever its pictures look like."""
+    return re.sub("'looks': '[^']*'", "", question)
 
 
 def conversations(page: Page) -> list[list[Turn]]:
@@ -639,7 +699,7 @@ def with_answer(choices: dict[int, Turn], number: int) -> Turn:
     return {"answer": number} | {each: choices[number][each] for each in ("blocks", "who", "sent")}
 
 
-def in_question(options: Any, above: list[Turn], prompt: str) -> str:
+def in_question(options: Any, above: list[Turn], prompt: Any) -> str:
     """What the notebook says in a request: what it thought above is not in it."""
     return repr((options, [(turn["prompt"], spoken(turn["blocks"])) for turn in above], prompt))
 

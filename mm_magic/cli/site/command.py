@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mm_magic.cli.demo import has_display
+from mm_magic.cli.failure import fail
 from mm_magic.cli.site.contents import write_contents
 from mm_magic.errors import UsageError
 from mm_magic.wording import counted
@@ -38,9 +39,9 @@ def site(
         if serve:
             _serve(folder, port, first)
     except UsageError as error:
-        return _fail(error.card())
+        return fail("site", error.card())
     except OSError as error:
-        return _fail(f"{error.filename or folder}: {error.strerror}")
+        return fail("site", f"{error.filename or folder}: {error.strerror}")
     return 0
 
 
@@ -132,8 +133,3 @@ def _serve(folder: Path, port: int, first: str) -> None:
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """A page has hundreds of files."""
-
-
-def _fail(why: str) -> int:
-    print(f"mm_magic site: {why}", file=sys.stderr)
-    return 1

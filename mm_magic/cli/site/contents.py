@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mm_magic.cli.demo import CLASS, packaged_files
 from mm_magic.cli.strip import strip_file
-from mm_magic.conversation.notebook_file import cells_of, joined
+from mm_magic.conversation.notebook_file import cells_of, joined, outputs_of
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, as_object
-from mm_magic.transport.web_page import in_site
+from mm_magic.web_page import in_site
 
 _SERVER = "07-your-own-server.ipynb"
 """The one notebook that can't run in a page: it starts a server."""
@@ -62,7 +62,7 @@ def _fit_for_page(path: Path) -> None:
     notebook = json.loads(path.read_text("utf-8").replace(*_COMMAND))
     notebook["metadata"] = as_object(notebook.get("metadata")) | {"kernelspec": _KERNEL}
     for cell in cells_of(notebook):
-        for output in _objects(cell.get("outputs")):
+        for output in outputs_of(cell):
             _join(output, [*output.keys() & {"text"}])
             data = as_object(output.get("data"))
             _join(data, [kind for kind in data if not kind.endswith("json")])
@@ -71,7 +71,3 @@ def _fit_for_page(path: Path) -> None:
 
 def _join(texts: JsonObject, names: Sequence[str]) -> None:
     texts |= {name: joined(texts[name]) for name in names}
-
-
-def _objects(found: object) -> list[JsonObject]:
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

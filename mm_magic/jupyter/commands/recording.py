@@ -16,7 +16,7 @@ from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, own_path
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.options import SWITCH, Kind, option
-from mm_magic.transport.web_page import in_page, readable
+from mm_magic.web_page import in_page, readable
 from mm_magic.wording import capitalised, closest, counted, plain, quoted, turns_listed
 
 if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quick

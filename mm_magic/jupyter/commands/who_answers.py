@@ -15,7 +15,7 @@ from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint, no_server_error
 from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.transport.web_page import ELSEWHERE, in_page
+from mm_magic.web_page import ELSEWHERE, in_page
 from mm_magic.wording import model_name, option, plain
 
 

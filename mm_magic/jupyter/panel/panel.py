@@ -36,7 +36,7 @@ from mm_magic.rendering.bundles import Bundle
 from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
 from mm_magic.session.variants import number_of
-from mm_magic.transport.web_page import in_page
+from mm_magic.web_page import in_page
 from mm_magic.wording import counted, turns_listed
 
 USE_TOOLBAR = "use ■"

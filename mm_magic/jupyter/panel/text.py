@@ -14,7 +14,7 @@ from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
 from mm_magic.session.options import ROWS, SWITCH, Options, Row
 from mm_magic.session.session import Session
-from mm_magic.transport.web_page import ELSEWHERE, in_page
+from mm_magic.web_page import ELSEWHERE, in_page
 from mm_magic.wording import plain
 
 STILL = "mm-panel-still"

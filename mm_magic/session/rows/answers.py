@@ -11,7 +11,7 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.schema import REPAIR
 from mm_magic.protocol.failure import classify_response
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.session.values import ValueType, WrongValue, wrong_value
+from mm_magic.session.values import ValueType, WrongValue, may_ask_again, wrong_value
 from mm_magic.transport.body import take_in
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Replay
@@ -29,8 +29,7 @@ class Misfit(NamedTuple):
     @property
     def may_be_mended(self) -> bool:
         """Whether asking once more may help."""
-        is_cut = self.reply.stop_reason == "max_tokens"
-        return self.wrong.may_be_mended and not is_cut and bool(_turn("any", self.reply).prints)
+        return may_ask_again(_turn("any", self.reply), self.wrong)
 
 
 class RowAnswer(NamedTuple):

@@ -20,7 +20,7 @@ from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, begin
-from mm_magic.transport.web_page import readable
+from mm_magic.web_page import readable
 from mm_magic.wording import counted
 
 Server: TypeAlias = tuple[Endpoint | None, str]

@@ -14,7 +14,7 @@ from typing import Any
 from mm_magic.errors import UsageError
 from mm_magic.prompt.values import text_of
 from mm_magic.session.rows.columns import Columns, pandas_series, polars_series
-from mm_magic.transport.web_page import way_to
+from mm_magic.web_page import way_to
 
 VALUE = "value"
 """The column of a list of plain values, and of a Series without a name."""

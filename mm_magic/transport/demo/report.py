@@ -18,7 +18,7 @@ from mm_magic.transport.demo.from_schema import json_from
 from mm_magic.transport.demo.read_request import DEFAULTS, EarlierTurn, Request, count_words
 from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, sample
 from mm_magic.transport.demo.send import Script
-from mm_magic.transport.web_page import ELSEWHERE, in_page
+from mm_magic.web_page import ELSEWHERE, in_page
 from mm_magic.wording import counted, turns_listed
 
 OPENING = "Offline demo, not a language model"
