@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +60,6 @@ def cells(path: Path, kind: str = "") -> list[Cell]:
 
 def source(path: Path, cell_id: str) -> str:
     return next(joined(cell["source"]) for cell in cells(path) if cell["id"] == cell_id)
-
-
-def anchors(path: Path) -> set[str]:
-    """The headings of a notebook as Jupyter links to them."""
-    text = "\n".join(joined(cell["source"]) for cell in cells(path, "markdown"))
-    return {title.replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
-
-
-@every_notebook
-def test_links_lead_somewhere(path: Path) -> None:
-    """Each relative link names a file that is there, and a heading that it has."""
-    for cell in cells(path, "markdown"):
-        for link in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", joined(cell["source"])):
-            file, _, anchor = "".join(link).partition("#")
-            if re.match(r"[a-z]+:", file):
-                continue
-            target = path.parent / file if file else path
-            assert target.is_file(), link
-            assert not anchor or anchor in anchors(target), link
 
 
 @every_notebook
@@ -197,17 +177,6 @@ def test_pictures_are_there() -> None:
     plots = [cell for cell in cells(_path("05-parameters"), "code") if "plot-" in cell["id"]]
     shown = [output["data"]["image/png"][:8] for cell in plots for output in cell["outputs"]]
     assert shown == ["iVBORw0K"] * 2
-
-
-def test_the_wheel_holds_them_all() -> None:
-    """The wheel has each notebook, recording and table: `mm_magic demo` copies them from there."""
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
-    packed = build["targets"]["wheel"]["force-include"]
-    assert packed == {
-        name: f"mm_magic/{name}"
-        for path in [*NOTEBOOKS, *RECORDINGS, *TABLES, *CLASS]
-        if (name := path.relative_to(ROOT).as_posix())
-    }
 
 
 def test_the_example_of_the_api_page() -> None:

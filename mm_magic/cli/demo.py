@@ -20,14 +20,17 @@ from pathlib import Path
 from mm_magic.cli.failure import fail
 from mm_magic.cli.strip import strip_file
 
-QUICKSTART = "01-quickstart.ipynb"
+QUICKSTART = "notebooks/01-quickstart.ipynb"
 
-CLASS = "class"
+CLASS = Path("notebooks/class")
 """The folder of the notebooks that students handed in."""
 
 FOLDER = Path("mm_magic_demo")
 
-_KINDS = ("ipynb", "jsonl", "csv")
+_EXAMPLES = (
+    "notebooks/*.ipynb", "notebooks/*.jsonl", "notebooks/elements.csv", "notebooks/class/*.ipynb",
+    "notebooks/images/*.png", "notebooks/images/*.svg", "docs/*.md", "docs/schemas/*.json",
+)  # fmt: skip
 
 KERNEL = {"display_name": "Python 3 (mm_magic demo)", "language": "python", "name": "python3"}
 """As a notebook's metadata has it."""
@@ -55,7 +58,7 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
             f"{sys.executable} -m pip install jupyterlab ipykernel",
         )
     files = packaged_files()
-    if not any(file.name == QUICKSTART for file in files):
+    if not files:
         return fail("demo", f"{QUICKSTART} is missing from this installation of mm_magic")
     try:
         print(copy_files(files, folder), flush=True)
@@ -76,20 +79,22 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
         return _run(command, _environment(temporary))
 
 
-def packaged_files() -> list[Path]:
-    """This package's notebooks, the recordings and tables that they need, and those of the class.
+def packaged_files() -> dict[Path, Path]:
+    """The example notebooks, the files that they need, and the docs, by their places.
 
-    They are inside the package when it is installed, and beside it in a checkout.
+    They are inside the package when it is installed, and beside it in a checkout. They link to one
+    another: wherever they are copied to, their places stay the same.
     """
     package = Path(__file__).resolve().parents[1]
-    for folder in (package / "notebooks", package.parent / "notebooks"):
-        if found := sorted(each for kind in _KINDS for each in folder.glob(f"*.{kind}")):
-            return [*found, *sorted(folder.glob(f"{CLASS}/*.ipynb"))]
-    return []
+    for root in (package, package.parent):
+        if (root / QUICKSTART).is_file():
+            found = sorted(file for pattern in _EXAMPLES for file in root.glob(pattern))
+            return {file.relative_to(root): file for file in found}
+    return {}
 
 
-def copy_files(files: Sequence[Path], folder: Path) -> str:
-    """Copy them into `folder`, and return what to say of it.
+def copy_files(files: Mapping[Path, Path], folder: Path) -> str:
+    """Copy them to their places in `folder`, and return what to say of it.
 
     A file that is there is the user's work and stays as it is. The copies of notebooks have no
     saved turns: the first cell would else tell a newcomer that Jupyter does not trust them. Only
@@ -97,19 +102,18 @@ def copy_files(files: Sequence[Path], folder: Path) -> str:
     else count them as changed when it opens them.
     """
     kept = []
-    for file in files:
-        is_handed_in = file.parent.name == CLASS
-        target = folder / CLASS / file.name if is_handed_in else folder / file.name
+    for place, file in files.items():
+        target = folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             kept.append(file.name)
             continue
         shutil.copyfile(file, target)
         if target.suffix == ".ipynb":
-            if not is_handed_in:
+            if place.parent != CLASS:
                 strip_file(target, thinking=False)
             _name_kernel(target)
-    return f"The example notebooks are in {folder}.{_said_of(kept)}"
+    return f"The example notebooks are in {(folder / QUICKSTART).parent}.{_said_of(kept)}"
 
 
 def _said_of(kept: Sequence[str]) -> str:

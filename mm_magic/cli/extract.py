@@ -46,7 +46,7 @@ COPIED = "copied"
 """The state of a copy that `%minimax fork` made: its answer has another row."""
 _BACKENDS: Mapping[Backend, str] = {
     "minimax": "MiniMax",
-    "url": "another server",
+    "url": "own server",
     "offline": "demo",
     "recorded": "recorded",
 }

@@ -258,15 +258,30 @@ def help_text() -> str:
     files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
     listed = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies == "listed")
     repeated = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies not in ("", "listed"))
-    return (
-        f"{in_columns(help_rows(CELL_ROWS))}\n"
-        f"To unset {', '.join(firsts)} or {last}, give it the value `{UNSET}`.\n"
-        f"`{files} @role.md` reads a UTF-8 file next to the notebook; "
-        f"for text that begins with @, write @ twice: `{files} @@home`.\n"
-        "For several answers at once, give an option several values:\n"
-        f"  with commas (`-t 0.1,0.5`): {listed}\n"
-        f"  or by repeating the option (`-m A -m B`): all of those, and also {repeated}"
-    )
+    lines = in_columns(help_rows(CELL_ROWS)).split("\n")
+    of_all = len(lines) - len(OF_ONE_CELL)
+    return _OPTIONS.format(
+        of_all="\n".join(lines[:of_all]), of_one="\n".join(lines[of_all:]),
+        unset=f"{', '.join(firsts)} or {last}", word=UNSET, files=files, listed=listed,
+        repeated=repeated,
+    )  # fmt: skip
+
+
+_OPTIONS = """\
+Options for this cell or, with `%minimax`, for all cells:
+{of_all}
+
+Options for this cell only:
+{of_one}
+
+To unset {unset}, give it the value `{word}`.
+
+`{files} @role.md` reads a UTF-8 file next to the notebook; for text that begins with @, write @ \
+twice: `{files} @@home`.
+
+For several answers at once, give an option several values:
+  with commas (`-t 0.1,0.5`): {listed}
+  or by repeating the option (`-m A -m B`): all of those, and also {repeated}"""
 
 
 def flags_of(table: Iterable[Row]) -> list[str]:

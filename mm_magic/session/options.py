@@ -241,7 +241,7 @@ class Options:
         varies="listed",
     )  # fmt: skip
     hide_thinking: bool = option(
-        False, SWITCH, "--hide-thinking", help="do not show the thinking"
+        False, SWITCH, "--hide-thinking", help="hide the thinking"
     )  # fmt: skip
     system: str = option(
         "", TEXT_OR_FILE, "-s", "--system", metavar="TEXT or @FILE",

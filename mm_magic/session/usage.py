@@ -11,7 +11,7 @@ from mm_magic.wording import counted, model_name, plain
 
 NOTHING = "no answers yet"
 _NO_MODEL = "no answers from a model yet"
-_SUFFIX: Mapping[Backend, str] = {"url": " on another server", "recorded": " from a recording"}
+_SUFFIX: Mapping[Backend, str] = {"url": " on your own server", "recorded": " from a recording"}
 
 
 class Meter:

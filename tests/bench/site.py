@@ -35,7 +35,7 @@ def visit(browser: Browser, address: str) -> Visit:
     context.set_default_timeout(120_000)
     page = context.new_page()
     begun = time.perf_counter()
-    page.goto(f"{address}/notebooks/index.html?path=01-quickstart.ipynb")
+    page.goto(f"{address}/notebooks/index.html?path=notebooks/01-quickstart.ipynb")
     page.locator(".jp-CodeCell .cm-content").first.click()
     readable = time.perf_counter() - begun
     page.locator(".lm-MenuBar-item", has_text="Run").click()

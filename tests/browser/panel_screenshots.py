@@ -30,10 +30,10 @@ def main() -> None:
 
 
 def take(lab: Lab, path: Path) -> None:
-    """Take the panel and the cell below it, while that runs."""
+    """Take the panel and the cell below it while that runs, down to its second step."""
     lab.start(2)
-    expect(lab.thinking(2)).to_contain_text("Step 2")
-    last = lab.cell(2).bounding_box()
+    expect(lab.thinking(2)).to_contain_text("Step 3")
+    last = lab.thinking(2).get_by_text("Step 2").bounding_box()
     assert last is not None
     pictures.take(lab, 1, last["y"] + last["height"], path)
     lab.wait()

@@ -42,7 +42,7 @@ def test_keyboard_only(lab: Lab) -> None:
     keys.press("Control+A")
     keys.type("dd-abx")
     names = []
-    for _ in range(13):
+    for _ in range(14):
         keys.press("Tab")
         names.append(
             lab.page.evaluate(
@@ -65,7 +65,7 @@ def test_keyboard_only(lab: Lab) -> None:
     expect(lab.output(3)).to_contain_text("Current: 0.3")
     assert [name for name in names if name != "slider"] == [
         *("conversation", "New", "Reset", "temperature", "top_p", "max_tokens", "thinking"),
-        *("effort", "hide thinking", "system"),
+        *("effort", "hide the thinking", "reuse answers that this notebook already has", "system"),
     ]
     check_compared_by_keys(lab)
 
@@ -226,7 +226,7 @@ def test_look(lab: Lab) -> None:
     assert box["height"] < HEIGHT
     for theme in ("dark", "light"):
         lab.set_theme(theme)
-        for text in ("temperature", "offline demo", "hide thinking"):
+        for text in ("temperature", "offline demo", "hide the thinking"):
             assert contrast(panel.get_by_text(text).first) >= DIM_CONTRAST
         assert contrast(panel.get_by_label("model")) >= DIM_CONTRAST
     panel.get_by_role("button", name="Compare").click()

@@ -49,11 +49,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             pytest.fail("there is no npm: apt-get install npm")
         pytest.skip("there is no npm, which brings Pyodide")
     folder = tmp_path_factory.mktemp("site")
-    files = {file.name: file for file in packaged_files()}
+    files = {place.name: file for place, file in packaged_files().items()}
     lesson = folder / "lesson.ipynb"
     lesson.write_text(json.dumps(notebook(LESSON)), "utf-8")
+    notes = folder / "notes.md"
+    notes.write_text("# What dragons eat\n", "utf-8")
     names = ("01-quickstart.ipynb", "api-example.jsonl", "dragons.jsonl")
-    chosen = [*(files[name] for name in names), lesson]
+    chosen = [*(files[name] for name in names), lesson, notes]
     made = build_site(folder, chosen)
     show_all_cells(made)
     with served(made) as address:
@@ -61,13 +63,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def notebook(sources: tuple[str, ...]) -> dict[str, Any]:
-    """A notebook that has not been run."""
+    """A notebook that has not been run, with a link to a page of text at its end."""
     cells: list[dict[str, Any]] = [
         {"cell_type": "code", "execution_count": None, "id": f"c{n}", "metadata": {},
          "outputs": [], "source": source}
         for n, source in enumerate(sources)
     ]  # fmt: skip
-    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": "[More](notes.md)"}
+    return {"cells": [*cells, link], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @pytest.fixture
@@ -104,6 +107,21 @@ def test_quickstart_runs(page: Page, site: str) -> None:
     assert outputs[9].split()[:1] == ["helium"]
     assert "conversation main: 3 turns" in outputs[-1]
     expect(page.locator(".jp-OutputArea-output .mm-copy").first).to_be_attached()
+
+
+@pytest.mark.parametrize("app", ["notebooks", "lab"])
+def test_links_to_pages(page: Page, site: str, app: str) -> None:
+    """A page that a notebook links to is shown as it is meant to be read."""
+    page.goto(f"{site}/{app}/index.html?path=lesson.ipynb")
+    link = page.get_by_role("link", name="More", exact=True)
+    if app == "lab":
+        link.click()
+        shown = page
+    else:
+        with page.context.expect_page() as opened:
+            link.click()
+        shown = opened.value
+    expect(shown.get_by_role("heading", name="What dragons eat")).to_be_visible()
 
 
 def test_lesson_runs(page: Page, site: str) -> None:

@@ -98,7 +98,7 @@ def test_demo_serves_the_quickstart(home: Path) -> None:
     """
     with demo(home, "--no-browser", "--port", str(free_port())) as (process, printed):
         port, path, token = wait_for_address(process, printed)
-        assert path == "/lab/tree/01-quickstart.ipynb"
+        assert path == "/lab/tree/notebooks/01-quickstart.ipynb"
         status, page = get(port, path, token)
         assert status == 200
         assert b'"disabledExtensions": ["@jupyterlab/apputils-extension:announcements"]' in page
@@ -108,7 +108,7 @@ def test_demo_serves_the_quickstart(home: Path) -> None:
         assert spec["argv"][-1] == "--log-level=ERROR"  # no warning that others could listen
 
         assert printed.read_text() == (
-            "The example notebooks are in mm_magic_demo.\n"
+            "The example notebooks are in mm_magic_demo/notebooks.\n"
             f"JupyterLab is at http://127.0.0.1:{port}{path}?token={token}\n"
             "Press Ctrl-C here to stop it.\n"
         )
@@ -117,9 +117,9 @@ def test_demo_serves_the_quickstart(home: Path) -> None:
         with pytest.raises(OSError, match="refused"):
             get(port, "/api/status", token)
     assert "Traceback" not in printed.read_text()
-    folder = home / "mm_magic_demo"
+    folder = home / "mm_magic_demo" / "notebooks"
     notebooks = ROOT / "notebooks"
-    for original in (*notebooks.glob("*.jsonl"), *notebooks.glob("*.csv")):
+    for original in (*notebooks.glob("*.jsonl"), notebooks / "elements.csv"):
         assert (folder / original.name).read_bytes() == original.read_bytes()
     for original in (ROOT / "notebooks").glob("*.ipynb"):
         copy = json.loads((folder / original.name).read_text("utf-8"))
@@ -152,8 +152,8 @@ def without_turns(notebook: Any) -> Any:
 
 def test_demo_overwrites_nothing(home: Path) -> None:
     """A notebook that is there already stays as it is, and the demo says so; SIGTERM ends it."""
-    mine = home / "mine" / "01-quickstart.ipynb"
-    mine.parent.mkdir()
+    mine = home / "mine" / "notebooks" / "01-quickstart.ipynb"
+    mine.parent.mkdir(parents=True)
     mine.write_text("my work")
     with demo(home, "--port", str(free_port()), "--dir", "mine") as (process, printed):
         port, _, token = wait_for_address(process, printed)
@@ -163,7 +163,7 @@ def test_demo_overwrites_nothing(home: Path) -> None:
             get(port, "/api/status", token)
     assert mine.read_text() == "my work"
     assert (
-        "in mine. 01-quickstart.ipynb already existed and was left unchanged; for new copies: --dir"
+        "in mine/notebooks. 01-quickstart.ipynb already existed and was left unchanged; "
         in printed.read_text()
     )
     assert "No browser could be opened here" in printed.read_text()
@@ -175,8 +175,8 @@ def test_several_files_that_were_there(tmp_path: Path) -> None:
     copy_files(files, tmp_path)
     said = copy_files(files, tmp_path)
     assert said == (
-        f"The example notebooks are in {tmp_path}. {len(files)} files already existed and were "
-        "left unchanged; for new copies: --dir NAME"
+        f"The example notebooks are in {tmp_path / 'notebooks'}. {len(files)} files already "
+        "existed and were left unchanged; for new copies: --dir NAME"
     )
 
 
@@ -190,7 +190,7 @@ def test_what_goes_wrong_is_seen(home: Path) -> None:
         with demo(home, "--no-browser", "--port", port) as (process, printed):
             assert process.wait(SECONDS) != 0
     told = printed.read_text()
-    assert port in told.partition("mm_magic_demo.")[2]
+    assert port in told.partition("mm_magic_demo/notebooks.")[2]
     assert "JupyterLab is at" not in told
 
 
@@ -204,7 +204,10 @@ def test_address(tmp_path: Path, token: str, query: str) -> None:
     file.write_text('{"url": "http://127')
     assert address_in(tmp_path) is None
     file.write_text(json.dumps({"url": "http://127.0.0.1:9/base/", "token": token}))
-    assert address_in(tmp_path) == f"http://127.0.0.1:9/base/lab/tree/01-quickstart.ipynb{query}"
+    assert (
+        address_in(tmp_path)
+        == f"http://127.0.0.1:9/base/lab/tree/notebooks/01-quickstart.ipynb{query}"
+    )
 
 
 def test_demo_without_jupyterlab(home: Path) -> None:

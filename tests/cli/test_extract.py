@@ -284,13 +284,13 @@ def test_options_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("saved_as", "told"),
     [
         ({"backend": "minimax"}, "MiniMax"),
-        ({"backend": "url"}, "another server"),
+        ({"backend": "url"}, "own server"),
         ({"backend": "offline"}, "demo"),
         ({"backend": "recorded"}, "recorded"),
         ({"backend": "recorded", "recorded": {"backend": "offline"}}, "recorded, demo"),
         (
             {"backend": "recorded", "recorded": {"backend": "url", "day": "2026-11-28"}},
-            "recorded 2026-11-28, another server",
+            "recorded 2026-11-28, own server",
         ),
     ],
 )

@@ -59,14 +59,16 @@ def test_a_lesson_for_the_page(tmp_path: Path) -> None:
 
 
 def test_own_notebooks(tmp_path: Path) -> None:
-    """Without names these are the package's, but for the one that starts a server."""
+    """Without names these are the package's, and the docs, in the places that they link to."""
     notebooks = write_contents([], tmp_path)
 
-    assert notebooks[0] == "01-quickstart.ipynb"
-    assert not any(name.startswith("07") for name in notebooks)
-    assert (tmp_path / "class" / "ada.ipynb").exists()
-    assert (tmp_path / "dragons.recording").exists()
-    lesson = (tmp_path / "10-a-lesson.ipynb").read_text("utf-8")
+    assert notebooks[0] == "notebooks/01-quickstart.ipynb"
+    assert "notebooks/07-your-own-server.ipynb" in notebooks
+    assert not any("class" in name for name in notebooks)
+    assert (tmp_path / "notebooks" / "class" / "ada.ipynb").exists()
+    assert (tmp_path / "notebooks" / "dragons.recording").exists()
+    assert (tmp_path / "docs" / "rows.md").exists()
+    lesson = (tmp_path / "notebooks" / "10-a-lesson.ipynb").read_text("utf-8")
     assert "%run -m mm_magic extract class" in lesson  # a page has no processes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support.shells import Shell, fresh_shell
 
-import mm_magic
+import mm_magic as mm
 from mm_magic import UsageError
 from mm_magic.jupyter.commands.table import COMMANDS
 
@@ -331,6 +331,26 @@ def test_help_of_an_option(shell: Shell, word: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "  -t, --temperature T  randomness, above 0 and at most 1\n"
 
 
+def test_help_has_blank_lines(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each group of options and of commands stands by itself, and none is long."""
+    shell.run("%minimax help")
+
+    groups = [group.splitlines() for group in capsys.readouterr().out.strip().split("\n\n")]
+    assert max(map(len, groups)) <= 20
+    titles = {group[0] for group in groups}
+    assert titles >= {f"{command.group}:" for command in COMMANDS.values()}
+    assert "Options for this cell only:" in titles
+
+
+def test_help_names_what_a_reply_has(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value of `--type` is among it."""
+    shell.run("%minimax help")
+    (told,) = re.findall(r"^It has (.*)$", capsys.readouterr().out, re.MULTILINE)
+    names = re.findall(r"\.(\w+)", told)
+    assert set(names) == {"text", "thinking", "usage", "stop_reason", "value"}
+    assert all(hasattr(mm.Reply, name) for name in names)
+
+
 def test_question_mark_shows_the_help(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     """`%%minimax?` shows every option and every command."""
     shell.run("%%minimax?")
@@ -380,7 +400,7 @@ def test_unload_restores_the_shell() -> None:
         assert before != loaded
 
         shell.run("%load_ext mm_magic")
-        mm_magic.load_ipython_extension(shell.ip)
+        mm.load_ipython_extension(shell.ip)
         assert parts_of(shell) == loaded
         shell.run("%reload_ext mm_magic")
         assert [len(part) for part in parts_of(shell)] == [len(part) for part in loaded]

@@ -444,6 +444,13 @@ def test_new_conversation(desk: Desk) -> None:
     assert desk.session.options.conversation == "chat-2"
 
 
+def test_a_switch_says_what_it_does(desk: Desk) -> None:
+    """Its label is the option's help: a browser shows no tooltip of a checkbox with a label."""
+    settings = desk.panel().controls.settings
+    assert settings["reuse"].widget.description == "reuse answers that this notebook already has"
+    assert settings["hide_thinking"].widget.description == "hide the thinking"
+
+
 def test_reset(desk: Desk) -> None:
     """Reset asks once, then forgets the turns of the chosen conversation, and says so."""
     panel = desk.panel()
@@ -454,13 +461,16 @@ def test_reset(desk: Desk) -> None:
     assert len(desk.session.conversations["main"].turns) == 1
     assert (button.description, keep.layout.display) == ("Forget 1?", None)
     assert panel.controls.new.layout.display == "none"
-    assert note.value == "Click again to forget 1 turn of main."
+    assert note.value == "Click again to forget 1 turn of main. The settings stay as they are."
     button.click()
     assert desk.session.conversations["main"].turns == []
     assert note.value == "Conversation main: turn 1 forgotten. To undo this: %minimax restore"
     assert (button.description, keep.layout.display) == ("Reset", "none")
     button.click()
-    assert note.value == "Conversation main has no turns."
+    assert note.value == (
+        "Reset forgets the turns of a conversation, and main has none. "
+        "To set a number back to its default, clear its box."
+    )
     assert button.description == "Reset"
     (_, back) = desk.session.conversations.undo_forgetting() or (None, [])
     assert [turn.number for turn in back] == [1]

@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +14,11 @@ from support.shells import Shell, fresh_shell
 
 from mm_magic.jupyter.arguments import parse, words_of
 from mm_magic.jupyter.panel.text import Reach, reach, reproducing, still, still_text
+from mm_magic.session.api import session
 from mm_magic.session.options import Options
 from mm_magic.wording import not_a_file, option, plain, quoted
 
+ROOT = Path(__file__).parents[2]
 CONFIG = "%config MiniMax."
 WORDS = st.text() | st.text(alphabet="ab -\"'\\{}$%=#\n\t\u2028\x1b") | st.sampled_from(
     ["--", "-x", "@", "@@x", "@role.md", "--to=x", "a_b --max_tokens", "C:\\new", "\ud800", "\r",
@@ -34,6 +38,21 @@ OPTIONS = st.builds(
     stream=st.booleans(),
     conversation=NAMES,
 )
+
+
+@pytest.mark.parametrize("page", ["docs/panel.md", "notebooks/03-panel.ipynb"])
+def test_the_line_that_sets_all_back(page: str) -> None:
+    """It unsets each option that the panel's boxes set."""
+    text = (ROOT / page).read_text("utf-8").replace('\\"', '"')
+    (line,) = set(re.findall("`(%minimax -t default [^`]*)`", text))
+    with fresh_shell() as shell:
+        before = session().options.in_words()
+        shell.run(
+            "%minimax -t 0.1 --top-p 0.2 --max-tokens 3 --thinking disabled --effort low -s x"
+        )
+        assert session().options.in_words() != before
+        shell.run(line)
+        assert session().options.in_words() == before
 
 
 def read_back(lines: Sequence[str], defaults: Options) -> Options:

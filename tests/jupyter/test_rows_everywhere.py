@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from support.loopback import Connection, Loopback, captured, failure, streamed, until
+from support.printed import on_one_line
 from support.rows import asked, echo, kernel, prompt_of
 from support.shells import Shell, fresh_shell
 
@@ -73,6 +74,24 @@ def test_dry_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert "3 rows, columns name. 3 requests: about" in told
     body = json.loads(told[told.index("{") : told.rindex("}") + 1])
     assert body["messages"] == [{"role": "user", "content": "Say oak"}]
+
+
+def test_a_missing_value_is_told_before_and_after(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dry run, the question for a confirmation, and the line below the answers say it, once."""
+    note = "1 row has no value for {{name}}, so its prompt is empty there."
+    with notebook(monkeypatch) as (shell, server):
+        shell["trees"].loc[4, "name"] = None
+        shell.run(SAY.format("--dry-run"))
+        assert on_one_line(capsys.readouterr().out).count(note) == 1
+        shell.run("%config MiniMax.confirm_above = 2")
+        with pytest.raises(UsageError):
+            run(shell)
+        assert on_one_line(capsys.readouterr().out).count(note) == 1
+        assert server.requests == []
+        assert run(shell, "--yes") == ["<Say oak>", "<Say elm>", "<Say >"]
+    assert on_one_line(capsys.readouterr().out).count(note) == 1
 
 
 REFUSED = {

@@ -75,7 +75,7 @@ def test_each_model_has_its_line() -> None:
     assert [line.split(":")[0] for line in meter.lines()[1:4]] == [
         "  MiniMax-M2.7",
         "  MiniMax-M2.7-highspeed",
-        "  MiniMax-M2.7 on another server",
+        "  MiniMax-M2.7 on your own server",
     ]
 
 
@@ -117,7 +117,7 @@ def test_what_counts_is_the_end() -> None:
             asyncio.run(session.ask("Why?", session.options, alone=True))
 
     assert session.meter.lines()[1] == (
-        "  MiniMax-M2.7 on another server: 2 answers · 39 in / 41 out · 1 not counted"
+        "  MiniMax-M2.7 on your own server: 2 answers · 39 in / 41 out · 1 not counted"
     )
 
 
@@ -148,7 +148,7 @@ def test_line_below_the_answer_agrees(answer: Reply) -> None:
     )
     row = metered(answer).lines()[1]
 
-    assert row.split(":")[0].removesuffix(" on another server").strip() == who
+    assert row.split(":")[0].removesuffix(" on your own server").strip() == who
     if answer.status == "complete" and answer.usage.output_tokens is not None:
         assert row.endswith(f": 1 answer · {' · '.join(counts)}")
     else:

@@ -65,7 +65,7 @@ def _build_config(contents: Path, made: Path) -> dict[str, object]:
     """What JupyterLite's command reads."""
     return {
         "LiteBuildConfig": {
-            "apps": ["lab", "notebooks"],
+            "apps": ["lab", "notebooks", "edit"],  # the last shows the pages that they link to
             "contents": [str(contents)],
             "federated_extensions": [str(_extension(name)) for name in _EXTENSIONS],
             "ignore_sys_prefix": True,

@@ -112,7 +112,7 @@ def _told(folder: Path, first: str, *, is_local: bool, is_served: bool) -> str:
 
 
 def _link(notebook: str) -> str:
-    """The address of a notebook, from the site's root."""
+    """The address of a notebook in its place, from the site's root."""
     return f"notebooks/index.html?path={quote(notebook)}"
 
 

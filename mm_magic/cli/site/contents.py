@@ -12,27 +12,23 @@ from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.web_page import in_site
 
-_SERVER = "07-your-own-server.ipynb"
-"""The one notebook that can't run in a page: it starts a server."""
 _COMMAND = "!{sys.executable} -m mm_magic ", "%run -m mm_magic "
 """A page has no processes: our command runs in the kernel, whose line does the same."""
 _KERNEL = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
 
 
 def write_contents(files: Sequence[Path], folder: Path) -> list[str]:
-    """Write the files into `folder`, the package's own if there are none.
+    """Write the files into `folder`, the package's own in their places if there are none.
 
-    Returns the names of the notebooks; those of a class are not among them. Raises UsageError.
+    Returns the places of the notebooks; those of a class are not among them. Raises UsageError.
     """
-    own = [] if files else packaged_files()
-    chosen = [file for file in own if file.name != _SERVER] or files
+    given = [(Path(file.name), file) for file in files]
     notebooks = []
-    for file in chosen:
-        is_handed_in = not files and file.parent.name == CLASS
-        target = in_site(folder / CLASS / file.name if is_handed_in else folder / file.name)
-        _copy(file, target, keeps_turns=is_handed_in)
-        if target.suffix == ".ipynb" and not is_handed_in:
-            notebooks.append(target.name)
+    for place, file in given or packaged_files().items():
+        is_handed_in = place.parent == CLASS
+        _copy(file, in_site(folder / place), keeps_turns=is_handed_in)
+        if place.suffix == ".ipynb" and not is_handed_in:
+            notebooks.append(place.as_posix())
     if not notebooks:
         raise UsageError(
             "a site needs a notebook",

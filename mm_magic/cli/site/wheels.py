@@ -21,7 +21,7 @@ PACKAGES = {
 }
 """What Pyodide does not bring: distributions, and the folders that they consist of."""
 
-_LEFT_OUT = {"__pycache__", "labextension", "notebooks"}
+_LEFT_OUT = {"__pycache__", "docs", "labextension", "notebooks"}
 _WHEEL = "Wheel-Version: 1.0\nGenerator: mm_magic\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _DAY = (1980, 1, 1, 0, 0, 0)  # the same files make the same wheel
 

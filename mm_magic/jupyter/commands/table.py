@@ -4,7 +4,6 @@ To add a command, add a row here and the function that runs it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import UsageError
@@ -165,7 +164,6 @@ Ask a MiniMax model; its thinking and answer stream in below the cell.
 
 A one-line prompt can also follow the options: %%minimax Why is the sky blue?
 
-Options:
 {options}
 
 {{{{name}}}} in the prompt is replaced by the value of a notebook variable;
@@ -174,11 +172,13 @@ error in your own code. Everything else is sent as written.
 Put text with spaces in double quotes: `-s "Be brief"`.
 
 The reply is in `_`, and -o NAME puts it into a variable.
-It has .text, .thinking, .usage and .stop_reason.
+It has .text, .thinking, .usage and .stop_reason; with --type, also .value.
 
 `%minimax` by itself shows which model answers; with options, it sets them for
 all cells.
-%minimax COMMAND:
+
+Commands, as `%minimax COMMAND`:
+
 {commands}
 """
 
@@ -189,4 +189,4 @@ def _all_commands() -> str:
     found: dict[Group, list[str]] = {}
     for command, line in zip(_TABLE, lines, strict=True):
         found.setdefault(command.group, [f"{command.group}:"]).append(line)
-    return "\n".join(chain.from_iterable(found.values()))
+    return "\n\n".join(map("\n".join, found.values()))

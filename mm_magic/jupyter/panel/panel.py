@@ -20,6 +20,7 @@ from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.config import MiniMax, in_one_line
 from mm_magic.jupyter.panel.model_list import ModelList
 from mm_magic.jupyter.panel.text import (
+    CLEAR_BOX,
     Reach,
     hint,
     reach,
@@ -200,10 +201,12 @@ class Panel:
         if self._to_reset == name:
             self._message, self._to_reset = self._forget(name), None
         elif turns := self._number_of_turns(name):
-            self._message = f"Click again to forget {counted(turns, 'turn')} of {name}."
+            told = f"Click again to forget {counted(turns, 'turn')} of {name}."
+            self._message = f"{told} The settings stay as they are."
             self._to_reset = name
         else:
-            self._message = f"Conversation {name} has no turns."
+            told = f"Reset forgets the turns of a conversation, and {name} has none."
+            self._message = f"{told} {CLEAR_BOX}"
         self.refresh()
 
     def _keep(self) -> None:

@@ -30,6 +30,7 @@ WHY_STILL = (
 ADD_KEY = "%minimax key adds a key; then a model answers."
 LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo"
 OFFLINE_ONLY = "%minimax offline switches to the demo"
+CLEAR_BOX = "To set a number back to its default, clear its box."
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
 # the widgets. So the summary, which comes right before them, says which of the two is seen. Only a

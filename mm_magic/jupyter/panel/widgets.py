@@ -21,7 +21,7 @@ Reading: TypeAlias = Callable[[Any], object]
 
 DIGITS = 4
 """Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
-RESET_MEANING = "Forget the turns of this conversation"
+RESET_MEANING = "Forget the turns of this conversation; the settings stay as they are"
 SMALL = "4.5em"
 WIDE = "7.5em"
 """The widths of buttons."""
@@ -215,14 +215,15 @@ class Controls:
             widget.close()
 
     def _fields(self) -> list[Widget]:
-        """The options in boxes, each with what belongs to it; a switch joins the one before it."""
+        """The options in boxes, each with what belongs to it; a switch joins the last line that a
+        text does not fill."""
         groups: list[list[Widget]] = []
         for name, setting in self.settings.items():
             widgets = [widget for widget, _ in setting.sources]
             if name in self.several:
                 widgets += [self.several[name].box, self.several[name].why]
-            if BY_NAME[name].kind is SWITCH and groups:
-                groups[-1] += widgets
+            if BY_NAME[name].kind is SWITCH:
+                next(each for each in reversed(groups) if not _fills_line(each)).extend(widgets)
             else:
                 groups.append(widgets)
             if name == "conversation":
@@ -237,7 +238,7 @@ def _setting(row: Row) -> Setting:
     if row.kind is SWITCH:
         return Setting(
             ipywidgets.Checkbox(
-                description=row.name.replace("_", " "), indent=False, layout={"width": "9em"}
+                description=row.help.partition(",")[0], indent=False, layout={"width": "auto"}
             )
         )
     if row.words or row.offers == "conversations":
@@ -252,7 +253,6 @@ def _setting(row: Row) -> Setting:
         return Setting(
             ipywidgets.Combobox(
                 description=row.name, placeholder="choose a name, or type one",
-                tooltip="You can type any name; clear the field to see all known ones",
                 continuous_update=False, style=_NAME, layout=_flex("1 1 12em"),
             )
         )  # fmt: skip
@@ -328,10 +328,14 @@ def _row(*widgets: Widget) -> Widget:
 
 def _group(widgets: Sequence[Widget]) -> Widget:
     """What belongs together, on one line if there is room; a text has a line of its own."""
-    basis = "100%" if isinstance(widgets[0], ipywidgets.Textarea) else "24em"
+    basis = "100%" if _fills_line(widgets) else "24em"
     return ipywidgets.Box(
         widgets, layout={**_flex(f"1 1 {basis}"), "flex_flow": "row wrap", "align_items": "center"}
     )
+
+
+def _fills_line(widgets: Sequence[Widget]) -> bool:
+    return isinstance(widgets[0], ipywidgets.Textarea)
 
 
 def _flex(flex: str) -> dict[str, str]:

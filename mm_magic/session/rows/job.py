@@ -1,6 +1,7 @@
 """One table and its prompt, from the check to the table that comes back: `mm.map` and `--rows`."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,12 +109,13 @@ class RowsJob:
         self.concerns: list[str] = []
         self.was_shown = False
         self._reused = 0
+        self._empty = Counter[str]()  # rows without a value for an insert of the template
         if self._table.size:
             self._prepare(prompt, variables or {})
 
     def _prepare(self, prompt: RowPrompt, variables: Mapping[str, object]) -> None:
         found = source(self._session, self._reading, self._how.file, is_fresh=self._how.is_fresh)
-        prompts = template.prompts(prompt, self._table.items(), variables)
+        prompts = template.prompts(prompt, self._table.items(), variables, self._empty)
         is_final = found.server is None
         self._source = found
         self._plan = plan(prompts, self._asked, found.known, is_final=is_final)
@@ -207,10 +209,11 @@ class RowsJob:
         return has_columns_only and may_have_made(template, key.text)
 
     def forecast(self) -> str:
-        """How many requests are to be sent, and what they may cost."""
+        """How many requests are to be sent, what they may cost, and what is empty in them."""
         if self._base is None:
             return "Nothing is sent: every row has an answer."
-        return forecast_of_rows(self._base, self.number, self._plan.size)
+        told = forecast_of_rows(self._base, self.number, self._plan.size)
+        return " ".join((told, *template.empty_told(self._empty)))
 
     def dry_run(self) -> str:
         """What would be sent: number, forecast, and the first request."""
@@ -324,6 +327,7 @@ class RowsJob:
         """Sentences on what is not as it should be."""
         if count.failed:
             yield self._failures(count)
+        yield from template.empty_told(self._empty)
         if running is not None and running.cut:
             option = "--max-tokens N" if self._how.in_cell else "max_tokens=N"
             were = "was" if running.cut == 1 else "were"

@@ -4,20 +4,23 @@ pandas and polars are never imported before the user's own table brought them, b
 of what was none.
 """
 
-import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, is_dataclass, replace
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 from mm_magic.errors import UsageError
+from mm_magic.prompt.kinds import is_a
 from mm_magic.prompt.values import text_of
 from mm_magic.session.rows.columns import Columns, pandas_series, polars_series
 from mm_magic.web_page import way_to
 
 VALUE = "value"
 """The column of a list of plain values, and of a Series without a name."""
+_MAY_BE_NAN = "numpy pandas", "floating datetime64 timedelta64 NaTType"
+"""Libraries and types of values that differ from themselves where they are missing."""
 
 
 class Row:
@@ -58,10 +61,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row as a prompt sees it: its cells by name, and the `row` itself."""
+    """One row as a prompt sees it: its cells by name, and the `row` itself.
+
+    Cells that have no value are empty texts; `missing` names them.
+    """
 
     cells: Mapping[str, object]
     row: object
+    missing: Set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +125,19 @@ def _listed(rows: Any) -> list[Any]:
 
 def _item_of(names: Sequence[str], values: Iterable[object], *, is_plain: bool) -> Item:
     """A row; missing values are empty."""
-    cells = {
-        name: "" if is_missing(value) else value for name, value in zip(names, values, strict=True)
-    }
-    return Item(cells, next(iter(cells.values())) if is_plain else Row(cells))
+    given = dict(zip(names, values, strict=True))
+    missing = {name for name, value in given.items() if is_missing(value)}
+    cells = given | dict.fromkeys(missing, "")
+    return Item(cells, next(iter(cells.values())) if is_plain else Row(cells), missing)
 
 
 def is_missing(value: object) -> bool:
-    """Whether a cell has no value: None, NaN, and what pandas has in their place."""
-    kind = type(value)
-    if value is None or kind.__name__ in ("NAType", "NaTType"):
+    """Whether a cell has no value: None, NaN and NaT of any kind, and pandas' NA."""
+    if value is None or type(value).__name__ == "NAType":
         return True
-    return isinstance(value, float) and math.isnan(value)
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return (isinstance(value, float) or is_a(value, *_MAY_BE_NAN)) and value != value
 
 
 # pandas
@@ -216,7 +224,7 @@ def _of_items(given: list[Any], own: Columns) -> Table:
     def items() -> Iterator[Item]:
         for item, each in zip(given, known, strict=True):
             made = _item_of(names, [each.get(name) for name in names], is_plain=is_plain)
-            yield Item(made.cells, made.row if is_plain or isinstance(item, Mapping) else item)
+            yield made if is_plain or isinstance(item, Mapping) else replace(made, row=item)
 
     def with_columns(columns: Mapping[str, Sequence[object]]) -> Any:
         pandas = _pandas()

@@ -1,14 +1,14 @@
 """The prompt of each row: a template with the names of columns, or a function of the row."""
 
-from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 from mm_magic.errors import UsageError
 from mm_magic.prompt.pictures import NoPictureHereError
 from mm_magic.prompt.template import fill, in_double_braces, in_single_braces, inserts
-from mm_magic.session.rows.table import Item
-from mm_magic.wording import closest
+from mm_magic.session.rows.table import Item, Row
+from mm_magic.wording import closest, counted
 
 RowPrompt: TypeAlias = str | Callable[[Any], str]
 """A template, or what makes the prompt of a row."""
@@ -78,16 +78,46 @@ def columns_told(names: Sequence[str]) -> str:
 
 
 def prompts(
-    prompt: RowPrompt, items: Iterable[Item], variables: Mapping[str, object]
+    prompt: RowPrompt,
+    items: Iterable[Item],
+    variables: Mapping[str, object],
+    empty: Counter[str],
 ) -> Iterable[str | UsageError]:
-    """The prompt of each row, or why it has none."""
+    """The prompt of each row, or why it has none.
+
+    `empty` counts the rows whose prompt has nothing in the place of an insert, by the insert.
+    """
+    found = [] if callable(prompt) else inserts(prompt)
     for item in items:
         try:
-            yield _made(prompt, item) if callable(prompt) else _filled(prompt, item, variables)
+            made = _made(prompt, item) if callable(prompt) else _filled(prompt, item, variables)
         except NoPictureHereError:  # so it is in the other rows
             raise
         except UsageError as error:
             yield error
+            continue
+        empty.update(dict.fromkeys(_without_value(found, item), 1))
+        yield made
+
+
+def _without_value(found: Iterable[tuple[str, str, str]], item: Item) -> Iterator[str]:
+    """The inserts of a template, as `inserts` gives them, that a row has no value for."""
+    for insert, name, step in found:
+        if name != ROW or ROW in item.cells:
+            is_empty = name in item.missing
+        elif isinstance(item.row, Row):
+            is_empty = step in item.missing
+        else:  # a plain value, or an object with fields
+            is_empty = bool(item.missing) and item.row == ""
+        if is_empty:
+            yield insert
+
+
+def empty_told(empty: Mapping[str, int]) -> Iterator[str]:
+    """A sentence for each insert that rows have no value for."""
+    for insert, rows in empty.items():
+        have, prompts = ("has", "its prompt is") if rows == 1 else ("have", "their prompts are")
+        yield f"{counted(rows, 'row')} {have} no value for {insert}, so {prompts} empty there."
 
 
 def _filled(prompt: str, item: Item, variables: Mapping[str, object]) -> str:

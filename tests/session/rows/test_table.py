@@ -2,9 +2,11 @@
 
 import pickle
 import sys
+import warnings
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import Any, cast
 
@@ -143,15 +145,52 @@ def test_empty_table_sends_nothing(monkeypatch: pytest.MonkeyPatch, empty: Any) 
         assert list(found.dtypes)[-4:] == list(full.dtypes)[-4:]
 
 
-def test_missing_values_are_empty(server: Any) -> None:
-    """None, NaN, NaT and NA are sent as nothing; a prompt of nothing else is a failed row."""
-    frame = pd.DataFrame({"text": [None, float("nan"), pd.NaT, pd.NA, "a"]}, dtype=object)
-    mm.map("Say {{text}}.", frame)
-    with pytest.warns(UserWarning, match="4 rows failed; the first error: the prompt is empty"):
+NO_VALUES = {
+    "None": None, "NaN": float("nan"), "NaT": pd.NaT, "NA": pd.NA, "Decimal": Decimal("sNaN"),
+    "float32": np.float32("nan"), "datetime64": np.datetime64("NaT"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NO_VALUES.values(), ids=NO_VALUES)
+def test_missing_values_are_empty(server: Any, value: object) -> None:
+    """They are sent as nothing, and a note says so; a prompt of nothing else is a failed row."""
+    frame = pd.DataFrame({"text": [value, "a"]}, dtype=object)
+    with pytest.warns(UserWarning, match="^1 row has no value for {{text}}, so its prompt"):
+        mm.map("Say {{text}}.", frame)
+    with pytest.warns(UserWarning, match="1 row failed: the prompt is empty") as told:
         found = mm.map("{{text}}", frame)
 
+    assert len(told) == 1
     assert asked(server) == ["Say .", "Say a.", "a"]
-    assert list(found["answer_error"].isna()) == [False] * 4 + [True]
+    assert list(found["answer_error"].isna()) == [False, True]
+
+
+WITHOUT_VALUES: dict[str, tuple[Any, str, list[str]]] = {
+    "pandas": (pd.DataFrame({"a": [1.5, None, None], "b": ["x", None, "z"]}), "{{a}} {{b}}",
+               ["2 rows have no value for {{a}}", "1 row has no value for {{b}}"]),
+    "polars": (pl.DataFrame({"a": [1, None, 3], "b": [None, 2.5, float("nan")]}), "{{a}} {{b}}",
+               ["2 rows have no value for {{b}}", "1 row has no value for {{a}}"]),
+    "dicts": ([{"a": 1}, {"a": 2, "b": 3}], "{{row.b}} {{row['b']}}",
+              ["1 row has no value for {{row.b}}", "1 row has no value for {{row['b']}}"]),
+    "a column twice": ([{"a": None}], "{{a}} {{a}}", ["1 row has no value for {{a}}"]),
+    "a series": (pd.Series(["x", None]), "{{row}}", ["1 row has no value for {{row}}"]),
+    "a list": (["x", None], "{{value}}", ["1 row has no value for {{value}}"]),
+    "a column called row": ([{"row": None, "a": 1}], "{{row}}", ["1 row has no value for {{row}}"]),
+    "an unused column": ([{"a": 1, "b": None}], "{{a}}", []),
+    "the whole row": ([{"a": 1, "b": None}], "{{row}}", []),
+    "an empty text": ([{"a": ""}], "{{a}}", []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "prompt", "told"), WITHOUT_VALUES.values(), ids=WITHOUT_VALUES)
+@pytest.mark.usefixtures("server")
+def test_rows_without_a_value_are_counted(rows: Any, prompt: str, told: list[str]) -> None:
+    """A note for each `{{…}}` says how many rows have nothing there, in a second run, too."""
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            mm.map(f"Say {prompt}.", rows)
+        assert [str(each.message).partition(",")[0] for each in found] == told
 
 
 def test_one_row_without_a_prompt(server: Any) -> None:
