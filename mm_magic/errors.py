@@ -115,7 +115,7 @@ class MiniMaxError(Exception):
         known = (
             ("MiniMax's code", self.code),
             ("HTTP", self.status),
-            ("request id", self.request_id),
+            ("request ID", self.request_id),
         )
         details = " · ".join(f"{name} {value}" for name, value in known if value is not None)
         lines = (self.message, *(f"→ {step}" for step in self.next_steps), details)

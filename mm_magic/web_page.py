@@ -23,7 +23,7 @@ def way_to(module: str, install: str) -> str:
     """
     if in_page():
         return f"To load it, run `import {module}` in a cell, then this one again."
-    return f"Install it: `{install}`"
+    return f"To install it: `{install}`"
 
 
 def in_site(path: Path) -> Path:

@@ -97,6 +97,11 @@ def capitalised(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
+def was(number: int) -> str:
+    """The verb of so many things: "was" or "were"."""
+    return "was" if number == 1 else "were"
+
+
 def turns_listed(numbers: Iterable[int]) -> str:
     """Turns by their numbers: "turn 3" or "turns 1 to 4 and 7"."""
     found = set(numbers)

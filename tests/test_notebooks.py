@@ -234,7 +234,7 @@ def test_the_elements() -> None:
     assert table[26][:3] == ["26", "Fe", "iron"]
     shown = json.dumps([cell["outputs"] for cell in cells(_path("06-your-data"), "code")])
     assert "54 of 60 rows have an answer: run the same line again" in shown
-    assert "54 answers reused from this kernel" in shown
+    assert "54 answers were reused from this kernel" in shown
 
 
 def test_the_administrators_configuration(capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def demo(folder: Path, *, port: int | None, browser: bool) -> int:
     if missing:
         return fail(
             "demo",
-            f"{' and '.join(missing)} not found; to install: "
+            f"{' and '.join(missing)} could not be found; to install what is missing: "
             f"{sys.executable} -m pip install jupyterlab ipykernel",
         )
     files = packaged_files()
@@ -121,8 +121,10 @@ def _said_of(kept: Sequence[str]) -> str:
     if not kept:
         return ""
     if len(kept) == 1:
-        return f" {kept[0]} already existed and was left unchanged; for new copies: --dir NAME"
-    return f" {len(kept)} files already existed and were left unchanged; for new copies: --dir NAME"
+        told = f" {kept[0]} already existed and was left unchanged"
+    else:
+        told = f" {len(kept)} files already existed and were left unchanged"
+    return f"{told}; for new copies, use --dir NAME"
 
 
 def _name_kernel(notebook: Path) -> None:

@@ -66,15 +66,22 @@ def _parser() -> argparse.ArgumentParser:
         "extract",
         help="write the conversations in notebooks as JSON Lines, CSV or Markdown",
         description="Write the turns saved in notebooks, with these fields: "
-        f"{', '.join(COLUMNS)}. If a file holds a turn twice, it is written once. The exit "
+        f"{', '.join(COLUMNS)}. If a file holds a turn twice, the turn is written once. The exit "
         "status is 1 if a file could not be found or read; the others are still processed.",
         epilog="In CSV, text that begins with = + - @ or a tab gets an apostrophe in front, "
         "because a spreadsheet would run it. CSV and Markdown show control characters as "
         "symbols (␛); JSON Lines keeps all text as it is.",
     )
     extract.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
-    extract.add_argument("--format", choices=list(FORMATS), default="jsonl", help="default: jsonl")
-    extract.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: stdout")
+    extract.add_argument(
+        "--format",
+        choices=list(FORMATS),
+        default="jsonl",
+        help="the format to write (default: jsonl)",
+    )
+    extract.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the file to write (default: stdout)"
+    )
     strip = commands.add_parser(
         "strip",
         help="remove the hidden saved turns from notebooks",
@@ -105,7 +112,9 @@ def _add_site(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="notebooks, and the recordings and data that they use "
         "(default: the example notebooks)",
     )
-    site.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    site.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="the folder to write"
+    )
     site.add_argument("--serve", action="store_true", help="afterwards, open the site in a browser")
     site.add_argument(
         "--port",
@@ -118,5 +127,5 @@ def _add_site(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--pyodide",
         type=Path,
         metavar="FOLDER",
-        help="a folder with Pyodide, which becomes part of the site (default: its CDN)",
+        help="a folder that holds Pyodide, to include in the site (default: load it from a CDN)",
     )

@@ -74,7 +74,7 @@ class Taken:
         if not self.is_changed:
             return "nothing to remove"
         return (
-            f"{self.counts(thinking=thinking)} removed. The conversation can no longer be "
+            f"removed {self.counts(thinking=thinking)}. The conversation can no longer be "
             "restored from this file, and Jupyter no longer trusts it."
         )
 
@@ -94,7 +94,7 @@ def _in_all(done: Sequence[Taken], *, thinking: bool) -> str:
     turns, boxes = sum(each.turns for each in done), sum(each.boxes for each in done)
     changed = sum(each.is_changed for each in done)
     counts = Taken(turns, boxes, is_changed=bool(changed)).counts(thinking=thinking)
-    return f"In all: {counts} removed from {share(changed, len(done))}."
+    return f"In all: removed {counts} from {share(changed, len(done))}."
 
 
 def _parsed(data: bytes, name: str) -> JsonObject:

@@ -195,7 +195,7 @@ def check_pictures(model: str, own: int, earlier: int) -> None:
         raise UsageError(
             f"this would send {own + earlier} pictures{others}, and {known.name} takes at most "
             f"{MOST_PICTURES}",
-            next_steps=(*steps, "To send several as one: draw them into one figure."),
+            next_steps=(*steps, "To send several as one picture, draw them in one figure."),
         )
 
 

@@ -118,8 +118,8 @@ def load_bytes(path: str | os.PathLike[str], name: str = "") -> bytes:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{shown(name)} can't be read: {reason}") from None
     raise UsageError(
-        f"{shown(name)} is too large: {found.st_size:,} bytes; at most {MAX_BYTES:,} are read",
-        next_steps=("Clear its large outputs (pictures, tables), and save it.",),
+        f"{shown(name)} is too large: {found.st_size:,} bytes, and the limit is {MAX_BYTES:,}",
+        next_steps=("Clear its large outputs, such as pictures and tables, and save it.",),
     )
 
 
@@ -149,10 +149,12 @@ def checked(wire: object, name: str) -> JsonObject:
     if version < 4:
         raise UsageError(
             f"{shown(name)} has notebook format {version}; format 4 is needed",
-            next_steps=("Open it in Jupyter and save it: that brings it up to date.",),
+            next_steps=("Open it in Jupyter and save it, which brings it up to date.",),
         )
     if version > 4:
-        raise UsageError(f"{shown(name)} has notebook format {version}; this release reads 4")
+        raise UsageError(
+            f"{shown(name)} has notebook format {version}; this release of mm_magic reads format 4"
+        )
     if not isinstance(found.get("cells"), list):
         raise UsageError(f"{shown(name)} is not a notebook: it has no list of cells")
     return found

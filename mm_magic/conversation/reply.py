@@ -91,11 +91,11 @@ class Reply(Generic[T]):
             """Say where it is, if the value has it: `reply.value.year`."""
             value = None if name.startswith("_") or not self.has_value else self._read()
             if name == "value":
-                why = f": {self.problem}" if self.problem else "; it comes with `type=`"
+                why = f": {self.problem}" if self.problem else "; to get one, use `type=`"
                 raise AttributeError(f"this reply has no value{why}")
             has_it = name in value if isinstance(value, dict) else hasattr(value, name)
             where = f"[{name!r}]" if isinstance(value, dict) else f".{name}"
-            hint = f"; its value has: write `reply.value{where}`" if value and has_it else ""
+            hint = f"; its value has one: `reply.value{where}`" if value and has_it else ""
             raise AttributeError(f"a Reply has no attribute {name!r}{hint}")
 
     @property

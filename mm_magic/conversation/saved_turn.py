@@ -204,7 +204,7 @@ def read_turn(wire: object) -> SavedTurn:
         raise UnreadableTurn("nested too deeply")
     name, number = found.get("conversation"), found.get("number")
     if not (name is None or (isinstance(name, str) and name.strip())):
-        raise UnreadableTurn("no valid name of a conversation")
+        raise UnreadableTurn("no valid conversation name")
     if not _is_number(number) or (number == 0) != (name is None):
         raise UnreadableTurn("no valid number")
     *earlier, last = _read_steps(found, version)

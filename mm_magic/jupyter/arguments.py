@@ -67,10 +67,10 @@ class Arguments:
     given: Mapping[str, object] = field(default_factory=dict)
     varying: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     n: int = option(
-        1, COUNT, "-n", metavar="N", help="ask N times, and compare the answers", check=_check_n,
+        1, COUNT, "-n", metavar="N", help="ask N times and compare the answers", check=_check_n,
     )  # fmt: skip
     alone: bool = option(
-        False, SWITCH, "--alone", help="send no earlier turns, and remember nothing"
+        False, SWITCH, "--alone", help="send no earlier turns, and do not remember this one"
     )  # fmt: skip
     to: str = option(
         "", TEXT, "-o", "--to", metavar="NAME", help="put the reply into this variable",
@@ -82,7 +82,7 @@ class Arguments:
     )  # fmt: skip
     literal: bool = option(False, SWITCH, "--literal", help="send {{name}} as written")
     dry_run: bool = option(
-        False, SWITCH, "--dry-run", help="show what would be sent, and send nothing"
+        False, SWITCH, "--dry-run", help="show what would be sent, without sending it"
     )  # fmt: skip
     fresh: bool = option(
         False, SWITCH, "--fresh", help="ask again, even if there is a saved or recorded answer"
@@ -280,8 +280,8 @@ To unset {unset}, give it the value `{word}`.
 twice: `{files} @@home`.
 
 For several answers at once, give an option several values:
-  with commas (`-t 0.1,0.5`): {listed}
-  or by repeating the option (`-m A -m B`): all of those, and also {repeated}"""
+  separate them with commas (`-t 0.1,0.5`): {listed}
+  or repeat the option (`-m A -m B`): all of those, and also {repeated}"""
 
 
 def flags_of(table: Iterable[Row]) -> list[str]:

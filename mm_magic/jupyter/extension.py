@@ -103,7 +103,7 @@ class Extension:
         """One line: where prompts go, and how to write one."""
         session = self._session
         try:
-            line = f"mm_magic is ready: `%%minimax` goes to {session.answering()}"
+            line = f"mm_magic is ready: `%%minimax` asks {session.answering()}"
             is_demo = session.who.endpoint() is None
         except MiniMaxError as error:
             return f"mm_magic: {error.card()}"

@@ -26,7 +26,7 @@ from mm_magic.session.notes import way_to
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
-from mm_magic.wording import counted, option, plain, turns_listed
+from mm_magic.wording import counted, option, plain, turns_listed, was
 
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
@@ -129,8 +129,8 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     else:
         trusted_now = _trust_those(session, names, due)
     number = sum(map(_number_of_turns, found.values()))
-    told = f"{_turns(number)} in {shown(file.name)}, saved {file.when}."
-    lines = [told if _ids(session) != before else f"Nothing new to restore: {told}"]
+    told = f"{shown(file.name)} holds {_turns(number)}, saved {file.when}."
+    lines = [told if _ids(session) != before else f"There is nothing new to restore: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)
     if path is None and session.last_commit and file.modified < session.last_commit:
@@ -337,7 +337,7 @@ def _not_sent(due: Iterable[Past], *, is_known: bool) -> list[str]:
         told += f"Jupyter does not trust it, so {they} {are} not sent; "
         return [f"{told}`%minimax restore` includes {them}."]
     told += f"This cell is not in the saved file, so {they} {are} not sent. "
-    return [f"{told}Save the notebook, then `%minimax restore` includes {them}."]
+    return [f"{told}Save the notebook; then `%minimax restore` includes {them}."]
 
 
 def _kept(session: Session, due: Iterable[Past]) -> list[str]:
@@ -433,10 +433,9 @@ def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Not
     earlier = _number_of_turns(past for past in everything if past.state.begins not in known)
     lines = []
     if earlier:
-        were = "was" if earlier == 1 else "were"
-        lines.append(f"{_turns(earlier)} from an earlier kernel {were} left out.")
+        lines.append(f"{_turns(earlier)} from an earlier kernel {was(earlier)} left out.")
     lines += [
-        f"{_turns(count)} of {past.name} left out: {reason}."
+        f"{_turns(count)} of {past.name} {was(count)} left out: {reason}."
         for past in due
         for reason, count in past.left_out.items()
     ]

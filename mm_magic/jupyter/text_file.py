@@ -56,7 +56,7 @@ def _read(path: Path) -> bytes:
         _check_regular(os.fstat(file.fileno()))
         data = file.read(MAX_BYTES + 1) or b""
     if len(data) > MAX_BYTES:
-        raise _Unfit(f"is too large: at most {MAX_BYTES:,} bytes are read", "Shorten it.")
+        raise _Unfit(f"is too large: the limit is {MAX_BYTES:,} bytes", "Shorten it.")
     return data
 
 

@@ -11,9 +11,9 @@ from types import FunctionType, ModuleType
 from mm_magic.prompt.kinds import is_a
 from mm_magic.prompt.pictures import NoPictureHereError, is_picture
 
-_CALL = "Call it in a cell above, as `value = {0}()`, and write {{{{value}}}}."
+_CALL = "Call it in a cell above, for example with `value = {0}()`, and write {{{{value}}}}."
 _SOURCE = (
-    "Call it in a cell above, and use the result's name. "
+    "Call it in a cell above and use the name of the result. "
     "For its source: `import inspect; source = inspect.getsource({0})`."
 )
 _TEXT = "Turn it into text in a cell above, as `text = …`, and write {{{{text}}}}."

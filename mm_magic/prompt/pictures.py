@@ -42,9 +42,9 @@ _OTHER_KINDS = (b"II*\0", b"MM\0*", b"8BPS", b"\0\0\0\x0cjP  \r\n", b"\0\0\0\x0c
 """How files of TIFF, Photoshop, JPEG 2000 and JPEG XL begin."""
 _HEIF = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 """AVIF and HEIC, as their files name them."""
-_KINDS = "PNG, JPEG, WebP and GIF"
-_SMALLER = "Make it smaller first, or send a part of it."
-_SAVE_ANEW = "Open it in a viewer, and save it again as PNG."
+_KINDS = "PNG, JPEG, WebP or GIF"
+_SMALLER = "Make it smaller, or send a part of it."
+_SAVE_ANEW = "Open it in a viewer and save it as PNG."
 
 
 _DRAWING = RLock()
@@ -75,9 +75,10 @@ class NoPictureHereError(UsageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "rows are sent as text only, and this prompt has a picture",
+            "rows are sent as text only, but this prompt has a picture",
             next_steps=(
-                'To ask about pictures, in a loop: `mm.ask(["…", picture], model="MiniMax-M3")`',
+                "To ask about each picture, use a loop: "
+                '`mm.ask(["…", picture], model="MiniMax-M3")`',
             ),
         )
 
@@ -161,7 +162,9 @@ def _whole_figure(value: Any) -> Any:
     while not is_a(value, "matplotlib", "Figure"):
         value = value.figure
         if value is None:
-            raise PictureError("it was removed from its figure", "Draw it again, and send that.")
+            raise PictureError(
+                "it was removed from its figure", "Draw it again and send the new one."
+            )
     return value
 
 
@@ -181,7 +184,7 @@ def _of_figure(figure: Any) -> Picture:
             figure.savefig(file, format="png", dpi=dots, bbox_inches="tight")
     except Exception as error:  # what is in a figure may be the user's own
         why = f"drawing it raised {type(error).__name__}: {error}"
-        raise PictureError(why, "Display {0} in a cell of its own, and correct it.") from None
+        raise PictureError(why, "Display {0} in a cell of its own, then correct it.") from None
     return _of_image(lambda: _opened(file.getvalue()))
 
 
@@ -195,8 +198,8 @@ def _of_display(value: Any) -> Picture:
     if isinstance(data, bytes):
         return _of_file(data, "it")
     raise PictureError(
-        "it shows a picture at an address, which is not loaded",
-        "Load the file yourself, and send its bytes.",
+        "it shows a picture at a URL, which is not loaded",
+        "Download the file yourself, then send its bytes.",
     )
 
 
@@ -204,8 +207,8 @@ def _of_path(path: PurePath) -> Picture:
     name = repr(path.name)
     if path.parts[0] in ("http:", "https:"):
         raise PictureError(
-            f"{name} is at an address, and only a file on this machine is read",
-            "Load the file yourself, and send its bytes.",
+            f"{name} is at a URL, and only files on this machine are read",
+            "Download the file yourself, then send its bytes.",
         )
     return _of_file(_read(path, name), name)
 
@@ -227,7 +230,7 @@ def _read(path: PurePath, name: str) -> bytes:
 
 def _too_large(name: str, size: int) -> PictureError:
     return PictureError(
-        f"{name} has {size / 1e6:,.0f} MB, and at most {MOST_BYTES // 10**6} MB are read", _SMALLER
+        f"{name} is {size / 1e6:,.0f} MB, and the limit is {MOST_BYTES // 10**6} MB", _SMALLER
     )
 
 
@@ -235,11 +238,11 @@ def _of_file(data: bytes, name: str) -> Picture:
     """The picture in a file. Raises PictureError before anything large is decoded."""
     if _is_svg(data):
         raise PictureError(
-            f"it is a picture in SVG, and only {_KINDS} can be sent",
-            "Save it as PNG, and send that; or send its source as text.",
+            f"it is an SVG picture, and a picture must be {_KINDS}",
+            "Save it as PNG and send that, or send its source as text.",
         )
     if not media_type(data):
-        raise PictureError(f"{name} has no picture in {_KINDS}", _SAVE_ANEW)
+        raise PictureError(f"{name} is not a {_KINDS} picture", _SAVE_ANEW)
     if len(data) > MOST_BYTES:
         raise _too_large(name, len(data))
     size = size_of(data)
@@ -267,12 +270,12 @@ def _check(size: Size) -> None:
     width, height = size
     if width * height > MOST_PIXELS:
         raise PictureError(
-            f"the picture has {width:,} × {height:,} pixels, and at most "
-            f"{MOST_PIXELS // 10**6} million are read",
+            f"the picture is {width:,} × {height:,} pixels, and the limit is "
+            f"{MOST_PIXELS // 10**6} million",
             _SMALLER,
         )
     if not width * height:
-        raise PictureError(f"the picture has {width:,} × {height:,} pixels", _SAVE_ANEW)
+        raise PictureError(f"the picture is {width:,} × {height:,} pixels", _SAVE_ANEW)
 
 
 def _broken(why: object) -> PictureError:
@@ -319,7 +322,7 @@ def _flat(image: "Image") -> "Image":
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in ("I", "F"):
         raise PictureError(
-            f"its values have no fixed white (Pillow's mode {image.mode})",
+            f"no value in it stands for white (Pillow's mode {image.mode})",
             "Scale them to 0 to 255 first, as `picture = "
             "{0}.point(lambda level: level * 255 / {0}.getextrema()[1]).convert('L')`.",
         )

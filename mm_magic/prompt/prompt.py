@@ -50,7 +50,7 @@ class Prompt:
         if not isinstance(value, list | tuple):
             raise UsageError(
                 f"the prompt must be text, got {type(value).__name__}",
-                next_steps=('With pictures it is a list: `mm.ask(["What is this?", fig])`',),
+                next_steps=('With pictures, write a list: `mm.ask(["What is this?", fig])`',),
             )
         return cls(tuple(_block(part) for part in value if not _is_blank(part)))
 
@@ -124,14 +124,16 @@ def _block(part: object) -> Block:
             refuse_handle(part)
     except NoDataError as error:
         step = _in_python(error.step("value"))
-        why = f"a prompt holds text and pictures, got {error.what}"
+        why = f"a prompt can hold only text and pictures, got {error.what}"
         raise UsageError(why, next_steps=(step,)) from None
     except PictureError as error:
         step = _in_python(error.step.format("picture"))
         raise UsageError(f"a picture ({kind}) can't be sent: {error}", next_steps=(step,)) from None
     if picture is None:
         step = 'As text: `f"… {value}"`'
-        raise UsageError(f"a prompt holds text and pictures, got {kind}", next_steps=(step,))
+        raise UsageError(
+            f"a prompt can hold only text and pictures, got {kind}", next_steps=(step,)
+        )
     return picture.block
 
 

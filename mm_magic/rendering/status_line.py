@@ -45,9 +45,9 @@ def status_notes(turn: Turn) -> list[str]:
     """Sentences below the line."""
     notes, reply = [*_asked_once_more(turn)], turn.reply
     if reply.origin is not None and reply.origin.is_loose:
-        notes.append("Recorded with different earlier turns.")
+        notes.append("The answer was recorded with different earlier turns.")
     if reply.origin is not None and reply.origin.is_of_other_picture:
-        notes.append("Recorded with a different picture.")
+        notes.append("The answer was recorded with a different picture.")
     notes += dict.fromkeys(filter(None, map(_other_model, turn.answers)))
     if turn.others:
         notes += cut_notes(turn.answers)

@@ -15,7 +15,7 @@ from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import counted
+from mm_magic.wording import capitalised, counted
 
 _MOST_ANSWERS = 1000
 """More are not drawn without a confirmation, even if none of them is asked for."""
@@ -58,13 +58,13 @@ class Forecast:
         tokens = size // BYTES_PER_TOKEN + 1 + sum(image_tokens(each.size) for each in pictures)
         seen = f" and {counted(len(pictures), 'picture')}" if pictures else ""
         longest = sum(_max_tokens(request) * times for request, times in self._sent)
-        return (
-            f"{counted(self.requests, 'request')}{not_sent and f' ({not_sent})'}: "
-            f"about {self.requests * tokens:,} tokens in (estimated from the first request, "
-            f"{size:,} bytes{seen}), at most {longest:,} out (max_tokens of all requests "
-            f"together). "
-            f"{_price(self._sent, tokens)}"
+        sentences = (
+            _tokens(self.requests, self.requests * tokens, longest),
+            not_sent and f"{capitalised(not_sent)}.",
+            f"The input is estimated from the first request, {size:,} bytes{seen}.",
+            _price(self._sent, tokens),
         )
+        return " ".join(filter(None, sentences))
 
     def check(self, limit: int, line: str) -> None:
         """Raise UsageError if more than `limit` would be sent; `line` is what goes ahead."""
@@ -111,10 +111,15 @@ def forecast_of_rows(first: TurnRequest, requests: int, size: int) -> str:
     total = requests * (len(first.request.encode()) - prompt) + size
     tokens = total // BYTES_PER_TOKEN + requests
     price = _price([(first, requests)], tokens // requests)
+    foreseen = _tokens(requests, tokens, _max_tokens(first) * requests)
+    return f"{foreseen} The input is estimated from {total:,} bytes. {price}{_once_more(first)}"
+
+
+def _tokens(requests: int, tokens: int, longest: int) -> str:
+    """The sentence on so many requests, with so many tokens in all: estimated, and at most."""
     return (
-        f"{counted(requests, 'request')}: about {tokens:,} tokens in (estimated from "
-        f"{total:,} bytes), at most {_max_tokens(first) * requests:,} out (max_tokens of "
-        f"all requests together). {price}{_once_more(first)}"
+        f"{counted(requests, 'request')}: about {tokens:,} tokens in, and at most {longest:,} out, "
+        "as max_tokens allows."
     )
 
 

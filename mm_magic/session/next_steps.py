@@ -10,12 +10,13 @@ from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.wording import option
 
 _AGAIN = "Try again."
+_SET_KEY = "Set it with `%minimax key` in a notebook, or MINIMAX_API_KEY in a script."
 _SENT = "To see what was sent: `%minimax request`"
 _USED = "To see what this notebook has used: `%minimax usage`"
-_SHORTER = "Shorten the prompt, or send no earlier turns (--alone)."
+_SHORTER = "Shorten the prompt, or use `--alone` to send no earlier turns."
 _WITHOUT_NETWORK = (
-    "Without a network: `%minimax replay` answers from a recording, `%minimax offline` from the "
-    "demo."
+    "Without a network, `%minimax replay` answers from a recording, and `%minimax offline` from "
+    "the demo."
 )
 
 
@@ -48,7 +49,8 @@ def next_steps(
             return _rate_limit(error)
         case "overloaded":
             return (
-                "Wait a little, then try again. Another model may be less busy: `%minimax models`",
+                "Wait a little, then try again. Other models may be less busy; "
+                "`%minimax models` lists them.",
             )
         case "too_large":
             return (_SHORTER, *_refused(error, options))
@@ -64,17 +66,17 @@ def next_steps(
 
 def _auth(endpoint: Endpoint | None) -> tuple[str, ...]:
     if endpoint is not None and endpoint.key is None:
-        steps = ["No key was sent, and this server needs one: `%minimax key`, or MINIMAX_API_KEY."]
+        steps = [f"No key was sent, and this server needs one. {_SET_KEY}"]
     else:
-        steps = ["Check the key: `%minimax key` in a notebook, MINIMAX_API_KEY in a script."]
+        steps = [f"Check the key. {_SET_KEY}"]
     if endpoint is not None and endpoint.host in REGIONS:
         region = REGIONS[endpoint.host]
         other = "https://api.minimaxi.com/anthropic"
         if region != "global":
             other = "https://api.minimax.io/anthropic"
         steps.append(
-            f"Keys are per region, and this address is the {region} one. "
-            f"For a key from the other region: MINIMAX_BASE_URL={other}"
+            f"A key works only in its own region, and this is the {region} address. "
+            f"For a key from the other region, set MINIMAX_BASE_URL={other}"
         )
     return tuple(steps)
 
@@ -83,24 +85,23 @@ def _billing(error: MiniMaxError, endpoint: Endpoint | None) -> tuple[str, ...]:
     """A key of MiniMax draws on one sort of money, and is refused though there is another sort."""
     if endpoint is not None and endpoint.backend != "minimax" and error.code != 1008:
         return (f"Top up the account at {endpoint.host}, then try again.",)
-    typed = "`%minimax key` in a notebook, MINIMAX_API_KEY in a script."
     match endpoint.key_kind if endpoint else "":
         case "sk-api-":
             return (
                 "Your key begins with `sk-api-`, so it draws on the account's balance. "
                 "Top up the balance on MiniMax's site, then try again.",
-                f"If you have a subscription plan, use a key that begins with `sk-cp-`: {typed}",
+                f"If you have a subscription plan, use a key that begins with `sk-cp-`. {_SET_KEY}",
             )
         case "sk-cp-":
             return (
                 "Your key begins with `sk-cp-`, so it draws on a subscription plan. "
                 "Renew the plan on MiniMax's site, then try again.",
-                f"If the account has a balance, use a key that begins with `sk-api-`: {typed}",
+                f"If the account has a balance, use a key that begins with `sk-api-`. {_SET_KEY}",
             )
     return (
         "Top up the account on MiniMax's site, then try again.",
         "There are two kinds of key: `sk-api-…` draws on the balance, `sk-cp-…` on a subscription "
-        f"plan. If you have paid for the other one, use its key: {typed}",
+        f"plan. If you have paid for the other one, use its key. {_SET_KEY}",
     )
 
 
@@ -129,7 +130,7 @@ def _refused(error: MiniMaxError, options: Options | None) -> tuple[str, ...]:
 
 
 def _both(line: str) -> str:
-    return f"For this cell: `%%minimax {line}`; for all: `%minimax {line}`"
+    return f"For this cell: `%%minimax {line}`; for all cells: `%minimax {line}`"
 
 
 def _not_found(models: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,16 @@ from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.session.options import Options
 from mm_magic.session.picking import another_choice
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import capitalised, closest, counted, model_name, option, turns_listed
+from mm_magic.wording import (
+    capitalised,
+    closest,
+    counted,
+    model_name,
+    option,
+    share,
+    turns_listed,
+    was,
+)
 
 if TYPE_CHECKING:
     from mm_magic.transport.recording.writer import Recorder
@@ -48,7 +57,7 @@ def notes(
     if left_out and once(f"demo turns of {options.conversation}"):
         found.append(
             "Turns of the offline demo are never sent to a model: "
-            f"{history.demo_left_out} left out."
+            f"{history.demo_left_out} {was(history.demo_left_out)} left out."
         )
     untrusted = is_sent and history.untrusted_left_out
     if untrusted and once(f"untrusted turns of {options.conversation} {request.to_demo}"):
@@ -136,7 +145,7 @@ def former_note(turn: Turn, conversations: Mapping[str, Conversation], current: 
     way, there = way_to(turn, current), conversations[str(turn.conversation)]
     is_last = not way and there.turns[-1].number == turn.number
     line = "%minimax diff" if is_last else f"%minimax diff {turn.number}"
-    return f"{counted(len(turn.former), 'earlier answer')}: {way}`{line}`"
+    return f"{counted(len(turn.former), 'earlier answer')}; to compare: {way}`{line}`"
 
 
 def too_long_note(model: str, left_out: int) -> str:
@@ -166,7 +175,9 @@ def reused_notes(requests: Sequence[TurnRequest], of: int = 1) -> list[str]:
     """
     if not requests:
         return []
-    told = "Reused" if len(requests) == of else f"{len(requests)} of {of} answers reused"
+    told = "This answer was reused"
+    if of > 1:
+        told = f"{capitalised(share(len(requests), of, 'answer'))} {was(len(requests))} reused"
     is_keyless = any(request.endpoint is None and not request.to_demo for request in requests)
     again = "asking again needs a key" if is_keyless else "`%%minimax --fresh` asks again"
     return [f"{told}; {again}.", *dict.fromkeys(filter(None, map(_other_server, requests)))]
@@ -184,7 +195,7 @@ def _other_server(request: TurnRequest) -> str:
     if then == now or then not in _SERVERS:
         return ""
     who = {"minimax": "MiniMax", "url": "another server"}[then]
-    return f"{capitalised(who)} gave this answer; {_SERVERS[now]} would be asked now."
+    return f"{capitalised(who)} gave this answer; now, {_SERVERS[now]} would answer."
 
 
 def stale_note(numbers: Sequence[int], conversation: str = "") -> str:
@@ -209,7 +220,7 @@ def recording_notes(
 ) -> Iterator[str]:
     """What keeps a turn that was just recorded from being replayed from top to bottom."""
     if recorder.problem:
-        yield f"Not recorded in {recorder.name}: {recorder.problem}."
+        yield f"The answer could not be recorded in {recorder.name}: {recorder.problem}."
     elif is_stopped:
         yield "A stopped answer is not replayed: run the cell again to record a complete one."
     elif conversation is None:

@@ -262,7 +262,7 @@ class Options:
         check=_check_retries, in_panel=False,
     )  # fmt: skip
     confirm_above: int = option(
-        12, COUNT, help="requests that one cell may send without `--yes`",
+        12, COUNT, help="how many requests a cell may send without `--yes`",
         check=_check_confirm_above, in_panel=False,
     )  # fmt: skip
     said: frozenset[str] = frozenset()

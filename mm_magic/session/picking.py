@@ -25,7 +25,7 @@ def compare_of(
     if not compared:
         raise UsageError(
             f"no turn of {current} has several answers",
-            next_steps=("Ask for two, then run this again: `%%minimax -n 2`",),
+            next_steps=("Ask for two with `%%minimax -n 2`, then run this again.",),
         )
     return compared[-1]
 
@@ -58,7 +58,7 @@ def _standing(conversations: Conversations, there: Conversation, number: int) ->
     if turn is None and any(each.number == number for each in there.forgotten):
         raise UsageError(
             f"turn {number} of {there.name}, which has the answers, was forgotten",
-            next_steps=(f"`%minimax restore {number}`, then run this again.",),
+            next_steps=(f"Run `%minimax restore {number}`, then run this again.",),
         )
     if turn is None or not turn.others:
         return None
@@ -66,7 +66,7 @@ def _standing(conversations: Conversations, there: Conversation, number: int) ->
         raise UsageError(
             f"turn {turn.number} of {turn.conversation}, which has the answers, is not sent: its "
             "cell was deleted",
-            next_steps=(f"`%minimax restore {turn.number}`, then run this again.",),
+            next_steps=(f"Run `%minimax restore {turn.number}`, then run this again.",),
         )
     return turn
 
@@ -84,7 +84,9 @@ def check_answer(turn: Turn, number: int) -> None:
         problem = f"answer {number} failed: {found.failure.message}"
     else:
         problem = f"answer {number} has no text"
-    step = f"`%minimax pick {choice}`" if (choice := another_choice(turn)) else ""
+    step = (
+        f"To pick another one: `%minimax pick {choice}`" if (choice := another_choice(turn)) else ""
+    )
     raise UsageError(problem, next_steps=(step,) if step else ())
 
 

@@ -120,7 +120,7 @@ class Together:
         if not errors:
             return None
         error = copy.copy(errors[0])
-        which = ":" if len(errors) == 1 else "; the first:"
+        which = ":" if len(errors) == 1 else "; the first error:"
         failed = share(len(errors), len(self.runs), "answer")
         error.message = f"{failed} failed{which} {error.message}"
         error.args = (plain(error.message),)

@@ -71,8 +71,8 @@ class ValueType:
             raise UsageError(
                 f"no answer can be read as {name}: {_why(error)}",
                 next_steps=(
-                    "A type that works: a dataclass, `list[str]`, `int`, an Enum, a TypedDict, "
-                    "or a pydantic model.",
+                    "Use a dataclass, `list[str]`, `int`, an Enum, a TypedDict or a pydantic "
+                    "model.",
                 ),
             ) from None
         return cls(name, schema, adapter)

@@ -148,7 +148,7 @@ def no_server_error() -> MiniMaxError:
     return MiniMaxError(
         NO_SERVER,
         kind="auth",
-        next_steps=("Without a model: `%minimax offline` asks the demo.", ELSEWHERE),
+        next_steps=("To use the demo instead: `%minimax offline`", ELSEWHERE),
     )
 
 
@@ -160,7 +160,7 @@ def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
 def no_key_error(*, has_magics: bool) -> MiniMaxError:
     """There is no key: the ways out, for a notebook and for a script."""
     in_notebook = (
-        "run `%minimax key` and paste the key, or continue without one: `%minimax offline`."
+        "run `%minimax key` and paste the key, or `%minimax offline` to continue without one."
         if has_magics
         else "run `%load_ext mm_magic`, then `%minimax key`. The offline demo needs no key."
     )
@@ -185,7 +185,7 @@ def normalise_base_url(url: str) -> str:
         parts = urlsplit(url.strip().strip("'\""))
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise UsageError("MINIMAX_BASE_URL is not an address") from None
+        raise UsageError("MINIMAX_BASE_URL is not a valid address") from None
     if parts.username is not None or parts.password is not None:
         raise UsageError("MINIMAX_BASE_URL must not hold a user name or a password")
     if parts.scheme not in ("http", "https") or not host:
@@ -272,7 +272,7 @@ def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
         f"the key is not sent to {endpoint.host} over plain http, where others could read it",
         next_steps=(
             "Use https:// in MINIMAX_BASE_URL.",
-            f"If you trust the network to that host: MINIMAX_TRUSTED_HTTP={endpoint.host}",
+            f"If you trust the network to that host, set MINIMAX_TRUSTED_HTTP={endpoint.host}",
         ),
     )
 

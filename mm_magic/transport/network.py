@@ -192,7 +192,7 @@ def _proxy_error(error: Exception, variable: str) -> UsageError:
     if isinstance(error, ImportError):
         return UsageError(
             "a SOCKS proxy is set, but the package for it is missing",
-            next_steps=('Install it: pip install "httpx[socks]"', f"Or unset {variable}."),
+            next_steps=('To install it: pip install "httpx[socks]"', f"Or unset {variable}."),
         )
     return UsageError(
         f"the environment variable {variable} is not a proxy address",
@@ -259,7 +259,7 @@ def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
             next_steps=_check(proxy),
         )
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
-        return NetworkError("MINIMAX_BASE_URL is not an address", kind="connection")
+        return NetworkError("MINIMAX_BASE_URL is not a valid address", kind="connection")
     if isinstance(error, httpx.ConnectError):
         return _connect_error(error, where, proxy)
     return NetworkError(f"the connection to {where} was lost", kind="connection", retryable=True)

@@ -16,7 +16,7 @@ CELLS = [
     "%%minimax -t 0.1,1\nName a colour.",
     "%%minimax\nAnd at night?",
 ]
-REUSED = "Reused; asking again needs a key."
+REUSED = "reused; asking again needs a key."
 CHANGED = "This prompt has changed; the answer below is to the old one. A new answer needs a key."
 
 

@@ -96,7 +96,7 @@ def test_new_sessions_have_the_magic(start_up: Path) -> None:
 
     before, _, after = done.stdout.partition("Out[1]: 2")
     assert "mm_magic" not in before + done.stderr
-    assert after.count("mm_magic is ready: `%%minimax` goes to the offline demo") == 1
+    assert after.count("mm_magic is ready: `%%minimax` asks the offline demo") == 1
     assert "To the offline demo:" in after
     assert "name: False" in after
 

@@ -163,8 +163,8 @@ def test_demo_overwrites_nothing(home: Path) -> None:
             get(port, "/api/status", token)
     assert mine.read_text() == "my work"
     assert (
-        "in mine/notebooks. 01-quickstart.ipynb already existed and was left unchanged; "
-        in printed.read_text()
+        "in mine/notebooks. 01-quickstart.ipynb already existed and was left unchanged; for new "
+        "copies, use --dir NAME" in printed.read_text()
     )
     assert "No browser could be opened here" in printed.read_text()
 
@@ -176,7 +176,7 @@ def test_several_files_that_were_there(tmp_path: Path) -> None:
     said = copy_files(files, tmp_path)
     assert said == (
         f"The example notebooks are in {tmp_path / 'notebooks'}. {len(files)} files already "
-        "existed and were left unchanged; for new copies: --dir NAME"
+        "existed and were left unchanged; for new copies, use --dir NAME"
     )
 
 
@@ -217,7 +217,7 @@ def test_demo_without_jupyterlab(home: Path) -> None:
     ended = subprocess.run(command, cwd=home, env=bare, capture_output=True, text=True)
     assert ended.returncode == 1
     assert ended.stderr == (
-        "mm_magic demo: jupyterlab and ipykernel not found; to install: "
+        "mm_magic demo: jupyterlab and ipykernel could not be found; to install what is missing: "
         f"{sys.executable} -m pip install jupyterlab ipykernel\n"
     )
     assert not (home / "mm_magic_demo").exists()

@@ -113,7 +113,7 @@ def test_without_jupyterlite(
     assert main(["site", "-o", str(tmp_path / "site")]) == 1
 
     told = capsys.readouterr().err
-    assert told.startswith("mm_magic site: JupyterLite is not installed; to install: ")
+    assert told.startswith("mm_magic site: JupyterLite is not installed; to install it: ")
     assert "-m pip install" in told
     assert told.count("\n") == 1
 

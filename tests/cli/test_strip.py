@@ -63,7 +63,7 @@ def test_saved_turns_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert len(outputs(path)) == 3
     assert set(after) <= set(before) | {line.rstrip(",") for line in before}
     out = capsys.readouterr().out
-    assert "a.ipynb: 1 saved turn removed. The conversation can no longer be restored from" in out
+    assert "a.ipynb: removed 1 saved turn. The conversation can no longer be restored from" in out
     assert "Jupyter no longer trusts it" in out
 
 
@@ -77,7 +77,7 @@ def test_turns_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path.write_bytes(file(cell("one", one), cell("again", again), cell("two", record)))
 
     assert main(["strip", str(path)]) == 0
-    assert "a.ipynb: 2 saved turns removed." in capsys.readouterr().out
+    assert "a.ipynb: removed 2 saved turns." in capsys.readouterr().out
 
 
 def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,7 @@ def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "WHY?" in answer["data"]["text/plain"]
     assert "turn 1" in status["data"]["text/plain"]
     assert "Hm" not in path.read_text()
-    assert "1 saved turn and the thinking of 1 answer removed" in capsys.readouterr().out
+    assert "removed 1 saved turn and the thinking of 1 answer." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", [2, 4, 5, 13])
@@ -107,7 +107,7 @@ def test_thinking_of_several_answers_goes(
     path.write_bytes(file(cell("a") | {"outputs": shown}))
 
     assert main(["strip", str(path), "--thinking"]) == 0
-    assert f"the thinking of {number} answers removed" in capsys.readouterr().out
+    assert f"and the thinking of {number} answers." in capsys.readouterr().out
     assert "Hm" not in path.read_text()
     (answers,) = outputs(path)
     plain = [
@@ -205,5 +205,5 @@ def test_names_that_the_terminal_lacks(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mm_magic", "strip", *names]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=environment)
-    assert done.stdout.count(b"1 saved turn removed") == 2
+    assert done.stdout.count(b"removed 1 saved turn") == 2
     assert all(TURN_MIME not in (tmp_path / name).read_text("utf-8") for name in names)

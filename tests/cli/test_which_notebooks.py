@@ -140,14 +140,14 @@ def test_notebooks_without_turns(tmp_path: Path) -> None:
 def test_some_notebooks_have_turns(school: Path) -> None:
     """It is said how many of the notebooks hold turns, also where the turns go into a file."""
     (school / "empty.ipynb").write_bytes(file(cell("a")))
-    said = "2 saved turns removed from 2 of 3 notebooks"
+    said = "removed 2 saved turns from 2 of 3 notebooks"
 
     done = run(school, "extract", "*.ipynb", "-o", "answers.jsonl")
     assert done.stderr == "mm_magic: 2 turns from 2 of 3 notebooks\n"
     done = run(school, "strip", "*.ipynb")
     assert done.stdout.split("\n")[-2] == f"In all: {said}."
     done = run(school, "strip", "*.ipynb", "--thinking")
-    nothing = "0 saved turns and the thinking of 0 answers removed from 0 of 3 notebooks"
+    nothing = "removed 0 saved turns and the thinking of 0 answers from 0 of 3 notebooks"
     assert done.stdout.split("\n")[-2] == f"In all: {nothing}."
 
 
@@ -160,8 +160,8 @@ def test_strip_of_a_folder(school: Path, word: str) -> None:
     done = run(school, "strip", word)
 
     assert done.returncode == 0
-    assert done.stdout.count("1 saved turn removed") == 3
-    assert done.stdout.endswith("In all: 3 saved turns removed from 3 notebooks.\n")
+    assert done.stdout.count("removed 1 saved turn.") == 3
+    assert done.stdout.endswith("In all: removed 3 saved turns from 3 notebooks.\n")
     assert all(TURN_MIME not in (school / name).read_text("utf-8") for name in ALL)
     assert TURN_MIME in hidden.read_text("utf-8")
     assert TURN_MIME in (school / "b.ipynb").read_text("utf-8")

@@ -261,7 +261,7 @@ def test_refused_key_names_the_other_region(host: str, here: str, other: str) ->
 
     steps = " ".join(next_steps(error, Endpoint(f"https://{host}/anthropic", Secret(KEY))))
 
-    assert f"this address is the {here} one" in steps
+    assert f"this is the {here} address" in steps
     assert f"MINIMAX_BASE_URL={other}" in steps
 
 

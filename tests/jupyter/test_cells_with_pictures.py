@@ -162,7 +162,7 @@ def test_forecast_counts_pictures(offline: Shell) -> None:
     error = offline.error("%%minimax -m MiniMax-M3 -n 20\nWhat is {{noise}}?")
     assert isinstance(error, UsageError)
     (told,) = (step for step in error.next_steps if "tokens in" in step)
-    assert "bytes and 1 picture)" in told
+    assert "bytes and 1 picture." in told
     tokens = int(told.split("about ")[1].split(" tokens")[0].replace(",", ""))
     assert 20 * 1334 <= tokens <= 20 * 1500
 
@@ -193,10 +193,10 @@ def test_a_list_of_text_and_pictures(shell: Shell, server: Loopback) -> None:
 @pytest.mark.parametrize(
     ("prompt", "why"),
     [
-        (["What", 3], "a prompt holds text and pictures, got int"),
+        (["What", 3], "a prompt can hold only text and pictures, got int"),
         ([], "the prompt is empty"),
         (["  "], "the prompt is empty"),
-        ([b"<svg/>"], "can't be sent: it is a picture in SVG"),
+        ([b"<svg/>"], "can't be sent: it is an SVG picture"),
         (plain_image(), "the prompt must be text"),
     ],
 )
@@ -220,7 +220,7 @@ def test_the_line_for_what_is_no_picture(part: object, what: str, step: str) -> 
     """From Python, too, the error says what to type."""
     with pytest.raises(UsageError) as caught:
         mm.ask(["What is", part])
-    assert caught.value.message == f"a prompt holds text and pictures, got {what}"
+    assert caught.value.message == f"a prompt can hold only text and pictures, got {what}"
     assert step in caught.value.next_steps[0]
 
 
@@ -238,7 +238,7 @@ def test_rows_refuse_pictures(offline: Shell) -> None:
     ):
         assert isinstance(error, UsageError)
         assert error.next_steps == (
-            'To ask about pictures, in a loop: `mm.ask(["…", picture], model="MiniMax-M3")`',
+            'To ask about each picture, use a loop: `mm.ask(["…", picture], model="MiniMax-M3")`',
         )
 
 
@@ -294,7 +294,7 @@ def test_replay_of_other_pictures(replay: Shell, capsys: pytest.CaptureFixture[s
         replay.run(f"%%minimax\n{prompt}")
         shown = capsys.readouterr().out
         assert f"answer {number}" in shown
-        assert "Recorded with a different picture." in shown
+        assert "The answer was recorded with a different picture." in shown
 
 
 def test_replay_of_another_prompt(replay: Shell) -> None:
@@ -340,7 +340,7 @@ def test_each_picture_has_its_answer(
             other.run(f"%%minimax --alone -o reply\nWhat is {{{{{name}}}}}?")
             answers.append(other["reply"].text)
     assert answers == ["answer 1", "answer 2", "answer 3"]
-    assert capsys.readouterr().out.count("Recorded with a different picture.") == 2
+    assert capsys.readouterr().out.count("The answer was recorded with a different picture.") == 2
 
 
 def test_fill_asks_about_another_picture(recorded: Path, server: Loopback) -> None:

@@ -243,7 +243,7 @@ def test_offline_without_a_key(shell: Shell, capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     shell.run("%minimax offline")
     assert capsys.readouterr().out == (
-        "From now on `%%minimax` goes to the offline demo, not a language model.\n"
+        "From now on, `%%minimax` asks the offline demo, not a language model.\n"
         "`%minimax key` adds a key.\n"
     )
 
@@ -259,7 +259,7 @@ def test_turns_of_the_demo_are_not_sent_on(
     shell.run("%%minimax\nAnd?")
 
     assert [m["content"] for m in server.json["messages"]] == ["And?"]
-    assert "never sent to a model: 1 left out" in capsys.readouterr().out
+    assert "never sent to a model: 1 was left out" in capsys.readouterr().out
 
 
 def test_max_tokens_above_the_documented_warns_once(
@@ -386,7 +386,7 @@ def test_card_has_the_line_that_works(
 
     card = asks.error(answer, options=options).card()
 
-    assert f"For this cell: `%%minimax {line}`; for all: `%minimax {line}`" in card
+    assert f"For this cell: `%%minimax {line}`; for all cells: `%minimax {line}`" in card
     assert card.count("For this cell") == 1
 
 
@@ -460,7 +460,7 @@ def test_request_id_is_on_the_card(asks: Asks) -> None:
     """What support asks for is on the card: code, HTTP status and request id."""
     card = asks.error(failure(500, "unknown error (1000)")).card()
 
-    assert "MiniMax's code 1000 · HTTP 500 · request id req-7" in card
+    assert "MiniMax's code 1000 · HTTP 500 · request ID req-7" in card
 
 
 def test_refused_connection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

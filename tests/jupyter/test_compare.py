@@ -377,7 +377,7 @@ def test_all_fail(ask: Ask) -> None:
     shell, server = ask(*[failure(400, "no (2013)")] * 2, streamed())
     error = shell.error("%%minimax -t 0.1,0.5\nWhy?")
     assert isinstance(error, MiniMaxError)
-    assert error.message.startswith("both answers failed; the first: ")
+    assert error.message.startswith("both answers failed; the first error: ")
     shell.run("%%minimax\nAnd?")
 
     assert len(server.requests[-1].json["messages"]) == 1

@@ -70,7 +70,7 @@ def test_dry_run(page: Page, server: Loopback, line: str, sent: list[Any]) -> No
     cell = page.ask("a", options=f"{line} --dry-run")
 
     assert "2 requests: about " in cell.shown
-    assert "tokens in (estimated from the " in cell.shown
+    assert "The input is estimated from the " in cell.shown
     assert "The price is unknown." in cell.shown
     body = json.loads(cell.shown[cell.shown.index("{") : cell.shown.rindex("}") + 1])
     assert body.get("temperature") == sent[0]
@@ -262,8 +262,8 @@ def test_pick_with_other_options(page: Page, server: Loopback, more: str) -> Non
     told = pick(page)
     page.ask("later", options=more if "-c" in more else "")
 
-    where = "turn 1 of side" if "-c" in more else "turn 1"
-    assert told.strip() == f"Answer 2 of “prompt a” is now {where}."
+    where = "Turn 1 of side" if "-c" in more else "Turn 1"
+    assert told.strip() == f"{where} (“prompt a”) now uses answer 2."
     assert f"answer {sent_texts(server)[1]}" == second == texts(page)[1]
 
 
@@ -283,7 +283,7 @@ def test_pick_in_the_demo(page: Page) -> None:
     page.ask("a", options="-n 2")
     page.run("panel", "%minimax panel", allow_stdin=False)
 
-    assert "is now turn 1" in pick(page)
+    assert "Turn 1 (“prompt a”) now" in pick(page)
     assert "sent, answer 2 of 2" in page.run("history", "%minimax history").shown
 
 
@@ -325,8 +325,8 @@ def test_pick_run_again(page: Page, server: Loopback) -> None:
     page.ask("a", options="-n 2 -o kept")
     pick(page)
     page.ask("b", options="-n 2")
-    assert "“prompt b” is now turn 2" in pick(page, cell_id="another")
-    assert "“prompt a” is now turn 1" in pick(page, 1)
+    assert "Turn 2 (“prompt b”) now" in pick(page, cell_id="another")
+    assert "Turn 1 (“prompt a”) now" in pick(page, 1)
     pick(page)
     page.ask("a", options="-n 2 -o kept")
     first, second = texts(page)
@@ -361,7 +361,7 @@ def test_pick_that_fails_keeps_the_choice(page: Page, server: Loopback) -> None:
     pick(page)
     failed = page.run("pick", "%minimax pick 7")
     assert failed.status == "error"
-    assert "Picked: turn 1 of main uses answer 2." in failed.shown
+    assert "Picked: answer 2 for turn 1 of main." in failed.shown
     page.save()
     page.load(server.url)
 
@@ -383,7 +383,7 @@ def test_pick_after_a_restart(page: Page, server: Loopback, trusted: bool) -> No
     assert picked(page, server) == second
     assert "outdated" not in page.run("history", "%minimax history").shown
 
-    assert "“prompt a” is now turn 1" in pick(page, 1)
+    assert "Turn 1 (“prompt a”) now" in pick(page, 1)
     assert picked(page, server) == first
 
 
@@ -412,7 +412,7 @@ def test_pick_headless(server: Loopback, tmp_path: Path) -> None:
     NotebookClient(notebook).execute(env=environment)
     second = notebook.cells[1].outputs[-2]["data"]["text/plain"]
 
-    assert notebook.cells[2].outputs[0]["data"]["text/plain"].startswith("Answer 2 of “Why?”")
+    assert notebook.cells[2].outputs[0]["data"]["text/plain"].startswith("Turn 1 (“Why?”)")
     assert f"answer {sent_texts(server)[1]}" in second
 
 

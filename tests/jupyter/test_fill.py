@@ -196,7 +196,10 @@ def test_line_that_is_recorded(where: str) -> None:
         run_all(reader, LESSON[0])
         error = reader.error(cell.replace("0.3", "0.9"))
         assert isinstance(error, UsageError)
-        assert error.next_steps[0] == f"Recorded with -t 0.3: `%%minimax {where}-t 0.3`"
+        assert (
+            error.next_steps[0]
+            == f"This prompt was recorded with -t 0.3: `%%minimax {where}-t 0.3`"
+        )
         reader.run(cell)
 
 

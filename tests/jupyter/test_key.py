@@ -103,7 +103,7 @@ def test_refused_key_is_not_kept(kernel: Kernel) -> None:
 
     assert cell.status == "error"
     assert "MiniMax (auth)" in cell.traceback
-    assert "Check the key: `%minimax key`" in cell.traceback
+    assert "Check the key. Set it with `%minimax key`" in cell.traceback
     assert "sk-wrong" not in str(cell.messages)
     assert server.requests[-1].headers["authorization"] == f"Bearer {KEY}"
 

@@ -17,7 +17,7 @@ LESSON = {
     "fork": "%minimax fork idea",
     "c": "%%minimax -c idea\nAnd at dawn?",
 }
-REUSED = "Reused; asking again needs a key."
+REUSED = "reused; asking again needs a key."
 CHANGED = "This prompt has changed; the answer below is to the old one. A new answer needs a key."
 OTHER_OPTIONS = (
     "The options have changed; the answer below was given with the old ones. "
@@ -188,7 +188,7 @@ def test_another_server(page: Page, server: Loopback) -> None:
     page.path.write_text(page.path.read_text().replace('"backend": "url"', '"backend": "minimax"'))
     page.load(server.url)
     shown = page.run("a", "%%minimax --reuse\nWhy?").shown
-    assert "MiniMax gave this answer; your own server would be asked now." in shown
+    assert "MiniMax gave this answer; now, your own server would answer." in shown
 
 
 @pytest.mark.parametrize("line", ["", " --fill"])
@@ -226,4 +226,4 @@ def test_pick_of_what_is_kept(page: Page, prompt: str) -> None:
     page.save(trusted=True)
     page.load("")
     page.ask("a", prompt, options="-n 2")
-    assert "Answer 2 of “prompt a” is now turn 1." in page.run("new", "%minimax pick 2").shown
+    assert "Turn 1 (“prompt a”) now uses answer 2." in page.run("new", "%minimax pick 2").shown

@@ -14,7 +14,7 @@ from traitlets.config import Config
 import mm_magic
 from mm_magic.cli.main import main
 
-READY = "mm_magic is ready: `%%minimax` goes to the offline demo, not a language model.\n"
+READY = "mm_magic is ready: `%%minimax` asks the offline demo, not a language model.\n"
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_restarted_kernel_goes_on(
             page.ask("c")
 
     ready, resumed = on_one_line(told).split("; model MiniMax-M2.7. ")
-    assert ready.startswith("mm_magic is ready: `%%minimax` goes to your own server")
+    assert ready.startswith("mm_magic is ready: `%%minimax` asks your own server")
     assert resumed.startswith("This file holds 1 turn, saved ")
     assert "A new cell sends 1 earlier turn of main" in resumed
     assert sent(server)[:2] == ["a", "1"]

@@ -114,7 +114,7 @@ def test_record_and_replay(page: Page, server: Loopback, row: Row) -> None:
     without = page.ask("a")
 
     assert "answer 1" in again.shown
-    assert "Recorded with" in without.traceback
+    assert "This prompt was recorded with" in without.traceback
     assert row.line.split()[-2] in without.traceback
     assert len(server.requests) == 1
 

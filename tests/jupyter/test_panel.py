@@ -343,7 +343,7 @@ def test_several_values_are_asked_for(desk: Desk) -> None:
     opened(panel)
     assert {each.box.layout.display for each in boxes.values()} == {None}
     assert panel.controls.hint.value == (
-        "To compare, type several values beside a slider; the line below then asks for each."
+        "To compare, type several values beside a slider; the line below then asks once for each."
     )
     move(boxes["temperature"].box, "0.1, 1")
     move(boxes["max_tokens"].box, "100, 200, 300")
@@ -464,7 +464,7 @@ def test_reset(desk: Desk) -> None:
     assert note.value == "Click again to forget 1 turn of main. The settings stay as they are."
     button.click()
     assert desk.session.conversations["main"].turns == []
-    assert note.value == "Conversation main: turn 1 forgotten. To undo this: %minimax restore"
+    assert note.value == "Conversation main: turn 1 was forgotten. To undo this: %minimax restore"
     assert (button.description, keep.layout.display) == ("Reset", "none")
     button.click()
     assert note.value == (

@@ -70,7 +70,7 @@ def test_picked_answer_is_sent(open_shell: Open, capsys: pytest.CaptureFixture[s
     shell.run("%minimax pick 2")
     shell.run("%%minimax\nHow deep?")
 
-    assert capsys.readouterr().out.startswith("Answer 2 of “Name a lake.” is now turn 1.\n")
+    assert capsys.readouterr().out.startswith("Turn 1 (“Name a lake.”) now uses answer 2.\n")
     assert texts(server) == ["Name a lake.", "at 1.0", "How deep?"]
 
 
@@ -83,7 +83,7 @@ def test_later_turns_are_outdated(open_shell: Open, capsys: pytest.CaptureFixtur
     shell.run("%minimax pick 2")
     assert "Turn 2 is outdated" in capsys.readouterr().out
     shell.run("%minimax pick 2")
-    assert capsys.readouterr().out == "Answer 2 of “Name a lake.” is now turn 1.\n"
+    assert capsys.readouterr().out == "Turn 1 (“Name a lake.”) now uses answer 2.\n"
     shell.run("%minimax pick 1")
     shell.run("%minimax history")
     assert "outdated" not in capsys.readouterr().out
@@ -155,7 +155,7 @@ def test_other_conversation_is_named(open_shell: Open, capsys: pytest.CaptureFix
     capsys.readouterr()
     shell.run("%minimax pick 2")
 
-    assert capsys.readouterr().out == "Answer 2 of “Name a river.” is now turn 1 of side.\n"
+    assert capsys.readouterr().out == "Turn 1 of side (“Name a river.”) now uses answer 2.\n"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_answer_that_did_not_come(open_shell: Open, answer: Answer, what: str) -
 
     assert isinstance(error, MiniMaxError)
     assert error.message.startswith(what)
-    assert error.next_steps == ("`%minimax pick 3`",)
+    assert error.next_steps == ("To pick another one: `%minimax pick 3`",)
 
 
 def test_nothing_to_pick(open_shell: Open) -> None:
@@ -212,7 +212,7 @@ def test_nothing_to_pick(open_shell: Open) -> None:
     shell.run("%%minimax\nWhy?")
     found = shell.error("%minimax pick 2")
     assert isinstance(found, MiniMaxError)
-    assert found.next_steps == ("Ask for two, then run this again: `%%minimax -n 2`",)
+    assert found.next_steps == ("Ask for two with `%%minimax -n 2`, then run this again.",)
 
     shell.run(LAKE)
     shell.run("%minimax forget 2")

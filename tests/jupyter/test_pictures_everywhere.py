@@ -152,7 +152,7 @@ def test_a_reader_without_a_key(seeing: Page, server: Loopback) -> None:
     seeing.run("pictures", PICTURES)
     same = seeing.ask("a", ASKED)
     assert shown(same) == shown(cell)
-    assert "Reused" in same.shown
+    assert "was reused" in same.shown
     seeing.run("other", "red = Image.new('RGB', (3, 3), 'green')")
     kept = seeing.ask("a", ASKED)
     assert "A picture was changed; the answer below is to the one shown above it." in kept.shown
@@ -171,7 +171,7 @@ def test_replay_of_the_notebook(seeing: Page, server: Loopback) -> None:
     assert "different picture" not in seeing.ask("a", ASKED).shown
     seeing.run("other", "red = Image.new('RGB', (3, 3), 'green')")
     for cell, prompt in (("a", ASKED), ("b", "Why?")):
-        assert "Recorded with a different picture." in seeing.ask(cell, prompt).shown
+        assert "The answer was recorded with a different picture." in seeing.ask(cell, prompt).shown
     assert len(server.requests) == 2
 
 

@@ -411,7 +411,7 @@ def test_damaged_lines_are_told(page: Page) -> None:
     assert page.run("r", "%minimax replay lesson.jsonl").stdout == in_lines(
         f"From now on, answers come from the recording lesson.jsonl. {BACK}\n"
         "Line 3 is damaged and was left out: it is not complete JSON.\n"
-        "1 answer left out: stopped or broken off.\n"
+        "1 incomplete answer was left out.\n"
     )
 
 

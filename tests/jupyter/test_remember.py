@@ -187,7 +187,7 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
         ask(kernel, name)
     forgotten = kernel.run("%minimax forget 2", cell_id="f")
     assert forgotten.shown.strip() == (
-        "Conversation main: turn 2 forgotten. The answers stay on the page. To undo this: "
+        "Conversation main: turn 2 was forgotten. The answers stay on the page. To undo this: "
         "`%minimax restore` now, or `%minimax restore 2` until the kernel ends."
     )
     state = forgotten.saved["states"]["main"]
@@ -195,7 +195,7 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
     assert "turn 4, 2 earlier sent" in ask(kernel, "b").shown
 
     reset = kernel.run("%minimax reset", cell_id="r")
-    assert "turns 1, 3 and 4 forgotten" in reset.shown
+    assert "turns 1, 3 and 4 were forgotten" in reset.shown
     assert reset.saved["states"]["main"]["gone"] == [[1, 4]]
     assert "turn 5 ·" in ask(kernel, "a").shown
     assert sent(server) == ["prompt a"]
@@ -212,10 +212,10 @@ def test_reset_is_undone(kernel: Kernel, server: Loopback) -> None:
     assert "To undo this: `%minimax restore` now, or `%minimax restore N` until" in reset.shown
 
     back = kernel.run("%minimax restore", cell_id="u")
-    assert back.shown.strip() == "Conversation main: turns 2 to 4 restored."
+    assert back.shown.strip() == "Conversation main: turns 2 to 4 were restored."
     assert back.saved["states"]["main"]["hidden"] == [[3, 4]]
     assert [turn["number"] for turn in back.saved["turns"]] == [2, 3, 4]
-    assert "turn 1 restored" in kernel.run("%minimax restore", cell_id="u").shown
+    assert "turn 1 was restored" in kernel.run("%minimax restore", cell_id="u").shown
     assert (
         "can't tell which file this notebook is saved in"
         in kernel.run("%minimax restore", cell_id="u").traceback
@@ -267,14 +267,14 @@ def test_undo_in_another_conversation(kernel: Kernel) -> None:
         "To undo this: `%minimax restore` now, or "
         '`%minimax -c "my talk"`, then `%minimax restore 1` until the kernel ends.'
     )
-    assert "my talk: turn 1 restored" in kernel.run("%minimax restore", cell_id="u").shown
+    assert "my talk: turn 1 was restored" in kernel.run("%minimax restore", cell_id="u").shown
 
 
 def test_forget_without_a_number_takes_the_last(kernel: Kernel) -> None:
     """`%minimax forget` drops the last turn."""
     for name in "ab":
         ask(kernel, name)
-    assert "turn 2 forgotten" in kernel.run("%minimax forget").shown
+    assert "turn 2 was forgotten" in kernel.run("%minimax forget").shown
     assert "no turn '2'; its turns: 1" in kernel.run("%minimax forget 2").traceback
 
 

@@ -15,7 +15,7 @@ from support.terminal import in_terminal
 
 from mm_magic.cli.main import main
 
-NOTE = "Reused; `%%minimax --fresh` asks again."
+NOTE = "reused; `%%minimax --fresh` asks again."
 
 
 @pytest.fixture
@@ -57,7 +57,8 @@ def test_dry_run_of_several(page: Page, server: Loopback) -> None:
     """Of several it says how many the notebook has, and shows the first that would be sent."""
     page.ask("a", options="-n 2")
     told = page.ask("a", options="-n 3 --dry-run").shown
-    assert "1 request (of 3 answers, 2 are in this notebook): about " in told
+    assert told.startswith("1 request: about ")
+    assert " Of 3 answers, 2 are in this notebook. " in told
     assert "Nothing is sent" not in told
     told = page.ask("a", options="-n 2 --dry-run").shown
     assert told.startswith("No requests: all 2 answers are in this notebook.\n")

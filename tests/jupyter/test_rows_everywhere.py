@@ -210,7 +210,8 @@ def test_re_run_and_fresh(
         capsys.readouterr()
         assert run(shell) == ANSWERS
         assert (
-            "3 answers reused from this kernel; `%%minimax --fresh` asks" in capsys.readouterr().out
+            "3 answers were reused from this kernel; `%%minimax --fresh` asks"
+            in capsys.readouterr().out
         )
         run(shell, "--fresh")
         assert "All rows were sent again." in capsys.readouterr().out

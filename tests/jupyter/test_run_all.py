@@ -15,7 +15,7 @@ COMMANDS = {
     "nbclient": ("-c", "from nbclient.cli import main; main()", "--inplace"),
     "nbconvert": ("-m", "nbconvert", "--to", "notebook", "--execute", "--inplace"),
 }
-NOTE = "Reused; `%%minimax --fresh` asks again."
+NOTE = "reused; `%%minimax --fresh` asks again."
 LESSON = {
     "a": "%%minimax\nWhy is the sky blue?",
     "b": "%%minimax -t 0.3\nAnd at night?",
@@ -49,7 +49,7 @@ def test_run_all_twice_sends_nothing(page: Page, server: Loopback) -> None:
 
     cells = run_all(page, list="%%minimax -t 0.1,0.5,1\nName a colour.")
     assert len(server.requests) == 8
-    assert "2 of 3 answers reused; `%%minimax --fresh` asks again." in cells["list"].shown
+    assert "2 of 3 answers were reused; `%%minimax --fresh` asks again." in cells["list"].shown
     run_all(page, b="%%minimax -t 0.4\nAnd at night?")
     assert len(server.requests) == 8 + 1 + 2 + 1
 

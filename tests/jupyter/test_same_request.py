@@ -159,12 +159,20 @@ def test_model_that_took_the_place_of_the_default(
 @pytest.mark.parametrize(
     ("there", "here", "step"),
     [
-        ("-t 0.3", "", "Recorded with -t 0.3: `%%minimax -t 0.3`"),
-        ("", "-t 0.3", "Recorded with -t default: `%%minimax -t default`"),
-        ("", "-t 1", "Recorded with -t default: `%%minimax -t default`"),
-        ("-m MiniMax-M3", "", "Recorded with -m MiniMax-M3: `%%minimax -m MiniMax-M3`"),
-        ("", "-m MiniMax-M2.7", "Recorded with the default model."),
-        ("--thinking disabled", "", "Recorded with --thinking disabled: `%%minimax --thinking "),
+        ("-t 0.3", "", "This prompt was recorded with -t 0.3: `%%minimax -t 0.3`"),
+        ("", "-t 0.3", "This prompt was recorded with -t default: `%%minimax -t default`"),
+        ("", "-t 1", "This prompt was recorded with -t default: `%%minimax -t default`"),
+        (
+            "-m MiniMax-M3",
+            "",
+            "This prompt was recorded with -m MiniMax-M3: `%%minimax -m MiniMax-M3`",
+        ),
+        ("", "-m MiniMax-M2.7", "This prompt was recorded with the default model."),
+        (
+            "--thinking disabled",
+            "",
+            "This prompt was recorded with --thinking disabled: `%%minimax --thinking ",
+        ),
     ],
 )
 def test_another_request(tmp_path: Path, there: str, here: str, step: str) -> None:

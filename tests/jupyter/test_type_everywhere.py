@@ -119,7 +119,7 @@ def test_record_and_replay(typed: Page, server: Loopback) -> None:
     typed.run("replay", "%minimax replay lesson.jsonl")
 
     without = typed.ask("a", "wrong").traceback
-    assert "Recorded with --type Review: `%%minimax --type Review`" in without
+    assert "This prompt was recorded with --type Review: `%%minimax --type Review`" in without
     assert "no `--type`" in typed.ask("b", options="--type Review").traceback
     assert len(server.requests) == 3
 

@@ -5,7 +5,7 @@ import pytest
 from support.loopback import Loopback, typed
 from support.pages import Page, sent
 
-AS_SHOWN = "Reused; `%%minimax --fresh` asks again."
+AS_SHOWN = "reused; `%%minimax --fresh` asks again."
 
 
 def opened(page: Page, server: Loopback, *, trusted: bool = False) -> None:

@@ -23,15 +23,15 @@ def in_file(page: Page) -> str:
 def test_line_under_a_cell_that_ran_again(page: Page) -> None:
     """It counts the earlier answers, the last three at most, and names the turn if it must."""
     assert "earlier" not in shown(page.ask("a")).partition("\n")[0]
-    assert shown(page.ask("a")).endswith("1 earlier answer: `%minimax diff`")
-    assert shown(page.ask("a")).endswith("2 earlier answers: `%minimax diff`")
+    assert shown(page.ask("a")).endswith("1 earlier answer; to compare: `%minimax diff`")
+    assert shown(page.ask("a")).endswith("2 earlier answers; to compare: `%minimax diff`")
     page.ask("b")
     page.ask("c", options="-c side")
     told = shown(page.ask("a"))
-    assert "3 earlier answers: `%minimax diff 1`" in told
-    assert "3 earlier answers: " in shown(page.ask("a"))
+    assert "3 earlier answers; to compare: `%minimax diff 1`" in told
+    assert "3 earlier answers; to compare: " in shown(page.ask("a"))
     told = shown(page.ask("c", options="-c side"))
-    assert told.endswith("1 earlier answer: `%minimax -c side`, then `%minimax diff 1`")
+    assert told.endswith("1 earlier answer; to compare: `%minimax -c side`, then `%minimax diff 1`")
 
 
 def test_diff_compares_with_the_answer_before(page: Page) -> None:
@@ -74,8 +74,8 @@ def test_same_text_is_no_new_version(page: Page) -> None:
         page.load(server.url)
         page.ask("a")
         assert "earlier" not in shown(page.ask("a"))
-        assert "1 earlier answer:" in shown(page.ask("a"))
-        assert "1 earlier answer:" in shown(page.ask("a"))
+        assert "1 earlier answer;" in shown(page.ask("a"))
+        assert "1 earlier answer;" in shown(page.ask("a"))
         assert "from version 2 to version 1:" in shown(page.run("d", "%minimax diff"))
         assert "2 earlier answers:" in shown(page.ask("a"))
         assert "from version 1 to version 3:" in shown(page.run("d", "%minimax diff"))
@@ -105,8 +105,8 @@ def test_one_answer_only(page: Page) -> None:
     page.ask("a")
     told = shown(page.run("d", "%minimax diff"))
     assert told == (
-        "Turn 1 has only one answer. To compare, run its cell again and then `%minimax diff 1`, "
-        "or ask for two answers with `%%minimax -n 2`."
+        "Turn 1 has only one answer. To compare, run its cell again and then run "
+        "`%minimax diff 1`, or ask for two answers with `%%minimax -n 2`."
     )
     page.ask("b", options="--alone")
     assert "With --alone no earlier answers are kept." in shown(page.run("d", "%minimax diff"))
@@ -117,7 +117,7 @@ def test_nothing_to_compare_yet(page: Page) -> None:
     for line in ("%minimax diff", "%minimax show"):
         told = page.run("d", line).traceback
         assert "there are no turns yet" in told
-        assert "→ Ask first: `%%minimax`" in told
+        assert "→ Ask something first: write `%%minimax`" in told
 
 
 def test_diff_of_a_compare(page: Page) -> None:
@@ -138,7 +138,7 @@ def test_diff_of_a_compare(page: Page) -> None:
 def test_compare_that_ran_again(page: Page) -> None:
     """Its former answer comes first; the answers that it has now are one option away."""
     page.ask("a", options="-n 2")
-    assert "1 earlier answer: `%minimax diff`" in shown(page.ask("a", options="-n 2"))
+    assert "1 earlier answer; to compare: `%minimax diff`" in shown(page.ask("a", options="-n 2"))
     told = shown(page.run("d", "%minimax diff"))
     assert told.startswith("Turn 1, from version 1 to version 2: ")
     assert "the answers that its cell has now: `%minimax diff 1 --answer K`" in told

@@ -62,7 +62,7 @@ def test_demo(page: Page, server: Loopback) -> None:
     """The demo's answers are compared like any others, and never sent to a model."""
     page.run("offline", "%minimax offline")
     page.ask("a", "Name a lake.", allow_stdin=False)
-    assert "1 earlier answer: `%minimax diff`" in shown(
+    assert "1 earlier answer; to compare: `%minimax diff`" in shown(
         page.ask("a", "Name a river.", allow_stdin=False)
     )
     assert "answers a different prompt: “Name a lake.”" in shown(page.run("d", "%minimax diff"))
@@ -84,7 +84,7 @@ def test_record_and_replay(page: Page) -> None:
     page.run("replay", "%minimax replay lesson.jsonl")
     page.ask("a", "Name a lake.")
     assert "earlier answer" not in shown(page.ask("a", "Name a lake."))
-    assert "1 earlier answer: `%minimax diff`" in shown(page.ask("a", "Name a river."))
+    assert "1 earlier answer; to compare: `%minimax diff`" in shown(page.ask("a", "Name a river."))
     assert "answer [-1-]{+3+}" in shown(page.run("d", "%minimax diff"))
     page.run("r", "%minimax restore 1 --version 1")
     assert "answer 2" in shown(page.ask("b"))

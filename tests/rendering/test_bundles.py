@@ -265,7 +265,7 @@ def test_status_is_one_quiet_line_with_notes() -> None:
 
 def test_what_to_type_is_code_in_the_line_and_its_notes() -> None:
     """A magic's line or an option between backticks is code, in a sentence and in a note below."""
-    sentence = "Turn 1 forgotten. To undo this: `%minimax restore 1`, until the kernel ends."
+    sentence = "Turn 1 was forgotten. To undo this: `%minimax restore 1`, until the kernel ends."
     html = str(
         status_bundle([sentence], ["With `--alone` nothing is sent; <b> `x`."], None)["text/html"]
     )

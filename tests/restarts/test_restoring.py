@@ -34,7 +34,7 @@ def test_two_kernels_one_after_the_other(page: Page, server: Loopback) -> None:
     page.ask("c")
     assert sent(server) == ["b", "3", "c"]
     shown = page.run("restore", "%minimax restore").shown
-    assert "Nothing new to restore: 3 turns in 'lesson.ipynb'" in shown
+    assert "There is nothing new to restore: 'lesson.ipynb' holds 3 turns" in shown
     assert "2 turns from an earlier kernel were left out." in shown
     (main,) = mm.read_notebook(page.path).values()
     assert [turn.prompt.text for turn in main.turns] == ["prompt b"]
@@ -50,7 +50,8 @@ def test_restore_after_a_cell_ran(page: Page, server: Loopback) -> None:
     page.run("restore", "")
     page.save(trusted=False)
 
-    for told in ("3 turns in 'lesson.ipynb'", "Nothing new to restore: 3 turns in 'lesson.ipynb'"):
+    holds = "'lesson.ipynb' holds 3 turns"
+    for told in (holds, f"There is nothing new to restore: {holds}"):
         shown = page.run("restore", "%minimax restore").shown
         assert told in shown
         assert (
@@ -92,7 +93,7 @@ def test_saving_late_is_early_enough(page: Page, server: Loopback) -> None:
 
     assert sent(server) == ["a", "1", "b", "2", "c"]
     again = page.run("restore", "%minimax restore").shown
-    assert "Nothing new to restore: 2 turns in 'lesson.ipynb'" in again
+    assert "There is nothing new to restore: 'lesson.ipynb' holds 2 turns" in again
     assert "older than the last turn of this kernel" in again
 
 
@@ -123,7 +124,7 @@ def test_another_notebook_is_continued(page: Page, server: Loopback) -> None:
     page.kernel.run(f"import os; here = os.getcwd(); os.chdir({str(page.path.parent)!r})")
     shown = other.run("restore", "%minimax restore lesson.ipynb").shown
     page.kernel.run("os.chdir(here)")
-    assert "2 turns in 'lesson.ipynb', saved " in shown
+    assert "'lesson.ipynb' holds 2 turns, saved " in shown
     assert "is called" not in shown
     other.ask("a")
     other.ask("d")
@@ -150,7 +151,7 @@ def test_another_notebook_beside_the_own_turns(page: Page, server: Loopback) -> 
     other.ask("d", options="-c lesson")
     assert sent(server) == ["a", "1", "d"]
     again = other.run("restore", f"%minimax restore {page.path}")
-    assert "Nothing new to restore: 1 turn in 'lesson.ipynb'" in again.shown
+    assert "There is nothing new to restore: 'lesson.ipynb' holds 1 turn" in again.shown
     assert record(again)["states"].keys() == {"lesson"}
 
     page.path.unlink()
@@ -276,4 +277,4 @@ def test_nothing_to_take_in(page: Page) -> None:
     page.save()
 
     shown = page.run("restore", "%minimax restore").shown
-    assert "Nothing new to restore: no turns in 'lesson.ipynb'" in shown
+    assert "There is nothing new to restore: 'lesson.ipynb' holds no turns" in shown

@@ -67,7 +67,7 @@ def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
     assert sent(server) == ["alone"]
 
     shown = page.run("restore", "%minimax restore").shown  # the cell is new, and not saved yet
-    assert "2 turns in 'lesson.ipynb', saved " in shown
+    assert "'lesson.ipynb' holds 2 turns, saved " in shown
     assert "Conversation main: a new cell sends 2 earlier turns with its prompt." in shown
     page.ask("d")
     assert sent(server) == ["a", "1", "b", "2", "d"]
@@ -96,8 +96,8 @@ def test_nothing_to_warn_of(page: Page, who: str) -> None:
     assert cell.saved["backend"] == {"demo": "offline", "recording": "recorded"}[who]
     page.save(trusted=False)
 
-    assert on_one_line(page.load("")).endswith("goes to the offline demo, not a language model.")
-    assert "1 turn in" in page.run("new", "%minimax restore").shown
+    assert on_one_line(page.load("")).endswith("asks the offline demo, not a language model.")
+    assert "holds 1 turn" in page.run("new", "%minimax restore").shown
 
 
 def test_only_turns_of_a_model_are_counted(page: Page, server: Loopback) -> None:
@@ -152,7 +152,7 @@ def test_file_without_the_running_cell_is_not_resumed(
     page.kernel.run("%unload_ext mm_magic")
     told = page.kernel.run("%load_ext mm_magic", cell_id=cell_id).stdout
 
-    advice = "Save the notebook, then `%minimax restore` includes it."
+    advice = "Save the notebook; then `%minimax restore` includes it."
     assert (advice in told) is (cell_id is not None)
     if cell_id is not None:
         shown = page.kernel.run("%minimax restore", cell_id=cell_id).traceback
@@ -287,7 +287,7 @@ def test_old_copy_of_a_cell_is_out_of_date(page: Page, server: Loopback) -> None
     page.ask("b")
 
     assert sent(server) == ["a", "2", "b"]
-    assert "1 turn of main left out: replaced by another answer." in told
+    assert "1 turn of main was left out: replaced by another answer." in told
 
 
 def test_settings_are_not_restored(page: Page, server: Loopback) -> None:

@@ -33,8 +33,8 @@ def test_it_says_what_it_is_made_of() -> None:
     size = len(session.build(ask_of("Why?", cold)).request.encode())
 
     assert forecast(session, 3, cold, warm).in_words() == (
-        f"6 requests: about {6 * (size // 3 + 1):,} tokens in (estimated from the first "
-        f"request, {size} bytes), at most 6,000 out (max_tokens of all requests together). "
+        f"6 requests: about {6 * (size // 3 + 1):,} tokens in, and at most 6,000 out, as "
+        f"max_tokens allows. The input is estimated from the first request, {size} bytes. "
         "At most about $0.0073, with prices as of November 2026."
     )
     longer, other = replace(asked, max_tokens=2000), replace(asked, model="mine")
@@ -49,8 +49,8 @@ def test_what_is_refused_is_not_sent() -> None:
     refused = said(model="MiniMax-M2.7", effort="low")
     told = forecast(session, 2, asked, refused)
     assert told.requests == 2
-    words = "2 requests (of 4 answers, 2 are not possible with these options): about "
-    assert told.in_words().startswith(words)
+    assert told.in_words().startswith("2 requests: about ")
+    assert " Of 4 answers, 2 are not possible with these options. " in told.in_words()
     with pytest.raises(UsageError, match="effort"):
         forecast(session, 2, refused)
 
@@ -86,7 +86,8 @@ def test_only_what_must_be_asked_needs_confirmation(server: Loopback) -> None:
     assert "this would send 20 requests; more" in refusal(n=20)[0]
     message, told = refusal(n=28, reuse=True)
     assert message == "this would send 13 requests; more than 12 need confirmation"
-    assert told.startswith("13 requests (of 28 answers, 15 are in this notebook): about ")
+    assert told.startswith("13 requests: about ")
+    assert " Of 28 answers, 15 are in this notebook. " in told
 
     assert compare(n=20, reuse=True) == 20
     assert len(server.requests) == 20
@@ -95,9 +96,9 @@ def test_only_what_must_be_asked_needs_confirmation(server: Loopback) -> None:
 def test_each_value_has_its_own_answers(server: Loopback) -> None:
     """What the notebook has of one value says nothing of another; `-n` more of one is new."""
     compare(n=6, temperature=[0.1, 1])
-    assert refusal(n=9, temperature=[0.1, 0.5, 1], reuse=True)[1].startswith(
-        "15 requests (of 27 answers, 12 are in this notebook): about "
-    )
+    told = refusal(n=9, temperature=[0.1, 0.5, 1], reuse=True)[1]
+    assert told.startswith("15 requests: about ")
+    assert " Of 27 answers, 12 are in this notebook. " in told
     assert refusal(n=13, conversation="main", reuse=True)[1].startswith("13 requests: about ")
     assert len(server.requests) == 12
 
@@ -131,7 +132,8 @@ def test_recording_answers(tmp_path: Path) -> None:
 
     told = forecast(teacher.session, 20, cold)
     assert told.requests == 5
-    assert told.in_words().startswith("5 requests (of 20 answers, 15 are in the recording): ")
+    assert told.in_words().startswith("5 requests: about ")
+    assert " Of 20 answers, 15 are in the recording. " in told.in_words()
     told.check(12, "line")
     for session, number in ((student.session, 20), (teacher.session, 15)):
         told = forecast(session, number, cold)

@@ -142,7 +142,10 @@ def test_a_model_that_was_said_does(tmp_path: Path) -> None:
     """A cell that names its model asks something else, also where that is the default model."""
     recorded(tmp_path / "r", replace(ALONE, model="MiniMax-M3"))
     error = replaying(tmp_path / "r", {"MINIMAX_MODEL": "MiniMax-M3"}).refusal(ALONE)
-    assert error.next_steps[0] == "Recorded with -m MiniMax-M3: `%%minimax --alone -m MiniMax-M3`"
+    assert (
+        error.next_steps[0]
+        == "This prompt was recorded with -m MiniMax-M3: `%%minimax --alone -m MiniMax-M3`"
+    )
     assert replaying(tmp_path / "r").run(replace(ALONE, model="MiniMax-M3")).text == "answer 1"
 
 
@@ -272,32 +275,37 @@ def test_error_is_replayed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ran", "asks", "steps"),
     [
-        ([], NIGHT, ["Recorded after turn 1, “Why?”: run that cell first."]),
+        ([], NIGHT, ["This prompt was recorded after turn 1, “Why?”: run that cell first."]),
         (
             [],
             Cell("How?"),
             [
-                "Recorded after turns 1 and 2: run those cells first, from turn 1, “Why?” on.",
+                "This prompt was recorded after turns 1 and 2. Run those cells first, from turn 1, "
+                "“Why?”."
             ],
         ),
-        ([WHY], Cell("How?"), ["Recorded after turn 2, “And at night?”: run that cell first."]),
+        (
+            [WHY],
+            Cell("How?"),
+            ["This prompt was recorded after turn 2, “And at night?”: run that cell first."],
+        ),
         (
             [WHY],
             replace(NIGHT, temperature=0.5),
-            ["Recorded with -t default: `%%minimax -t default`"],
+            ["This prompt was recorded with -t default: `%%minimax -t default`"],
         ),
-        ([], Cell("Where?"), ["Recorded with -t 0.3: `%%minimax -t 0.3`"]),
+        ([], Cell("Where?"), ["This prompt was recorded with -t 0.3: `%%minimax -t 0.3`"]),
         (
             [],
             Cell("Where?", system="x", temperature=0.3),
-            ['Recorded with -s "": `%%minimax -s ""`'],
+            ['This prompt was recorded with -s "": `%%minimax -s ""`'],
         ),
         (
             [],
             Cell("Where?", model="M"),
-            ["Recorded with the default model, -t 0.3."],
+            ["This prompt was recorded with the default model, -t 0.3."],
         ),
-        ([], Cell("What?"), ["Recorded with a different system prompt."]),
+        ([], Cell("What?"), ["This prompt was recorded with a different system prompt."]),
         (
             [],
             Cell("And at nigth?"),
@@ -306,12 +314,12 @@ def test_error_is_replayed(tmp_path: Path) -> None:
         (
             [WHY],
             Cell("Is that so?"),
-            ["This prompt was not recorded. Recorded at this point: “And at night?”"],
+            ["This prompt was not recorded. At this point, another one was: “And at night?”"],
         ),
         (
             [],
             Cell("Tell me of it."),
-            ["This prompt was not recorded. Recorded at this point: “Why?”"],
+            ["This prompt was not recorded. At this point, another one was: “Why?”"],
         ),
         (
             [],
@@ -322,16 +330,18 @@ def test_error_is_replayed(tmp_path: Path) -> None:
             [WHY, NIGHT],
             replace(NIGHT, id="z"),
             [
-                "Recorded right after turn 1: here, more turns come before it. `%minimax forget` "
-                "drops the last one. Or restart the kernel and run the cells from the top."
+                "This prompt was recorded right after turn 1; here, more turns come before it. "
+                "`%minimax forget` drops the last one. Or restart the kernel and run the cells "
+                "from the top."
             ],
         ),
         (
             [WHY],
             replace(ALONE, prompt="Where?", temperature=0.3, conversation="main"),
             [
-                "Recorded as the first turn: here, more turns come before it. `%minimax forget` "
-                "drops the last one. Or restart the kernel and run the cells from the top."
+                "This prompt was recorded as the first turn; here, more turns come before it. "
+                "`%minimax forget` drops the last one. Or restart the kernel and run the cells "
+                "from the top."
             ],
         ),
         ([], Cell("Stop?"), ["Its answer was stopped when it was recorded: record it again."]),
@@ -398,7 +408,7 @@ def test_all_recorded_values_are_named(
 
     refused = replaying(tmp_path / "r").refusal(replace(ALONE, temperature=0.5))
 
-    assert refused.next_steps[0].startswith(f"Recorded with {step}")
+    assert refused.next_steps[0].startswith(f"This prompt was recorded with {step}")
 
 
 @pytest.mark.parametrize("prompt", ["\nWhy?", "  Why?", "Why?\n\n \t\r\n", " Why?\u00a0"])
@@ -418,7 +428,7 @@ def test_lines_that_mend_are_quoted(tmp_path: Path) -> None:
 
     steps = replaying(tmp_path / "my lesson").refusal(WHY).next_steps
 
-    assert steps[0] == 'Recorded with -m "My Model": `%%minimax -m "My Model"`'
+    assert steps[0] == 'This prompt was recorded with -m "My Model": `%%minimax -m "My Model"`'
     assert steps[-1].endswith('`%minimax replay "my lesson" --fill`')
 
 
@@ -431,7 +441,8 @@ def test_another_answer_before_is_named(tmp_path: Path) -> None:
     kernel.replay(tmp_path / "r")
 
     assert kernel.refusal(NIGHT).next_steps[0] == (
-        "Recorded after a different answer to turn 1, “Why?”: run that cell again first."
+        "This prompt was recorded after a different answer to turn 1, “Why?”: run that cell again "
+        "first."
     )
 
 
@@ -441,7 +452,7 @@ def test_loose_takes_an_answer_of_another_context(tmp_path: Path) -> None:
     kernel = replaying(tmp_path / "r", is_loose=True)
 
     loose = kernel.run(NIGHT)
-    assert status_notes(kernel.turn)[0] == ("Recorded with different earlier turns.")
+    assert status_notes(kernel.turn)[0] == "The answer was recorded with different earlier turns."
     assert read_turn(turn_json(kernel.turn, None)).turn.reply == loose
     exact = kernel.run(replace(WHY, conversation="other"))
     assert loose.text == "answer 2"
@@ -560,7 +571,7 @@ def test_fill_says_what_became_outdated(tmp_path: Path) -> None:
         kernel.run(WHY)
         notes.append(kernel.notes)
     told = "Turn 2 is outdated: an earlier turn has changed since. Run its cell again."
-    earlier = "1 earlier answer: `%minimax diff 1`"
+    earlier = "1 earlier answer; to compare: `%minimax diff 1`"
     assert notes == [[told, earlier], [told, earlier]]
 
 
@@ -663,16 +674,16 @@ def test_notes_while_recording(tmp_path: Path) -> None:
 
     assert notes == [
         [
-            "1 earlier answer: `%minimax diff 1`",
+            "1 earlier answer; to compare: `%minimax diff 1`",
             "Earlier turns have changed since turns 2 and 3 were answered. Your readers will run "
             "all cells from the top: run those cells again, in order.",
         ],
         [
-            "1 earlier answer: `%minimax diff 2`",
+            "1 earlier answer; to compare: `%minimax diff 2`",
             "Earlier turns have changed since turn 3 was answered. Your readers will run all cells "
             "from the top: run that cell again.",
         ],
-        ["1 earlier answer: `%minimax diff`"],
+        ["1 earlier answer; to compare: `%minimax diff`"],
     ]
     again = replaying(tmp_path / "r")
     texts = [again.run(cell).text for cell in (WHY, NIGHT, Cell("How?", id="c"))]

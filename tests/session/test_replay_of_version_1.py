@@ -34,9 +34,15 @@ def test_default_counts_as_not_set(tmp_path: Path, cell: Cell) -> None:
 @pytest.mark.parametrize(
     ("cell", "step"),
     [
-        (said(temperature=0.3), "Recorded with -t default: `%%minimax --alone -t default`"),
-        (said(model="MiniMax-M3"), "Recorded with the default model."),
-        (said(system="Be brief."), 'Recorded with -s "": `%%minimax --alone -s ""`'),
+        (
+            said(temperature=0.3),
+            "This prompt was recorded with -t default: `%%minimax --alone -t default`",
+        ),
+        (said(model="MiniMax-M3"), "This prompt was recorded with the default model."),
+        (
+            said(system="Be brief."),
+            'This prompt was recorded with -s "": `%%minimax --alone -s ""`',
+        ),
     ],
 )
 def test_another_value_is_another_request(tmp_path: Path, cell: Cell, step: str) -> None:
@@ -50,7 +56,7 @@ def test_value_that_was_set(tmp_path: Path) -> None:
     path = written(tmp_path, line_of_0_1("Why?", "One.", temperature=0.3))
     kernel = replaying(path)
     assert kernel.run(said(temperature=0.3)).text == "One."
-    step = "Recorded with -t 0.3: `%%minimax --alone -t 0.3`"
+    step = "This prompt was recorded with -t 0.3: `%%minimax --alone -t 0.3`"
     assert kernel.refusal(said(temperature=1.0)).next_steps[0] == step
 
 

@@ -325,7 +325,7 @@ def test_demo_answers_through_the_same_client() -> None:
 
     with Loopback(streamed()) as server:
         environ["MINIMAX_BASE_URL"] = server.url
-        with pytest.warns(UserWarning, match="never sent to a model: 1 left out"):
+        with pytest.warns(UserWarning, match="never sent to a model: 1 was left out"):
             ask(session, "two")
         assert prompts_of(server.requests[0]) == ["two"]
 

@@ -356,9 +356,9 @@ def test_a_missing_attribute_says_value(answers: Any) -> None:
     data: Any = mm.ask("Q", type=dict)
     untyped: Any = mm.ask("Q")
 
-    with pytest.raises(AttributeError, match=r"write `reply\.value\.year`"):
+    with pytest.raises(AttributeError, match=r"its value has one: `reply\.value\.year`"):
         _ = reply.year
-    with pytest.raises(AttributeError, match=r"write `reply\.value\['year'\]`"):
+    with pytest.raises(AttributeError, match=r"its value has one: `reply\.value\['year'\]`"):
         _ = data.year
     with pytest.raises(AttributeError, match=r"no attribute 'colour'$"):
         _ = reply.colour
@@ -510,4 +510,4 @@ def test_without_pydantic(monkeypatch: pytest.MonkeyPatch, found: ModuleType | N
     error = error_of("Q", type=int)
 
     assert "pydantic" in error.message
-    assert error.next_steps == ('Install it: `%pip install "mm_magic[types]"`',)
+    assert error.next_steps == ('To install it: `%pip install "mm_magic[types]"`',)

@@ -439,7 +439,7 @@ def test_beside_others_the_answer_is_short() -> None:
     """One of several tells its chances and draws, and what was sent beside the prompt."""
     text = beside(Offline(), 1, temperature=0.5).text
 
-    assert text.startswith(f"{OPENING}: 20 words drawn at temperature 0.5, top_p 0.95.")
+    assert text.startswith(f"{OPENING}: it drew 20 words at temperature 0.5 and top_p 0.95.")
     assert "| oak |" in text
     assert "**20 draws:** " in text
     assert "System prompt" not in text
@@ -451,7 +451,7 @@ def test_beside_others_the_system_prompt_comes_first() -> None:
     demo = Offline()
     brief, pirate = (beside(demo, n, system=said).text for n, said in ((1, "Be brief"), (2, "Arr")))
 
-    second = f"{OPENING}: it can't follow the system prompt. 20 words drawn at temperature"
+    second = f"{OPENING}: it can't follow the system prompt; it drew 20 words at temperature"
     assert brief.startswith(f"**System prompt** (2 words): `Be brief`\n\n{second}")
     assert pirate.startswith(f"**System prompt** (1 word): `Arr`\n\n{second}")
     assert "Arr" not in brief

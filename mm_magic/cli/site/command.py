@@ -54,7 +54,7 @@ def _check(files: Sequence[Path], folder: Path, pyodide: Path | None) -> None:
             f"{inside[0]} is in {folder}, which will be rebuilt; move the file elsewhere first"
         )
     if not all(map(find_spec, _NEEDED)):
-        raise UsageError(f"JupyterLite is not installed; to install: {_install_line()}")
+        raise UsageError(f"JupyterLite is not installed; to install it: {_install_line()}")
     if pyodide is not None and not (pyodide / "pyodide.mjs").is_file():
         raise UsageError(f"{pyodide} has no pyodide.mjs; name the folder that has it")
 
@@ -100,7 +100,7 @@ def _told(folder: Path, first: str, *, is_local: bool, is_served: bool) -> str:
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     lines = [
         f"The site is in {folder}: {counted(len(sizes), 'file')}, {sum(sizes) / 1e6:.0f} MB.",
-        *([] if is_served else ["To look at it: the same command with --serve."]),
+        *([] if is_served else ["To look at it, run the same command with --serve."]),
         "To publish it, copy the folder to a web server, such as GitHub Pages. The site's link is "
         f"then: {_link(first)}",
     ]

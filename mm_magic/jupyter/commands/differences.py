@@ -21,7 +21,7 @@ class DiffOptions:
 
     version: int | None = option(
         None, COUNT, "--version", metavar="K",
-        help="compare with version K; the last three are kept until the kernel ends",
+        help="compare with version K of the answer; the last three are kept until the kernel ends",
     )  # fmt: skip
     answer: int | None = option(
         None, COUNT, "--answer", metavar="K",

@@ -9,7 +9,7 @@ from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.views.finished import show
 from mm_magic.session.fork import Forked
 from mm_magic.session.notes import stale_note
-from mm_magic.wording import option, quoted, turns_listed
+from mm_magic.wording import option, quoted, turns_listed, was
 
 _NUMBER = re.compile(r"-?[0-9.,]+")
 
@@ -62,7 +62,7 @@ def _sentences(name: str, forked: Forked) -> list[str]:
     found = [f"Conversation {name} begins with {those} of {forked.origin}.{way}"]
     if forked.not_copied:
         later, another = turns_listed(forked.not_copied), quoted(forked.free_name)
-        were = "was" if len(forked.not_copied) == 1 else "were"
+        were = was(len(forked.not_copied))
         found.append(
             f"It does not include {later} of {forked.origin}, which {were} added later. To copy "
             f"all turns: `%minimax fork {another}`"

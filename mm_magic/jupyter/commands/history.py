@@ -20,7 +20,7 @@ from mm_magic.session.notes import UNDO_DELETION, stale_note, way_to
 from mm_magic.session.options import COUNT, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import counted, listed, turns_listed
+from mm_magic.wording import counted, listed, turns_listed, was
 
 
 def history(here: Here, words: Sequence[str]) -> None:
@@ -37,8 +37,8 @@ def history(here: Here, words: Sequence[str]) -> None:
         )
     if any(turn.is_untrusted for turn in conversation.visible):
         notes.append(
-            "“Shown, not sent”: from a file that Jupyter does not trust. To send these turns as "
-            "well: `%minimax restore`, or `%minimax restore N` for one."
+            "“Shown, not sent” marks turns from a file that Jupyter does not trust. To send these "
+            "as well: `%minimax restore`, or `%minimax restore N` for one."
         )
     others = [name for name in here.session.conversations if name != conversation.name]
     if others:
@@ -99,7 +99,8 @@ def restore(here: Here, words: Sequence[str]) -> None:
     elif word is None and (undone := here.session.conversations.undo_forgetting()):
         conversation, back = undone
         turns = turns_listed(turn.number for turn in back)
-        _mark(here, conversation, f"Conversation {conversation.name}: {turns} restored.", back)
+        told = f"Conversation {conversation.name}: {turns} {was(len(back))} restored."
+        _mark(here, conversation, told, back)
     else:
         from mm_magic.jupyter.resume import restore
 
@@ -123,8 +124,9 @@ def _restore_turn(here: Here, number: int) -> None:
             f"the cell of turn {number} ran again and made turn {newer.number} of "
             f"{newer.conversation}",
             next_steps=(
-                f"{way_to(newer, conversation.name)}`%minimax forget {newer.number}`, then run "
-                "this again.",
+                "To forget that one: "
+                f"{way_to(newer, conversation.name)}`%minimax forget {newer.number}`. "
+                "Then run this again.",
             ),
         )
     else:
@@ -183,7 +185,7 @@ def _in_file(here: Here, number: str) -> Turn | None:
 
 def no_turns(what: str) -> UsageError:
     """The error where nothing has been asked yet."""
-    step = "Ask first: `%%minimax` on the first line, the question below it."
+    step = "Ask something first: write `%%minimax` on the first line and the question below it."
     return UsageError(what, next_steps=(step,))
 
 
@@ -221,8 +223,8 @@ def _say_forgotten(here: Here, name: str, gone: Sequence[Turn]) -> None:
     _mark(
         here,
         here.session.conversations.named(name),
-        f"Conversation {name}: {turns} forgotten. The answers stay on the page. To undo this: "
-        f"`%minimax restore` now, or {later} until the kernel ends.",
+        f"Conversation {name}: {turns} {was(len(gone))} forgotten. The answers stay on the page. "
+        f"To undo this: `%minimax restore` now, or {later} until the kernel ends.",
     )
 
 

@@ -9,7 +9,7 @@ from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.finished import show
 from mm_magic.session.notes import stale_note, turn_in_words
-from mm_magic.wording import plain, shortened
+from mm_magic.wording import capitalised, plain, shortened
 
 _PROMPT_CHARACTERS = 60
 
@@ -42,4 +42,5 @@ def _number(word: str | None) -> int:
 
 def _told(turn: Turn, current: str) -> str:
     prompt = " ".join(plain(shortened(str(turn.prompt), _PROMPT_CHARACTERS)).split())
-    return f"Answer {turn.answer} of “{prompt}” is now {turn_in_words(turn, current)}."
+    where = capitalised(turn_in_words(turn, current))
+    return f"{where} (“{prompt}”) now uses answer {turn.answer}."

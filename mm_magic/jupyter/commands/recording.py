@@ -17,7 +17,7 @@ from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.options import SWITCH, Kind, option
 from mm_magic.web_page import in_page, readable
-from mm_magic.wording import capitalised, closest, counted, plain, quoted, turns_listed
+from mm_magic.wording import capitalised, closest, counted, plain, quoted, turns_listed, was
 
 if TYPE_CHECKING:  # they come when a file is read or written: %load_ext is quick
     from mm_magic.session.replaying import Replaying
@@ -46,7 +46,7 @@ class ReplayOptions:
     )  # fmt: skip
     fill: bool = option(
         False, SWITCH, "--fill",
-        help="with a key, ask for what is missing, and add it to FILE",
+        help="with a key, ask a model for what is missing and add it to FILE",
     )  # fmt: skip
     loose: bool = option(
         False, SWITCH, "--loose",
@@ -282,7 +282,8 @@ def _loaded(
         damaged = [f"Line {n} is damaged and was left out: {why}." for n, why in recording.damaged]
         unfinished = sum(not each.is_offered for each in recording.exchanges)
         if unfinished:
-            damaged.append(f"{counted(unfinished, 'answer')} left out: stopped or broken off.")
+            told = counted(unfinished, "incomplete answer")
+            damaged.append(f"{told} {was(unfinished)} left out.")
         return recording, damaged
     from mm_magic.session.notebook_as_recording import recording_of
 

@@ -41,7 +41,8 @@ def models(here: Here, _words: Sequence[str]) -> None:
         told.append(f"In use: {model_name(session.options.model)}.")
     if any(map(find, names)):
         told.append(
-            f"Context windows in tokens. Prices as of {PRICES_DATE}, in USD per million tokens."
+            "Context windows are in tokens. "
+            f"Prices are in USD per million tokens, as of {PRICES_DATE}."
         )
     rows = [_model_row(name) for name in names]
     show(here.shell, table_bundle(_COLUMNS, rows, told, width=width_of(here.shell)))
@@ -89,7 +90,7 @@ def offline(here: Here, _words: Sequence[str]) -> None:
     session = here.session
     session.who.choice = "offline"
     session.replay(None)
-    print_lines(f"From now on `%%minimax` goes to {session.answering()}. {_way_back(session)}")
+    print_lines(f"From now on, `%%minimax` asks {session.answering()}. {_way_back(session)}")
 
 
 def _way_back(session: Session) -> str:
@@ -111,7 +112,7 @@ def live(here: Here, _words: Sequence[str]) -> None:
         session.who.choice = before
         raise
     session.replay(None)
-    print_lines(f"From now on `%%minimax` goes to {plain(session.answering())}.")
+    print_lines(f"From now on, `%%minimax` asks {plain(session.answering())}.")
 
 
 def _typed() -> str:

@@ -38,7 +38,7 @@ from mm_magic.session.options import BY_NAME, Options
 from mm_magic.session.session import Session
 from mm_magic.session.variants import number_of
 from mm_magic.web_page import in_page
-from mm_magic.wording import counted, turns_listed
+from mm_magic.wording import counted, turns_listed, was
 
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop the answer; what has arrived stays"
@@ -222,7 +222,8 @@ class Panel:
         self.forgotten.add(name)
         self.show_still()
         turns = turns_listed(turn.number for turn in gone)
-        return f"Conversation {name}: {turns} forgotten. To undo this: %minimax restore"
+        told = f"Conversation {name}: {turns} {was(len(gone))} forgotten."
+        return f"{told} To undo this: %minimax restore"
 
     def _number_of_turns(self, name: str) -> int:
         there = self._session.conversations.get(name)

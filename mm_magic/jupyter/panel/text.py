@@ -87,7 +87,10 @@ def _literal(text: str) -> str:
 def hint(answers: int) -> str:
     """What the boxes for several values are for, or how many answers the line asks for now."""
     if answers == 1:
-        return "To compare, type several values beside a slider; the line below then asks for each."
+        return (
+            "To compare, type several values beside a slider; "
+            "the line below then asks once for each."
+        )
     return (
         f"The line below asks for {answers} answers in one cell. "
         "The settings above stay as they are."

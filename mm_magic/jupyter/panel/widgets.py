@@ -154,7 +154,7 @@ class Controls:
         )
         self.new = _small_button("New", "Start a new conversation")
         self.reset = _small_button("Reset", RESET_MEANING)
-        self.keep = _small_button("Keep", "Forget nothing")
+        self.keep = _small_button("Keep", "Keep the turns")
         self.ask_before_reset(0)
         self.line = _paragraph("as a line")
         self.before = _paragraph("cell before it")

@@ -72,7 +72,7 @@ def of_nothing(turn: Turn, line: str) -> Bundle:
         told = f"Turn {turn.number} has only one answer. To compare, {several}."
     else:
         told = (
-            f"Turn {turn.number} has only one answer. To compare, run its cell again and then "
+            f"Turn {turn.number} has only one answer. To compare, run its cell again and then run "
             f"`{line}`, or {several}."
         )
     return status_bundle([], [told], None)

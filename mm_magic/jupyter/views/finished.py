@@ -157,7 +157,7 @@ def _with_turns(
 
 def _picked(picks: Iterable[tuple[Conversation, Pick, Turn]]) -> list[str]:
     return [
-        f"Picked: turn {turn.number} of {there.name} uses answer {pick.answer}."
+        f"Picked: answer {pick.answer} for turn {turn.number} of {there.name}."
         for there, pick, turn in picks
         if not pick.is_undone
     ]

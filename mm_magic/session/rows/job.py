@@ -28,7 +28,7 @@ from mm_magic.session.rows.template import ROW, RowPrompt
 from mm_magic.session.rows.view import RowsView
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask, TurnRequest
-from mm_magic.wording import counted, plain, share, shortened, without_code
+from mm_magic.wording import counted, plain, share, shortened, was, without_code
 
 if TYPE_CHECKING:
     from mm_magic.session.values import ValueType
@@ -316,7 +316,8 @@ class RowsJob:
         if self._reused:
             fresh = "`%%minimax --fresh`" if self._how.in_cell else "fresh=True"
             again = "" if found.server is None else f"; {fresh} asks again"
-            notes.append(f"{counted(self._reused, 'answer')} reused from {found.name}{again}.")
+            reused = f"{counted(self._reused, 'answer')} {was(self._reused)} reused"
+            notes.append(f"{reused} from {found.name}{again}.")
         if self._how.is_fresh and found.server is not None:
             notes.append("All rows were sent again.")
         if found.is_begun:
@@ -330,14 +331,11 @@ class RowsJob:
         yield from template.empty_told(self._empty)
         if running is not None and running.cut:
             option = "--max-tokens N" if self._how.in_cell else "max_tokens=N"
-            were = "was" if running.cut == 1 else "were"
-            yield (
-                f"{counted(running.cut, 'answer')} {were} cut off at max_tokens; raise it with "
-                f"{option}."
-            )
+            cut = f"{counted(running.cut, 'answer')} {was(running.cut)} cut off at max_tokens"
+            yield f"{cut}; raise it with {option}."
         recorder = self._source.recorder if self._source else None
         if recorder is not None and recorder.problem:
-            yield f"Not recorded in {recorder.name}: {recorder.problem}."
+            yield f"Answers could not be recorded in {recorder.name}: {recorder.problem}."
 
     def _failures(self, count: RowsCount) -> str:
         rows = (self._plan.row(place) for place in range(len(self._plan.requests)))

@@ -23,7 +23,7 @@ from mm_magic.wording import counted, turns_listed
 
 OPENING = "Offline demo, not a language model"
 _THE_WAY = (
-    "A real model's answer needs a key: `%minimax key`, or the environment variable"
+    "To ask a real model, set a key with `%minimax key` or the environment variable"
     " `MINIMAX_API_KEY`."
 )
 
@@ -83,7 +83,7 @@ def script_of_value(
     thinking = (
         "Step 1: find the JSON Schema at the end of the system prompt.\n\n"
         "Step 2: fill it with words and numbers from a fixed list; where to begin depends on the"
-        f" prompt and the number of this answer, {answer}."
+        f" prompt and the number of this answer ({answer})."
     )
     return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
 
@@ -100,12 +100,12 @@ def _short_text(request: Request, sampling: Sampling) -> str:
         chance = "cut" if row.kept is None else _percent(row.kept)
         rows.append([row.word, chance, str(row.drawn or "·")])
     sent = [f"{_name(name)} {_value(request.parameters, name)}" for name in request.parameters]
-    unable = " it can't follow the system prompt." if request.system else ""
+    unable = " it can't follow the system prompt;" if request.system else ""
     sections = (
         *[_system(request.system)] * bool(request.system),
         *_pictures(request.pictures),
-        f"{OPENING}:{unable} {DRAWS} words drawn at temperature"
-        f" {_value(request.parameters, 'temperature')}, top_p"
+        f"{OPENING}:{unable} it drew {DRAWS} words at temperature"
+        f" {_value(request.parameters, 'temperature')} and top_p"
         f" {_value(request.parameters, 'top_p')}.",
         _table(rows, "--:"),
         f"**{DRAWS} draws:** {' '.join(sampling.draws)}",
@@ -119,8 +119,8 @@ def _draw(request: Request, answer: int) -> tuple[str, ...]:
         f"turn the scores of {len(SCORES)} words into chances at temperature"
         f" {_value(request.parameters, 'temperature')}, and keep the likeliest up to top_p"
         f" {_value(request.parameters, 'top_p')}.",
-        f"draw {DRAWS} words; the seed comes from the prompt, the number of earlier turns,"
-        f" {len(request.earlier)}, and the number of this answer, {answer}.",
+        f"draw {DRAWS} words; the seed comes from the prompt, the number of earlier turns"
+        f" ({len(request.earlier)}) and the number of this answer ({answer}).",
     )
 
 
@@ -149,14 +149,14 @@ def _thinking(request: Request, before: Request | None, sampling: Sampling, answ
     limit = "no max_tokens" if request.max_tokens is None else f"max_tokens {request.max_tokens}"
     steps = (
         f"read the request: {counted(messages, 'message')}, {counted(request.words, 'word')}"
-        f" {'with the' if request.system else 'and no'} system prompt.",
-        f"compare it with the previous request: {differences or 'the demo has had none'}.",
+        f" {'including the' if request.system else 'and no'} system prompt.",
+        f"compare it with the previous request: {differences or 'there was none'}.",
         f"divide the scores of {len(SCORES)} words by temperature"
         f" {_value(request.parameters, 'temperature')} and turn them into probabilities.",
         f"keep the likeliest words up to top_p {_value(request.parameters, 'top_p')}:"
         f" {kept} of {len(SCORES)}.",
-        f"draw {DRAWS} words; the seed comes from the prompt and the number of earlier turns,"
-        f" {len(request.earlier)}.",
+        f"draw {DRAWS} words; the seed comes from the prompt and the number of earlier turns"
+        f" ({len(request.earlier)}).",
         f"write the answer: {counted(count_words(answer), 'word')}; {limit}.",
     )
     return "\n\n".join(f"Step {number}: {step}" for number, step in enumerate(steps, 1))
@@ -196,7 +196,7 @@ def _prompt(prompt: str) -> str:
     if len(lines) > _LINES_SHOWN or len(prompt.rstrip()) > _PROMPT_SHOWN:
         size += f", the first {len(shown)} of {len(prompt):,} characters"
     return (
-        f"**Prompt, as it arrived** ({size}; values put in by `{{{{name}}}}` show up here):"
+        f"**Prompt, as it arrived** ({size}; each `{{{{name}}}}` is replaced by its value):"
         f"\n\n{_fenced(shown)}"
     )
 
@@ -299,9 +299,9 @@ def _sampling(request: Request, sampling: Sampling) -> str:
         shares = [_percent(row.at_one), _percent(row.at_temperature), kept]
         rows.append([row.word, str(row.score), *shares, str(row.drawn or "·")])
     return (
-        "**temperature and top_p, at work.** Arithmetic on a table, not a model's choice: each"
-        " probability is exp(score ÷ temperature), divided by the sum of its column; top_p keeps"
-        " the likeliest words.\n\n"
+        "**temperature and top_p at work.** This is arithmetic on a table, not a model's choice:"
+        " each probability is exp(score ÷ temperature), divided by the sum of its column, and top_p"
+        " keeps the likeliest words.\n\n"
         + _table(rows, "--:")
         + f"\n\n**{DRAWS} draws**, seeded by the prompt: {' '.join(sampling.draws)}"
     )

@@ -13,6 +13,7 @@ from mm_magic.wording import shortened, turns_listed
 
 NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
+_RECORDED = "This prompt was recorded"
 _COMPARED = 1000  # characters of a prompt: comparing takes the square of the time
 _ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
@@ -96,7 +97,7 @@ def _of_options(
         [_option(name, each.key.options, on_line) for name in _differing(key, each)]
         for each in alike
     ]
-    sentence = f"Recorded with {_alternatives([words, *others])}"
+    sentence = f"{_RECORDED} with {_alternatives([words, *others])}"
     there = _parted(nearest.key.options)
     if any(_line(name, there.get(name), on_line) is None for name in names):
         return [f"{sentence}."]
@@ -153,21 +154,21 @@ def _of_context(
     if here[: len(there)] == there:
         before = f"right after turn {len(there)}" if there else "as the first turn"
         return [
-            f"Recorded {before}: here, more turns come before it. `%minimax forget` drops the last "
-            "one. Or restart the kernel and run the cells from the top."
+            f"{_RECORDED} {before}; here, more turns come before it. `%minimax forget` drops "
+            "the last one. Or restart the kernel and run the cells from the top."
         ]
     turn = next(n for n, each in enumerate(there, start=1) if here[n - 1 : n] != [each])
     named = _named(texts, there[turn - 1])
-    return [f"Recorded with a different turn {turn}{named}: run that cell first."]
+    return [f"{_RECORDED} with a different turn {turn}{named}: run that cell first."]
 
 
 def _missing(texts: Mapping[str, str], first: int, prompts: Sequence[str]) -> str:
     """Turns that came before it when it was recorded, and do not here."""
     named = _named(texts, prompts[0])
     if len(prompts) == 1:
-        return f"Recorded after turn {first}{named}: run that cell first."
+        return f"{_RECORDED} after turn {first}{named}: run that cell first."
     turns = turns_listed(range(first, first + len(prompts)))
-    return f"Recorded after {turns}: run those cells first, from turn {first}{named} on."
+    return f"{_RECORDED} after {turns}. Run those cells first, from turn {first}{named}."
 
 
 def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> str:
@@ -175,7 +176,8 @@ def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> s
     pairs = zip(key.earlier, other.earlier, strict=True)
     turn = next(number for number, (a, b) in enumerate(pairs, start=1) if a != b)
     named = _named(texts, key.earlier[turn - 1][0])
-    return f"Recorded after a different answer to turn {turn}{named}: run that cell again first."
+    before = f"a different answer to turn {turn}{named}"
+    return f"{_RECORDED} after {before}: run that cell again first."
 
 
 def _named(texts: Mapping[str, str], prompt: str) -> str:
@@ -194,7 +196,7 @@ def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
         return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
     for text, other in texts.items():
         if other.earlier == key.earlier and other.options == key.options:
-            return [f"{NOT_RECORDED} Recorded at this point: {quote(text)}"]
+            return [f"{NOT_RECORDED} At this point, another one was: {quote(text)}"]
     return [NOT_RECORDED]
 
 

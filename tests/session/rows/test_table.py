@@ -314,7 +314,7 @@ def test_without_pandas(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError) as raised:
         mm.map("Say {{row}}", ["a"])
-    assert "Install it: `pip install pandas`" in raised.value.card()
+    assert "To install it: `pip install pandas`" in raised.value.card()
     assert server.requests == []
     assert mm.map("Say {{row}}", pl.Series("x", ["a"]))["answer"].to_list() == ["<Say a>"]
 
