@@ -77,7 +77,7 @@ def test_same_text_is_no_new_version(page: Page) -> None:
         assert "1 earlier answer;" in shown(page.ask("a"))
         assert "1 earlier answer;" in shown(page.ask("a"))
         assert "from version 2 to version 1:" in shown(page.run("d", "%minimax diff"))
-        assert "2 earlier answers:" in shown(page.ask("a"))
+        assert "2 earlier answers;" in shown(page.ask("a"))
         assert "from version 1 to version 3:" in shown(page.run("d", "%minimax diff"))
 
 

@@ -154,8 +154,8 @@ def test_what_is_there_is_named(prompt: str, step: str) -> None:
 @pytest.mark.parametrize(
     ("name", "what", "step"),
     [
-        ("text.upper", "a method", "as `value = text.upper()`, and write {{value}}"),
-        ("mute.shout", "a method", "as `value = mute.shout()`"),
+        ("text.upper", "a method", "with `value = text.upper()`, and write {{value}}"),
+        ("mute.shout", "a method", "with `value = mute.shout()`"),
         ("function", "a function", "source = inspect.getsource(function)"),
         ("len", "a built-in function", "Turn it into text"),
         ("Mute", "a class", "Turn it into text"),

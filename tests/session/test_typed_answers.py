@@ -362,7 +362,7 @@ def test_a_missing_attribute_says_value(answers: Any) -> None:
         _ = data.year
     with pytest.raises(AttributeError, match=r"no attribute 'colour'$"):
         _ = reply.colour
-    with pytest.raises(AttributeError, match="it comes with `type=`"):
+    with pytest.raises(AttributeError, match="to get one, use `type=`"):
         _ = untyped.value
     assert not hasattr(untyped, "value")
 
