@@ -39,6 +39,7 @@ LESSON = (
     "%minimax fork other 1\n%minimax history",
     "%minimax key",
 )
+LINKS = "[More](notes.md), [First](01-quickstart.ipynb)"
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +64,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def notebook(sources: tuple[str, ...]) -> dict[str, Any]:
-    """A notebook that has not been run, with a link to a page of text at its end."""
+    """A notebook that has not been run, with links at its end."""
     cells: list[dict[str, Any]] = [
         {"cell_type": "code", "execution_count": None, "id": f"c{n}", "metadata": {},
          "outputs": [], "source": source}
         for n, source in enumerate(sources)
     ]  # fmt: skip
-    link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": "[More](notes.md)"}
+    link = {"cell_type": "markdown", "id": "link", "metadata": {}, "source": LINKS}
     return {"cells": [*cells, link], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
 
@@ -109,19 +110,27 @@ def test_quickstart_runs(page: Page, site: str) -> None:
     expect(page.locator(".jp-OutputArea-output .mm-copy").first).to_be_attached()
 
 
-@pytest.mark.parametrize("app", ["notebooks", "lab"])
-def test_links_to_pages(page: Page, site: str, app: str) -> None:
-    """A page that a notebook links to is shown as it is meant to be read."""
-    page.goto(f"{site}/{app}/index.html?path=lesson.ipynb")
-    link = page.get_by_role("link", name="More", exact=True)
-    if app == "lab":
-        link.click()
-        shown = page
-    else:
-        with page.context.expect_page() as opened:
-            link.click()
-        shown = opened.value
-    expect(shown.get_by_role("heading", name="What dragons eat")).to_be_visible()
+def test_links_in_lab(page: Page, site: str) -> None:
+    """A notebook opens, and a page of text is drawn."""
+    page.goto(f"{site}/lab/index.html?path=lesson.ipynb")
+    page.get_by_role("link", name="More", exact=True).click()
+    expect(page.get_by_role("heading", name="What dragons eat")).to_be_visible()
+    page.get_by_role("tab", name="lesson.ipynb").click()
+    page.get_by_role("link", name="First", exact=True).click()
+    expect(page.get_by_role("heading", name="Ask a model from a notebook")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("link", "there"),
+    [("More", ".cm-content >> text=What dragons eat"),
+     ("First", ".jp-Notebook h1 >> text=Ask a model from a notebook")],
+)  # fmt: skip
+def test_links_in_notebook(page: Page, site: str, link: str, there: str) -> None:
+    """What a notebook links to opens in a tab of its own."""
+    page.goto(f"{site}/notebooks/index.html?path=lesson.ipynb")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name=link, exact=True).click()
+    expect(opened.value.locator(there)).to_be_visible()
 
 
 def test_lesson_runs(page: Page, site: str) -> None:

@@ -22,6 +22,9 @@ FROM_PYODIDE = (
 )  # fmt: skip
 """What is loaded with the page, of Pyodide's own packages. Its httpx does not name what it
 imports."""
+_APPS = ("lab", "notebooks", "tree", "edit")
+"""In Notebook 7 a link leads to the tree, which opens notebooks, and pages of text in an editor."""
+_DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
 _WHEELS = "wheels"
 _TO_ROOT = "../../../.."
 """From the worker's script, beside which the page looks for a package, to the root of the site."""
@@ -37,6 +40,8 @@ def build(contents: Path, folder: Path, work: Path, *, pyodide: Path | None) -> 
     wheels = write_wheels(work / _WHEELS)
     source.mkdir()
     _write(source / _CONFIG, _page_config(wheels, is_local=pyodide is not None))
+    (source / "lab").mkdir()
+    _write(source / "lab" / _CONFIG, _lab_config())
     _write(source / "jupyter_lite_config.json", _build_config(contents, made))
     _run_jupyterlite(source)
     shutil.copytree(work / _WHEELS, made / _WHEELS)
@@ -57,7 +62,16 @@ def _page_config(wheels: list[str], *, is_local: bool) -> dict[str, object]:
     }
     if is_local:
         kernel["pyodideUrl"] = "./static/pyodide/pyodide.mjs"
-    settings = {"appName": "mm_magic", "litePluginSettings": {_KERNEL: kernel}}
+    return _config({"appName": "mm_magic", "litePluginSettings": {_KERNEL: kernel}})
+
+
+def _lab_config() -> dict[str, object]:
+    """What JupyterLab reads beside it: a page of text that a notebook links to is drawn."""
+    viewers = {"defaultViewers": {"markdown": "Markdown Preview"}}
+    return _config({"settingsOverrides": {_DOCUMENTS: viewers}})
+
+
+def _config(settings: dict[str, object]) -> dict[str, object]:
     return {"jupyter-lite-schema-version": 0, "jupyter-config-data": settings}
 
 
@@ -65,7 +79,7 @@ def _build_config(contents: Path, made: Path) -> dict[str, object]:
     """What JupyterLite's command reads."""
     return {
         "LiteBuildConfig": {
-            "apps": ["lab", "notebooks", "edit"],  # the last shows the pages that they link to
+            "apps": _APPS,
             "contents": [str(contents)],
             "federated_extensions": [str(_extension(name)) for name in _EXTENSIONS],
             "ignore_sys_prefix": True,
