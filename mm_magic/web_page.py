@@ -31,7 +31,7 @@ def in_site(path: Path) -> Path:
 
     JupyterLite parses each file with "json" in its extension, and then gives no text of it.
     """
-    return path.with_suffix(".recording") if path.suffix == ".jsonl" else path
+    return path.with_suffix(".recording") if path.suffix.lower() == ".jsonl" else path
 
 
 def readable(path: Path) -> Path:

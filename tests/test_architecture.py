@@ -165,6 +165,19 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
+def test_a_file_is_the_same_on_every_system() -> None:
+    """Text is written as bytes, since Windows would change its line ends, and read with a named
+    encoding."""
+    odd = []
+    for path in modules(PACKAGE).values():
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+                is_guessed = call.func.attr == "read_text" and not call.args
+                if is_guessed or call.func.attr == "write_text":
+                    odd.append(f"{path.relative_to(PACKAGE)}:{call.lineno}")
+    assert odd == []
+
+
 LATE = {"httpx", "ipywidgets", "markdown_it", "nh3", "nest_asyncio2"}
 LATE_HERE = {
     f"mm_magic.{name}"

@@ -4,11 +4,13 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from bench import browser, kernel
+from bench import browser, kernel, resumed
 from bench.peers import Bare, Floor, Ours, model, server
 from bench.server import prose
 from bench.table import Row, markdown
 from markdown_it import MarkdownIt
+from support.kernels import Kernel
+from support.pages import Page
 
 from mm_magic.rendering.formulas import find_formulas
 
@@ -74,6 +76,22 @@ def test_a_kernel_shows_when_its_first_text_was_sent(tmp_path: Path) -> None:
         "ours": [True],
         "floor": [True],
     }
+
+
+def test_a_kernel_resumes_the_turns_that_were_written(tmp_path: Path) -> None:
+    """The notebook is trusted, and its turns are there when the extension is loaded."""
+    resumed.write(tmp_path, 3)
+    assert resumed.resume(tmp_path, 3) > 0
+
+
+def test_run_all_reuses_each_answer(tmp_path: Path) -> None:
+    """A cell that would ask again is noticed: it has no line on reuse."""
+    with server() as url, Kernel(tmp_path, {"JUPYTER_DATA_DIR": str(tmp_path / "data")}) as process:
+        page = Page(tmp_path / "a.ipynb", tmp_path / "data", process)
+        resumed.fill(page, url, 2)
+        assert all(seconds > 0 for seconds in resumed.reuse(page, url, 2))
+        with pytest.raises(AssertionError):
+            resumed.reuse(page, url, 3)
 
 
 def test_rows_of_a_page_need_a_browser(

@@ -6,10 +6,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jupyterlab_server.config import get_page_config
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "mm_magic" / "labextension"
+SCRIPTS = sorted(FOLDER.rglob("*.js"))
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -28,6 +30,22 @@ def test_the_wheel_brings_it_once() -> None:
     source = FOLDER.relative_to(ROOT).as_posix()
     assert wheel["shared-data"] == {source: "share/jupyter/labextensions/mm_magic"}
     assert source in wheel["exclude"]
+
+
+ACTS = re.compile(
+    r"innerHTML|outerHTML|insertAdjacent|createContextualFragment|document\.write|srcdoc|DOMParser"
+    r"|\beval\b|\bFunction\(|setTimeout\(\s*['\"`]|commands\.execute|\bfetch\(|XMLHttpRequest"
+    r"|WebSocket|EventSource|sendBeacon|postMessage|\.(?:src|href|action)\s*=[^=]|localStorage"
+)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_it_makes_nothing_but_text_of_text(script: Path) -> None:
+    """None of its scripts makes elements or code of a text, runs a command of the page, or asks
+    any address: what a cell or an answer says can make it do nothing."""
+    text = script.read_text("utf-8")
+    assert ACTS.findall(text) == []
+    assert len(re.findall(r"\bimport\(", text)) == (script.name == "entry.js")
 
 
 def test_jupyterlab_finds_it(tmp_path: Path) -> None:

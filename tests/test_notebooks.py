@@ -31,10 +31,13 @@ TURN = "application/vnd.minimax.turn+json"
 # For whom, how long, and who answers.
 FIRST_LINE = re.compile(r"\*For .+\. \d+ minutes\. .+ answers?\b.*; you need no key.*\.\*")
 
-# matplotlib tells on stderr that it builds its cache of fonts, where that takes it long. A server's
-# answer says how long it took, which no two runs agree on.
+# matplotlib tells on stderr that it builds its cache of fonts, where that takes it long, and each
+# version of it draws a figure a little differently. A server's answer says how long it took, which
+# no two runs agree on.
 NOT_COMPARED = {
     ("05-parameters", "imports"),
+    ("06-your-data", "year"),
+    ("06-your-data", "figure"),
     ("07-your-own-server", "ask"),
     ("07-your-own-server", "again"),
 }
@@ -150,7 +153,7 @@ def test_cells_are_short(path: Path) -> None:
 
 
 def test_outputs_are_compared() -> None:
-    """Only where matplotlib is loaded, or a server answers, may a cell's outputs differ by run."""
+    """Only where matplotlib is loaded, or a server or a figure is asked, may outputs differ."""
     ignored = {
         (path.stem, cell["id"])
         for path in NOTEBOOKS
@@ -160,7 +163,7 @@ def test_outputs_are_compared() -> None:
     }
     assert ignored == NOT_COMPARED
     sources = {cell: source(_path(name), cell) for name, cell in ignored}
-    assert "import matplotlib" in sources.pop("imports")
+    assert all("import matplotlib" in sources.pop(cell) for cell in ("imports", "year"))
     assert all(text.startswith("%%minimax") for text in sources.values())
 
 
@@ -177,6 +180,19 @@ def test_pictures_are_there() -> None:
     plots = [cell for cell in cells(_path("05-parameters"), "code") if "plot-" in cell["id"]]
     shown = [output["data"]["image/png"][:8] for cell in plots for output in cell["outputs"]]
     assert shown == ["iVBORw0K"] * 2
+
+
+def test_a_figure_is_described() -> None:
+    """The figure that was sent stands above the answer, which says what arrived."""
+    path = _path("06-your-data")
+    (found,) = (cell["outputs"] for cell in cells(path, "code") if cell["id"] == "figure")
+    (turn,) = (each for each in turns(path) if isinstance(each["prompt"], list))
+    text, picture = turn["prompt"]
+    assert text == {"type": "text", "text": "When are the days longest?\n\n"}
+    assert found[0]["data"]["image/png"].strip() == picture["source"]["data"]
+    assert re.search(
+        r"1\. image/png, \d+×\d+, \d+ kB, mean colour `#", turn["steps"][0]["content"][0]["text"]
+    )
 
 
 def test_the_example_of_the_api_page() -> None:

@@ -3,6 +3,7 @@
 `python tests/test_readme.py` mends their tables.
 """
 
+import ast
 import re
 import tomllib
 from functools import partial
@@ -18,6 +19,12 @@ from mm_magic.jupyter.arguments import CELL_ROWS, flags_of, help_rows
 from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.session.api import AskOptions
 from mm_magic.session.options import ROWS
+from mm_magic.transport.body import (
+    ENDING_SECONDS,
+    MAX_EVENT_BYTES,
+    PROGRESS_SECONDS,
+    SILENCE_SECONDS,
+)
 from mm_magic.transport.demo.offline import DEMOS
 
 ROOT = Path(__file__).parent.parent
@@ -164,6 +171,33 @@ def headings(page: Path) -> list[str]:
     """The anchors that GitHub gives to a page's headings."""
     titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def promises() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The promises of docs/security.md, each with the tests that it names and their files."""
+    lines = (DOCS / "security.md").read_text("utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| **")]
+    named = r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)"
+    return [(row, re.findall(named, row)) for row in rows]
+
+
+@pytest.mark.parametrize(("promise", "tests"), promises(), ids=lambda each: str(each)[:40])
+def test_promises_name_their_tests(promise: str, tests: list[tuple[str, str]]) -> None:
+    """Each promise names a test at least, and each test that it names is in that file."""
+    assert tests
+    assert len(tests) == promise.count("](../tests/")
+    for name, path in tests:
+        tree = ast.parse((ROOT / path).read_text("utf-8"))
+        defined = [each.name for each in tree.body if isinstance(each, ast.FunctionDef)]
+        assert name in defined, path
+
+
+def test_the_bounds_are_those_of_the_page() -> None:
+    """The seconds and sizes that docs/security.md promises are those that are used."""
+    (bounds,) = [row for row, _ in promises() if row.startswith("| **Bounds**")]
+    seconds = [SILENCE_SECONDS, PROGRESS_SECONDS, ENDING_SECONDS]
+    assert [float(each) for each in re.findall(r"(?:after|complete) (\d+) s\b", bounds)] == seconds
+    assert f"more than {MAX_EVENT_BYTES // 2**20} MiB" in bounds
 
 
 def test_every_page_is_named() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mm_magic.cli.failure import fail
 from mm_magic.cli.strip import strip_file
+from mm_magic.conversation.turn import is_notebook_name
 
 QUICKSTART = "notebooks/01-quickstart.ipynb"
 
@@ -109,7 +110,7 @@ def copy_files(files: Mapping[Path, Path], folder: Path) -> str:
             kept.append(file.name)
             continue
         shutil.copyfile(file, target)
-        if target.suffix == ".ipynb":
+        if is_notebook_name(target.name):
             if place.parent != CLASS:
                 strip_file(target, thinking=False)
             _name_kernel(target)
@@ -131,7 +132,7 @@ def _name_kernel(notebook: Path) -> None:
     """Write this Python's kernel into a notebook's metadata."""
     content = json.loads(notebook.read_text("utf-8"))
     content["metadata"] |= {"kernelspec": KERNEL, "language_info": _language()}
-    notebook.write_text(f"{json.dumps(content, ensure_ascii=False, indent=1)}\n", "utf-8")
+    notebook.write_bytes(f"{json.dumps(content, ensure_ascii=False, indent=1)}\n".encode())
 
 
 def _language() -> dict[str, object]:
@@ -167,7 +168,7 @@ def write_kernel_spec(data: Path) -> None:
         "language": KERNEL["language"],
         "metadata": {"debugger": True},
     }
-    (spec / "kernel.json").write_text(json.dumps(content), "utf-8")
+    (spec / "kernel.json").write_bytes(json.dumps(content).encode())
 
 
 def write_page_config(config: Path) -> None:
@@ -179,7 +180,7 @@ def write_page_config(config: Path) -> None:
     path = config / "labconfig" / "page_config.json"
     path.parent.mkdir()
     content = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-    path.write_text(json.dumps(content), "utf-8")
+    path.write_bytes(json.dumps(content).encode())
 
 
 def lab_command(folder: Path, temporary: Path, *, port: int | None, browser: bool) -> list[str]:

@@ -1,6 +1,7 @@
 """`python -m mm_magic extract`: the turns of notebook files as JSON lines, CSV or Markdown."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -53,6 +54,8 @@ _BACKENDS: Mapping[Backend, str] = {
 # What acts in a terminal or reorders its text, and halves of characters, as the name of a file may
 # hold them, which UTF-8 can't write; JSON itself escapes only the first 32.
 _ACTS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
+_CLOSED = (errno.EPIPE, errno.EINVAL)
+"""A pipe whose reader, as `head`, has enough; on Windows the second."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -71,7 +74,8 @@ def extract(paths: Sequence[Path], form: str, target: Path | None) -> int:
     try:
         is_whole = _write(FORMATS[form](rows), target, "utf-8-sig" if form == "csv" else "utf-8")
     except OSError as error:
-        say(f"{shown(str(target))} can't be written: {error.strerror or error}")
+        where = "the output" if target is None else shown(str(target))
+        say(f"{where} can't be written: {error.strerror or error}")
         return 1
     if is_whole and read:
         say(_in_all(rows, read))
@@ -294,8 +298,10 @@ def _write(text: str, target: Path | None, encoding: str) -> bool:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader, as `head`, has enough
-        with suppress(OSError):
+    except OSError as error:
+        with suppress(OSError):  # Python writes once more at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno not in _CLOSED:
+            raise
         return False
     return True

@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -28,5 +29,7 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(name).chmod(stat.S_IMODE(mode))
         Path(name).replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(name).chmod(stat.S_IWUSR)  # Windows removes nothing that is read-only
+            Path(name).unlink()
         raise

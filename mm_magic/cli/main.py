@@ -6,6 +6,8 @@ settings are read as ever, and never written.
 """
 
 import argparse
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +16,15 @@ from mm_magic.cli.demo import FOLDER, demo
 from mm_magic.cli.extract import COLUMNS, FORMATS, extract
 from mm_magic.cli.site.command import PORT, site
 from mm_magic.cli.strip import strip
+from mm_magic.conversation.turn import is_notebook_name
 
 OR_FOLDER = "a notebook, a folder (with its subfolders), or a pattern such as '*.ipynb'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status of the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe on Windows lacks most characters
+        sys.stdout.reconfigure(errors="replace")
     parser = _parser()
     chosen = parser.parse_args(arguments)
     if chosen.command == "demo":
@@ -33,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return autoload(off=chosen.off)
     if chosen.command == "strip":
         return strip(chosen.notebooks, thinking=chosen.thinking)
-    if chosen.output is not None and chosen.output.suffix == ".ipynb":
+    if chosen.output is not None and is_notebook_name(chosen.output.name):
         parser.error(f"-o would overwrite a notebook: {str(chosen.output)!r}")
     return extract(chosen.notebooks, chosen.format, chosen.output)
 

@@ -7,6 +7,7 @@ from glob import glob
 from pathlib import Path
 
 from mm_magic.conversation.notebook_file import shown
+from mm_magic.conversation.turn import is_notebook_name
 
 
 def find_notebooks(words: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -52,7 +53,7 @@ def _below(folder: Path, errors: list[OSError]) -> Iterator[Path]:
 
 
 def _is_notebook(name: str) -> bool:
-    return name.lower().endswith(".ipynb") and not name.startswith(".")
+    return is_notebook_name(name) and not name.startswith(".")
 
 
 def _unreadable(error: OSError, folder: Path) -> str:

@@ -1,9 +1,7 @@
 """`python -m mm_magic strip`: takes what readers of the page can't see out of notebook files."""
 
-import io
 import json
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ from mm_magic.wording import counted, plain
 THINKING = '<details class="mm-thinking'
 COLUMNS = '<div class="mm-columns'
 # More answers than stand side by side hold their thinking: as a box, or as a title with a quote.
-_BOX = re.compile(rf"{THINKING}.*?</details>", re.DOTALL)
+# One that is not closed goes on to the end, on a page as well.
+_BOX = re.compile(rf"{THINKING}.*?(?:</details>|\Z)", re.DOTALL)
 _QUOTE = re.compile(r"^Thinking of answer \d[^\n]*:\n\n?(?:>[^\n]*(?:\n|\Z))++\n?", re.MULTILINE)
 
 
@@ -33,8 +32,6 @@ def strip(paths: Sequence[Path], *, thinking: bool) -> int:
     others are done.
     """
     files, problems = find_notebooks(paths)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # which may lack the letters of a file's name
-        sys.stdout.reconfigure(errors="replace")
     done: list[Taken] = []
     for path in files:
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from mm_magic.conversation.conversation import State
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.saved_turn import (
+    MAX_TURN_NESTING,
     SavedPick,
     SavedTurn,
     UnreadableTurn,
@@ -29,6 +30,7 @@ from mm_magic.protocol.json_values import (
     as_count,
     as_object,
     as_text,
+    is_deep,
     parse_json,
 )
 from mm_magic.transport.recording.file_format import version_of
@@ -130,10 +132,9 @@ def read(data: bytes, name: str = "the notebook") -> Notebook:
             f"{shown(name)} is a recording, not a notebook",
             next_steps=("To answer from a recording: `%minimax replay FILE`",),
         )
-    reader = _Reader()
-    for number, cell in enumerate(
-        cells_of(checked(parse_json(data, limit=MAX_FILE_NESTING), name)), start=1
-    ):
+    notebook = checked(parse_json(data, limit=MAX_FILE_NESTING), name)
+    reader = _Reader(may_be_deep=is_deep(notebook, MAX_TURN_NESTING))
+    for number, cell in enumerate(cells_of(notebook), start=1):
         reader.add(_cell(cell, number))
     return reader.notebook()
 
@@ -198,7 +199,8 @@ def _cell(wire: JsonObject, number: int) -> NotebookCell:
 class _Reader:
     """Takes the cells of one notebook, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_be_deep: bool) -> None:
+        self._may_be_deep = may_be_deep
         self._cells: list[NotebookCell] = []
         self._found: list[Found] = []
         self._picks: list[FoundPick] = []
@@ -243,7 +245,7 @@ class _Reader:
 
     def _take(self, wire: object, cell: NotebookCell) -> None:
         try:
-            saved = read_turn(wire)
+            saved = read_turn(wire, may_be_deep=self._may_be_deep)
         except UnreadableTurn as error:
             self._unreadable[str(error)] += 1
             return

@@ -38,6 +38,8 @@ from mm_magic.transport.recording.file_format import read_day
 VERSION = 2
 """Of the format. A file with a higher one was written by a later release."""
 MAX_NUMBER = 1_000_000
+MAX_TURN_NESTING = 2 * MAX_NESTING
+"""Levels of a turn's JSON: what it adds around its blocks is far less."""
 _FIELDS = {
     "version", "id", "conversation", "number", "prompt", "steps", "content", "context", "knew",
     "sent", "status", "backend", "asked", "said", "request_key", "model", "message_id",
@@ -196,11 +198,14 @@ def state_json(state: State) -> JsonObject:
     return {"begins": state.begins, **{name: value for name, value in optional.items() if value}}
 
 
-def read_turn(wire: object) -> SavedTurn:
-    """Read the JSON of one turn. Raises UnreadableTurn."""
+def read_turn(wire: object, *, may_be_deep: bool = True) -> SavedTurn:
+    """Read the JSON of one turn. Raises UnreadableTurn.
+
+    `may_be_deep` is False where it is known to be nested no deeper than MAX_TURN_NESTING.
+    """
     found = as_object(wire)
     version = check_version(found)
-    if is_deep(found, limit=2 * MAX_NESTING):  # what a turn adds around its blocks is far less
+    if may_be_deep and is_deep(found, MAX_TURN_NESTING):
         raise UnreadableTurn("nested too deeply")
     name, number = found.get("conversation"), found.get("number")
     if not (name is None or (isinstance(name, str) and name.strip())):

@@ -76,7 +76,7 @@ def _of_user(blocks: Sequence[Block], calls: set[str]) -> list[Block]:
         elif isinstance(block, UnknownBlock):
             if (name := _result_of(block)) in calls:
                 results.setdefault(name, block)
-            elif block.wire.get("type") in _OF_USERS:
+            elif as_text(block.wire.get("type")) in _OF_USERS:
                 others.append(block)
     return [*results.values(), *others]
 

@@ -43,6 +43,11 @@ class TurnKey(NamedTuple):
         return self.cell_id == cell_id and self.index_in_cell >= index
 
 
+def is_notebook_name(name: str) -> bool:
+    """Whether a file of this name is a notebook; some systems write names in capitals."""
+    return name.lower().endswith(".ipynb")
+
+
 def is_notebook_id(cell_id: str) -> bool:
     """Whether a notebook file can hold this id; VS Code names a cell by an address instead."""
     return _NOTEBOOK_ID.fullmatch(cell_id) is not None

@@ -8,7 +8,7 @@ import sys
 from collections import ChainMap
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeGuard
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -93,5 +93,10 @@ class LastError:
         )
         if is_library:
             return None
-        here = Path.cwd()
-        return f"File {path.relative_to(here) if path.is_relative_to(here) else path.name}"
+        return f"File {name_of(path, Path.cwd())}"
+
+
+def name_of(path: PurePath, here: PurePath) -> str:
+    """What a file is called from a folder: the same on every system, so that a recording answers on
+    another one. Outside of the folder it has no path."""
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name

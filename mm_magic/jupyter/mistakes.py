@@ -63,7 +63,7 @@ def misspelt(text: str) -> UsageError | None:
 
 def misplaced(text: str) -> UsageError | None:
     """The error of `%%minimax` below other lines, or behind a space: IPython would not find it."""
-    if re.match(r"\s*\n*%%\w", text) and not re.match(r"\s*\n*[ \t]+%%minimax\b", text):
+    if re.match(r"\s*%%\w", text) and not re.match(r"\s*[ \t]%%minimax\b", text):
         return None
     if not re.search(r"^[ \t]*%%minimax\b", text, re.MULTILINE):
         return None

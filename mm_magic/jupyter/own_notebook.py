@@ -1,14 +1,13 @@
 """The file of the notebook that is running, and whether Jupyter trusts it."""
 
 import os
-import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from mm_magic.conversation.turn import is_notebook_id
+from mm_magic.conversation.turn import is_notebook_id, is_notebook_name
+from mm_magic.jupyter.signature import is_signed
 
 UNKNOWN_FILE = "mm_magic can't tell which file this notebook is saved in"
 """What is said where a command needs the file."""
@@ -26,7 +25,7 @@ def own_path(shell: InteractiveShell, cell_id: str | None) -> Path | None:
         told = shell.user_ns.get("__vsc_ipynb_file__")
         return Path(told) if isinstance(told, str) and told else None
     name = os.environ.get("JPY_SESSION_NAME", "")
-    return Path(name) if name.endswith(".ipynb") else None
+    return Path(name) if is_notebook_name(name) else None
 
 
 def is_file(path: Path) -> bool:
@@ -37,24 +36,11 @@ def is_file(path: Path) -> bool:
 def is_trusted(data: bytes) -> bool:
     """Whether Jupyter trusts the outputs in a notebook file's bytes: as Jupyter Server decides it.
 
-    False where nbformat, which it takes, is missing or fails. It leaves no file behind: without
-    Jupyter's secret nothing is signed.
+    False where that can't be found out. It leaves no file behind: without Jupyter's secret nothing
+    is signed.
     """
-    try:
-        import nbformat
+    with suppress(Exception):  # whatever a made-up file brings about
         from jupyter_core.paths import jupyter_data_dir
-        from nbformat.sign import NotebookNotary
-    except ImportError:
-        return False
-    folder = Path(jupyter_data_dir())
-    if not all(is_file(folder / name) for name in ("notebook_secret", "nbsignatures.db")):
-        return False
-    with suppress(Exception), warnings.catch_warnings():  # whatever a made-up file brings about
-        warnings.simplefilter("ignore")
-        notary: Any = NotebookNotary(data_dir=str(folder))  # type: ignore[no-untyped-call]
-        try:
-            notebook = nbformat.reads(data.decode(), as_version=4)  # type: ignore[no-untyped-call]
-            return bool(notary.check_signature(notebook))
-        finally:
-            notary.store.close()
+
+        return is_signed(data, Path(jupyter_data_dir()))
     return False

@@ -4,13 +4,17 @@ import hashlib
 import json
 import math
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 JsonObject: TypeAlias = dict[str, object]
 
 MAX_NESTING = 100
 """Levels of objects and arrays in JSON that is read. With 500, Jupyter can't save a notebook."""
 
+_HOLDING = (dict, list)  # 3 times as quick as dict | list, which is made at each use
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_OR_ESCAPE = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
@@ -37,7 +41,8 @@ def parse_json(data: str | bytes, *, keep_halves: bool = False, limit: int = MAX
         parsed, end = _decode(text)
         if end != len(text) or (_may_be_deep(text) and is_deep(parsed, limit)):
             return None
-        if keep_halves or not _SURROGATE_OR_ESCAPE.search(text):
+        may_have_halves = "\\u" in text or not isinstance(data, bytes)  # what is decoded has none
+        if keep_halves or not (may_have_halves and _SURROGATE_OR_ESCAPE.search(text)):
             return parsed
         return _decode(join_surrogates(json.dumps(parsed, ensure_ascii=False)))[0]
     except (ValueError, RecursionError):
@@ -46,10 +51,10 @@ def parse_json(data: str | bytes, *, keep_halves: bool = False, limit: int = MAX
 
 def is_deep(value: object, limit: int = MAX_NESTING) -> bool:
     """Whether a JSON value has more than `limit` levels of objects and arrays."""
-    level = [[value]]
+    level: list[Iterable[object]] = [[value]]
     for _ in range(limit + 1):
-        inside = [part for each in level for part in each if isinstance(part, dict | list)]
-        level = [list(part.values()) if isinstance(part, dict) else part for part in inside]
+        inside = [part for each in level for part in each if isinstance(part, _HOLDING)]
+        level = [part.values() if isinstance(part, dict) else part for part in inside]
         if not level:
             return False
     return True

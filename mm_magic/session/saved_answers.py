@@ -25,22 +25,32 @@ class SavedAnswers:
     def __init__(self) -> None:
         self._of_models, self._of_demo = _Answers(), _Answers()
         self._of_cells: dict[TurnKey, Turn] = {}
+        self._waiting: list[Iterable[tuple[RecordedExchange, Turn]]] = []
 
     def take_in(
         self,
         answers: Iterable[tuple[RecordedExchange, Turn]],
         of_cells: Iterable[Turn] = (),
     ) -> None:
-        """Keep the answers of a file, and what its cells hold, but for what stands here since."""
-        for exchange, turn in answers:
-            if exchange.is_offered:
-                self._of(to_demo=turn.is_demo).take_in(exchange, turn)
+        """Keep the answers of a file, and what its cells hold, but for what stands here since.
+
+        The answers are taken when one is looked for: of a long notebook that takes a while, and
+        most never look.
+        """
+        self._waiting.append(answers)
         for turn in of_cells:
             if turn.key is not None:
                 self._of_cells.setdefault(turn.key, turn)
 
+    def _take_waiting(self) -> None:
+        while self._waiting:
+            for exchange, turn in self._waiting.pop(0):
+                if exchange.is_offered:
+                    self._of(to_demo=turn.is_demo).take_in(exchange, turn)
+
     def trust(self, ids: Container[str] | None = None) -> None:
         """The answers that are turns with these ids may be sent, or all of them."""
+        self._take_waiting()
         for answers in (self._of_models, self._of_demo):
             answers.trust(ids)
         for key, turn in self._of_cells.items():
@@ -64,15 +74,18 @@ class SavedAnswers:
 
     def counted_as(self, key: RequestKey, model: str, *, to_demo: bool) -> str:
         """What the answers to a request are counted by."""
+        self._take_waiting()
         return self._of(to_demo=to_demo).counted_as(key, model)
 
     def find(self, key: RequestKey, model: str, place: int, *, to_demo: bool) -> Turn | None:
         """The answer to this request, which asks this model, with this place among equal ones."""
+        self._take_waiting()
         return self._of(to_demo=to_demo).find(key, model, place)
 
     @property
     def most(self) -> int:
         """How many answers there are to one request, at most."""
+        self._take_waiting()
         return max(self._of_models.most, self._of_demo.most)
 
     def _of(self, *, to_demo: bool) -> "_Answers":
@@ -129,4 +142,5 @@ def playback(turn: Turn) -> Playback:
     from mm_magic.session.notebook_as_recording import exchange_of, reads_of
 
     exchange = exchange_of(turn, RequestKey({}, (), turn.prompt.described()))
-    return Playback(replace(exchange, reads=tuple(reads_of(turn.reply))), math.inf)
+    reads = reads_of(turn.reply, in_words=False)
+    return Playback(replace(exchange, reads=tuple(reads)), math.inf)

@@ -28,7 +28,7 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     if loop is None:
         try:
             with asyncio.Runner() as runner:  # not asyncio.run: nesting replaces that one
-                return runner.run(main)
+                return runner.run(_awake(main))
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
     if not _can_nest(loop):
@@ -40,7 +40,7 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     if in_page():
         return _settled(loop, main)
     with _interrupts_cancel(loop) as interrupts:
-        task = interrupts.cancel_also(loop.create_task(main))
+        task = interrupts.cancel_also(loop.create_task(_awake(main)))
         try:
             result = loop.run_until_complete(task)
             if interrupts.came:  # as the last thing ended: a loop around this must stop, too
@@ -53,6 +53,16 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
             with suppress(BaseException):
                 loop.run_until_complete(task)
             raise
+
+
+async def _awake(main: Coroutine[Any, Any, T]) -> T:
+    """Await it on a loop that never sleeps long.
+
+    A kernel on Windows is interrupted without a signal: what sleeps until a server answers would
+    not notice before that.
+    """
+    with heartbeat():
+        return await main
 
 
 def _settled(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, T]) -> T:

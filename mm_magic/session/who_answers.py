@@ -4,6 +4,7 @@ Keys and addresses come from the environment, or a key from the masked prompt of
 never from a notebook, a file beside it or a recording. They are looked up at each request.
 """
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,8 +255,10 @@ def _key_for(host: str, environ: Mapping[str, str], typed: TypedKey | None) -> S
     if not path:
         return None
     try:
-        # utf-8-sig: Windows editors put a byte order mark in front
-        return clean_key(Path(path).expanduser().read_text("utf-8-sig"))
+        data = Path(path).expanduser().read_bytes()
+        # What editors on Windows put in front, and `>` in its PowerShell.
+        is_utf_16 = data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+        return clean_key(data.decode("utf-16" if is_utf_16 else "utf-8-sig"))
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
         raise UsageError(
             f"MINIMAX_API_KEY_FILE can't be read: {type(error).__name__}",

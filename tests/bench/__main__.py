@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-from bench import browser, kernel, page, saved, startup, wire
+from bench import browser, kernel, page, resumed, saved, startup, wire
 from bench.table import markdown, where_and_when
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="fewer rounds: a minute and a half")
+    parser.add_argument("--short", action="store_true", help="fewer rounds: two and a half minutes")
     is_short: bool = parser.parse_args().short
     rows = [
         *startup.rows(is_short=is_short),
@@ -17,6 +17,7 @@ def main() -> int:
         *page.rows(is_short=is_short),
         *saved.rows(),
         *kernel.rows(is_short=is_short),
+        *resumed.rows(is_short=is_short),
         *browser.rows(is_short=is_short),
     ]
     print(f"Measured {where_and_when()}.\n\n{markdown(rows)}\n\n{saved.shares()}")

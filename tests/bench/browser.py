@@ -27,6 +27,8 @@ RATE = 1_000  # deltas a second
 STREAMS, STREAM_RATE = 4, 100  # of a compare
 EVERY = 250  # characters, for each formula
 IDLE_SECONDS = 2
+LOADED = [f"%%minimax\nTell me of *{n}*: {{{{x}}}}" for n in range(10)] + ["print(1)"] * 10
+"""The cells of the notebook that is loaded: prompts and Python."""
 
 # A page draws little of what is out of sight, and JupyterLab doesn't scroll by itself.
 _FOLLOW = """() => {
@@ -47,6 +49,14 @@ _FOLLOW = """() => {
 _ALL_SHOWN = """formulas => window.mmRunning === false
     && document.querySelector(".mm-status") !== null
     && document.querySelectorAll("mjx-container").length === formulas"""
+# The page as it is where the extension is not installed; its scripts run after this.
+_WITHOUT_EXTENSION = """document.addEventListener("readystatechange", () => {
+    const told = document.getElementById("jupyter-config-data");
+    if (document.readyState !== "interactive" || told === null) return;
+    const config = JSON.parse(told.textContent);
+    const others = config.federated_extensions.filter(each => each.name !== "mm_magic");
+    told.textContent = JSON.stringify({...config, federated_extensions: others});
+});"""
 _IDLE = "() => new Promise(resolve => requestIdleCallback(() => resolve()))"
 
 
@@ -74,7 +84,8 @@ def rows(*, is_short: bool) -> list[Row]:
     frames: the time by the clock, which other processes lengthen, stands beside it. Several answers
     at once are compared with the same text as one answer, at the sum of their speeds. The short
     answer has a quarter of the length and of the budgets, but for what is to do once: two seconds
-    of waiting, and half a second of the main thread, in which the page loads MathJax.
+    of waiting, and half a second of the main thread, in which the page loads MathJax. The last row
+    is a page that is opened, with and without our extension of it.
     """
     if absent := _absent():
         print(f"The rows of JupyterLab are left out: there is no {absent}.", file=sys.stderr)
@@ -119,6 +130,7 @@ def rows(*, is_short: bool) -> list[Row]:
             "s",
         ),
         *_compared(seconds),
+        _loading(2 if is_short else 6),
     ]
 
 
@@ -158,6 +170,51 @@ def _compared(seconds: int) -> list[Row]:
             1.5,
         ),
     ]
+
+
+def _loading(rounds: int) -> Row:
+    """Open a notebook in new pages, which take turns: with the extension, and without it."""
+    from browser.lab import lab_alone, new_lab
+
+    found: dict[bool, list[float]] = {True: [], False: []}
+    with lab_alone() as here:
+        browser, there = here.page.context.browser, here.server
+        assert browser is not None
+        there.write("load.ipynb", LOADED)
+        for turn in range(rounds + 1):
+            for has_extension, seconds in found.items():
+                with new_lab(browser, there) as lab:
+                    cost = loading(lab, "load.ipynb", has_extension=has_extension)
+                if turn:
+                    seconds.append(cost)
+    ours, without = min(found[True]), min(found[False])
+    return Row(
+        f"a notebook of {len(LOADED)} cells opens in JupyterLab: the browser's main thread",
+        f"{ours:.2f} s",
+        f"without the extension {without:.2f} s",
+        (ours - without) * 1e3,
+        50,
+        "ms more",
+    )
+
+
+def loading(lab: "Lab", name: str, *, has_extension: bool) -> float:
+    """Seconds of processor time that the page's main thread takes until the notebook is there."""
+    page = lab.page
+    page.goto(f"{lab.server.url}/api/status")  # else the page that is measured changes its process
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+    if not has_extension:
+        page.add_init_script(_WITHOUT_EXTENSION)
+    before = _main_thread(devtools)
+    lab.open(name)
+    if has_extension:
+        page.locator(".mm-magic-name").first.wait_for()
+    page.evaluate(_IDLE)
+    page.wait_for_timeout(IDLE_SECONDS * 1000)
+    page.evaluate(_IDLE)
+    assert (page.locator(".mm-magic-name").count() > 0) == has_extension
+    return _main_thread(devtools) - before
 
 
 def _one(deltas: int, rate: int) -> str:

@@ -122,11 +122,11 @@ def session() -> Session:
     return Session({"MINIMAX_BASE_URL": "http://127.0.0.1:9"})  # to which nothing is sent
 
 
-def commit(session: Session, prompt: str, text: str) -> Turn:
+def commit(session: Session, prompt: str, text: str, model: str = "bench") -> Turn:
     """A turn of the conversation "main", as a cell of its own would make it."""
     session.begin_cell(f"cell-{prompt}")
-    prepared = session.build(ask_of(prompt, Options(model="bench")))
-    message = Message("id", "bench", content=(TextBlock(text),), usage=Usage(12, 250))
+    prepared = session.build(ask_of(prompt, Options(model=model)))
+    message = Message("id", model, content=(TextBlock(text),), usage=Usage(12, 250))
     turn = prepared.turn(Reply(message, "complete", "url", None))
     return session.conversations.commit(turn)
 

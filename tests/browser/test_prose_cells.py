@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Route, expect
 from support.loopback import Loopback, streamed
 
 from browser.lab import Lab, Server, new_lab
+from browser.test_safety import ACTIVE, HANDLERS, payloads
 
 pytestmark = pytest.mark.browser
 
@@ -17,6 +18,10 @@ LOAD = "%load_ext mm_magic"
 PROSE = "And for whom is it, if it's not you? Don't say 'in' or \"and\"."
 PROMPT = f"%%minimax -t 0.3\n{PROSE}"
 PYTHON = "for word in 'it':\n    print(word)"
+# CodeMirror's own picture stands where a line begins or ends with something that is drawn.
+ELEMENTS = """(editors, active) => editors.flatMap(each => [...each.querySelectorAll(active)])
+    .filter(element => !element.matches('img.cm-widgetBuffer:not([src])'))
+    .map(element => element.outerHTML.slice(0, 200))"""
 TYPED = (
     "- if\n- else:\n1. def f(x):\nreturn `it`\nelse:\n  last",
     'say "it", \'so\' (or [not] {this}) isn\'t `it`: (\n{\n"""',
@@ -335,6 +340,41 @@ def test_the_file_is_not_touched(lab: Lab) -> None:
     after = lab.save()["cells"][0]
     assert (after["cell_type"], "".join(after["source"])) == ("code", before["source"])
     assert set(after["metadata"]) <= {"trusted"}
+
+
+def test_hostile_text_in_cells_does_nothing(lab: Lab) -> None:
+    """In a prompt, on its line, in a command or among Python, text stays text: no element, handler
+    or request comes of it, and none when it is copied or typed."""
+    texts = payloads()
+    line = " ".join(" ".join(text.split()) for text in texts)
+    whole = "\n\n".join(texts)
+    commands = "\n".join(f"%minimax {' '.join(text.split())}" for text in texts)
+    inserts = " ".join(f"{{{{x[{json.dumps(text)}]}}}}" for text in texts)
+    sources = [
+        f"%%minimax -s {line}\n{whole}\n{inserts}",
+        *(f"%%minimax -c {json.dumps(' '.join(text.split()))}\n{text}" for text in texts[:10]),
+        commands,
+        whole,
+    ]
+    lab.open("hostile_cells.ipynb", sources)
+    expect_prose(lab, 0)
+    write(lab, 1, texts[0])
+    for number in range(len(sources)):
+        lab.cell(number).scroll_into_view_if_needed()
+        found = editor(lab, number)
+        assert found.evaluate_all(ELEMENTS, ACTIVE) == []
+        assert found.evaluate_all(HANDLERS) == []
+    assert lab.dialogs == []
+    assert lab.outside == []
+
+
+def test_many_magics_hold_no_page_up(lab: Lab) -> None:
+    """However many lines of a cell could be magics above a prompt, it is drawn and typed into."""
+    lines = "%%aaaaaaaaaaaaaaaaaaaa\n" * 90
+    lab.open("many.ipynb", [lines, f"{lines}%%minimaxi"])
+    for number in (0, 1):
+        write(lab, number, "it is here")
+        expect(editor(lab, number)).to_contain_text("it is here")
 
 
 @pytest.mark.parametrize("broken", ["entry.js", "prose.js", "copy.js"])

@@ -101,7 +101,7 @@ def test_quickstart_runs(page: Page, site: str) -> None:
     """The first notebook runs to its end: a recording, the demo, and `mm.ask` answer."""
     outputs = outputs_of(page, f"{site}/notebooks/index.html?path=01-quickstart.ipynb")
 
-    assert "goes to the offline demo" in outputs[0]
+    assert "asks the offline demo" in outputs[0]
     assert "answers come from the recording" in outputs[1]
     assert "How can I help you today?" in outputs[2]
     assert "Prompt, as it arrived" in outputs[4]

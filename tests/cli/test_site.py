@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.canary import KEY, found_in
 
 from mm_magic.cli.main import main
-from mm_magic.cli.site import command
+from mm_magic.cli.site import command, wheels
 from mm_magic.cli.site.contents import write_contents
 from mm_magic.cli.site.wheels import PACKAGES, write_wheels
 from mm_magic.conversation.turn import TURN_MIME
@@ -102,6 +103,58 @@ def test_wheels_of_what_is_installed(tmp_path: Path) -> None:
             record = wheel.read(f"{info}/RECORD").decode().splitlines()
         assert metadata["Version"] == version(distribution)
         assert {line.split(",")[0] for line in record} == {*files}
+
+
+def test_only_modules_are_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the modules of a checkout may be anything: none of it goes into the wheel."""
+    for name in (
+        "mine/__init__.py", "mine/part/__init__.py", "mine/.env", "mine/key.txt", "mine/a.ipynb",
+        "mine/part/.ipynb_checkpoints/__init__-checkpoint.py", "mine/__pycache__/a.pyc",
+        "mine/draft-2.py", "mine-1.0.dist-info/METADATA", "mine-1.0.dist-info/key.txt",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("Version: 1.0\nName: mine\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(wheels, "PACKAGES", {"mine": "mine"})
+
+    (name,) = write_wheels(tmp_path / "made")
+
+    with zipfile.ZipFile(tmp_path / "made" / name) as wheel:
+        assert {each for each in wheel.namelist() if ".dist-info/" not in each} == {
+            "mine/__init__.py",
+            "mine/part/__init__.py",
+        }
+        assert len(wheel.namelist()) == 2 + 3
+
+
+@pytest.mark.slow
+def test_a_site_holds_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key of the environment, no saved turn and no file beside the notebook is in any file."""
+    work = tmp_path / "work"
+    work.mkdir()
+    hidden = {"turns": [], "prompt": "a hidden thought"}
+    data = {"text/plain": "what is shown", TURN_MIME: hidden}
+    shown = {"output_type": "display_data", "data": data, "metadata": {}}
+    written(work / "lesson.ipynb", [shown])
+    (work / "lesson.jsonl").write_text("{}\n", "utf-8")
+    (work / ".env").write_text(KEY)
+    (work / "other.ipynb").write_text(KEY)
+    (work / "jupyter_lite_config.json").write_text(json.dumps({"LiteBuildConfig": {"a": KEY}}))
+    (tmp_path / "key.txt").write_text(KEY)
+    monkeypatch.setenv("MINIMAX_API_KEY", KEY)
+    monkeypatch.setenv("MINIMAX_API_KEY_FILE", str(tmp_path / "key.txt"))
+    monkeypatch.chdir(work)
+
+    assert main(["site", "lesson.ipynb", "lesson.jsonl", "-o", str(tmp_path / "site")]) == 0
+
+    files = [path for path in (tmp_path / "site").rglob("*") if path.is_file()]
+    published = {path.name for path in files if path.parent.name == "files"}
+    assert published == {"lesson.ipynb", "lesson.recording"}
+    texts = {path: path.read_bytes().decode("latin-1") for path in files}
+    assert [path for path, text in texts.items() if found_in(text)] == []
+    assert [path for path, text in texts.items() if "a hidden thought" in text] == []
+    assert [path for path, text in texts.items() if str(tmp_path) in text] == []
+    assert any("what is shown" in text for text in texts.values())
 
 
 def test_without_jupyterlite(

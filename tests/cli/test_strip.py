@@ -13,6 +13,7 @@ from support.files import cell, file, saved, turn
 
 import mm_magic as mm
 from mm_magic.cli.main import main
+from mm_magic.cli.strip import COLUMNS, THINKING
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.notebook_file import joined
 from mm_magic.conversation.replies import Outcome
@@ -118,6 +119,18 @@ def test_thinking_of_several_answers_goes(
     assert found == expected
     main(["strip", str(path), "--thinking"])
     assert "nothing to remove" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("times", [1, 60_000])
+def test_thinking_that_is_not_closed(tmp_path: Path, times: int) -> None:
+    """It goes to its end, which is the end of its output, however often it begins."""
+    html = COLUMNS + '"><p>Yes</p>' + f'{THINKING}"><summary>Thinking</summary>Hm' * times
+    path = tmp_path / "a.ipynb"
+    path.write_bytes(file(cell("a") | {"outputs": [display({"text/html": html})]}))
+
+    assert main(["strip", str(path), "--thinking"]) == 0
+    (answers,) = outputs(path)
+    assert joined(answers["data"]["text/html"]) == COLUMNS + '"><p>Yes</p>'
 
 
 def reply(thinking: str, text: str) -> Reply:

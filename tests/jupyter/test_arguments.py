@@ -13,10 +13,11 @@ from mm_magic.jupyter.arguments import (
     flags_of,
     help_text,
     parse,
+    words_of,
 )
 from mm_magic.jupyter.mistakes import check_one_cell, stray_words
 from mm_magic.session.options import COUNT, NUMBER, SWITCH, TEXT, TEXT_OR_FILE, Options, Row
-from mm_magic.wording import not_a_file
+from mm_magic.wording import not_a_file, option, quoted
 
 
 def told(error: UsageError) -> str:
@@ -95,6 +96,21 @@ def test_spelling(line: str, expected: Arguments) -> None:
 def test_values_are_split_as_a_shell_does_but_for_backslashes(line: str, system: str) -> None:
     """Quotes group and go; a backslash is a letter, so that Windows paths survive."""
     assert parse(line).given == {"system": system}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        r"C:\Users\ann\new.jsonl", r"C:\Program Files\it's\x.jsonl", r"\\server\share\a b.jsonl",
+        r"..\lessons\t.jsonl", r"D:x.jsonl", "C:\\dir\\", r"\\?\C:\long\x.jsonl", r"~\x.jsonl",
+    ],
+)  # fmt: skip
+def test_paths_of_windows(path: str) -> None:
+    """A line that is proposed with such a path is read as that path."""
+    word = quoted(path)
+    assert word is not None
+    assert words_of(f"replay {word} --fill") == ["replay", path, "--fill"]
+    assert parse(option("-s", "--system", f"@@{path}") or "").given == {"system": f"@{path}"}
 
 
 @given(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"])))

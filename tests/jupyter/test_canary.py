@@ -131,6 +131,39 @@ CHANNELS = {
     "%minimax request --events": Channel(
         "mm.ask('Why?')\n%minimax request --events", "message_stop"
     ),
+    "several answers": Channel("%%minimax --alone -t 0.1,0.5\nWhy?", "Rayleigh"),
+    "several answers, one of which fails": Channel("%%minimax --alone -n 2\nfail", "…"),
+    "several answers, in Python": Channel(
+        "replies = mm.compare('Why?', n=2)\nreplies, replies.to_frame(), vars(replies[0])",
+        "Rayleigh",
+    ),
+    "several answers, pickled": Channel("pickle.dumps([*replies])", "Rayleigh"),
+    "an answer that is no value": Channel("%%minimax --alone --type list[str]\nWhy?", "JSON"),
+    "a table": Channel("table = mm.map('{{row}}', ['Why?', 'How?'])\ntable", "answer_seconds"),
+    "a table, pickled": Channel("pickle.dumps(table)", "answer_seconds"),
+    "a worker's function": Channel(
+        "from functools import partial\npickle.dumps(partial(mm.map, 'Say {{row}}'))", "Say {{row"
+    ),
+    "a table that fails": Channel("print(error := tried(mm.map, '{{row}}', ['fail']))", "…"),
+    "crash report of a table": Channel("print(crash_report(error), error.rows)", "answer_error"),
+    "a cell with rows": Channel(
+        "names = ['Why?', 'When?']\nget_ipython().run_cell_magic("
+        "'minimax', '--rows names', '{{row}}')",
+        "2 rows",
+    ),
+    "an answers file": Channel(
+        "mm.map('{{row}}', ['Why?'], file='rows.jsonl')\nopen('rows.jsonl').read()", "Rayleigh"
+    ),
+    "the list of a recording": Channel("%minimax replay rows.jsonl --list", "Why?"),
+    "an answer that is reused": Channel("%%minimax --reuse\nWhy?", "Rayleigh"),
+    "%minimax diff": Channel("%minimax diff", "nswer"),
+    "%minimax fork": Channel("%minimax fork idea", "idea"),
+    "%minimax code": Channel("tried(get_ipython().run_line_magic, 'minimax', 'code')", "rror"),
+    "an error of one's own": Channel(
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    sys.last_value = error\n"
+        "get_ipython().run_cell_magic('minimax', '--dry-run', '{{last_error}}')",
+        "ZeroDivisionError",
+    ),
     "connections": Channel(
         "pools = session.client._network._pools.values()\n"
         "clients = [each for pool in pools for some in pool._clients.values() for each in some]\n"
@@ -224,6 +257,16 @@ def test_no_traceback_of_an_interrupt_shows_the_key(
     assert [found for cell in cells if (found := found_in(all_of(cell)))] == []
 
 
+def test_no_progress_line_shows_the_key(kernel: Kernel) -> None:
+    """The line that grows while a table is asked, and what stays of it after a stop."""
+    kernel.run("names = ['Why?', 'stall']")
+    rows = "%%minimax --rows names\n{{row}}"
+    cell = kernel.run(rows, cell_id="rows", when=lambda cell: "1 of 2" in str(cell.displays))
+    assert cell.ename == "Stopped"
+    assert len(cell.of("update_display_data")) > 0
+    assert found_in(all_of(cell)) == []
+
+
 def test_key_is_in_one_header_of_each_request(kernel: Kernel, server: Loopback) -> None:
     """What goes over the wire holds the key once: in `Authorization`."""
     kernel.run("mm.ask('Why?')\n%minimax models")
@@ -253,15 +296,23 @@ def test_no_file_holds_the_key(kernel: Kernel, folder: Path) -> None:
     """No file that the kernel wrote holds it: history, log, exports, profile."""
     kernel.run("get_ipython().history_manager.writeout_cache()")
     files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert {"history.sqlite", "canary-log.py", "tape.jsonl"} <= files.keys()
+    assert {"history.sqlite", "canary-log.py", "tape.jsonl", "rows.jsonl"} <= files.keys()
     assert [name for name, data in files.items() if found_in(data.decode("latin-1"))] == []
 
 
 CELLS = (
     "%load_ext mm_magic", "%minimax", "%%minimax\nWhy?", "%minimax request", "%minimax history",
     "%minimax panel", "%%minimax\nfail", "import mm_magic as mm; mm.ask('break')", "%tb",
-    "mm.api.session().endpoint()", "%config MiniMax",
+    "mm.api.session().endpoint()", "%config MiniMax", "%%minimax -t 0.1,0.5\nWhy?",
+    "mm.map('{{row}}', ['Why?'], file='rows.jsonl')", "names = ['Why?', 'fail']",
+    "%%minimax --rows names\n{{row}}",
 )  # fmt: skip
+COMMANDS = (
+    ("extract", "night.ipynb", "-o", "turns.jsonl"),
+    ("extract", "night.ipynb", "--format", "md"),
+    ("strip", "night.ipynb"),
+    ("autoload",),
+)
 
 
 @pytest.mark.parametrize("by_file", [False, True])
@@ -276,19 +327,21 @@ def test_saved_notebook_holds_no_key(tmp_path: Path, server: Loopback, by_file: 
     v4: Any = nbformat.v4
     notebook = v4.new_notebook(cells=[v4.new_code_cell(code) for code in CELLS])
     path = tmp_path / "night.ipynb"
-    NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute(env=environment)
+    here = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(notebook, kernel_name="python3", allow_errors=True, resources=here)
+    client.execute(env=environment)
     path.write_text(v4.writes(notebook))
-    for command in (["extract", "-o", "turns.jsonl"], ["extract", "--format", "md"], ["strip"]):
-        name, *more = command
+    for command in COMMANDS:
         done = subprocess.run(
-            [sys.executable, "-m", "mm_magic", name, str(path), *more],
+            [sys.executable, "-m", "mm_magic", *command],
             cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         assert found_in(done.stdout + done.stderr) == []
     saved = json.loads(path.read_text())
     assert "Rayleigh" in json.dumps(saved)
     files = [p for p in tmp_path.rglob("*") if p.is_file() and p != secret]
-    assert {"night.ipynb", "turns.jsonl"} <= {p.name for p in files}
+    made = {"night.ipynb", "turns.jsonl", "rows.jsonl", "50-mm_magic.py"}
+    assert made <= {p.name for p in files}
     assert [p.name for p in files if found_in(p.read_bytes().decode("latin-1"))] == []
 
 

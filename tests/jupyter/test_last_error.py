@@ -3,12 +3,13 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 from support.shells import Shell, file_with_cell, fresh_shell
 
 from mm_magic import UsageError
+from mm_magic.jupyter.last_error import name_of
 
 
 @pytest.fixture
@@ -133,6 +134,20 @@ def test_error_from_before_the_extension(
         capsys.readouterr()
         shell.run("%%minimax --dry-run\n{{last_error}}")
     assert "ZeroDivisionError: division by zero" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "here", "name"),
+    [
+        (PureWindowsPath(r"C:\work\lib\a.py"), PureWindowsPath(r"c:\Work"), "lib/a.py"),
+        (PureWindowsPath(r"D:\lib\a.py"), PureWindowsPath(r"C:\work"), "a.py"),
+        (PurePosixPath("/work/lib/a.py"), PurePosixPath("/work"), "lib/a.py"),
+        (PurePosixPath("/lib/a.py"), PurePosixPath("/work"), "a.py"),
+    ],
+)
+def test_names_are_the_same_on_every_system(file: PurePath, here: PurePath, name: str) -> None:
+    """So a recording of an error answers on another system, too."""
+    assert name_of(file, here) == name
 
 
 def test_a_variable_of_this_name_goes_first(shell: Shell, prompt: Callable[..., str]) -> None:

@@ -65,6 +65,26 @@ def test_the_notebooks_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         assert asked(server) == [f"{prompt} briefly" for prompt in PROMPTS]
 
 
+STRANGE = ["{{token}}", "{{row.__class__}} {{trees}}", "@/etc/hostname", "%%minimax -m x", "-s @x"]
+
+
+def test_cells_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in a table is filled in, looked up, read as a file or taken for an option: values
+    and names of columns are sent as they stand."""
+    with notebook(monkeypatch) as (shell, server):
+        shell["token"], shell["strange"] = "a secret", pd.DataFrame({"a": STRANGE})
+        shell["named"] = pd.DataFrame([STRANGE], columns=STRANGE)
+        shell.run("%%minimax --rows strange\nSay {{a}}")
+        assert asked(server) == sorted(f"Say {text}" for text in STRANGE)
+        server.requests.clear()
+        shell.run("%%minimax --rows named\nSay {{row}}")
+        (prompt,) = asked(server)
+        assert all(prompt.count(text) >= 2 for text in STRANGE)
+        assert "secret" not in prompt
+        assert {request.json["model"] for request in server.requests} == {"MiniMax-M2.7"}
+        assert "system" not in server.requests[0].json
+
+
 def test_dry_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Number, forecast and the first request; nothing is sent."""
     with notebook(monkeypatch) as (shell, server):

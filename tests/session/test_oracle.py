@@ -24,7 +24,7 @@ from mm_magic.conversation.conversation import Conversation, State
 at_length = [pytest.mark.slow, pytest.mark.timeout(1800)]
 thousands = (range(first, first + 1_000) for first in range(0, 10_000, 1_000))
 so_many = pytest.mark.parametrize(
-    "days", [range(160), *(pytest.param(days, marks=at_length) for days in thousands)]
+    "days", [range(120), *(pytest.param(days, marks=at_length) for days in thousands)]
 )
 
 _T = TypeVar("_T")

@@ -284,7 +284,7 @@ def test_equal_words_alone(message_ids: str, counted: int) -> None:
         for cell, output in zip("ab", outputs, strict=True)
     ]
     file = read(encode_json({"nbformat": 4, "metadata": {}, "cells": cells}))
-    assert len(answers_of(file)) == counted
+    assert len([*answers_of(file)]) == counted
 
 
 def test_file_of_version_0_1() -> None:

@@ -148,11 +148,12 @@ def key_of(environ: dict[str, str], typed: TypedKey | None = None) -> str | None
     return endpoint.key.reveal() if endpoint.key else None
 
 
-@pytest.mark.parametrize("content", [KEY, f"{KEY}\r\n", f"\ufeff{KEY}\n"])
-def test_key_file(tmp_path: Path, content: str) -> None:
-    """The key may stand in a file, as editors on all systems write it."""
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("content", [KEY, f"{KEY}\n", f"{KEY}\r\n"])
+def test_key_file(tmp_path: Path, content: str, encoding: str) -> None:
+    """The key may stand in a file, as editors and shells on all systems write it."""
     path = tmp_path / "key.txt"
-    path.write_text(content, "utf-8", newline="")
+    path.write_text(content, encoding, newline="")
     assert key_of({"MINIMAX_API_KEY_FILE": str(path)}) == KEY
     assert key_of({"MINIMAX_API_KEY_FILE": str(path), "MINIMAX_API_KEY": "sk-2"}) == "sk-2"
 

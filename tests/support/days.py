@@ -94,7 +94,8 @@ calls_in_code = made_by(Call, *_anything, ("", "reuse"))
 runs = in_cell(made_by(Call, *_anything, _WHAT))
 usual_runs = in_cell(made_by(Call, ["main"], ["usual"], _PROMPTS, [*ANSWERS][:3]))
 _asked_alike = ("Why?", "Why?", "red", "red in another file")
-_for_readers = ("Why?", "red", "red in few colours", "blue", "red or blue", "blue or red")
+_for_readers = ("Why?", "red", "red in few colours", *("blue", "green") * 2, "blue or red")
+_looks = ("red", "red in another file", "blue")
 _who_alike = ("usual", "usual", "demo", "demo that sees")
 alike_runs = in_cell(
     made_by(Call, (None, None, "main", "side"), _who_alike, _asked_alike, ("blue", "red"), _WHAT)
@@ -387,6 +388,19 @@ class Day:
             self.run_some([(cell, replace(call[1], what="reuse"))])
         self.restart(is_trusted=True)
         self.run_some([call])
+
+    @step(
+        looks=made_by(lambda *looks: looks, _looks, _looks),
+        answers=made_by(lambda *answers: answers, ("blue", "red"), ("blue", "red")),
+        between=one_of(("nothing", "restart")),
+    )
+    def look_again(self, looks: Sequence[str], answers: Sequence[str], between: str) -> None:
+        """A cell asks about a picture, and another goes on; then both do so again, with reuse."""
+        for look, what in zip(looks, ("", "reuse"), strict=True):
+            first = Call("main", "usual", look, answers[0], what)
+            self.run_some([("a", first), ("b", Call("main", "usual", "Why?", answers[1], what))])
+            if between == "restart":
+                self.restart(is_trusted=True)
 
     @step(cell=cells, what=one_of(CHANGES))
     def change(self, cell: str, what: str) -> None:

@@ -19,6 +19,7 @@ PROMPTS: Mapping[str, list[object]] = {
     "red in another file": ["What is ", png_with_names()],
     "red in few colours": ["What is ", file_of(_RED.quantize(2), "GIF")],
     "blue": ["What is ", _BLUE],
+    "green": ["What is ", plain_image(colour="green")],
     "red or blue": [_RED, " or ", _BLUE, "?"],
     "blue or red": [_BLUE, " or ", png_with_names(), "?"],
 }

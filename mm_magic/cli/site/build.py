@@ -1,6 +1,7 @@
 """A JupyterLite folder: JupyterLab and Notebook, Pyodide as their kernel, and mm_magic in it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -102,11 +103,15 @@ def _extension(name: str) -> Path:
 
 def _run_jupyterlite(source: Path) -> None:
     command = [sys.executable, "-m", "jupyterlite_core", "build", "--lite-dir", str(source)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    environ = {**os.environ, "PYTHONUTF8": "1"}  # else a pipe on Windows lacks what it prints
+    done = subprocess.run(
+        command, cwd=source, env=environ, capture_output=True, encoding="utf-8", errors="replace",
+        check=False,
+    )  # fmt: skip
     if done.returncode:
         told = (done.stderr or done.stdout).strip().splitlines()
         raise UsageError(f"JupyterLite could not build the site: {told[-1] if told else ''}")
 
 
 def _write(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=1), "utf-8")
+    path.write_bytes(json.dumps(content, indent=1).encode())

@@ -20,6 +20,11 @@ from mm_magic.wording import counted
 
 PORT = 8000
 _HERE = "127.0.0.1"
+_TYPES = {
+    ".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json",
+    ".mjs": "text/javascript", ".svg": "image/svg+xml", ".wasm": "application/wasm",
+}  # fmt: skip
+"""Of what a browser takes in one type only: the registry of Windows may name another."""
 _NEEDED = ("jupyterlite_core", "jupyterlite_pyodide_kernel", "jupyter_server")
 
 
@@ -89,7 +94,7 @@ def _built(files: Sequence[Path], folder: Path, pyodide: Path | None) -> str:
 def _check_port(port: int) -> None:
     """Before the site is built: is anybody else at this port?"""
     try:
-        with ThreadingHTTPServer((_HERE, port), _Quiet):
+        with ThreadingHTTPServer((_HERE, port), SiteHandler):
             return
     except OSError as error:
         raise UsageError(f"port {port} can't be used: {error.strerror}; try --port N") from None
@@ -118,7 +123,7 @@ def _link(notebook: str) -> str:
 
 def _serve(folder: Path, port: int, first: str) -> None:
     """Serve the folder on this machine until Ctrl-C, and open its first notebook."""
-    handler = partial(_Quiet, directory=str(folder))
+    handler = partial(SiteHandler, directory=str(folder))
     with ThreadingHTTPServer((_HERE, port), handler) as server:
         address = f"http://{_HERE}:{server.server_port}/{_link(first)}"
         print(f"The site is at {address}\nPress Ctrl-C here to stop it.", flush=True)
@@ -130,6 +135,10 @@ def _serve(folder: Path, port: int, first: str) -> None:
             return
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class SiteHandler(SimpleHTTPRequestHandler):
+    """Serves the files of a site, each as what it is."""
+
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | _TYPES
+
     def log_message(self, *_: object) -> None:
         """A page has hundreds of files."""

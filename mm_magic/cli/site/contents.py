@@ -8,6 +8,7 @@ from pathlib import Path
 from mm_magic.cli.demo import CLASS, packaged_files
 from mm_magic.cli.strip import strip_file
 from mm_magic.conversation.notebook_file import cells_of, joined, outputs_of
+from mm_magic.conversation.turn import is_notebook_name
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.web_page import in_site
@@ -27,7 +28,7 @@ def write_contents(files: Sequence[Path], folder: Path) -> list[str]:
     for place, file in given or packaged_files().items():
         is_handed_in = place.parent == CLASS
         _copy(file, in_site(folder / place), keeps_turns=is_handed_in)
-        if place.suffix == ".ipynb" and not is_handed_in:
+        if is_notebook_name(place.name) and not is_handed_in:
             notebooks.append(place.as_posix())
     if not notebooks:
         raise UsageError(
@@ -47,7 +48,7 @@ def _copy(file: Path, target: Path, *, keeps_turns: bool) -> None:
         shutil.copyfile(file, target)
     except OSError as error:
         raise UsageError(f"{file} can't be read: {error.strerror}") from None
-    if target.suffix == ".ipynb":
+    if is_notebook_name(target.name):
         if not keeps_turns:  # the page would not find them, and everybody could read them
             strip_file(target, thinking=False)
         _fit_for_page(target)
@@ -62,7 +63,7 @@ def _fit_for_page(path: Path) -> None:
             _join(output, [*output.keys() & {"text"}])
             data = as_object(output.get("data"))
             _join(data, [kind for kind in data if not kind.endswith("json")])
-    path.write_text(json.dumps(notebook, ensure_ascii=False, indent=1), "utf-8")
+    path.write_bytes(json.dumps(notebook, ensure_ascii=False, indent=1).encode())
 
 
 def _join(texts: JsonObject, names: Sequence[str]) -> None:

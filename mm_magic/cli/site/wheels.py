@@ -1,7 +1,8 @@
 """Wheels for the page, made of the packages that are installed here.
 
 They are pure Python and small, so nothing is built or downloaded. All else that the page needs
-Pyodide brings itself.
+Pyodide brings itself. Everybody can read them, so only modules go in: beside those of a checkout
+may be anything.
 """
 
 import base64
@@ -21,7 +22,6 @@ PACKAGES = {
 }
 """What Pyodide does not bring: distributions, and the folders that they consist of."""
 
-_LEFT_OUT = {"__pycache__", "docs", "labextension", "notebooks"}
 _WHEEL = "Wheel-Version: 1.0\nGenerator: mm_magic\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _DAY = (1980, 1, 1, 0, 0, 0)  # the same files make the same wheel
 
@@ -50,14 +50,14 @@ def _write_wheel(folder: Path, name: str, package: str) -> str:
 
 
 def _files(package: str) -> Iterator[tuple[str, bytes]]:
-    """The files of an installed package, by their paths in a wheel."""
+    """The modules of an installed package, by their paths in a wheel."""
     spec = find_spec(package)
     assert spec is not None
     assert spec.origin is not None
     root = Path(spec.origin).parent
-    for path in sorted(root.rglob("*")):
+    for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).parts
-        if path.is_file() and not _LEFT_OUT.intersection(parts):
+        if all(part.removesuffix(".py").isidentifier() for part in parts):
             yield "/".join((package, *parts)), path.read_bytes()
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.turn import is_notebook_name
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one, read_command
 from mm_magic.jupyter.commands.here import Here
@@ -106,7 +107,7 @@ def replay(here: Here, words: Sequence[str]) -> None:
     recording, lines = _loaded(path, file, is_trusted=_is_trusted(here, path))
     answers = Replay(recording.exchanges)
     recorder = None
-    if given.fill and not _is_notebook(path):
+    if given.fill and not is_notebook_name(path.name):
         from mm_magic.transport.recording.writer import Recorder
 
         recorder = Recorder(path, path.name, recording.exchanges, samples=answers.samples)
@@ -201,7 +202,7 @@ def _path(here: Here, file: str | None) -> Path:
 
 def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") -> str:
     """It says nothing of the file but its name: it may be filled from one run to the next."""
-    who = "the saved turns of" if _is_notebook(path) else "the recording"
+    who = "the saved turns of" if is_notebook_name(path.name) else "the recording"
     told = f"From now on, answers come from {who} {path.name}. "
     if given.fill:
         told += "If a model is available, it answers prompts that are not in the recording"
@@ -214,7 +215,7 @@ def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") ->
 def _filling(replaying: "Replaying") -> list[str]:
     """How to add to the recording that answers now; to a notebook's turns nothing can be added."""
     name = replaying.name
-    if not name or replaying.fills or _is_notebook(Path(name)):
+    if not name or replaying.fills or is_notebook_name(name):
         return []
     command = f"%minimax replay {quoted(name) or 'FILE'} --fill"
     return [f"To add what is missing: `{command}`"]
@@ -236,7 +237,7 @@ def _begun(path: Path, file: str) -> list[str]:
     """Begin a recording where none is, which the user calls `file`; what to say of that."""
     from mm_magic.transport.recording.writer import begin
 
-    if _is_notebook(path) or not begin(path, path.name):
+    if is_notebook_name(path.name) or not begin(path, path.name):
         return []
     beside = _beside(path)
     told = f"Started a new recording, {path.name}."
@@ -277,7 +278,7 @@ def _loaded(
             other = quoted(str(Path(file).with_name(beside))) or "FILE"
             error.next_steps = (f"{beside} is in the same folder: `%minimax replay {other}`",)
         raise
-    if not _is_notebook(path):
+    if not is_notebook_name(path.name):
         recording = read(data, path.name)
         damaged = [f"Line {n} is damaged and was left out: {why}." for n, why in recording.damaged]
         unfinished = sum(not each.is_offered for each in recording.exchanges)
@@ -298,10 +299,6 @@ def _loaded(
 
 def _is_sorted(numbers: Iterable[int]) -> bool:
     return all(first <= second for first, second in pairwise(numbers))
-
-
-def _is_notebook(path: Path) -> bool:
-    return path.suffix == ".ipynb"
 
 
 def _absolute(file: str) -> Path:

@@ -4,8 +4,9 @@
 // only the lines of %minimax and %load_ext mm_magic have colours of their own.
 
 // As the kernel reads it: other cell magics may stand above. A space before it is an error of the
-// kernel's, and still the beginning of a prompt.
-const MAGIC = /^\s*(?:%%\w+[^\n]*\n\s*)*?%%minimax(?!\S)[^\n]*/;
+// kernel's, and still the beginning of a prompt. \b: a name is read in one way only, else each line
+// would multiply the ways, and a cell of twenty such lines would hold the page up for ever.
+const MAGIC = /^\s*(?:%%\w+\b[^\n]*\n\s*)*?%%minimax(?!\S)[^\n]*/;
 const LONGEST_HEAD = 2000; // characters
 const MAGIC_LINE = /^\s*%%\w/;
 // A command among Python's lines. It is coloured as a magic's line, and the cell stays Python.

@@ -94,7 +94,7 @@ def _seed(prompt: str) -> int:
 
 
 def _short_text(request: Request, sampling: Sampling) -> str:
-    """The system prompt, the column of chances, the draws, and what else was sent."""
+    """The system prompt, the pictures, the column of chances, the draws, and what else was sent."""
     rows = [["word", "chance", "drawn"]]
     for row in sampling.rows:
         chance = "cut" if row.kept is None else _percent(row.kept)
@@ -103,10 +103,10 @@ def _short_text(request: Request, sampling: Sampling) -> str:
     unable = " it can't follow the system prompt;" if request.system else ""
     sections = (
         *[_system(request.system)] * bool(request.system),
-        *_pictures(request.pictures),
         f"{OPENING}:{unable} it drew {DRAWS} words at temperature"
         f" {_value(request.parameters, 'temperature')} and top_p"
         f" {_value(request.parameters, 'top_p')}.",
+        *_pictures(request.pictures),
         _table(rows, "--:"),
         f"**{DRAWS} draws:** {' '.join(sampling.draws)}",
         f"**Sent:** {' · '.join(sent)}",

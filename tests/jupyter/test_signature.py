@@ -1,0 +1,120 @@
+"""Trust that is found without nbformat is nbformat's."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.sign import NotebookNotary
+from support.odd import VALUES, changed, places
+from support.samples import one_in
+
+from mm_magic.jupyter.own_notebook import is_trusted
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/**/*.ipynb"))
+V4: Any = nbformat.v4  # its functions have no annotations
+SMALL: dict[str, Any] = {
+    "nbformat": 4,
+    "nbformat_minor": 4,
+    "metadata": {"signature": "x", "orig_nbformat": 4, "kernelspec": {"name": "p", "n": 1.0}},
+    "cells": [
+        {
+            "cell_type": "code",
+            "execution_count": None,
+            "metadata": {"trusted": True, "tags": ["a", "b"]},
+            "source": ["1 +\n", "1 # é 😀"],
+            "outputs": [
+                {"output_type": "stream", "name": "stdout", "text": ["a\n", "b"]},
+                {
+                    "output_type": "display_data",
+                    "metadata": {},
+                    "data": {"text/plain": ["x\n", "y"], "application/x+json": {"a": [1, [True]]}},
+                },
+            ],
+        },
+        {
+            "cell_type": "markdown",
+            "metadata": {},
+            "source": "![a](attachment:a.png)",
+            "attachments": {"a.png": {"image/png": "aGk="}},
+        },
+    ],
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Jupyter's data folder, in which it signed nothing yet."""
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    sign(tmp_path, json.dumps(V4.new_notebook()).encode())
+    return tmp_path
+
+
+def sign(folder: Path, content: bytes) -> None:
+    """Sign a notebook's file as Jupyter does."""
+    notary: Any = NotebookNotary(data_dir=str(folder))  # type: ignore[no-untyped-call]
+    notary.sign(nbformat.reads(content.decode(), as_version=4))  # type: ignore[no-untyped-call]
+    notary.store.close()
+
+
+def verified(folder: Path, content: bytes) -> bool:
+    """Whether Jupyter has signed a notebook's file, by its own check."""
+    notary: Any = NotebookNotary(data_dir=str(folder))  # type: ignore[no-untyped-call]
+    try:
+        notebook = nbformat.reads(content.decode(), as_version=4)  # type: ignore[no-untyped-call]
+        return bool(notary.check_signature(notebook))
+    except Exception:  # it is no notebook
+        return False
+    finally:
+        notary.store.close()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks(data: Path, path: Path) -> None:
+    """An example notebook is trusted once it is signed, and not with another word in it."""
+    content = path.read_bytes()
+    assert not is_trusted(content)
+    sign(data, content)
+    assert is_trusted(content)
+    assert not is_trusted(content.replace(b"minimax", b"minimal", 1))
+
+
+@pytest.mark.filterwarnings("ignore")
+@one_in(7)
+def test_each_place_counts(data: Path, step: int) -> None:
+    """Whatever is changed in a signed notebook, Jupyter says the same of it."""
+    sign(data, json.dumps(SMALL).encode())
+    ways = [(place, value) for place in places(SMALL) for value in VALUES.values()]
+    outcomes = set()
+    for place, value in ways[::step]:
+        content = json.dumps(changed(SMALL, place, value)).encode()
+        assert is_trusted(content) == verified(data, content), (place, value)
+        outcomes.add(is_trusted(content))
+    assert outcomes == {True, False}
+
+
+def test_lines_and_marks_that_count_for_nothing(data: Path) -> None:
+    """A text is the same as a list of its lines, and a cell's own word on trust does not count."""
+    sign(data, json.dumps(SMALL).encode())
+    joined = changed(SMALL, ("cells", 0, "source"), "".join(SMALL["cells"][0]["source"]))
+    unmarked = changed(joined, ("cells", 0, "metadata", "trusted"), False)
+    assert is_trusted(json.dumps(unmarked).encode())
+
+
+def test_nbformat_is_not_imported(data: Path) -> None:
+    """What Jupyter trusts is found without it."""
+    content = json.dumps(SMALL).encode()
+    sign(data, content)
+    (data / "a.ipynb").write_bytes(content)
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from mm_magic.jupyter.own_notebook import is_trusted\n"
+        "print(is_trusted(Path(sys.argv[1]).read_bytes()), 'nbformat' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(data / "a.ipynb")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "True False\n"
