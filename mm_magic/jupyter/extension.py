@@ -156,8 +156,7 @@ class Extension:
         label = "" if cell.audience == "nobody" else f"[{self._running_count()}]"
         if cell.audience == "page":
             self._tell_lost(cell)
-        is_watched = cell.audience != "nobody"
-        self._session.begin_cell(cell.id, label, cell.deleted, is_watched=is_watched)
+        self._session.begin_cell(cell.id, label, cell.deleted, is_watched=cell.is_watched)
 
     def _tell_lost(self, cell: Cell) -> None:
         """On the first cell of a page that was loaded again: say which answers it lost."""

@@ -25,6 +25,11 @@ class Cell(NamedTuple):
     is_captured: bool = False
     page: str | None = None
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody sees the answer grow: what a terminal prints may go to a file."""
+        return self.audience == "page" or (self.audience == "terminal" and sys.stdout.isatty())
+
 
 def running_cell(shell: InteractiveShell) -> Cell:
     """Read it from the message that the front end sent.

@@ -178,12 +178,11 @@ def _loading(rounds: int) -> Row:
 
     found: dict[bool, list[float]] = {True: [], False: []}
     with lab_alone() as here:
-        browser, there = here.page.context.browser, here.server
-        assert browser is not None
+        pages, there = here.page.context, here.server
         there.write("load.ipynb", LOADED)
         for turn in range(rounds + 1):
             for has_extension, seconds in found.items():
-                with new_lab(browser, there) as lab:
+                with new_lab(pages, there) as lab:
                     cost = loading(lab, "load.ipynb", has_extension=has_extension)
                 if turn:
                     seconds.append(cost)

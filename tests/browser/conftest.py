@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-from browser.lab import CHROMIUM, Lab, Server, jupyterlab, new_lab, start_chromium
+from browser.lab import CHROMIUM, Lab, Server, jupyterlab, new_lab, start_pages
 
 OLDER = "7.3.0"
 """An ipykernel that takes clicks on a thread of its own."""
@@ -20,16 +20,23 @@ CACHE = "MM_MAGIC_TEST_CACHE"
 # Not longer than this folder: while it lives, Playwright's event loop counts as running, and
 # asyncio.run in another folder's test would fail.
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
+def playwright() -> Iterator[Playwright]:
     if not CHROMIUM.exists():
         reason = f"there is no {CHROMIUM}: apt-get install chromium"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def pages(
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """Where pages are opened."""
+    with start_pages(playwright, tmp_path_factory.mktemp("chromium")) as pages:
+        yield pages
 
 
 @pytest.fixture(scope="package")
@@ -39,16 +46,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def lab(chromium: Browser, server: Server) -> Iterator[Lab]:
+def lab(pages: BrowserContext, server: Server) -> Iterator[Lab]:
     """A page of the test's own."""
-    with new_lab(chromium, server) as lab:
+    with new_lab(pages, server) as lab:
         yield lab
 
 
 @pytest.fixture(params=["lab", "notebook"])
-def page(request: pytest.FixtureRequest, chromium: Browser, server: Server) -> Iterator[Lab]:
+def page(request: pytest.FixtureRequest, pages: BrowserContext, server: Server) -> Iterator[Lab]:
     """A page of JupyterLab, and one of Notebook 7."""
-    with new_lab(chromium, server, app=request.param) as page:
+    with new_lab(pages, server, app=request.param) as page:
         yield page
 
 

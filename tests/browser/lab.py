@@ -20,11 +20,12 @@ from typing import Any
 
 from playwright.sync_api import (
     Browser,
+    BrowserContext,
     Dialog,
     Locator,
     Page,
     Playwright,
-    Route,
+    Request,
     ViewportSize,
     expect,
     sync_playwright,
@@ -43,7 +44,9 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no other machine is found
 )
+HERE = re.compile(r"http://127\.0\.0\.1:|data:|blob:")
 SIZE: ViewportSize = {"width": 1280, "height": 900}
 SECONDS = 60
 MILLISECONDS = SECONDS * 1000
@@ -183,26 +186,26 @@ def start_chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
 
+def start_pages(playwright: Playwright, folder: Path) -> BrowserContext:
+    """Chromium with a folder for its cache: pages after the first find JupyterLab's scripts there,
+    compiled, and take the processor 4.1 s instead of 5.1 s."""
+    return playwright.chromium.launch_persistent_context(
+        folder, executable_path=CHROMIUM, args=FLAGS, viewport=SIZE
+    )
+
+
 @contextmanager
-def new_lab(
-    browser: Browser,
-    server: Server,
-    *,
-    size: ViewportSize = SIZE,
-    scale: int = 1,
-    app: str = "lab",
-) -> Iterator["Lab"]:
-    """A page in a browser context of its own. It must have asked no other machine for anything.
+def new_lab(context: BrowserContext, server: Server, *, app: str = "lab") -> Iterator["Lab"]:
+    """A new page. It must have asked no other machine for anything.
 
     `app` is "lab" for JupyterLab or "notebook" for Notebook 7.
     """
-    context = browser.new_context(viewport=size, device_scale_factor=scale)
     lab = Lab(context.new_page(), server, PATHS[app])
     try:
         yield lab
         assert lab.outside == []
     finally:
-        context.close()
+        lab.page.close()
         server.stop_kernels()
 
 
@@ -214,7 +217,8 @@ def lab_alone(*, size: ViewportSize = SIZE, scale: int = 1) -> Iterator["Lab"]:
         jupyterlab(Path(folder)) as server,
         sync_playwright() as playwright,
         start_chromium(playwright) as browser,
-        new_lab(browser, server, size=size, scale=scale) as lab,
+        browser.new_context(viewport=size, device_scale_factor=scale) as context,
+        new_lab(context, server) as lab,
     ):
         yield lab
 
@@ -236,16 +240,16 @@ class Lab:
         self._path = path
         self.name = ""
         self.outside: list[str] = []
-        """Addresses on other machines that the page asked for; they were refused."""
+        """Addresses on other machines that the page asked for; the browser found none of them."""
         self.dialogs: list[str] = []
         """What `alert` and its kind said: the mark of a script that ran."""
         page.set_default_timeout(MILLISECONDS)
-        page.route(re.compile(r"^(?!http://127\.0\.0\.1:)(?!data:)(?!blob:)"), self._refuse)
+        page.on("request", self._watch)  # a route that refuses would switch off the cache
         page.on("dialog", self._dismiss)
 
-    def _refuse(self, route: Route) -> None:
-        self.outside.append(route.request.url)
-        route.abort()
+    def _watch(self, request: Request) -> None:
+        if not HERE.match(request.url):
+            self.outside.append(request.url)
 
     def _dismiss(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)

@@ -4,10 +4,10 @@ import json
 import threading
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 from support.loopback import END, Loopback, captured, chunk, delta, head, sse, streamed, until
 
-from browser.lab import Lab, Server, new_lab
+from browser.lab import Lab
 from browser.test_prose_cells import use
 
 pytestmark = pytest.mark.browser
@@ -53,25 +53,23 @@ def test_code_is_copied(page: Lab) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_button_stays_while_code_scrolls(chromium: Browser, server: Server, width: int) -> None:
+def test_the_button_stays_while_code_scrolls(lab: Lab, width: int) -> None:
     """Wide code scrolls and is not broken; the button stays at the box's edge. Text is broken."""
     code, prose = "x = f(1) + " * 30, "Why is the sky blue? " * 20
     answer = f"```python\n{code}\n```\n\n```text\n{prose}{'long' * 90}\n```"
-    with (
-        Loopback(streamed(captured(text=answer))) as model,
-        new_lab(chromium, server, size={"width": width, "height": 900}) as page,
-    ):
-        page.open("wide.ipynb", [LOAD, use(model), "%%minimax\nCode?"])
-        page.command("application:toggle-left-area")
-        page.run(0, 1, 2)
-        boxes = page.cell(2).locator("div.highlight")
-        button = buttons(page, 2).first
+    lab.page.set_viewport_size({"width": width, "height": 900})
+    with Loopback(streamed(captured(text=answer))) as model:
+        lab.open("wide.ipynb", [LOAD, use(model), "%%minimax\nCode?"])
+        lab.command("application:toggle-left-area")
+        lab.run(0, 1, 2)
+        boxes = lab.cell(2).locator("div.highlight")
+        button = buttons(lab, 2).first
         place, box = button.bounding_box(), boxes.first.bounding_box()
         assert place is not None
         assert box is not None
         boxes.first.locator("pre").hover()
-        page.page.mouse.wheel(200, 0)
-        page.page.wait_for_function(
+        lab.page.mouse.wheel(200, 0)
+        lab.page.wait_for_function(
             "() => document.querySelector('.mm-answer div.highlight pre').scrollLeft > 100"
         )
         assert button.bounding_box() == place
@@ -169,9 +167,9 @@ def test_what_is_selected_by_hand(lab: Lab) -> None:
         assert FIRST in text
 
 
-def test_a_finger_finds_the_button(chromium: Browser, server: Server) -> None:
+def test_a_finger_finds_the_button(lab: Lab) -> None:
     """Where nothing hovers the button is always visible; it is large enough for a finger."""
-    with new_lab(chromium, server) as lab, Loopback(streamed(captured(text=ANSWER))) as model:
+    with Loopback(streamed(captured(text=ANSWER))) as model:
         lab.open("touch.ipynb", [LOAD, use(model), "%%minimax\nCode?"])
         lab.run(0, 1, 2)
         button = buttons(lab, 2).first

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import BrowserContext, Locator, expect
 from support.loopback import (
     END,
     Loopback,
@@ -46,13 +46,13 @@ def use(server: Loopback) -> str:
 
 
 @pytest.fixture(scope="module")
-def finished(chromium: Browser, server: Server) -> Iterator[Lab]:
+def finished(pages: BrowserContext, server: Server) -> Iterator[Lab]:
     """A notebook with formulas (1), code (2), and headings and prices (4), all answered.
 
     Below them a cell shows a heading that no model wrote.
     """
     answer = streamed(captured(text=HEADINGS))
-    with new_lab(chromium, server) as lab, Loopback(answer) as model:
+    with new_lab(pages, server) as lab, Loopback(answer) as model:
         cells = ["%%minimax\ndemo maths", "%%minimax\ndemo code", use(model), "%%minimax\nPrices?"]
         lab.open("finished.ipynb", [LOAD, *cells, OWN_HEADING])
         lab.run(0, 1, 2, 3, 4, 5)

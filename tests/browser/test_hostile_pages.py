@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, Dialog, Route, expect
+from playwright.sync_api import BrowserContext, Dialog, Route, expect
 from support import hostile
 from support.hostile import answering
 from support.loopback import Loopback
@@ -131,7 +131,9 @@ def exported(notebook: Any) -> str:
     return page
 
 
-def asked_by(chromium: Browser, page_text: str, folder: Path) -> tuple[set[str], list[str], int]:
+def asked_by(
+    pages: BrowserContext, page_text: str, folder: Path
+) -> tuple[set[str], list[str], int]:
     """The addresses that a page asks for, what its dialogs say, and its handlers of our outputs."""
     path = folder / "page.html"
     path.write_text(page_text, "utf-8")
@@ -147,11 +149,10 @@ def asked_by(chromium: Browser, page_text: str, folder: Path) -> tuple[set[str],
             asked.add(route.request.url)
             route.abort()
 
-    context = chromium.new_context()
     asked: set[str] = set()
     said: list[str] = []
+    page = pages.new_page()
     try:
-        page = context.new_page()
         page.set_default_timeout(MILLISECONDS)
         page.on("dialog", dismiss)
         page.route("**/*", only_the_file)
@@ -162,19 +163,19 @@ def asked_by(chromium: Browser, page_text: str, folder: Path) -> tuple[set[str],
         assert page.evaluate(ACTING, [".jp-Cell-outputWrapper", ACTIVE, OURS]) == []
         return asked, said, found.count()
     finally:
-        context.close()
+        page.close()
 
 
 def test_exported_page_does_nothing(
-    chromium: Browser, lab: Lab, model: Loopback, tmp_path: Path
+    pages: BrowserContext, lab: Lab, model: Loopback, tmp_path: Path
 ) -> None:
     """nbconvert's HTML asks for nothing but what that of an empty notebook asks for, too."""
     run_all(lab, model.url)
     lab.save()
     notebook: Any = nbformat.read(lab.server.notebooks / "fields.ipynb", 4)  # type: ignore[no-untyped-call]
     empty: Any = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
-    usual, _, _ = asked_by(chromium, exported(empty), tmp_path)
-    asked, said, count = asked_by(chromium, exported(notebook), tmp_path)
+    usual, _, _ = asked_by(pages, exported(empty), tmp_path)
+    asked, said, count = asked_by(pages, exported(notebook), tmp_path)
     assert count > 10
     assert said == []
     assert asked <= usual

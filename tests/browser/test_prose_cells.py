@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Route, expect
 from support.loopback import Loopback, streamed
 
 from browser.lab import Lab, Server, new_lab
@@ -83,9 +83,9 @@ def opened(request: pytest.FixtureRequest, lab: Lab) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def notebook(chromium: Browser, server: Server) -> Iterator[Lab]:
+def notebook(pages: BrowserContext, server: Server) -> Iterator[Lab]:
     """A page for tests that make their own cells."""
-    with new_lab(chromium, server) as lab:
+    with new_lab(pages, server) as lab:
         lab.open("prose.ipynb", [PYTHON])
         yield lab
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, Playwright, expect
 from support.site import build_site, served, show_all_cells
 
+from browser.lab import start_chromium
 from mm_magic.cli.demo import packaged_files
 from mm_magic.web_page import ELSEWHERE, NO_SERVER
 
@@ -75,13 +76,13 @@ def notebook(sources: tuple[str, ...]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def page(chromium: Browser, site: str) -> Iterator[Page]:
-    """A page that reaches this site alone."""
-    context = chromium.new_context(viewport={"width": 1300, "height": 4000})
-    context.set_default_timeout(SECONDS * 1000)
-    context.route(lambda address: not address.startswith(site), lambda route: route.abort())
-    yield context.new_page()
-    context.close()
+def page(playwright: Playwright, site: str) -> Iterator[Page]:
+    """A page that reaches this site alone, in a browser of its own."""
+    with start_chromium(playwright) as browser:
+        context = browser.new_context(viewport={"width": 1300, "height": 4000})
+        context.set_default_timeout(SECONDS * 1000)
+        context.route(lambda address: not address.startswith(site), lambda route: route.abort())
+        yield context.new_page()
 
 
 def outputs_of(page: Page, address: str) -> list[str]:

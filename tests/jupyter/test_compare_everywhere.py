@@ -280,7 +280,7 @@ def test_pick_after_a_dry_run(page: Page, server: Loopback) -> None:
 def test_pick_in_the_demo(page: Page) -> None:
     """The demo's answers are picked as a model's are; the panel changes nothing."""
     page.run("offline", "%minimax offline")
-    page.ask("a", options="-n 2")
+    page.ask("a", options="-n 2", allow_stdin=False)
     page.run("panel", "%minimax panel", allow_stdin=False)
 
     assert "Turn 1 (“prompt a”) now" in pick(page)

@@ -127,9 +127,10 @@ def test_python(page: Page, server: Loopback) -> None:
 def test_demo_only_where_it_was_chosen(page: Page) -> None:
     """New cells get the demo's answer, and all do after `%minimax offline`."""
     page.load("")
-    assert "Offline demo" in page.run("new", "%%minimax\nAnd in space?").shown
+    cell = page.run("new", "%%minimax\nAnd in space?", allow_stdin=False)
+    assert "Offline demo" in cell.shown
     page.run("offline", "%minimax offline")
-    assert "Offline demo" in page.run("b", LESSON["b"]).shown
+    assert "Offline demo" in page.run("b", LESSON["b"], allow_stdin=False).shown
 
 
 @pytest.mark.usefixtures("lesson")

@@ -95,7 +95,7 @@ def test_panel(page: Page) -> None:
 def test_demo(page: Page) -> None:
     """The demo's answers come again where the demo answers, and nowhere else."""
     page.run("offline", "%minimax offline")
-    first = page.ask("a")
+    first = page.ask("a", allow_stdin=False)
     again = page.ask("a")
     assert NOTE not in first.shown
     assert NOTE in again.shown

@@ -1,6 +1,7 @@
 """`%%minimax` in terminal IPython, in a real pseudo-terminal."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -12,6 +13,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -28,8 +30,10 @@ from support.loopback import (
     streamed,
     until,
 )
+from support.shells import fresh_shell
 from support.timing import within_half_a_second
 
+from mm_magic.session.api import session
 from mm_magic.wording import columns
 
 PARTS = [chunk(sse(event)) for event in captured()]
@@ -250,3 +254,22 @@ def test_not_a_terminal(tmp_path: Path) -> None:
 
     assert "Rayleigh scattering.\nMiniMax-M2.7 · turn 1 · 39 in / 41 out" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+class _Output(io.StringIO):
+    """A terminal, or a file."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_demo_waits_for_readers_alone(*, is_terminal: bool) -> None:
+    """Only a terminal shows the demo's words as they come; a file gets them without a wait."""
+    with fresh_shell() as shell, redirect_stdout(_Output(is_terminal=is_terminal)):
+        shell.run("%%minimax --max-tokens 5\nWhy?")
+        assert session().cell.is_watched is is_terminal

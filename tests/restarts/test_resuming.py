@@ -92,7 +92,7 @@ def test_nothing_to_warn_of(page: Page, who: str) -> None:
         page.run("replay", f"%minimax replay {page.path}")
     else:
         page.load("")
-    cell = page.ask("a")
+    cell = page.ask("a", allow_stdin=False)
     assert cell.saved["backend"] == {"demo": "offline", "recording": "recorded"}[who]
     page.save(trusted=False)
 
@@ -103,7 +103,7 @@ def test_nothing_to_warn_of(page: Page, who: str) -> None:
 def test_only_turns_of_a_model_are_counted(page: Page, server: Loopback) -> None:
     """The line counts the turns that a model answered, and none of a deleted cell."""
     page.load("")
-    page.ask("demo")
+    page.ask("demo", allow_stdin=False)
     page.run("setup", f"import os; os.environ['MINIMAX_BASE_URL'] = {server.url!r}")
     for name in "abc":
         page.ask(name)

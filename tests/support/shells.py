@@ -62,6 +62,7 @@ def fresh_shell(config: Config | None = None, *, loaded: bool = True) -> Iterato
         yield shell
     finally:
         mm_magic.unload_ipython_extension(ip)
+        shell.ip.displayhook.do_full_cache = False  # else its end collects garbage, each time anew
         shell.ip.atexit_operations()
         sys.modules["__main__"] = main
         _let_go(ip)
