@@ -322,8 +322,8 @@ def _flat(image: "Image") -> "Image":
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in ("I", "F"):
         raise PictureError(
-            f"no value in it stands for white (Pillow's mode {image.mode})",
-            "Scale them to 0 to 255 first, as `picture = "
+            f"its values have no fixed white (Pillow's mode {image.mode})",
+            "Scale its values to 0–255 first, as `picture = "
             "{0}.point(lambda level: level * 255 / {0}.getextrema()[1]).convert('L')`.",
         )
     image = ImageOps.exif_transpose(image)

@@ -143,8 +143,8 @@ def braces_hint(prompt: str, variables: Mapping[str, object]) -> str | None:
         return (
             f"{shortened(first, _LONGEST)} {sent}: only a name, an attribute or an "
             "index is filled in, such as {{name}}, {{row.title}} or {{xs[0]}}. "
-            "Compute it in a cell above and use its name. If you meant it as written, "
-            "add --literal."
+            "Compute the value in a cell above and use the variable's name. To send braces as "
+            "written without this note, add --literal."
         )
     for found in _SINGLE.finditer(prompt):
         name = found[1]

@@ -15,7 +15,7 @@ from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import capitalised, counted
+from mm_magic.wording import capitalised, counted, share
 
 _MOST_ANSWERS = 1000
 """More are not drawn without a confirmation, even if none of them is asked for."""
@@ -95,7 +95,7 @@ class Forecast:
         if refused := self.answers - self.requests - others.total():
             others["not possible with these options"] = refused
         if self.answers in others.values():
-            return f"all {counted(self.answers, 'answer')} are {next(iter(others))}"
+            return f"{share(self.answers, self.answers, 'answer')} are {next(iter(others))}"
         parts = [
             f"{number:,} {'is' if number == 1 else 'are'} {what}" for what, number in others.items()
         ]

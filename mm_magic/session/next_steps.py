@@ -119,7 +119,7 @@ def _rate_limit(error: MiniMaxError) -> tuple[str, ...]:
 
 def _bad_request(error: MiniMaxError, options: Options | None) -> tuple[str, ...]:
     if error.code in (1026, 1027):
-        return ("Rephrase it: the service filters some topics.", _SENT)
+        return ("Rephrase the prompt: the service filters some topics.", _SENT)
     return (*_refused(error, options), _SENT)
 
 

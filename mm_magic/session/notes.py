@@ -134,7 +134,11 @@ def way_to(turn: Turn, current: str) -> str:
     if turn.conversation == current:
         return ""
     line = option("-c", "--conversation", str(turn.conversation))
-    return f"`%minimax {line}`, then " if line else "choose it in `%minimax panel`, then "
+    return (
+        f"`%minimax {line}`, then "
+        if line
+        else "choose its conversation in `%minimax panel`, then "
+    )
 
 
 def former_note(turn: Turn, conversations: Mapping[str, Conversation], current: str) -> str:

@@ -255,7 +255,7 @@ class Options:
     )  # fmt: skip
     reuse: bool = option(
         False, SWITCH, "--reuse", "--no-reuse",
-        help="reuse answers that this notebook already has, and ask only for new ones",
+        help="reuse the answers in this notebook, and ask only for new ones",
     )  # fmt: skip
     retries: int = option(
         2, COUNT, help="how many times to retry while the service is busy",

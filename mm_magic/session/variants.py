@@ -104,7 +104,7 @@ def split(
         if not row.varies:
             raise UsageError(f"{name} must have one value, got {value!r}")
         if not values:
-            raise UsageError(f"{name} has no value, got {value!r}")
+            raise UsageError(f"{name} needs at least one value, got {value!r}")
         check_distinct(row, values)
         if len(values) == 1:
             single[name] = values[0]

@@ -62,7 +62,7 @@ async def _burst(floor: Floor, bare: Bare, ours: Ours, rounds: int, chunk: int) 
     cost = await _compared(model(deltas=BURST, chunk=chunk), BURST, floor, bare, ours, rounds)
     is_single = chunk == 1
     return Row(
-        f"CPU a delta, {BURST:,} in a burst, {'one' if is_single else chunk} in a chunk",
+        f"CPU per delta, {BURST:,} in a burst, {'one' if is_single else chunk} in a chunk",
         f"{cost['ours']:.2f} µs",
         f"floor {cost['floor']:.2f} µs, bare httpx {cost['bare']:.2f} µs",
         cost["ours"] / (cost["bare"] if is_single else cost["floor"]),
@@ -75,7 +75,7 @@ async def _paced(floor: Floor, bare: Bare, ours: Ours, rounds: int) -> Row:
     deltas = RATE * PACED_SECONDS
     cost = await _compared(model(deltas=deltas, rate=RATE), deltas, floor, bare, ours, rounds)
     return Row(
-        f"CPU a delta at {RATE} a second",
+        f"CPU per delta at {RATE} a second",
         f"{cost['ours']:.0f} µs",
         f"floor {cost['floor']:.0f} µs, bare httpx {cost['bare']:.0f} µs",
         cost["ours"] / cost["floor"],

@@ -65,7 +65,7 @@ def test_keyboard_only(lab: Lab) -> None:
     expect(lab.output(3)).to_contain_text("Current: 0.3")
     assert [name for name in names if name != "slider"] == [
         *("conversation", "New", "Reset", "temperature", "top_p", "max_tokens", "thinking"),
-        *("effort", "hide the thinking", "reuse answers that this notebook already has", "system"),
+        *("effort", "hide the thinking", "reuse the answers in this notebook", "system"),
     ]
     check_compared_by_keys(lab)
 

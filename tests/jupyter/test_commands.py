@@ -296,7 +296,7 @@ def test_max_tokens_above_the_documented_warns_once(
         (failure(402, "pay", "billing_error"), "billing", "Top up the account at 127.0.0.1"),
         (failure(529, "high load (2064)"), "overloaded", "Wait a little"),
         (failure(400, "context window exceeds limit (2013)"), "too_large", "--alone"),
-        (failure(400, "input sensitive (1026)"), "bad_request", "Rephrase it"),
+        (failure(400, "input sensitive (1026)"), "bad_request", "Rephrase the prompt"),
         (failure(400, "invalid params, x (2013)"), "bad_request", "`%minimax request`"),
         (failure(500, "unknown error (1000)"), "server", "Try again"),
         (failure(504, "timed out (1001)"), "timeout", "Try again"),

@@ -447,7 +447,7 @@ def test_new_conversation(desk: Desk) -> None:
 def test_a_switch_says_what_it_does(desk: Desk) -> None:
     """Its label is the option's help: a browser shows no tooltip of a checkbox with a label."""
     settings = desk.panel().controls.settings
-    assert settings["reuse"].widget.description == "reuse answers that this notebook already has"
+    assert settings["reuse"].widget.description == "reuse the answers in this notebook"
     assert settings["hide_thinking"].widget.description == "hide the thinking"
 
 

@@ -61,7 +61,7 @@ def test_dry_run_of_several(page: Page, server: Loopback) -> None:
     assert " Of 3 answers, 2 are in this notebook. " in told
     assert "Nothing is sent" not in told
     told = page.ask("a", options="-n 2 --dry-run").shown
-    assert told.startswith("No requests: all 2 answers are in this notebook.\n")
+    assert told.startswith("No requests: both answers are in this notebook.\n")
     assert "Nothing is sent: this notebook has the answer." in told
     told = page.ask("a", options="-n 3 --dry-run --fresh").shown
     assert "3 requests: about " in told

@@ -209,7 +209,8 @@ def test_double_braces_that_are_no_name_are_pointed_out(insert: str) -> None:
     assert hint == (
         f"{insert} was sent as written: only a name, an attribute or an index is filled in, such "
         "as {{name}}, {{row.title}} or {{xs[0]}}. "
-        "Compute it in a cell above and use its name. If you meant it as written, add --literal."
+        "Compute the value in a cell above and use the variable's name. To send braces as "
+        "written without this note, add --literal."
     )
 
 

@@ -43,7 +43,7 @@ def test_note_of_a_failed_call() -> None:
     [
         ("my side", '`%minimax -c "my side"`'),
         ("-x", "`%minimax --conversation=-x`"),
-        ("a\nb", "choose it in `%minimax panel`"),
+        ("a\nb", "choose its conversation in `%minimax panel`"),
     ],
 )
 def test_hidden_turn_of_another_conversation(name: str, way: str) -> None:

@@ -238,7 +238,9 @@ def _setting(row: Row) -> Setting:
     if row.kind is SWITCH:
         return Setting(
             ipywidgets.Checkbox(
-                description=row.help.partition(",")[0], indent=False, layout={"width": "auto"}
+                description=row.help.partition(",")[0],
+                indent=False,
+                layout={"width": "auto", "margin": "2px 1em 2px 2px"},
             )
         )
     if row.words or row.offers == "conversations":

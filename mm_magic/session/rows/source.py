@@ -117,8 +117,8 @@ def _remembered(session: Session, server: Server | None, reading: Reading) -> Ke
 
 def missing(source: Source, number: int, rows: int) -> MiniMaxError:
     """The error where a recording lacks answers and nobody is asked for them."""
-    what, verb = counted(number, "prompt"), "is" if number == 1 else "are"
-    told = f"{what} of {counted(rows, 'row')} {verb} not in {source.name!r}"
+    verb = "is" if number == 1 else "are"
+    told = f"{number:,} of the prompts for {counted(rows, 'row')} {verb} not in {source.name!r}"
     if (why := source.why) is not None:
         return MiniMaxError(f"{told}, and {why.message}", kind=why.kind, next_steps=why.next_steps)
     return UsageError(

@@ -121,7 +121,7 @@ def append(path: Path, line: bytes) -> None:
         file.seek(-1, os.SEEK_END)
         data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", line)
         if file.write(data) != len(data):
-            raise OSError("the line did not fit: is the disk full?")
+            raise OSError("the line did not fit, so the disk may be full")
 
 
 @contextmanager
