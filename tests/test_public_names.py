@@ -56,8 +56,8 @@ _MAP = (
 SIGNATURES = {
     "ask": "(prompt, *, type=None, show=False, **options)",
     "ask_async": "(prompt, *, type=None, show=False, **options)",
-    "compare": "(prompt, *, n=1, yes=False, type=None, **options)",
-    "compare_async": "(prompt, *, n=1, yes=False, type=None, **options)",
+    "compare": "(prompt, *, n=1, without=(), yes=False, type=None, **options)",
+    "compare_async": "(prompt, *, n=1, without=(), yes=False, type=None, **options)",
     "map": _MAP,
     "map_async": _MAP,
     "read_notebook": "(path)",

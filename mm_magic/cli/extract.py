@@ -39,7 +39,7 @@ OPTIONS = {
 COLUMNS = (
     *("file", "turn_id", "conversation", "number", "prompt", "thinking", "answer"),
     *("model", *OPTIONS, "backend", "input_tokens", "output_tokens", "seconds"),
-    *("status", "state", "answer_number"),
+    *("status", "state", "answer_number", "without"),
 )
 NOT_CHOSEN = "not chosen"
 """The state of an answer beside the one that is the turn."""
@@ -174,6 +174,7 @@ def _row(file: str, turn_id: str, turn: Turn, *, is_standing: bool) -> Row:
         "status": reply.status,
         "state": state,
         "answer_number": turn.answer or 1,
+        "without": turn.without.what if turn.without else None,
     }
 
 
@@ -244,8 +245,9 @@ def _turn_as_markdown(row: Row) -> str:
     tokens = f"{row['input_tokens']} in / {row['output_tokens']} out".replace("None", "?")
     used = [f"{name} {row[name]}" for name in OPTIONS if row[name] is not None]
     seconds = [] if row["seconds"] is None else [f"{row['seconds']:.1f} s"]
+    left_out = [] if row["without"] is None else [f"without {row['without']}"]
     told = [
-        *(row["model"], *used, row["backend"], tokens, *seconds),
+        *(row["model"], *used, *left_out, row["backend"], tokens, *seconds),
         *(row["status"], row["state"], row["turn_id"]),
     ]
     title = f"### Turn {row['number']}" if row["number"] else "### Turn"

@@ -5,9 +5,9 @@ Pure values and one list. It sends nothing and draws nothing.
 
 from collections.abc import Callable, Container, Iterable, Sequence, Set
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from mm_magic.conversation.history import History, chained, first_link, hash_with
+from mm_magic.conversation.history import History, chained, first_link, hash_of, hash_with
 from mm_magic.conversation.number_ranges import Ranges, missing, ranges
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey
@@ -16,6 +16,8 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
 from mm_magic.transport.endpoint import OFFLINE
 
+_Chain: TypeAlias = tuple[str, bool, int | None]
+"""Who reads a chain, whether its turns have their thinking, and the turn that is left out."""
 _MAX_REPLACED = 50  # ids of older turns that a turn remembers
 _MAX_CHAINS = 8  # of other models, servers and system prompts, that may come back
 
@@ -55,7 +57,7 @@ class Conversation:
         self._as_taken_in: tuple[list[Turn], list[Pick]] | None = None
         self._picks: list[Pick] = []  # by time
         self._forgotten: dict[int, Turn] = {}
-        self._chains: dict[tuple[str, bool], list[Link]] = {}  # as they were sent last, or further
+        self._chains: dict[_Chain, list[Link]] = {}  # as they were sent last, or further
 
     @property
     def visible(self) -> list[Turn]:
@@ -138,19 +140,22 @@ class Conversation:
         room: int | None = None,
         with_thinking: bool = True,
         with_untrusted: bool = False,
+        without: int | None = None,
     ) -> History:
         """What a turn in this place would send before its prompt; None is the end.
 
         `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
         that there is for it, None for any. Not `with_thinking` is for a server that refuses the
-        thinking of earlier turns.
+        thinking of earlier turns. `without` is the number of a turn that is left out this once: it
+        counts as known.
         """
         to_demo = server == OFFLINE
-        turns = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
+        known = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
+        turns = [turn for turn in known if turn.number != without]
         shown = self.before(place, to_demo=True, with_untrusted=True)
         demo_turns = [turn for turn in shown if turn.is_demo and not to_demo]
         first = first_link(model, server, system, with_thinking=with_thinking)
-        links = self._chained(turns, first)
+        links = self._chained(turns, first, without)
         skipped = 0
         if room is not None and links[-1].size > room:
             limit = links[-1].size - room
@@ -159,9 +164,9 @@ class Conversation:
         return History(
             link=last,
             sent=len(turns) - skipped,
-            turns_hash=links[-1].turns_hash,
+            turns_hash=links[-1].turns_hash if without is None else hash_of(known),
             demo_left_out=len(demo_turns),
-            untrusted_left_out=len(shown) - len(turns) - len(demo_turns),
+            untrusted_left_out=len(shown) - len(known) - len(demo_turns),
             too_long=skipped,
         )
 
@@ -355,9 +360,9 @@ class Conversation:
             for turn, known in zip(self.turns, now, strict=True)
         ]
 
-    def _chained(self, turns: list[Turn], first: Link) -> list[Link]:
+    def _chained(self, turns: list[Turn], first: Link, without: int | None) -> list[Link]:
         """The chain of these turns; what is known of it is used again, and kept."""
-        name = first.context_hash, first.with_thinking
+        name = first.context_hash, first.with_thinking, without
         known = self._chains.pop(name, [])
         links = chained(turns, first, known)
         goes_on = known[len(links) - 1 : len(links)] == links[-1:]

@@ -5,9 +5,9 @@ another chain.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from mm_magic.conversation.catalog import weight
 from mm_magic.conversation.turn import NOTHING, Link, Turn
@@ -73,7 +73,8 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     """A link for each turn, behind `first`; those of `known` that still hold are used again.
 
     Thinking goes back verbatim while model, server, system and everything before it are unchanged,
-    and is left out otherwise: signed blocks are rejected in another context.
+    and is left out otherwise: signed blocks are rejected in another context. An answer to less than
+    its prompt goes back without its thinking, too: the whole prompt stands before it here.
     """
     if known and begins_alike(known[0], first):
         first = known[0]
@@ -99,6 +100,11 @@ def hash_with(turns_hash: str, turn_id: str) -> str:
     return fingerprint([turns_hash, turn_id])
 
 
+def hash_of(turns: Iterable[Turn]) -> str:
+    """The hash of some turns."""
+    return reduce(lambda known, turn: hash_with(known, turn.id), turns, NOTHING)
+
+
 def links_of(link: Link | None) -> list[Link]:
     """The links of the turns of a chain up to this one, oldest first."""
     found = []
@@ -110,6 +116,7 @@ def links_of(link: Link | None) -> list[Link]:
 
 def _link(before: Link, turn: Turn) -> Link:
     is_same = before.with_thinking and turn.context_hash == before.context_hash
+    is_same &= turn.sent_prompt is turn.prompt  # else it thought about another one
     encoded = turn.encoded(in_context=is_same)
     pictures = turn.prompt.pictures if encoded else []
     return Link(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeGuard, get_args
 
 from mm_magic.conversation.conversation import State
+from mm_magic.conversation.left_out import LeftOut
 from mm_magic.conversation.number_ranges import merged
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.reply import FirstTry, Origin, Reply, Status, Unread
@@ -45,7 +46,7 @@ _FIELDS = {
     "sent", "status", "backend", "asked", "said", "request_key", "model", "message_id",
     "stop_reason", "usage", "thinking_seconds", "sample", "nth", "replaces", "copy", "state",
     "recorded", "seconds", "answer", "answers", "error", "copy_of", "first_try", "problem",
-    "untrusted",
+    "untrusted", "without",
 }  # fmt: skip
 _PICK_FIELDS = {"conversation", "turn", "answer", "change", "nth", "copy"}
 _SHARED = ("version", "conversation", "number", "prompt")
@@ -126,6 +127,7 @@ def _answer_json(turn: Turn) -> JsonObject:
         "seconds": _rounded(reply.seconds),
         "answer": turn.answer,
         "error": turn.failure and turn.failure._asdict(),
+        "without": turn.without and _left_out_json(turn.without),
         "first_try": reply.first_try and _first_try_json(reply.first_try),
         "problem": reply.problem,
     }
@@ -147,6 +149,11 @@ def _answer_json(turn: Turn) -> JsonObject:
         **{name: value for name, value in optional.items() if value},
         **turn.extra,
     }
+
+
+def _left_out_json(left_out: LeftOut) -> JsonObject:
+    prompt = {} if left_out.prompt is None else {"prompt": left_out.prompt.to_wire()}
+    return {"what": left_out.what, **prompt}
 
 
 def _first_try_json(first: FirstTry) -> JsonObject:
@@ -234,6 +241,7 @@ def read_turn(wire: object, *, may_be_deep: bool = True) -> SavedTurn:
         answer=_number(found.get("answer")),
         others=_read_others(found),
         failure=_read_failure(found.get("error")),
+        without=_read_left_out(found.get("without")),
         copy_of=_number(found.get("copy_of")),
         is_untrusted=found.get("untrusted") is True,
         extra={key: value for key, value in found.items() if key not in _FIELDS},
@@ -268,6 +276,21 @@ def _read_failure(wire: object) -> Failure | None:
         return None
     kind = _KINDS.get(as_text(wire.get("kind")), "server")
     return Failure(kind, as_text(wire.get("message")))
+
+
+def _read_left_out(wire: object) -> LeftOut | None:
+    """What a request left out. Raises UnreadableTurn where that can't be told."""
+    if wire is None:
+        return None
+    found = as_object(wire)
+    prompt = _read_prompt(found["prompt"]) if "prompt" in found else None
+    try:
+        left_out = LeftOut(as_text(found.get("what")), prompt)
+    except UsageError:
+        raise UnreadableTurn("unknown part left out") from None
+    if left_out.is_variable is not (prompt is not None):
+        raise UnreadableTurn("unknown part left out")
+    return left_out
 
 
 def _step_json(step: Message) -> JsonObject:

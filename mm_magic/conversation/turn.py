@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from mm_magic.conversation.left_out import LeftOut, prompt_without
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.sent_messages import Sending, sent_messages
 from mm_magic.errors import Kind
@@ -77,7 +78,8 @@ class Turn:
     can't be told from its default. `is_untrusted`: it came from a file that Jupyter does not trust:
     it is shown and not sent. Where its cell asked for several answers at once, `answer` is the
     number of this one, from 1, and `others` holds the rest, as the turns that they would be; of one
-    that failed, `failure` says why. `copy_of` is the number of the turn that `%minimax fork`
+    that failed, `failure` says why. `without` is what the request of this answer left out; `prompt`
+    is that of the cell all the same. `copy_of` is the number of the turn that `%minimax fork`
     copied, 0 where it is no copy. `version` is the number of its answer among those that its place
     has had, from 1, and `former` are the last of those, the newest at the end; no file has them.
     `extra` are fields of its saved form that this release does not know.
@@ -106,6 +108,7 @@ class Turn:
     answer: int = 0
     others: tuple["Turn", ...] = ()
     failure: Failure | None = None
+    without: LeftOut | None = None
     copy_of: int = 0
     version: int = 1
     former: tuple["Turn", ...] = ()
@@ -167,6 +170,11 @@ class Turn:
     def asked(self) -> JsonObject:
         """What of `parameters` the notebook set."""
         return {name: self.parameters[name] for name in self.said if name in self.parameters}
+
+    @property
+    def sent_prompt(self) -> Prompt:
+        """What was asked: the prompt, or what was left of it."""
+        return prompt_without(self.prompt, self.without)
 
     @property
     def system(self) -> str:

@@ -2,13 +2,15 @@
 
 import argparse
 import keyword
+import re
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from io import StringIO
 from typing import Any, NoReturn, TypeVar
 
+from mm_magic.conversation.left_out import LeftOut
 from mm_magic.errors import UsageError
 from mm_magic.jupyter import mistakes
 from mm_magic.jupyter.lists import joined, several
@@ -27,7 +29,7 @@ from mm_magic.session.options import (
     option,
     rows,
 )
-from mm_magic.session.variants import Variant, number_of, variants
+from mm_magic.session.variants import number_of
 
 T = TypeVar("T")
 
@@ -50,6 +52,16 @@ def _check_budget(_name: str, value: object) -> None:
         raise UsageError(f"--budget must be a number of USD above 0, got {value!r}")
 
 
+def _check_left_out(_name: str, value: str) -> None:
+    found = re.match(r"\{*\s*([A-Za-z_]\w*)", value)
+    if found is not None and not value.isidentifier():
+        raise UsageError(
+            f"--without takes the name of a variable alone, got {value!r}",
+            next_steps=(f"Write: `--without {found[1]}`",),
+        )
+    LeftOut(value)
+
+
 def _check_n(_name: str, value: int) -> None:
     if value < 1:
         raise UsageError(f"-n must be a whole number of 1 or more, got {value}")
@@ -68,6 +80,12 @@ class Arguments:
     varying: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     n: int = option(
         1, COUNT, "-n", metavar="N", help="ask N times and compare the answers", check=_check_n,
+    )  # fmt: skip
+    without: tuple[str, ...] = option(
+        (), TEXT, "--without", metavar="WHAT",
+        help="compare with the answer to the same request without this: the number of a turn, "
+        "`system`, or the name of a variable in the prompt",
+        offers="left out", check=_check_left_out, varies="listed",
     )  # fmt: skip
     alone: bool = option(
         False, SWITCH, "--alone", help="send no earlier turns, and do not remember this one"
@@ -110,7 +128,7 @@ class Arguments:
     @property
     def answers(self) -> int:
         """How many answers it asks for."""
-        return number_of(self.varying, self.n)
+        return number_of(self.varying, self.n, len(self.without))
 
     @property
     def of_one_cell(self) -> list[str]:
@@ -118,10 +136,6 @@ class Arguments:
         flags = [row.flags[0] for row in OF_ONE_CELL if getattr(self, row.name) != row.default]
         lists = [f"a list of values for {BY_NAME[name].flags[0]}" for name in self.varying]
         return [*flags, *lists]
-
-    def variants(self, defaults: Options) -> Iterator[Variant]:
-        """The answers that it asks for, with the options of each; one where nothing varies."""
-        return variants(self.options(defaults), self.varying, self.n)
 
 
 OF_ONE_CELL = tuple(rows(Arguments))

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import islice
 
 from mm_magic.conversation.replies import Replies
@@ -13,6 +12,7 @@ from mm_magic.errors import MiniMaxError, Stopped
 from mm_magic.jupyter.arguments import Arguments
 from mm_magic.jupyter.cell_turn import ask_of, once_more_text, same_prompt_note
 from mm_magic.jupyter.commands.here import Here
+from mm_magic.jupyter.left_out import left_out_of
 from mm_magic.jupyter.mistakes import holds_key
 from mm_magic.jupyter.running_cell import Audience, running_cell
 from mm_magic.jupyter.views.answers import AnswersView, AtEnd, InTerminal
@@ -49,12 +49,16 @@ class CompareTurn:
         self._session = here.session
         self._arguments = arguments
         self.ask, self._notes = ask_of(here, arguments, body)
+        self._left_out = left_out_of(here, arguments, self.ask, body)
+        if self._left_out:
+            once = islice(self._variants(n=1), 1 + len(self._left_out))
+            self._session.check_left_out(self.ask, list(once))
         self.replies: Replies | None = None
         self._turn: Turn | None = None
 
     def dry_run(self) -> str:
         """What would be sent: how many requests, what varies, and the first of them."""
-        labels = _labels(self._variants(_LABELS_SHOWN))
+        labels = _labels(islice(self._variants(), _LABELS_SHOWN))
         more = self._arguments.answers - len(labels)
         shown = "\n".join(f"  {label}" for label in [*labels, *[f"and {more:,} more"] * bool(more)])
         foreseen = self._forecast()
@@ -72,15 +76,15 @@ class CompareTurn:
             line = f"%%minimax {shown} --yes {prompt}".rstrip()
             self._forecast().check(limit, line)
 
-    def _variants(self, most: int | None = None) -> list[Variant]:
-        """What is asked for, or the first of them."""
-        return list(islice(self._arguments.variants(self._session.options), most))
+    def _variants(self, n: int | None = None) -> Iterator[Variant]:
+        """What is asked for, each `n` times or as often as the line says."""
+        given, options = self._arguments, self.ask.options
+        return variants(options, given.varying, n or given.n, self._left_out)
 
     def _forecast(self) -> Forecast:
-        given, session = self._arguments, self._session
-        each_once = variants(given.options(session.options), given.varying)
-        asks = ((replace(self.ask, options=each.options), given.n) for each in each_once)
-        return Forecast(given.answers, session.foresee(asks))
+        given = self._arguments
+        asks = ((each.of(self.ask), given.n) for each in self._variants(n=1))
+        return Forecast(given.answers, self._session.foresee(asks))
 
     def stopped(self) -> Stopped:
         """What is raised where the cell was stopped."""
@@ -95,7 +99,7 @@ class CompareTurn:
         if self.ask.prompt.pictures:
             show_pictures(self._shell, [each for each, _ in self._forecast().found])
         several = self._session.start_together(
-            self.ask, self._variants(), is_drawn=not cell.is_captured, is_awaited=is_awaited
+            self.ask, list(self._variants()), is_drawn=not cell.is_captured, is_awaited=is_awaited
         )
         view = self._view(several, cell.audience)
         try:
@@ -156,7 +160,8 @@ class CompareTurn:
         if turn.others and turn.conversation is not None and turn.reply.may_enter():
             notes.insert(0, continues_note(turn))
         request = None if several.is_kept else several.runs[turn.answer - 1].request
-        if request is not None and (same := request.same_prompt) is not None:
+        same = request.same_prompt if request and not self._left_out else None
+        if same is not None:
             notes.append(same_prompt_note(same))
         state = self._session.conversations.state_of(turn)
         return status_of(turn, state, notes, to=self._arguments.to)

@@ -27,14 +27,17 @@ def matcher(here: Here) -> Matcher:
 
         *before, fragment = rest.split(" ")
         words = [word for word in before if word]
-        is_line = head == "%minimax"
-        look_up = offered_words.behind_line_magic if is_line else offered_words.behind_cell_magic
-        found = look_up(here, words)
+        if head == "%minimax":
+            found = offered_words.behind_line_magic(here, words)
+        else:
+            prompt = context.full_text.partition("\n")[2]
+            found = offered_words.behind_cell_magic(here, words, prompt)
+        listed = fragment[: fragment.rfind(",") + 1] if offered_words.is_list(words) else ""
         return {
             "completions": [
-                SimpleCompletion(text=text, type="magic")
+                SimpleCompletion(text=f"{listed}{text}", type="magic")
                 for text in found
-                if text.startswith(fragment)
+                if f"{listed}{text}".startswith(fragment)
             ],
             "matched_fragment": fragment,
             "ordered": True,

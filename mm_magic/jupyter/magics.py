@@ -84,6 +84,7 @@ class Magics:
         # They come with all of a stream: %load_ext is quick.
         from mm_magic.jupyter.cell_turn import DrawnTurn, cell_turn
         from mm_magic.jupyter.compare_turn import CompareTurn
+        from mm_magic.jupyter.left_out import spaces_for_commas
 
         listed = self._session.known_models
         options, prompt = unfolded(line, body, listed)
@@ -93,6 +94,8 @@ class Magics:
             print_lines(table.overview())
             return None
         if arguments.words:
+            if (slip := spaces_for_commas(arguments, prompt)) is not None:
+                raise slip
             right = right_options(arguments.words)
             raise mistakes.stray_words(arguments.words, options, [*COMMANDS], right)
         make: Callable[[Here, Arguments, str], AnyTurn]

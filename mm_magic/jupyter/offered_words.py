@@ -8,11 +8,13 @@ from typing import get_origin
 
 from mm_magic.conversation.catalog import MODELS
 from mm_magic.conversation.conversation import Conversation
+from mm_magic.conversation.left_out import SYSTEM
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import CELL_ROWS, HELP, flags_of
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.table import COMMANDS
 from mm_magic.prompt.kinds import is_a
+from mm_magic.prompt.template import inserts
 from mm_magic.session.options import SWITCH, UNSET, Offer, Row
 from mm_magic.session.session import Session
 from mm_magic.wording import quoted
@@ -28,18 +30,39 @@ def behind_line_magic(here: Here, before: Sequence[str]) -> Sequence[str]:
     if command is None:
         return behind_cell_magic(here, before)
     operands = _OFFERED[command.offers](here) if command.offers and len(before) == 1 else ()
-    return behind_cell_magic(here, before, command.own_options, operands)
+    return _behind(here, before, command.own_options, operands)
 
 
-def behind_cell_magic(
-    here: Here,
-    before: Sequence[str],
-    table: Sequence[Row] = CELL_ROWS,
-    operands: Sequence[str] = (),
+def behind_cell_magic(here: Here, before: Sequence[str], prompt: str = "") -> Sequence[str]:
+    """What may stand behind these words of `%%minimax`, above this prompt."""
+    row = _named(before, CELL_ROWS)
+    if row is not None and row.offers == "left out":
+        return [*_turns(here), SYSTEM, *_in_order(prompt)]
+    return _behind(here, before, CELL_ROWS)
+
+
+def is_list(before: Sequence[str]) -> bool:
+    """Whether the last of these words is an option that may have several values with commas."""
+    row = _named(before, CELL_ROWS)
+    return row is not None and row.varies in ("listed", "models")
+
+
+def _named(before: Sequence[str], table: Sequence[Row]) -> Row | None:
+    """The option that the last word names."""
+    last = before[-1].replace("_", "-") if before else ""
+    return next((row for row in table if last in row.flags), None)
+
+
+def _in_order(prompt: str) -> list[str]:
+    """The variables in a prompt."""
+    return list(dict.fromkeys(name for _, name, _ in inserts(prompt)))
+
+
+def _behind(
+    here: Here, before: Sequence[str], table: Sequence[Row], operands: Sequence[str] = ()
 ) -> Sequence[str]:
     """The values of the option that the last word names, else operands and options."""
-    last = before[-1].replace("_", "-") if before else ""
-    row = next((row for row in table if last in row.flags), None)
+    row = _named(before, table)
     if row is None or row.kind is SWITCH:
         return [*operands, *flags_of(table)] or flags_of([HELP])
     offered = _OFFERED[row.offers](here) if isinstance(row.offers, str) else row.offers
@@ -132,4 +155,5 @@ _OFFERED: Mapping[Offer, Callable[[Here], list[str]]] = {
     "commands": _commands,
     "tables": _tables,
     "types": _types,
+    "left out": _turns,
 }

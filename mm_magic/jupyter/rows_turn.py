@@ -107,6 +107,11 @@ def _check_together(arguments: Arguments) -> None:
             f"--rows asks once per row, so it can't be used with -n {arguments.n}",
             next_steps=(f"Without it: `%%minimax {rest}`",),
         )
+    if arguments.without:
+        raise UsageError(
+            "--rows asks once per row, so it can't be used with --without",
+            next_steps=(f"Without it: `%%minimax {rest}`",),
+        )
     if arguments.literal:
         raise UsageError(
             "--rows fills in {{…}}, so it can't be used with --literal",

@@ -48,8 +48,10 @@ def fill(prompt: str, variables: Mapping[str, object]) -> Filled:
     return Filled("".join(map(said, content)), notes)
 
 
-def fill_in(prompt: str, variables: Mapping[str, object]) -> FilledContent:
+def fill_in(prompt: str, variables: Mapping[str, object], *, without: str = "") -> FilledContent:
     """The prompt with each `{{name}}`, `{{name.attribute}}` and `{{name[0]}}` filled in.
+
+    Nothing is put in for the name `without`.
 
     Raises UsageError that names a variable, attribute or item which does not exist, and one for a
     picture that can't be sent, a plan, an open file or another value that is no data.
@@ -61,6 +63,8 @@ def fill_in(prompt: str, variables: Mapping[str, object]) -> FilledContent:
     for found in _INSERT.finditer(prompt):
         texts.append(prompt[end : found.start()])
         end = found.end()
+        if found[1] == without:
+            continue
         put_in, left_out = _put_in(found, variables)
         if left_out:
             notes[f"{found[1]}{found[2]}: {left_out}."] = None

@@ -78,19 +78,44 @@ class _Piece(NamedTuple):
     text: str
 
 
+class _Compared(NamedTuple):
+    """A sentence on how two texts differ, and the paragraphs of both together."""
+
+    heading: Sequence[_Piece]
+    paragraphs: Sequence[Sequence[_Piece]]
+
+
 def differences_bundle(before: str, after: str, title: str = "") -> Bundle:
     """Return how `after` differs from `before`: one sentence where it doesn't.
 
     `title` says what is compared.
     """
+    return _bundle(_compared(before, after, title))
+
+
+def several_differences(compared: Sequence[tuple[str, str, str]], note: str = "") -> Bundle:
+    """Return the same of several pairs of texts, each with its title, one below the other.
+
+    Of more than one the sentences are shown, and the texts are folded. `note` comes last.
+    """
+    is_folded = len(compared) > 1
+    bundles = [_bundle(_compared(*each), is_folded=is_folded) for each in compared]
+    if note:
+        bundles.append(_bundle(_Compared([_Piece("same", note)], [])))
+    between = {"text/html": "", "text/markdown": "\n", "text/plain": "\n\n"}
+    return {mime: gap.join(str(each[mime]) for each in bundles) for mime, gap in between.items()}
+
+
+def _compared(before: str, after: str, title: str) -> _Compared:
     before, after = plain(before).strip(), plain(after).strip()
     stretches = _without_short(_stretches(_tokens(before), _tokens(after)))
     changed = [each for each in stretches if not each.is_same]
     if changed:
         heading = [_Piece("same", title and f"{title}: "), *_summary(changed)]
-        return _bundle(heading, _paragraphs(_pieces(stretches)))
+        return _Compared(heading, _paragraphs(_pieces(stretches)))
     how = "the same text" if before == after else "the same words, with different spacing"
-    return _bundle([_Piece("same", f"{title}: {how}." if title else f"{how.capitalize()}.")], [])
+    told = f"{title}: {how}." if title else f"{how.capitalize()}."
+    return _Compared([_Piece("same", told)], [])
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -252,15 +277,25 @@ def _paragraphs(pieces: Iterable[_Piece]) -> list[list[_Piece]]:
 # -- how it is drawn --------------------------------------------------------------------------
 
 
-def _bundle(heading: Sequence[_Piece], paragraphs: Sequence[Sequence[_Piece]]) -> Bundle:
-    body = "".join(f'<p dir="auto">{_drawn(each, _HTML)}</p>' for each in paragraphs)
-    shown = f'<div style="{READABLE};white-space:pre-wrap">{body}</div>' if body else ""
+def _bundle(compared: _Compared, *, is_folded: bool = False) -> Bundle:
+    heading, paragraphs = compared
+    html = _html(compared, is_folded=is_folded)
     return {
-        "text/html": f'<div class="mm-differences {IGNORE}"><p dir="auto"><small>'
-        f"{_drawn(heading, _HTML)}</small></p>{shown}</div>",
+        "text/html": f'<div class="mm-differences {IGNORE}">{html}</div>',
         "text/markdown": "\n\n".join(_drawn(each, _MD) for each in [heading, *paragraphs]) + "\n",
         "text/plain": "\n\n".join(_drawn(each, _PLAIN) for each in [heading, *paragraphs]),
     }
+
+
+def _html(compared: _Compared, *, is_folded: bool) -> str:
+    told = f"<small>{_drawn(compared.heading, _HTML)}</small>"
+    body = "".join(f'<p dir="auto">{_drawn(each, _HTML)}</p>' for each in compared.paragraphs)
+    shown = f'<div style="{READABLE};white-space:pre-wrap">{body}</div>' if body else ""
+    if is_folded and shown:
+        return (
+            f'<details style="margin:.4em 0"><summary dir="auto">{told}</summary>{shown}</details>'
+        )
+    return f'<p dir="auto">{told}</p>{shown}'
 
 
 def _drawn(pieces: Iterable[_Piece], how: Mapping[Kind, Callable[[str], str]]) -> str:

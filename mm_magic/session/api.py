@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from mm_magic.conversation.replies import Replies
 from mm_magic.conversation.reply import Reply
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from mm_magic.session.values import ValueType
 
 V = TypeVar("V")
+Without: TypeAlias = int | str | Iterable[int | str]
+"""What `compare` leaves out."""
 
 _first_use = Lock()
 
@@ -164,6 +165,7 @@ def compare(
     prompt: Asked,
     *,
     n: int = 1,
+    without: Without = (),
     yes: bool = False,
     type: type[V],
     **options: Unpack[CompareOptions],
@@ -173,6 +175,7 @@ def compare(
     prompt: Asked,
     *,
     n: int = 1,
+    without: Without = (),
     yes: bool = False,
     type: object = None,
     **options: Unpack[CompareOptions],
@@ -181,6 +184,7 @@ def compare(
     prompt: Asked,
     *,
     n: int = 1,
+    without: Without = (),
     yes: bool = False,
     type: object = None,  # noqa: A002 - its name is fixed
     **options: Unpack[CompareOptions],
@@ -191,14 +195,18 @@ def compare(
         replies.to_frame()
 
     Options are those of `ask`; model, temperature, max_tokens, top_p, system, thinking and effort
-    may be lists. Every value is asked with every other, `n` times. More than `confirm_above`
-    requests need `yes=True`. With `type`, each reply has its `value`, as in `ask`. Each call is
-    independent unless `conversation` names one: then the first complete answer is remembered.
+    may be lists. Every value is asked with every other, `n` times. `without` is the number of an
+    earlier turn, "system", or a list of these: the full request is asked first, then the same
+    without each of them. More than `confirm_above` requests need `yes=True`. With `type`, each
+    reply has its `value`, as in `ask`. Each call is independent unless `conversation` names one:
+    then the first complete answer is remembered.
 
     Raises MiniMaxError if one fails, after the others have ended; its `replies` hold what arrived.
     """
     try:
-        return run_to_end(compare_async(prompt, n=n, yes=yes, type=type, **options))
+        return run_to_end(
+            compare_async(prompt, n=n, without=without, yes=yes, type=type, **options)
+        )
     except (MiniMaxError, KeyboardInterrupt) as error:
         raise error.with_traceback(None) from None
 
@@ -208,6 +216,7 @@ async def compare_async(
     prompt: Asked,
     *,
     n: int = 1,
+    without: Without = (),
     yes: bool = False,
     type: type[V],
     **options: Unpack[CompareOptions],
@@ -217,6 +226,7 @@ async def compare_async(
     prompt: Asked,
     *,
     n: int = 1,
+    without: Without = (),
     yes: bool = False,
     type: object = None,
     **options: Unpack[CompareOptions],
@@ -225,13 +235,16 @@ async def compare_async(
     prompt: Asked,
     *,
     n: int = 1,
+    without: Without = (),
     yes: bool = False,
     type: object = None,  # noqa: A002 - its name is fixed
     **options: Unpack[CompareOptions],
 ) -> Replies:
     """The same as `compare`, but awaited."""
-    _check_names("compare", options, "n", "yes", "type")
+    _check_names("compare", options, "n", "without", "yes", "type")
     from mm_magic.session.forecast import Forecast
+    from mm_magic.session.left_out import check_left_out
+    from mm_magic.session.left_out import from_python as left_out_of
     from mm_magic.session.turn_request import from_python
     from mm_magic.session.variants import number_of, split, variants
 
@@ -240,13 +253,17 @@ async def compare_async(
         single, varying = split(options)
         chosen, kind = current.options.overridden(single), _value_type(type)
         alone = "conversation" not in options
-        if (number := number_of(varying, _checked_n(n))) > chosen.confirm_above and not yes:
-            first = from_python(prompt, chosen, alone=alone, kind=kind)
-            each_once = variants(chosen, varying)
-            asks = ((replace(first, options=each.options), n) for each in each_once)
-            foreseen = Forecast(number, current.foresee(asks))
+        left_out = left_out_of(without, alone=alone)
+        check_left_out(left_out, chosen, varying)
+        first = from_python(prompt, chosen, alone=alone, kind=kind)
+        each_once = list(variants(chosen, varying, 1, left_out))
+        if left_out:
+            current.check_left_out(first, each_once[: 1 + len(left_out)])
+        number = number_of(varying, _checked_n(n), len(left_out))
+        if number > chosen.confirm_above and not yes:
+            foreseen = Forecast(number, current.foresee((each.of(first), n) for each in each_once))
             foreseen.check(chosen.confirm_above, "mm.compare(…, yes=True)")
-        several = list(variants(chosen, varying, n))
+        several = list(variants(chosen, varying, n, left_out))
         return await current.compare(prompt, several, alone=alone, kind=kind)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None

@@ -1,6 +1,6 @@
 """From what is asked to the request: its number, the turns before it, and its key."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ from mm_magic.conversation.catalog import (
 )
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History, first_link
+from mm_magic.conversation.left_out import turn_in
 from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.errors import UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.schema import REPAIR, repair_prompt
 from mm_magic.protocol.json_values import as_count
@@ -22,9 +24,14 @@ from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
+from mm_magic.wording import turns_listed
 
 if TYPE_CHECKING:
     from mm_magic.transport.client import Script
+
+
+class NotSentError(UsageError):
+    """A turn is to be left out that would not be sent anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +68,25 @@ class Draft:
 
     def request_key(self, *, to_demo: bool) -> RequestKey:
         """The key of its request; the demo gets turns of the demo, too, and nobody else does."""
+        earlier, left_out = self._above(to_demo=to_demo), turn_in(self.ask.without)
+        prints = tuple(turn.prints for turn in earlier if turn.number != left_out)
+        prompt = self.ask.known_as or self.ask.sent_prompt
+        return RequestKey(self.ask.asked(), prints, prompt.described())
+
+    def _above(self, *, to_demo: bool) -> list[Turn]:
+        """The turns that the demo, or else a model, would be sent; all of them."""
         there = self.conversation
         which = {"to_demo": to_demo, "with_untrusted": self.is_untrusted}
-        earlier = there.before(self.place, **which) if there else []
-        prints = tuple(turn.prints for turn in earlier)
-        prompt = self.ask.known_as or self.ask.prompt
-        return RequestKey(self.ask.asked(), prints, prompt.described())
+        return there.before(self.place, **which) if there else []
 
     def once_more(self, turn: Turn, problem: str) -> "Draft":
         """The draft that asks once more for what the answer of this turn should have been."""
         before = self.conversation.turns[: self.place] if self.conversation else []
         there = Conversation(str(turn.conversation))
-        there.turns = [*before, turn]
+        there.turns = [*before, replace(turn, prompt=turn.sent_prompt, without=None)]
         prompt, known_as = map(Prompt.of_text, (repair_prompt(problem), REPAIR))
-        ask = replace(self.ask, prompt=prompt, known_as=known_as)
+        left_out = self.ask.without if turn_in(self.ask.without) else None
+        ask = replace(self.ask, prompt=prompt, known_as=known_as, without=left_out)
         return replace(self, ask=ask, conversation=there, place=None)
 
     def build(
@@ -88,17 +100,19 @@ class Draft:
     ) -> TurnRequest:
         """The request to `endpoint`, which the history knows as `server`, or to a script.
 
-        Raises UsageError where MiniMax's model is known to refuse it. What a server of one's own
-        takes is not known, and the demo takes what MiniMax does.
+        Raises UsageError where MiniMax's model is known to refuse it, and NotSentError. What a
+        server of one's own takes is not known, and the demo takes what MiniMax does.
         """
         ask, there = self.ask, self.conversation
         options = ask.options
         if script is None and (endpoint is None or endpoint.backend == "minimax"):
             check_accepted(options.model, options.thinking, options.effort)
-        request_key = self.request_key(to_demo=server == OFFLINE)
+        to_demo = server == OFFLINE
+        request_key = self.request_key(to_demo=to_demo)
         history = sent = self._history(server)
         if self.is_untrusted:
             sent = replace(self, is_untrusted=False)._history(server)
+        self._check_left_out(history, to_demo=to_demo)
         first = 0 if ask.alone else 1
         number = there.number_at(self.place) if there else first
         return TurnRequest(
@@ -107,10 +121,10 @@ class Draft:
             key=self.key,
             number=number,
             history=history,
-            request=Request([*sent.messages, ask.prompt.encode()], ask.parameters()),
+            request=Request([*sent.messages, ask.sent_prompt.encode()], ask.parameters()),
             request_key=request_key,
             endpoint=endpoint,
-            to_demo=server == OFFLINE,
+            to_demo=to_demo,
             counted_as=counted_as or request_key.hash,
             script=script,
             origin=origin,
@@ -127,10 +141,31 @@ class Draft:
             model=options.model,
             server=server,
             system=self.ask.system,
-            room=room(options.model, limit, self.ask.system, _weight(self.ask.prompt)),
+            room=room(options.model, limit, self.ask.system, _weight(self.ask.sent_prompt)),
             with_thinking=(server, options.model) not in self.refuse_thinking,
             with_untrusted=self.is_untrusted,
+            without=turn_in(self.ask.without),
         )
+
+    def _check_left_out(self, history: History, *, to_demo: bool) -> None:
+        """Raise NotSentError where the turn that it leaves out is not among those it sends."""
+        if (number := turn_in(self.ask.without)) is None:
+            return
+        sent = [turn.number for turn in self._above(to_demo=to_demo)]
+        if number not in sent[history.too_long :]:
+            raise _not_sent(number, sent[history.too_long :], self.conversation)
+
+
+def _not_sent(number: int, sent: Sequence[int], there: Conversation | None) -> NotSentError:
+    """The error of a turn that is to be left out and is not among those that are `sent`."""
+    turn = there.numbered(number) if there else None
+    why = f"there is no turn {number}"
+    steps = [f"Sent with this prompt: {turns_listed(sent) if sent else 'no earlier turn'}."]
+    if turn is not None:
+        why = f"turn {number} is not sent with this prompt"
+    if turn is not None and (turn.is_hidden or turn.is_untrusted):
+        steps.append(f"To send it again: `%minimax restore {number}`")
+    return NotSentError(f"{why}, so it can't be left out", next_steps=steps)
 
 
 def _weight(prompt: Prompt) -> int:
@@ -150,7 +185,8 @@ def history_now(
         model=turn.model,
         server=server,
         system=turn.system,
-        room=room(turn.model, max_tokens, turn.system, _weight(turn.prompt)),
+        room=room(turn.model, max_tokens, turn.system, _weight(turn.sent_prompt)),
         with_thinking=(server, turn.model) not in refuse_thinking,
         with_untrusted=turn.is_untrusted,
+        without=turn_in(turn.without),
     )

@@ -92,7 +92,10 @@ def _to_copy(origin: Conversation, name: str, until: int | None) -> list[Turn]:
 
 
 def _copy(turn: Turn, name: str, cell: CellRun) -> Turn:
-    """The turn as one of this cell, with the one answer that is sent; it gets its number later."""
+    """The turn as one of this cell, with the one answer that is sent; it gets its number later.
+
+    Numbers of turns mean others here, so what was left out is kept only where it is a variable.
+    """
     return replace(
         turn,
         conversation=name,
@@ -104,6 +107,7 @@ def _copy(turn: Turn, name: str, cell: CellRun) -> Turn:
         version=1,
         former=(),
         copy_of=turn.number,
+        without=turn.without if turn.sent_prompt is not turn.prompt else None,
     )
 
 

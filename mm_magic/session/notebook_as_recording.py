@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from mm_magic.conversation.conversation import Conversation, untrusted
+from mm_magic.conversation.left_out import turn_in
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.stored import pasts
@@ -105,7 +106,9 @@ def _is_whole(turn: Turn) -> bool:
 
 def key_of(turn: Turn, earlier: Iterable[Turn]) -> RequestKey:
     """What the request of a turn behind these is found by."""
-    return RequestKey(turn.asked, tuple(each.prints for each in earlier), turn.prompt.described())
+    left_out = turn_in(turn.without)
+    prints = tuple(each.prints for each in earlier if each.number != left_out)
+    return RequestKey(turn.asked, prints, turn.sent_prompt.described())
 
 
 def exchange_of(turn: Turn, key: RequestKey) -> RecordedExchange:

@@ -227,7 +227,7 @@ def recording_notes(
         yield f"The answer could not be recorded in {recorder.name}: {recorder.problem}."
     elif is_stopped:
         yield "A stopped answer is not replayed: run the cell again to record a complete one."
-    elif conversation is None:
+    elif conversation is None or request.ask.without:  # the full request beside it says the rest
         return
     elif places := recorder.unrecorded(request.request_key):
         # The key counts the turns that were left out for want of room, too.

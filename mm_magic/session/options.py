@@ -47,6 +47,7 @@ Offer: TypeAlias = Literal[
     "commands",
     "tables",
     "types",
+    "left out",
 ]
 """Words that Tab looks up when it needs them."""
 

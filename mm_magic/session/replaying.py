@@ -63,7 +63,7 @@ class Replaying:
         own, again = self._own(draft, model, asker), None
         if own is None:
             again = next(self._fitting(self.replay.find_again, draft, model, asker), None)
-        if own is None and again is None and self.is_loose:
+        if own is None and again is None and self.is_loose and draft.ask.without is None:
             own = self.replay.find_loosely(keys[0], model, asker)
         why = partial(self._missing, keys, draft.ask)
         is_had = own is not None and own.exchange.ending != "failed" and not draft.ask.is_fresh
@@ -148,16 +148,19 @@ class Replaying:
         from mm_magic.transport.recording.mismatch import difference
 
         where = repr(self.name) if self.name else "the notebook's saved turns"
+        what = f"this request without {ask.without}" if ask.without else "this request"
         command = "%minimax replay"
         if self.name:
             command += f" {quoted(self.name) or 'FILE'}"
-        steps = difference(keys, self.replay.exchanges, on_line, _history_on_line(ask))
-        if self.replay.loosely(keys[0], ask.options.model):
-            steps.append(f"To take the recorded answer anyway: `{command} --loose`")
+        steps = []
+        if ask.without is None:  # else the whole request would be the nearest one
+            steps = difference(keys, self.replay.exchanges, on_line, _history_on_line(ask))
+            if self.replay.loosely(keys[0], ask.options.model):
+                steps.append(f"To take the recorded answer anyway: `{command} --loose`")
         steps.append("To see what is recorded: `%minimax replay --list`")
         if not self.fills:  # it needs a key, as none of the others does
             steps.append(f"To ask a model for what is missing: `{command} --fill`")
-        return UsageError(f"this request is not in {where}", next_steps=steps)
+        return UsageError(f"{what} is not in {where}", next_steps=steps)
 
 
 def _history_on_line(ask: Ask) -> list[str]:

@@ -102,7 +102,8 @@ def _why_old(runs: Sequence[Run], old: Turn) -> str:
         return f"{told} {NEEDS_KEY}"
     if not old.prompt.asks_as(runs[0].ask.prompt):
         return f"This prompt has changed; the answer below is to the old one. {NEEDS_KEY}"
-    if [run.ask.asked() for run in runs] != [each.asked for each in old.answers]:
+    asked = [(run.ask.asked(), run.ask.without and run.ask.without.what) for run in runs]
+    if asked != [(each.asked, each.without and each.without.what) for each in old.answers]:
         told = "The options have changed; the answer below was given with the old ones."
         return f"{told} {NEEDS_KEY}"
     if old.reply.status != "complete":

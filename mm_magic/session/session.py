@@ -270,6 +270,26 @@ class Session:
         """The requests that the running cell would make; see `Requests.foresee`."""
         return self.requests.foresee(asks, self.cell)
 
+    def check_left_out(self, ask: "Ask", variants: "Sequence[Variant]") -> None:
+        """Raise UsageError if a variant of `ask` leaves out a turn that would not be sent.
+
+        The first one leaves out nothing; a cell that keeps the old answer to it sends none. What
+        else is wrong with a request is told in its own place.
+        """
+        from mm_magic.session.build_request import NotSentError
+
+        full, *others = variants
+        with suppress(MiniMaxError):
+            if self.build(full.of(ask)).keeps is not None:
+                return
+        for each in others:
+            try:
+                self.build(each.of(ask))
+            except NotSentError:
+                raise
+            except MiniMaxError:
+                continue
+
     def _keep_old(self, runs: "Sequence[Run]", last: "TurnRequest | None") -> bool:
         """Whether their cell keeps the answer that it had; `last` is what was sent last."""
         old = next((run.request.keeps for run in runs if run.request and run.request.keeps), None)
@@ -616,7 +636,7 @@ class Session:
 
         cell = self.cell
         key = cell.take_key() if ask.has_key else None
-        asks = [replace(ask, options=variant.options) for variant in variants]
+        asks = [variant.of(ask) for variant in variants]
         runs = [
             Run(each, cell, key, is_drawn, is_awaited, n, patience=each.options.retries)
             for n, each in enumerate(asks, start=1)

@@ -152,6 +152,7 @@ def _unsent(run: Run, reply: Reply) -> Turn:
         reply=reply,
         parameters=run.ask.parameters(),
         said=frozenset(run.ask.asked()),
+        without=run.ask.without,
         context_hash="",
         turns_hash="",
     )

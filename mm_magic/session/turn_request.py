@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mm_magic.conversation.catalog import check_pictures
 from mm_magic.conversation.history import History
+from mm_magic.conversation.left_out import LeftOut, prompt_without
 from mm_magic.conversation.reply import Origin, Reply
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
@@ -32,7 +33,8 @@ class Ask:
     conversation that it was in; a call from Python (`is_cell` false) does not. `type` is what the
     answer is read as, None for text. `known_as` is what recordings know the prompt by, where that
     is not its own text. `is_fresh`: saved and recorded answers do not count where a new one can be
-    had.
+    had. `without` is what this one of several requests leaves out; what is left of the prompt is
+    `sent_prompt`.
     """
 
     prompt: Prompt
@@ -42,6 +44,12 @@ class Ask:
     type: "ValueType | None" = None
     known_as: Prompt | None = None
     is_fresh: bool = False
+    without: LeftOut | None = None
+
+    @property
+    def sent_prompt(self) -> Prompt:
+        """What is sent of the prompt."""
+        return prompt_without(self.prompt, self.without)
 
     @property
     def system(self) -> str:
@@ -148,13 +156,13 @@ class TurnRequest:
     def without_thinking(self) -> "TurnRequest":
         """The same request without the thinking of earlier turns."""
         history = self.history.without_thinking()
-        messages = [*history.messages, self.ask.prompt.encode()]
+        messages = [*history.messages, self.ask.sent_prompt.encode()]
         return replace(self, history=history, request=replace(self.request, messages=messages))
 
     @property
     def pictures(self) -> list[ImageBlock]:
         """All that it carries, those of earlier turns first."""
-        prompts = (*(turn.prompt for turn in self.history.turns()), self.ask.prompt)
+        prompts = (*(turn.prompt for turn in self.history.turns()), self.ask.sent_prompt)
         return [picture for prompt in prompts for picture in prompt.pictures]
 
     def check_pictures(self) -> None:
@@ -164,7 +172,7 @@ class TurnRequest:
         """
         is_known = self.endpoint is None or self.endpoint.backend == "minimax"
         if is_known and self.script is None and self.keeps is None:
-            own = len(self.ask.prompt.pictures)
+            own = len(self.ask.sent_prompt.pictures)
             check_pictures(self.ask.options.model, own, self.history.link.pictures)
 
     @property
@@ -187,6 +195,7 @@ class TurnRequest:
             said=frozenset(self.request_key.options),
             request_key=self.request_key.hash,
             sample=self.sample,
+            without=self.ask.without,
             context_hash=self.history.context_hash,
             turns_hash=self.history.turns_hash,
             sent=self.history.sent,

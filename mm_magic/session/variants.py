@@ -1,11 +1,14 @@
-"""The variants of one cell: each value that an option has in it, and how often each is asked."""
+"""The variants of one cell: each value that an option has in it, what is left out, and how often
+each is asked."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from mm_magic.conversation.left_out import SYSTEM, LeftOut
 from mm_magic.conversation.replies import Outcome, Replies
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
@@ -14,6 +17,12 @@ from mm_magic.protocol.json_values import as_object, as_text, encode_json
 from mm_magic.session.options import BY_NAME, ROWS, Options, Row, is_list
 from mm_magic.wording import shortened
 
+if TYPE_CHECKING:
+    from mm_magic.session.turn_request import Ask
+
+WITHOUT = "without"
+"""Among the settings that vary: what is left out, "" in the full request."""
+
 _SHOWN = 40  # characters of a value
 
 
@@ -21,12 +30,18 @@ class Variant(NamedTuple):
     """One of the answers that a cell asks for: the `sample`-th of `samples` with these options.
 
     `settings` are the options that vary in the cell, by name, with the values they have here.
+    `without` is what its request leaves out.
     """
 
     options: Options
     settings: Mapping[str, object]
     sample: int
     samples: int
+    without: LeftOut | None = None
+
+    def of(self, ask: "Ask") -> "Ask":
+        """What the cell asks, as this one asks it."""
+        return replace(ask, options=self.options, without=self.without)
 
     @property
     def label(self) -> str:
@@ -34,20 +49,33 @@ class Variant(NamedTuple):
         return label(self.settings, self.sample, self.samples)
 
 
-def number_of(varying: Mapping[str, Sequence[object]], n: int) -> int:
-    """How many variants there are."""
-    return math.prod(map(len, varying.values())) * n
+def number_of(varying: Mapping[str, Sequence[object]], n: int, left_out: int = 0) -> int:
+    """How many variants there are, where so many things are left out in turn."""
+    return math.prod(map(len, varying.values())) * (1 + left_out) * n
 
 
 def variants(
-    options: Options, varying: Mapping[str, Sequence[object]], n: int = 1
+    options: Options,
+    varying: Mapping[str, Sequence[object]],
+    n: int = 1,
+    without: Sequence[LeftOut] = (),
 ) -> Iterator[Variant]:
-    """The product of all values in the order of the line, each `n` times in a row."""
+    """The product of all values in the order of the line, each `n` times in a row.
+
+    Each combination is asked in full first, and then without each of these things.
+    """
     for values in product(*varying.values()):
-        settings = dict(zip(varying, values, strict=True))
-        chosen = options.overridden(settings)
-        for sample in range(1, n + 1):
-            yield Variant(chosen, settings, sample, n)
+        given = dict(zip(varying, values, strict=True))
+        for left_out in (None, *without):
+            settings = given | ({WITHOUT: left_out.what if left_out else ""} if without else {})
+            chosen = options.overridden(given | _unset(left_out))
+            for sample in range(1, n + 1):
+                yield Variant(chosen, settings, sample, n, left_out)
+
+
+def _unset(left_out: LeftOut | None) -> dict[str, object]:
+    """The option that leaves this out, if one does."""
+    return {"system": ""} if left_out and left_out.what == SYSTEM else {}
 
 
 def label(settings: Mapping[str, object], sample: int, samples: int) -> str:
@@ -63,6 +91,8 @@ def label(settings: Mapping[str, object], sample: int, samples: int) -> str:
 
 def _setting(name: str, value: object) -> str:
     """An option with a value as a line has it; a long text is shown by its beginning."""
+    if name == WITHOUT:
+        return f"without {_left_out(value)}" if value else "full request"
     row = BY_NAME[name]
     flag = row.flags[0]
     return row.on_line(_short(row, value)) or f"{flag} {_short(row, value)}"
@@ -70,7 +100,18 @@ def _setting(name: str, value: object) -> str:
 
 def value_in_words(name: str, value: object) -> str:
     """A value by itself, for a table."""
+    if name == WITHOUT:
+        return _left_out(value) if value else "nothing"
     return str(_short(BY_NAME[name], value)) or "none"
+
+
+def flag_of(name: str) -> str:
+    """The option that varies, as a line has it."""
+    return f"--{WITHOUT}" if name == WITHOUT else BY_NAME[name].flags[0]
+
+
+def _left_out(what: object) -> str:
+    return shortened(str(LeftOut(str(what))), _SHOWN)
 
 
 def _short(row: Row, value: object) -> object:
@@ -124,7 +165,7 @@ def _listed(value: object) -> tuple[object, ...] | None:
 def replies_of(turn: Turn) -> Replies:
     """The answers to the prompt of a turn, with what varies in what the notebook set."""
     answers = turn.answers
-    said = [{row.name: _said(row, each) for row in ROWS if row.varies} for each in answers]
+    said = [_settings(each, answers[0]) for each in answers]
     names = [name for name in said[0] if any(each[name] != said[0][name] for each in said)]
     settings = [{name: each[name] for name in names} for each in said]
     equal = [encode_json(each) for each in settings]
@@ -141,6 +182,15 @@ def replies_of(turn: Turn) -> Replies:
     )
 
 
+def _settings(turn: Turn, full: Turn) -> dict[str, object]:
+    """What may vary, as an answer was asked for; `full` is the one to the full request."""
+    found = {row.name: _said(row, turn) for row in ROWS if row.varies}
+    left_out = turn.without.what if turn.without else ""
+    if left_out == SYSTEM:  # no value of the option itself
+        found["system"] = _said(BY_NAME["system"], full)
+    return found | {WITHOUT: left_out}
+
+
 def _said(row: Row, turn: Turn) -> object:
     """The value that the notebook set for an option, or else its default."""
     value = turn.asked.get(row.wire_name or row.name)
@@ -149,6 +199,26 @@ def _said(row: Row, turn: Turn) -> object:
     if isinstance(value, dict):  # as {"type": "adaptive"}
         value = next(iter(as_object(value).values()), None)
     return row.default if value is None else value
+
+
+def beside_full(replies: Replies) -> Iterator[tuple[Outcome, Outcome]]:
+    """Each complete answer beside the first one to the full request with the same other settings.
+
+    There are none unless something was left out.
+    """
+    full: dict[bytes, Outcome] = {}
+    for each in replies.outcomes:
+        if WITHOUT not in each.settings or not _is_whole(each):
+            continue
+        others = encode_json({k: v for k, v in each.settings.items() if k != WITHOUT})
+        if others in full:
+            yield full[others], each
+        elif not each.settings[WITHOUT]:
+            full[others] = each
+
+
+def _is_whole(outcome: Outcome) -> bool:
+    return outcome.reply.status == "complete" and bool(outcome.reply.text.strip())
 
 
 def _error(turn: Turn) -> MiniMaxError | None:

@@ -89,6 +89,7 @@ def test_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "status": "complete",
         "state": "remembered",
         "answer_number": 1,
+        "without": None,
     }
 
 

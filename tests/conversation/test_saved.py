@@ -9,6 +9,7 @@ import pytest
 from support.asks import ask_of, said
 from support.images import plain_image, png_header
 
+from mm_magic.conversation.left_out import LeftOut
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.conversation.turn import Failure, Turn
@@ -362,6 +363,36 @@ def test_unknown_kind_of_error() -> None:
     assert read_turn(wire).turn.answers[2].failure == Failure("server", "")
 
 
+LEFT_OUT = [LeftOut("2"), LeftOut("system"), LeftOut("notes", Prompt.of_text("Without."))]
+
+
+@pytest.mark.parametrize("left_out", LEFT_OUT, ids=lambda each: each.what)
+def test_what_was_left_out_makes_a_round_trip(left_out: LeftOut) -> None:
+    """An answer comes back with what its request lacked, and with the prompt that was sent."""
+    turn = replace(a_turn(), without=left_out)
+    wire: Any = json.loads(json.dumps(turn_json(turn, None)))
+    found = read_turn(wire).turn
+
+    assert found.without == left_out
+    assert found.prompt == turn.prompt
+    assert found.sent_prompt == turn.sent_prompt
+    assert turn_json(found, None) == wire
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [1, "2", {}, {"what": 2}, {"what": "0"}, {"what": "1" * 10}, {"what": "a b"}, {"what": "notes"},
+     {"what": "notes", "prompt": ""}, {"what": "2", "prompt": "x"}, {"what": "٢"},
+     {"what": "system", "prompt": "x"}],
+)  # fmt: skip
+def test_left_out_is_not_guessed(left_out: object) -> None:
+    """An answer is not read where it can't be told what its request lacked."""
+    wire: Any = turn_json(compared(), None)
+    wire["answers"][0]["without"] = left_out
+
+    assert [each.answer for each in read_turn(wire).turn.answers] == [2, 3]
+
+
 def test_one_answer_has_no_new_field() -> None:
     """A turn that was asked alone is saved as before."""
-    assert not {"answer", "answers", "error"} & turn_json(a_turn(), None).keys()
+    assert not {"answer", "answers", "error", "without"} & turn_json(a_turn(), None).keys()

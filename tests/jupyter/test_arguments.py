@@ -17,6 +17,7 @@ from mm_magic.jupyter.arguments import (
 )
 from mm_magic.jupyter.mistakes import check_one_cell, stray_words
 from mm_magic.session.options import COUNT, NUMBER, SWITCH, TEXT, TEXT_OR_FILE, Options, Row
+from mm_magic.session.variants import Variant, variants
 from mm_magic.wording import not_a_file, option, quoted
 
 
@@ -225,7 +226,8 @@ def test_every_option_is_read(row: Row) -> None:
         word = () if row.kind is SWITCH else (row.words[0] if row.words else EXAMPLES[row.kind],)
         arguments = parse(" ".join([flag, *word]))
         found = {**vars_of(arguments), **arguments.given}
-        assert found[row.name] == (row.read(*word) if word else not flag.startswith("--no-"))
+        value = row.read(*word) if word else not flag.startswith("--no-")
+        assert found[row.name] == (value if row.default != () else (value,))
 
 
 def vars_of(arguments: Arguments) -> dict[str, object]:
@@ -284,11 +286,17 @@ def test_lists(line: str, varying: dict[str, object]) -> None:
     assert arguments.words == ()
 
 
+def _variants(line: str) -> list[Variant]:
+    """What a cell with this line asks for, but for what it leaves out."""
+    found = parse(line)
+    return list(variants(found.options(Options()), found.varying, found.n))
+
+
 def test_product_in_the_order_of_the_line() -> None:
     """The answers are the product of all lists in the order of the line, samples innermost."""
     line = "-n 2 -s A -t 0.1 -m MiniMax-M3 -m qwen3 -t 1"
 
-    labels = [each.label for each in parse(line).variants(Options())]
+    labels = [each.label for each in _variants(line)]
 
     assert labels == [
         "-t 0.1 · -m MiniMax-M3 · 1 of 2",
@@ -301,20 +309,20 @@ def test_product_in_the_order_of_the_line() -> None:
         "-t 1 · -m qwen3 · 2 of 2",
     ]
     assert parse(line).answers == 8
-    options = [*parse(line).variants(Options())][3].options
+    options = _variants(line)[3].options
     assert options == said(temperature=0.1, model="qwen3", system="A")
 
 
 def test_nothing_varies() -> None:
     """Without a list and with `-n 1` there is one variant: the options as they are."""
-    (variant,) = parse("-t 0.3 -n 1").variants(Options())
+    (variant,) = _variants("-t 0.3 -n 1")
 
     assert (variant.options, variant.label) == (said(temperature=0.3), "")
 
 
 def test_long_system_prompts_have_short_labels() -> None:
     """A label shows the beginning of a long text, on one line."""
-    label = next(parse(f'-s "{"word " * 50}" -s ""').variants(Options())).label
+    label = _variants(f'-s "{"word " * 50}" -s ""')[0].label
 
     assert label == '-s "word word word word word word word word…"'
 

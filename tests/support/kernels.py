@@ -210,9 +210,9 @@ class Kernel:
             self.interrupt()
         return self.collect(number), dict(request["content"])
 
-    def complete(self, code: str) -> list[str]:
-        """What Tab offers at the end of `code`."""
-        reply = self._client.complete(code, len(code), reply=True, timeout=LIMIT)
+    def complete(self, code: str, below: str = "") -> list[str]:
+        """What Tab offers at the end of `code`, which stands above the rest of its cell."""
+        reply = self._client.complete(code + below, len(code), reply=True, timeout=LIMIT)
         return list(reply["content"]["matches"])
 
     def interrupt(self) -> None:

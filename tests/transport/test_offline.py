@@ -457,6 +457,21 @@ def test_beside_others_the_system_prompt_comes_first() -> None:
     assert "Arr" not in brief
 
 
+def test_beside_others_it_names_what_was_sent() -> None:
+    """It names the prompt and the earlier ones, so that a reader sees what another lacks."""
+    roles = ("user", "assistant")
+    earlier = [{"role": role, "content": f"{n}"} for n in range(102) for role in roles]
+    alone = beside(Offline(), 1, "Name a `tree`.").text
+    asked = {"role": "user", "content": "word " * 30}
+    later = beside(Offline(), 1, messages=[*earlier, asked]).text
+
+    assert "**Prompt** (3 words): ``Name a `tree`.``" in alone
+    assert "Earlier prompts" not in alone
+    shown = " · ".join(f"`{n}`" for n in range(2, 102))
+    assert f"**Earlier prompts** (102 turns sent along, the last 100 shown): {shown}\n" in later
+    assert f"**Prompt** (30 words): `{'word ' * 20}…`" in later
+
+
 def test_beside_others_each_number_has_its_draws() -> None:
     """The number is in the seed, and the first draws as it would alone."""
     texts = [beside(Offline(), number).text for number in (1, 2, 3)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mm_magic.conversation.left_out import LeftOut
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import at_most_one, number_in
@@ -43,4 +44,15 @@ def _number(word: str | None) -> int:
 def _told(turn: Turn, current: str) -> str:
     prompt = " ".join(plain(shortened(str(turn.prompt), _PROMPT_CHARACTERS)).split())
     where = capitalised(turn_in_words(turn, current))
-    return f"{where} (“{prompt}”) now uses answer {turn.answer}."
+    told = f"{where} (“{prompt}”) now uses answer {turn.answer}."
+    return f"{told} {_given_without(turn.without)}" if turn.without else told
+
+
+def _given_without(left_out: LeftOut) -> str:
+    """The sentence on an answer to less than its cell's request: the conversation stays whole."""
+    told = f"That answer was given without {left_out}"
+    if left_out.is_variable:
+        return f"{told}; the turn keeps its full prompt."
+    if left_out.turn:
+        return f"{told}; later prompts still include {left_out}."
+    return f"{told}."

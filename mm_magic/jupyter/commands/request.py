@@ -120,5 +120,5 @@ def _last(session: Session) -> TurnRequest:
 
 def _body(turn: Turn, link: Link) -> JsonObject:
     """The request of a turn behind these earlier ones, for a reader."""
-    messages = [*(each.messages for each in links_of(link)), turn.prompt.encode()]
+    messages = [*(each.messages for each in links_of(link)), turn.sent_prompt.encode()]
     return Request(messages, turn.parameters).to_shown()

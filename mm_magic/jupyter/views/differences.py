@@ -34,6 +34,8 @@ def _unlike(version: int, former: Turn, turn: Turn) -> Iterator[str]:
         yield f"Version {version} answers a different prompt: “{prompt}”"
     if (who := who_answered(former)) != who_answered(turn):
         yield f"Version {version} is from a different model: {who}"
+    if former.without is not None:
+        yield f"Version {version} was asked without {former.without}."
     if former.reply.status == "stopped":
         yield f"Version {version} was stopped before it was complete."
 

@@ -30,6 +30,7 @@ _THE_WAY = (
 _PROMPT_SHOWN = 200
 _LINES_SHOWN = 8
 _TURNS_SHOWN = 10
+_TURNS_IN_LINE = 100
 _NOT_SENT = "not sent"
 _WITHOUT_THINKING = (
     "sent without thinking (thinking goes only to the model that produced it, with the same system"
@@ -109,9 +110,26 @@ def _short_text(request: Request, sampling: Sampling) -> str:
         *_pictures(request.pictures),
         _table(rows, "--:"),
         f"**{DRAWS} draws:** {' '.join(sampling.draws)}",
+        *[_earlier_in_line(request.earlier)] * bool(request.earlier),
+        _prompt_in_line(request.prompt),
         f"**Sent:** {' · '.join(sent)}",
     )
     return "\n\n".join(sections)
+
+
+def _prompt_in_line(prompt: str) -> str:
+    return f"**Prompt** ({counted(count_words(prompt), 'word')}): {_beginning(prompt)}"
+
+
+def _earlier_in_line(turns: Sequence[EarlierTurn]) -> str:
+    """The earlier prompts, so that the one that another answer lacks is seen.
+
+    They have no numbers, which would change where one is left out.
+    """
+    shown = turns[-_TURNS_IN_LINE:]
+    more = f", the last {_TURNS_IN_LINE} shown" if len(turns) > _TURNS_IN_LINE else ""
+    prompts = " · ".join(_literal(_first_words(turn.prompt)) for turn in shown)
+    return f"**Earlier prompts** ({counted(len(turns), 'turn')} sent along{more}): {prompts}"
 
 
 def _draw(request: Request, answer: int) -> tuple[str, ...]:
@@ -231,8 +249,12 @@ def _earlier(turns: Sequence[EarlierTurn]) -> str:
 def _system(system: str) -> str:
     if not system:
         return "**System prompt:** none was sent."
-    shown = _code(_first_words(system, words=20, characters=120))
-    return f"**System prompt** ({counted(count_words(system), 'word')}): {shown}"
+    return f"**System prompt** ({counted(count_words(system), 'word')}): {_beginning(system)}"
+
+
+def _beginning(quoted: str) -> str:
+    """The beginning of a text as code."""
+    return _code(_first_words(quoted, words=20, characters=120))
 
 
 def _changes(found: Sequence[str] | None) -> str:

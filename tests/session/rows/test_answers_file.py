@@ -119,7 +119,9 @@ def test_without_a_key_what_is_missing_is_told(
     with kernel(monkeypatch):
         mm.map("Say {{n}}", TEN.head(7), file=path)
         no_key(monkeypatch)
-        with pytest.raises(MiniMaxError, match=r"3 prompts of 10 rows are not in 'a.jsonl'") as e:
+        with pytest.raises(
+            MiniMaxError, match=r"3 of the prompts for 10 rows are not in 'a.jsonl'"
+        ) as e:
             mm.map("Say {{n}}", TEN, file=path)
         assert e.value.kind == "auth"
         assert list(e.value.rows["answer"]) == [*ALL[:7], None, None, None]
@@ -259,7 +261,7 @@ def test_a_recording_that_answers(tmp_path: Path) -> None:
     kernel = paid()
     kernel.replay(path)
     assert list(run(job_of(kernel, None, TEN.head(5)))["answer"]) == ["yes"] * 5
-    with pytest.raises(UsageError, match="5 prompts of 10 rows are not in"):
+    with pytest.raises(UsageError, match="5 of the prompts for 10 rows are not in"):
         run(job_of(kernel, None))
     assert kernel.service.requests == []
 
