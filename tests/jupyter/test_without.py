@@ -217,7 +217,7 @@ def test_pick(
     capsys.readouterr()
     shell.run("%minimax pick 2")
     told = capsys.readouterr().out
-    assert "Answer 2 of “N d” is now turn 4. It was given without " in told
+    assert "Turn 4 (“N d”) now uses answer 2. That answer was given without " in told
     shell.run("%%minimax\ne")
     shell.run("%minimax history")
 
