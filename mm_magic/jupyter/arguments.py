@@ -56,7 +56,7 @@ def _check_left_out(_name: str, value: str) -> None:
     found = re.match(r"\{*\s*([A-Za-z_]\w*)", value)
     if found is not None and not value.isidentifier():
         raise UsageError(
-            f"--without takes the name of a variable alone, got {value!r}",
+            f"--without takes only a variable's name, got {value!r}",
             next_steps=(f"Write: `--without {found[1]}`",),
         )
     LeftOut(value)

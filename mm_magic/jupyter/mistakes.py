@@ -69,7 +69,7 @@ def misplaced(text: str) -> UsageError | None:
         return None
     return UsageError(
         "%%minimax must begin the cell",
-        next_steps=("Move everything before it, even a space, into another cell.",),
+        next_steps=("Move the lines before it into another cell, and delete any space before it.",),
     )
 
 
@@ -227,6 +227,7 @@ def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageErr
         return UsageError(f"there is no option {name}", next_steps=(*guess, help_step))
     words = re.sub(r"^argument (?:\S*/)?(\S+): ", r"\1 ", message)
     words = words.replace("expected one argument", "needs a value")
+    words = words.replace("ignored explicit argument", "takes no value, got")
     return UsageError(words, next_steps=(help_step,))
 
 

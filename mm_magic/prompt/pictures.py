@@ -322,7 +322,7 @@ def _flat(image: "Image") -> "Image":
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     if image.mode in ("I", "F"):
         raise PictureError(
-            f"its values have no fixed white (Pillow's mode {image.mode})",
+            f"it is not known which of its values is white (Pillow's mode {image.mode})",
             "Scale its values to 0–255 first, as `picture = "
             "{0}.point(lambda level: level * 255 / {0}.getextrema()[1]).convert('L')`.",
         )

@@ -58,9 +58,9 @@ CODES: Mapping[int, _Meaning] = {
     2049: _Meaning("auth", False, "the key was not accepted"),
     2056: _Meaning("rate_limit", False, "the plan's quota is used up"),
     2061: _Meaning("permission", False, "the plan does not include this model"),
-    2062: _Meaning("rate_limit", True, "the plan's rate limit is reached"),
+    2062: _Meaning("rate_limit", True, "the plan's rate limit has been reached"),
     2064: _Meaning("overloaded", True, "the service is overloaded"),
-    2067: _Meaning("rate_limit", False, "the plan's limit is reached"),
+    2067: _Meaning("rate_limit", False, "the plan's limit has been reached"),
 }
 """MiniMax's error codes. Source: its error-code page, and captures of real traffic, Nov 2026."""
 

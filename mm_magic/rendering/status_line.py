@@ -62,8 +62,9 @@ def _asked_once_more(turn: Turn) -> Iterator[str]:
     """What was wrong with the answers that were not of the requested type."""
     for each in turn.answers:
         if (first := each.reply.first_try) is not None:
-            what = f"Answer {each.answer}: asked" if turn.others else "Asked"
-            yield f"{what} again: {without_code(first.problem)}."
+            what = f"Answer {each.answer}: the first try" if turn.others else "The first answer"
+            problem = without_code(first.problem)
+            yield f"{what} did not fit, so the model was asked again: {problem}."
 
 
 def _total(answers: Sequence[Turn]) -> str:

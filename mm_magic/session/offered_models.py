@@ -39,7 +39,7 @@ class OfferedModels:
         except TimeoutError:
             from mm_magic.transport.body import silent
 
-            raise silent(f"no list of models arrived within {LIST_SECONDS:g} s") from None
+            raise silent(f"the server sent no list of models within {LIST_SECONDS:g} s") from None
         except MiniMaxError as error:
             redact(error, endpoint)
             raise

@@ -98,7 +98,7 @@ def keep_old(samples: Samples, runs: Sequence[Run], old: Turn) -> None:
 def _why_old(runs: Sequence[Run], old: Turn) -> str:
     """The line above the answer that a cell keeps, although it is no answer to what it asks."""
     if old.prompt.differs_in_pictures(runs[0].ask.prompt):
-        told = "A picture was changed; the answer below is to the one shown above it."
+        told = "A picture has changed; the answer below was given for the old one, shown above it."
         return f"{told} {NEEDS_KEY}"
     if not old.prompt.asks_as(runs[0].ask.prompt):
         return f"This prompt has changed; the answer below is to the old one. {NEEDS_KEY}"

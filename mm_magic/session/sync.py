@@ -24,6 +24,13 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
     An interrupt (Ctrl-C, the notebook's ■) cancels it and raises KeyboardInterrupt; so does a
     cancel from another thread, which is the panel's Stop.
     """
+    try:
+        return _driven(main)
+    finally:
+        main.close()  # it may not have begun
+
+
+def _driven(main: Coroutine[Any, Any, T]) -> T:
     loop = _running_loop()
     if loop is None:
         try:
@@ -32,7 +39,6 @@ def run_to_end(main: Coroutine[Any, Any, T]) -> T:
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
     if not _can_nest(loop):
-        main.close()
         raise UsageError(
             "mm.ask can't wait for an answer in this event loop",
             next_steps=("Write `await mm.ask_async(…)` instead of `mm.ask(…)`.",),

@@ -96,7 +96,7 @@ class WhoAnswers:
         endpoint = self.endpoint()
         if endpoint is None:
             return "the offline demo, not a language model"
-        key = "with a key" if endpoint.key else "no key"
+        key = "with a key" if endpoint.key else "without a key"
         if endpoint.backend == "minimax":
             return f"MiniMax ({endpoint.host}, {REGIONS[endpoint.host]}), {key}"
         return f"your own server (MINIMAX_BASE_URL), {key}"

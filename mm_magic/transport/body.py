@@ -120,7 +120,8 @@ class AnswerReader:
             self._moved = seconds
         elif seconds - self._moved > self._clocks.progress:
             if self._whole is None:
-                raise silent(f"nothing but keep-alive signals for {self._clocks.progress:g} s")
+                seconds = f"{self._clocks.progress:g} s"
+                raise silent(f"the server sent nothing but keep-alive signals for {seconds}")
             self.is_over = True
         if self._whole is not None:
             self.left = self._whole + self._clocks.ending - seconds
@@ -249,7 +250,9 @@ async def whole_body(exchange: Exchange, clocks: Clocks, limit: int = MAX_EVENT_
                     break
     except TimeoutError:
         if not is_error:
-            raise silent(f"its answer was not complete after {clocks.progress:g} s") from None
+            raise silent(
+                f"the server's answer was still incomplete after {clocks.progress:g} s"
+            ) from None
     except (NetworkError, ProtocolError):
         if not is_error:
             raise
@@ -269,7 +272,7 @@ async def drain(chunks: Reads) -> None:
 def silent(what: str) -> NetworkError:
     """The error of a server that stands still."""
     return NetworkError(
-        f"the server stopped sending: {what}",
+        what,
         kind="timeout",
         retryable=True,
         next_steps=(

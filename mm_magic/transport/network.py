@@ -78,7 +78,7 @@ class Network:
             async with asyncio.timeout(self._silence):
                 return await http.send(request, stream=True)
         except (TimeoutError, httpx.ReadTimeout):
-            raise silent(f"no answer began within {self._silence:g} s") from None
+            raise silent(f"the server did not begin to answer within {self._silence:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             # UnicodeError: a host name that the name service's encoding can't hold
             raise _network_error(error, endpoint) from None
@@ -96,9 +96,11 @@ class Network:
                             await asyncio.sleep(0)  # a stop comes through
                         yield seconds, data[at : at + _READ_BYTES]
         except (TimeoutError, httpx.ReadTimeout):
-            raise silent(f"nothing arrived for {self._silence:g} s") from None
+            raise silent(
+                f"the server stopped sending: nothing arrived for {self._silence:g} s"
+            ) from None
         except httpx.DecodingError:
-            raise ProtocolError("the answer's compression is broken") from None
+            raise ProtocolError("the answer could not be decompressed") from None
         except httpx.HTTPError as error:
             raise _network_error(error, endpoint) from None
 
@@ -250,7 +252,7 @@ def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
             f"no connection to {where} within {CONNECT_SECONDS:g} s",
             kind="timeout",
             retryable=True,
-            next_steps=("Check the network, a VPN, or the proxy settings.",),
+            next_steps=("Check the network, the VPN (if you use one) and the proxy settings.",),
         )
     if isinstance(error, httpx.ProxyError):
         return NetworkError(

@@ -21,7 +21,7 @@ PROMPT, ANSWER = f"Question {{}}: {'why? ' * 36}", "Blue light is scattered more
 """1 kB in all."""
 DELTAS = 20  # of an answer that is reused
 LOAD = "%load_ext mm_magic"
-NOTE = "Reused; "
+NOTE = "This answer was reused; "
 _BEGIN = "import time; begin = time.process_time()"
 _END = "print('CPU', time.process_time() - begin)"
 

@@ -110,8 +110,8 @@ def test_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("there", "name", "beside"),
     [
-        ("lesson.jsonl", "lessn.jsonl", " lesson.jsonl is in the same folder."),
-        ("lesson.jsonl", "Lesson", " lesson.jsonl is in the same folder."),
+        ("lesson.jsonl", "lessn.jsonl", " Did you mean lesson.jsonl, which is in the same folder?"),
+        ("lesson.jsonl", "Lesson", " Did you mean lesson.jsonl, which is in the same folder?"),
         ("lesson.jsonl", "homework.jsonl", ""),
         ("notes.jsonl", "note.jsonl", ""),  # it is no recording
     ],

@@ -534,7 +534,7 @@ def test_reset_that_another_panel_did(desk: Desk) -> None:
         ({"MINIMAX_API_KEY": KEY}, "Answering: MiniMax (api.minimax.io, global), with a key."),
         (
             {"MINIMAX_BASE_URL": "http://localhost:8080/a"},
-            "Answering: your own server (MINIMAX_BASE_URL), no key.",
+            "Answering: your own server (MINIMAX_BASE_URL), without a key.",
         ),
         ({"MINIMAX_BACKEND": "live"}, "No answer: no API key is set"),
         ({"MINIMAX_BASE_URL": "ftp://x"}, "No answer: MINIMAX_BASE_URL must begin with https"),

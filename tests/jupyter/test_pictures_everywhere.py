@@ -155,7 +155,10 @@ def test_a_reader_without_a_key(seeing: Page, server: Loopback) -> None:
     assert "was reused" in same.shown
     seeing.run("other", "red = Image.new('RGB', (3, 3), 'green')")
     kept = seeing.ask("a", ASKED)
-    assert "A picture was changed; the answer below is to the one shown above it." in kept.shown
+    assert (
+        "A picture has changed; the answer below was given for the old one, shown above it."
+        in kept.shown
+    )
     assert shown(kept) == shown(cell)
     assert len(server.requests) == 1
 

@@ -377,7 +377,8 @@ def test_no_recording_there(page: Page) -> None:
     assert "'lesson.ipynb' holds no turns that can be replayed" in shown[""]
     assert "replay takes one word, got 2" in shown["a b"]
     assert (
-        "Answering: your own server (MINIMAX_BASE_URL), no key" in page.run("w", "%minimax").stdout
+        "Answering: your own server (MINIMAX_BASE_URL), without a key"
+        in page.run("w", "%minimax").stdout
     )
 
 

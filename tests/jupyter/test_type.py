@@ -154,7 +154,7 @@ def test_what_is_shown(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
     shown = capsys.readouterr().out
     assert "field  value\ntitle  Emma\nyear   1815\n" in shown
-    assert "Asked again: “year” is missing." in shown
+    assert "The first answer did not fit, so the model was asked again: “year” is missing." in shown
     assert shell["r"] is reply
     assert reply.value == shell["Review"]("Emma", 1815)
     assert len(server.requests) == 2

@@ -57,7 +57,10 @@ def test_with_other_options(typed: Page, server: Loopback, more: str) -> None:
 
     assert cell.status == "ok"
     assert VALUE in cell.shown
-    assert "Asked again: “year” is missing." in cell.shown
+    assert (
+        "The first answer did not fit, so the model was asked again: “year” is missing."
+        in cell.shown
+    )
     assert typed.kernel.run("print(_.value)").stdout == "Review(year=1815)\n"
     assert len(server.requests) == 2
     assert "moo" in typed.ask("b").shown
@@ -91,7 +94,10 @@ def test_lists(typed: Page) -> None:
     cell = typed.ask("a", "wrong", options="--type Review -n 2")
 
     assert cell.status == "ok"
-    assert "Answer 1: asked again: “year” is missing." in cell.shown
+    assert (
+        "Answer 1: the first try did not fit, so the model was asked again: “year” is missing."
+        in cell.shown
+    )
     assert typed.kernel.run("print([r.value.year for r in _])").stdout == "[1815, 1815]\n"
 
 

@@ -143,7 +143,7 @@ def test_a_model_that_refuses_an_option(shell: Shell, server: Loopback) -> None:
     )
 
     assert isinstance(error, MiniMaxError)
-    assert error.message.startswith("2 of 4 answers failed; the first: ")
+    assert error.message.startswith("2 of 4 answers failed; the first error: ")
     assert [reply.status for reply in error.replies or ()] == [
         *["incomplete"] * 2, *["complete"] * 2
     ]  # fmt: skip
@@ -314,7 +314,7 @@ def test_many_are_not_all_compared(shell: Shell, capsys: pytest.CaptureFixture[s
 
     out = capsys.readouterr().out
     assert out.count("\nFrom answer 1 ") == 12
-    assert "\n3 answers not compared here: %minimax diff --answer K compares one.\n" in out
+    assert "\n3 more answers are not compared here; %minimax diff --answer K compares one.\n" in out
 
 
 def test_shown_again(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
@@ -398,7 +398,7 @@ REFUSED = {
     ),
     "another word": ("--without 2 Hello", "'Hello' is not an option", "The prompt goes on"),
     "braces": (
-        "--without {{notes}}", "takes the name of a variable alone, got '{{notes}}'",
+        "--without {{notes}}", "takes only a variable's name, got '{{notes}}'",
         "`--without notes`",
     ),
     "an attribute": ("--without notes.x", "got 'notes.x'", "`--without notes`"),

@@ -259,11 +259,11 @@ def test_reuse_and_fresh(talk: Page, server: Loopback) -> None:
     left_out(talk)
     server.requests.clear()
     again = left_out(talk, "--reuse")
-    assert "Reused;" in again.shown
+    assert "All 4 answers were reused;" in again.shown
     assert texts(talk) == ANSWERS
     assert server.requests == []
     some = talk.ask("d", PROMPT, "-s Brief --without notes,1 --reuse -o kept")
-    assert "2 of 3 answers reused" in some.shown
+    assert "2 of 3 answers were reused" in some.shown
     assert heard(server) == ["Brief: b, c, N d"]
     left_out(talk, "--reuse --fresh")
 
@@ -279,7 +279,7 @@ def test_no_key(talk: Page, server: Loopback, trusted: bool) -> None:
     talk.load("")
     begin(talk)
     again = left_out(talk)
-    assert "Reused; asking again needs a key." in again.shown
+    assert "All 4 answers were reused; asking again needs a key." in again.shown
     assert _compared(again) == _compared(first)
     assert len(server.requests) == asked
 
@@ -329,7 +329,7 @@ def test_pick_and_restart(talk: Page, server: Loopback, number: int, trusted: bo
     """The full prompt stays with the picked answer: the kernel and the file send the same."""
     left_out(talk)
     told = talk.run("pick", f"%minimax pick {number}").shown
-    assert "It was given without" in told
+    assert "That answer was given without" in told
     before = last_sent(talk, server)
     talk.save(trusted=trusted)
     talk.load(server.url)

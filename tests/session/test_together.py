@@ -98,7 +98,7 @@ def test_one_answer_is_replies_too(server: Loopback) -> None:
     [
         ({"conversation": ["a", "b"]}, "conversation must have one value"),
         ({"stream": [True, False]}, "stream must have one value"),
-        ({"temperature": []}, "temperature has no value"),
+        ({"temperature": []}, "temperature needs at least one value"),
         ({"temperature": [0.5, 0.5]}, "temperature has the value '0.5' twice"),
         ({"temperature": [0.5, 2]}, "temperature must be above 0 and at most 1, got 2"),
         ({"n": 0}, "n must be a whole number of 1 or more, got 0"),

@@ -40,8 +40,11 @@ PING = sse({"type": "ping"})
 BEGUN = [head(), chunk(sse(*captured()[:4]))]
 
 STANDSTILLS: dict[str, tuple[Answer, str]] = {
-    "before the header": ([stall], "no answer began within 0.5 s"),
-    "in the middle of the header": ([send(b"HTTP/1.1 200 OK\r\n"), stall], "no answer began"),
+    "before the header": ([stall], "did not begin to answer within 0.5 s"),
+    "in the middle of the header": (
+        [send(b"HTTP/1.1 200 OK\r\n"), stall],
+        "did not begin to answer",
+    ),
     "before the first event": ([head(), stall], "nothing arrived for 0.5 s"),
     "after the first event": ([*BEGUN, stall], "nothing arrived for 0.5 s"),
     "in a JSON answer": (

@@ -241,7 +241,7 @@ def _begun(path: Path, file: str) -> list[str]:
         return []
     beside = _beside(path)
     told = f"Started a new recording, {path.name}."
-    told += f" {beside} is in the same folder." if beside else ""
+    told += f" Did you mean {beside}, which is in the same folder?" if beside else ""
     return [told, *filter(None, [who_can_read(path, file)])]
 
 

@@ -18,8 +18,7 @@ COLUMNS = ("prompt", "options", "model", "answers")
 def recording_table(replaying: Replaying, lines: Sequence[str] = ()) -> Bundle:
     """A row for each prompt with its options; below them what the recording is, and `lines`."""
     rows = [_row(answers) for answers in replaying.replay.questions()]
-    told = replaying.in_words()
-    return table_bundle(COLUMNS, rows, [f"{told[:1].upper()}{told[1:]}.", *lines])
+    return table_bundle(COLUMNS, rows, [f"The table shows {replaying.in_words()}.", *lines])
 
 
 def _row(answers: Sequence[RecordedExchange]) -> list[str]:

@@ -102,7 +102,7 @@ def _show_events(here: Here, turn: Turn | None) -> None:
             "no answer has arrived"
             if turn is None
             else f"what arrived for turn {turn.number} is no longer kept",
-            next_steps=("Run its cell again: only the last few answers are kept as they arrived.",),
+            next_steps=("Run the cell again: only the last few answers are kept as they arrived.",),
         )
     endpoint = kept.of.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""

@@ -341,7 +341,8 @@ class RowsJob:
         rows = (self._plan.row(place) for place in range(len(self._plan.requests)))
         first = next((each.error for each in rows if each.error), "")
         first = without_code(shortened(plain(first), 120)).rstrip(".")
-        these = "only these rows" if count.ended == count.rows else "these rows and the rest"
+        these = "this row" if count.failed == 1 else "these rows"
+        these = f"only {these}" if count.ended == count.rows else f"{these} and the rest"
         which = ":" if count.failed == 1 else "; the first error:"
         end = "" if first.endswith("…") else "."
         return (

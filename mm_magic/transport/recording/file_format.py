@@ -130,8 +130,8 @@ def version_of(line: bytes, name: str) -> int | None:
         return None
     if version > VERSION:
         raise UsageError(
-            f"a later release of mm_magic wrote {name!r}: its version is {version}, and this "
-            f"release reads {VERSION}"
+            f"{name!r} was written by a later release of mm_magic: its format version is "
+            f"{version}, and this release reads versions up to {VERSION}"
         )
     return version
 
