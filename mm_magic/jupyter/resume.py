@@ -256,11 +256,19 @@ def _trust_those(session: Session, names: Sequence[str], due: Iterable[Past]) ->
 def _resume(session: Session, due: Sequence[Past], file: _File) -> str:
     """Take in what the last kernel had; return the sentences on what is sent."""
     names = take_in(session, due, file.name)
-    parts = ", ".join(
-        f"{counted(_sent(session, name), 'earlier turn')} of {name}" for name in names
-    )
-    told = f"A new cell sends {parts} with its prompt; `%minimax history` lists them."
+    told = f"{_told_of(session, names)}; `%minimax history` lists them."
     return plain(" ".join([told, *_new_names(due, names)]))
+
+
+def _told_of(session: Session, names: Sequence[str]) -> str:
+    """What a new cell sends of these conversations."""
+    if len(names) == 1:
+        return (
+            f"A new cell sends {counted(_sent(session, names[0]), 'earlier turn')} of {names[0]} "
+            "with its prompt"
+        )
+    parts = ", ".join(f"{_sent(session, name):,} of {name}" for name in names)
+    return f"A new cell sends the earlier turns of its own conversation with its prompt ({parts})"
 
 
 def _keep_answers(session: Session, notebook: Notebook, *, is_trusted: bool = True) -> None:

@@ -120,8 +120,8 @@ class AnswerReader:
             self._moved = seconds
         elif seconds - self._moved > self._clocks.progress:
             if self._whole is None:
-                seconds = f"{self._clocks.progress:g} s"
-                raise silent(f"the server sent nothing but keep-alive signals for {seconds}")
+                waited = f"{self._clocks.progress:g} s"
+                raise silent(f"the server sent nothing but keep-alive signals for {waited}")
             self.is_over = True
         if self._whole is not None:
             self.left = self._whole + self._clocks.ending - seconds

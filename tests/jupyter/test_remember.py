@@ -234,6 +234,8 @@ def test_forgotten_turn_comes_back_by_number(kernel: Kernel, server: Loopback) -
         "can't tell which file this notebook is saved in"
         in kernel.run("%minimax restore", cell_id="u").traceback
     )
+    told = kernel.run("%minimax show 2", cell_id="v").traceback
+    assert "→ Turn 2 was forgotten; to bring it back: `%minimax restore 2`" in told
     restored = kernel.run("%minimax restore 2", cell_id="u")
     assert restored.shown.strip() == "Turn 2 is back in its old place; new prompts include it."
     ask(kernel, "e")

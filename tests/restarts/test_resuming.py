@@ -39,6 +39,19 @@ def test_request_after_a_restart_is_the_same_to_the_byte(
     )
 
 
+def test_conversations_are_told_apart(page: Page, server: Loopback) -> None:
+    """Of several conversations, a new cell sends the turns of its own."""
+    page.ask("a")
+    page.ask("b", options="-c side")
+    page.ask("c")
+    page.save()
+    told = on_one_line(page.load(server.url))
+    assert (
+        "A new cell sends the earlier turns of its own conversation with its prompt (2 of main, 1 "
+        "of side); `%minimax history` lists them." in told
+    )
+
+
 def test_cells_are_known_again(page: Page, server: Loopback) -> None:
     """After a restart a cell that runs again replaces its turn, and all its turns of `ask`."""
     code = "import mm_magic as mm\nfor p in 'xyz': mm.ask(p, conversation='main')"

@@ -198,9 +198,12 @@ def turn_numbered(session: Session, number: str) -> Turn:
         if not conversation.turns:
             raise UsageError(f"conversation {conversation.name} has no turns")
         known = listed(each.number for each in conversation.turns)
+        is_forgotten = wanted in [each.number for each in conversation.forgotten]
         raise UsageError(
-            f"conversation {conversation.name} has no turn {number!r}; its turns: {known}"
-        )
+            f"conversation {conversation.name} has no turn {number!r}; its turns: {known}",
+            next_steps=(f"Turn {wanted} was forgotten; to bring it back: "
+                        f"`%minimax restore {wanted}`",) * is_forgotten,
+        )  # fmt: skip
     return turn
 
 
