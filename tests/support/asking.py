@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from mm_magic.conversation.left_out import LeftOut
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.notebook_as_recording import recording_of
 from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
@@ -21,8 +23,9 @@ from mm_magic.session.together import Together
 from mm_magic.session.turn_request import Ask
 from mm_magic.session.variants import Variant, variants
 from mm_magic.transport.recording.player import Replay
+from support import scripted
 from support.asks import ask_of
-from support.looks import asked
+from support.looks import asked, without_variable
 from support.oracle import DEMO, Who
 from support.scripted import Answer, ScriptedSession, Service
 
@@ -59,6 +62,21 @@ WHOS: dict[str, Who] = {
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One of the requests of a question: who is asked, what, and what the answer is.
+
+    `said` are the options that the notebook sets, `without` is the number of a turn that is left
+    out.
+    """
+
+    who: Who
+    prompt: str
+    said: Mapping[str, Any]
+    answer: Answer
+    without: int | None = None
+
+
+@dataclass(frozen=True)
 class Call:
     """One question, and the answer that it gets if it is sent. Without a conversation it is alone.
 
@@ -81,21 +99,31 @@ class Call:
         return options.overridden({"system": system} if system else {})
 
     @property
-    def said(self) -> dict[str, Any]:
-        """The options that the notebook sets."""
-        return {"system": WHOS[self.who][2]} if WHOS[self.who][2] else {}
+    def asked(self) -> Asked:
+        """Its request."""
+        said = {"system": WHOS[self.who][2]} if WHOS[self.who][2] else {}
+        return Asked(WHOS[self.who], self.prompt, said, ANSWERS[self.answer])
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One question that is asked several times at once: with `-n` if all answers are the same."""
+    """One question that is asked several times at once: with `-n` if all answers are the same.
+
+    Of two answers, the second may be the one `without` something.
+    """
 
     call: Call
     answers: tuple[str, ...]
+    without: str = ""
 
     def variants(self, options: Options) -> list[Variant]:
         """As many temperatures as there are answers, or none."""
         number = len(self.answers)
+        if self.without:
+            left_out = LeftOut(self.without)
+            less = Prompt.of(asked(without_variable(self.call.prompt)))
+            prompt = less if left_out.is_variable else None
+            return [*variants(options, {}, 1, [replace(left_out, prompt=prompt)])]
         if len({*self.answers}) == 1:
             return [*variants(options, {}, number)]
         return [*variants(options, {"temperature": self._temperatures}, 1)]
@@ -105,11 +133,24 @@ class Comparison:
         return tuple((place + 1) / 10 for place in range(len(self.answers)))
 
     @property
-    def said(self) -> list[dict[str, Any]]:
-        """The options that the notebook sets for each of the answers."""
+    def asked(self) -> list[Asked]:
+        """Its requests."""
+        found = [replace(self.call.asked, answer=ANSWERS[each]) for each in self.answers]
+        if self.without:
+            return [found[0], self._without(found[1])]
         if len({*self.answers}) == 1:
-            return [self.call.said] * len(self.answers)
-        return [self.call.said | {"temperature": each} for each in self._temperatures]
+            return found
+        return [
+            replace(each, said={**each.said, "temperature": temperature})
+            for each, temperature in zip(found, self._temperatures, strict=True)
+        ]
+
+    def _without(self, full: Asked) -> Asked:
+        if self.without.isdecimal():
+            return replace(full, without=int(self.without))
+        if self.without == "system":
+            return replace(full, who=(*full.who[:2], ""), said={})
+        return replace(full, prompt=without_variable(full.prompt))
 
 
 @dataclass(frozen=True)
@@ -157,16 +198,23 @@ class Kernel:
         is_well, outputs, self.notes = self._loop.run_until_complete(self._magic(call))
         return is_well, outputs
 
-    def compare(self, comparison: Comparison) -> tuple[bool, list[Any]]:
-        """A `%%minimax` cell with a list or `-n`: whether it ends well, and its outputs."""
+    def compare(self, comparison: Comparison, messages: Sequence[Any]) -> tuple[bool, list[Any]]:
+        """A `%%minimax` cell with several answers: whether it ends well, and its outputs.
+
+        `messages` are those of its requests. None is sent where a turn is to be left out that would
+        not be.
+        """
         self._prepare(comparison.call)
         self._service.stop = lambda: None
-        answers = [ANSWERS[name] for name in comparison.answers]
         variants = comparison.variants(self._options(comparison.call))
-        self._service.next_answer = answers[0]
-        if variants[0].settings:
-            temperatures = (variant.options.temperature or 0 for variant in variants)
-            self._service.by_temperature = dict(zip(temperatures, answers, strict=True))
+        try:
+            if comparison.without:
+                self.session.check_left_out(self._ask_of(comparison.call), variants)
+        except UsageError:
+            return False, []
+        for each, sent in zip(comparison.asked, messages, strict=True):
+            request = scripted.Asked(sent, each.who[2], each.said.get("temperature"))
+            self._service.by_request.append((request, each.answer))
         done = self._loop.run_until_complete(self._compare(comparison, variants))
         is_well, outputs, self.notes = done
         return is_well, outputs
@@ -211,7 +259,7 @@ class Kernel:
         self.session.who.choice = "offline" if server == DEMO else "live"
         self.session.variables["MINIMAX_BASE_URL"] = self._urls[server]
         self._service.next_answer = ANSWERS[call.answer]
-        self._service.by_temperature = {}
+        self._service.by_request = []
 
     async def _magic(self, call: Call) -> tuple[bool, list[Any], list[str]]:
         run = self.session.start(self._ask_of(call), is_drawn=True)
@@ -220,7 +268,7 @@ class Kernel:
         try:
             async with aclosing(self.session.steps(run)) as steps:
                 async for _ in steps:
-                    if self._service.requests and _all_came(run, answer):
+                    if _all_came(run, answer):
                         run.cancel()
             is_well, reply = True, run.reply()
         except asyncio.CancelledError:
@@ -253,7 +301,8 @@ class Kernel:
         finally:
             watching.cancel()
         turn = several.turn
-        assert turn is not None
+        if turn is None:  # all were refused before anything was sent
+            return is_well, [], several.notes
         saved = turn_json(turn, self.session.conversations.state_of(turn))
         return is_well, [saved], several.notes
 
@@ -295,7 +344,9 @@ class Kernel:
 
 
 def _all_came(run: Run, answer: Answer) -> bool:
-    is_begun = run.reply().message.id is not None
+    """Whether nothing more comes of an answer that is to be stopped: not of one that was saved."""
+    is_asked = run.request is not None and run.request.script is None
+    is_begun = is_asked and run.reply().message.id is not None
     return is_begun and answer.ending == "stopped" and run.reply().content == [*answer.blocks]
 
 

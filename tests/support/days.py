@@ -22,10 +22,9 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.session.notebook_as_recording import answers_of
 from mm_magic.transport.demo.read_request import read_request
-from support.asking import ANSWERS, WHOS, Call, Comparison, Kernel, World
-from support.looks import PROMPTS, arrives, seen
+from support.asking import ANSWERS, WHOS, Asked, Call, Comparison, Kernel, World
+from support.looks import PROMPTS, arrives, seen, seen_in
 from support.oracle import Key, Oracle, Page, Reader, spoken, text_of
-from support.scripted import Answer
 
 NAMES = ("main", "side", "lesson")
 _WHAT = ("", "", "reuse", "fresh")
@@ -35,6 +34,11 @@ _SORTS = (*("blue", "red", "unsigned"), *ANSWERS)  # the usual ones are more fre
 _OFTEN = [("blue", "red"), ("red", "blue"), ("blue", "red", "unsigned")] * 60
 _COMPARED = [*_OFTEN, *product(_SORTS, repeat=2), ("blue",) * 3]
 _ALIKE = (*("main",) * 4, "side", None)
+_LESS = (
+    *product(("usual", "usual", "demo", "demo that sees"), ("1", "1", "2", "word")),
+    ("another system", "system"),
+)
+_PAIRS = [("blue", "red"), ("red", "blue"), ("blue", "blue"), *product(_SORTS, repeat=2)]
 _PICKS = list(product("efefefa", (1, 2, 2, 3)))
 _FORKS = [
     ("main", "side"),
@@ -49,6 +53,14 @@ _UNTIL = (None, None, 1, 2, 3)
 def comparison(name: str | None, prompt: str, answers: tuple[str, ...], what: str) -> Comparison:
     """A prompt that is asked for these answers at once."""
     return Comparison(Call(name, "usual", prompt, answers[0], what), answers)
+
+
+def comparison_without(
+    name: str | None, less: tuple[str, str], prompt: str, answers: tuple[str, str], what: str
+) -> Comparison:
+    """A prompt that is asked for two answers at once: in full, and without something."""
+    who, without = less
+    return Comparison(Call(name, who, prompt, answers[0], what), answers, without)
 
 
 _Method = TypeVar("_Method", bound=Callable[..., None])
@@ -66,9 +78,9 @@ def made_by(make: Callable[..., Any], *options: Sequence[Any]) -> Draw:
     return lambda random: make(*map(random.choice, options))
 
 
-def in_cell(draw: Draw) -> Draw:
+def in_cell(draw: Draw, among: str = "abcd") -> Draw:
     """Draws a cell, and what runs in it."""
-    return lambda random: (random.choice("abcd"), draw(random))
+    return lambda random: (random.choice(among), draw(random))
 
 
 def some_of(draw: Draw, least: int, most: int) -> Draw:
@@ -93,6 +105,10 @@ _anything = (*NAMES, None), [*WHOS], _PROMPTS, [*ANSWERS]
 calls_in_code = made_by(Call, *_anything, ("", "reuse"))
 runs = in_cell(made_by(Call, *_anything, _WHAT))
 usual_runs = in_cell(made_by(Call, ["main"], ["usual"], _PROMPTS, [*ANSWERS][:3]))
+_half_pictures = ("Why?", "How?", "red", "red in another file", "blue", "red or blue")
+runs_with_pictures = in_cell(
+    made_by(Call, ["main"], ["usual"], _half_pictures, ["blue", "red"]), among="aab"
+)
 _asked_alike = ("Why?", "Why?", "red", "red in another file")
 _for_readers = ("Why?", "red", "red in few colours", *("blue", "green") * 2, "blue or red")
 _looks = ("red", "red in another file", "blue")
@@ -101,6 +117,9 @@ alike_runs = in_cell(
     made_by(Call, (None, None, "main", "side"), _who_alike, _asked_alike, ("blue", "red"), _WHAT)
 )
 comparisons = in_cell(made_by(comparison, _ALIKE, _PROMPTS, _COMPARED, _WHAT))
+comparisons_without = in_cell(
+    made_by(comparison_without, _ALIKE, _LESS, _half_pictures, _PAIRS, _WHAT), among="bccd"
+)
 picks = one_of(_PICKS)
 HIDDEN = re.compile(
     r"Turns? ([\d, toand]+?)(?: of ([\w-]+))? (?:is|are) not sent: [a-z ]+ was deleted"
@@ -228,16 +247,37 @@ class Day:
         """Run a cell with a list or `-n`; some of the answers may fail, or all be stopped."""
         cell, comparison = run
         self.sources[cell] = partial(self.compare, run)
-        call, endings = comparison.call, [ANSWERS[name] for name in comparison.answers]
         self._begin(cell)
-        expected = self._expected(call, (cell, 0))
-        asked = [*zip(comparison.said, endings, strict=True)]
-        answers, sent = self._answers(call, (cell, 0), asked)
-        is_well, outputs = self.kernel.compare(comparison)
-        self.outputs[cell] += outputs
-        self._compare_requests(expected, sent)
-        self._answered(call, (cell, 0), answers)
-        self._end(cell, 1, is_well=is_well)
+        self._end(cell, 1, is_well=self._compare(cell, comparison))
+
+    @step(
+        before=some_of(runs_with_pictures, 1, 3),
+        run=comparisons_without,
+        picked=some_of(picks, 0, 1),
+        later=some_of(usual_runs, 0, 1),
+        comes=one_of(("nothing", "nothing", "again", "restart and again")),
+    )
+    def compare_without(
+        self,
+        before: list[tuple[str, Call]],
+        run: tuple[str, Comparison],
+        picked: list[tuple[str, int]],
+        later: list[tuple[str, Call]],
+        comes: str,
+    ) -> None:
+        """Turns, and then one with `--without`, of which the other answer may be picked.
+
+        It may run again with `--reuse`, at times in a new kernel.
+        """
+        self.run_some(before)
+        self.compare(run)
+        self.pick(picked, is_well=True)
+        self.run_some(later)
+        if comes.startswith("restart"):
+            self.restart(is_trusted=True)
+        if comes.endswith("again"):
+            call = replace(run[1].call, what="reuse")
+            self.compare((run[0], replace(run[1], call=call)))
 
     @step(picked=some_of(picks, 1, 2), is_well=often)
     def pick(self, picked: list[tuple[str, int]], is_well: bool) -> None:
@@ -515,50 +555,86 @@ class Day:
         self.outputs[cell], self.oracle.page[cell] = [], []
 
     def _magic(self, cell: str, call: Call) -> bool:
-        if self._is_refused(call, (cell, 0)):
+        if self._is_refused(call, (cell, 0), call.asked):
             assert self.kernel.magic(call) == (False, [])
             return self._nothing_sent()
-        expected = self._expected(call, (cell, 0))
-        answers, sent = self._answers(call, (cell, 0), [(call.said, ANSWERS[call.answer])])
+        hidden = self.oracle.notes((cell, 0))
+        answers, sent = self._answers(call, (cell, 0), [call.asked])
         is_well, outputs = self.kernel.magic(call)
         self.outputs[cell] += outputs
-        self._compare_requests(expected, sent)
+        self._compare_requests(sent, hidden)
         self._answered(call, (cell, 0), answers)
+        return is_well
+
+    def _compare(self, cell: str, comparison: Comparison) -> bool:
+        call, key = comparison.call, (cell, 0)
+        messages = [self._messages(call, key, each) for each in comparison.asked]
+        if self._are_refused(call, key, comparison.asked):
+            assert self.kernel.compare(comparison, messages) == (False, [])
+            return self._nothing_sent()
+        hidden = self.oracle.notes(key)
+        answers, sent = self._answers(call, key, comparison.asked)
+        is_well, outputs = self.kernel.compare(comparison, messages)
+        self.outputs[cell] += outputs
+        self._compare_requests(sent, hidden)
+        self._answered(call, key, answers)
         return is_well
 
     def _ask(self, cell: str, nth: int, call: Call) -> bool:
         key = (cell, nth) if call.conversation else None
-        if self._is_refused(call, key):
+        if self._is_refused(call, key, call.asked):
             assert not self.kernel.ask(call)
             return self._nothing_sent()
-        expected = self._expected(call, key)
-        answers, sent = self._answers(call, key, [(call.said, ANSWERS[call.answer])])
+        hidden = self.oracle.notes(key)
+        answers, sent = self._answers(call, key, [call.asked])
         is_well = self.kernel.ask(call)
-        self._compare_requests(expected, sent)
+        self._compare_requests(sent, hidden)
         self._answered(call, key, answers, is_shown=False)
         return is_well
 
-    def _answers(
-        self, call: Call, key: Key, asked: Sequence[tuple[Any, Answer]]
-    ) -> tuple[list[Any], int]:
-        """The answers that will be had, and how many of them are asked for."""
-        who, answers, sent = WHOS[call.who], [], 0
-        for options, comes in asked:
-            prompt = arrives(call.prompt)
-            answer = self.oracle.answer(call.conversation, key, who, prompt, options)
+    def _answers(self, call: Call, key: Key, asked: Sequence[Asked]) -> tuple[list[Any], list[Any]]:
+        """The answers that will be had, and the messages of those that are asked for."""
+        answers, sent = [], []
+        for each in asked:
+            answer = self._answer(call, key, each)
+            if self._is_refused(call, key, each):
+                answers.append(answer | {"ending": "refused", "blocks": ()})
+                continue
             answer = self.oracle.count(answer)
             saved = self.oracle.again(answer) if self.kernel.may_reuse(call) else None
-            sent += saved is None
-            new = answer | {"ending": comes.ending, "blocks": comes.blocks}
+            if saved is None:
+                sent.append(self._messages(call, key, each))
+            new = answer | {"ending": each.answer.ending, "blocks": each.answer.blocks}
             answers.append(saved or new)
         return answers, sent
 
-    def _is_refused(self, call: Call, key: Key) -> bool:
+    def _answer(self, call: Call, key: Key, asked: Asked) -> Any:
+        return self.oracle.answer(
+            call.conversation,
+            key,
+            asked.who,
+            arrives(asked.prompt),
+            asked.said,
+            asked.without,
+            is_whole=asked.prompt == call.prompt,
+        )
+
+    def _messages(self, call: Call, key: Key, asked: Asked) -> Any:
+        prompt = arrives(asked.prompt)
+        return self.oracle.request(call.conversation, key, asked.who, prompt, asked.without)
+
+    def _is_refused(self, call: Call, key: Key, asked: Asked) -> bool:
         """Whether it is an error before anything is sent: who is asked takes not such pictures."""
-        asked = call.conversation, key, WHOS[call.who], arrives(call.prompt)
-        saved = self.oracle.again(self.oracle.answer(*asked, call.said))
+        saved = self.oracle.again(self._answer(call, key, asked))
         is_had = saved is not None and self.kernel.may_reuse(call)
-        return self.oracle.is_refused(*asked) and not is_had
+        return not is_had and self.oracle.is_refused(asked.who, self._messages(call, key, asked))
+
+    def _are_refused(self, call: Call, key: Key, asked: Sequence[Asked]) -> bool:
+        """Whether none of them is sent: each is refused, or a turn to leave out is not there."""
+        above = self.oracle.above(call.conversation, key, WHOS[call.who][1])
+        left_out = {each.without for each in asked if each.without is not None}
+        is_there = left_out <= {turn["number"] for turn in above}
+        return not is_there or all(self._is_refused(call, key, each) for each in asked)
 
     def _nothing_sent(self) -> bool:
         assert self.kernel.take_requests() == []
@@ -579,26 +655,21 @@ class Day:
         assert (there.name, turn.number, turn.answer) == (name, told["number"], number)
         return True
 
-    def _expected(self, call: Call, key: Key) -> tuple[Any, set[tuple[str, int]]]:
-        """The messages that are sent, and the turns of which the answer tells."""
-        prompt = arrives(call.prompt)
-        messages = self.oracle.request(call.conversation, key, WHOS[call.who], prompt)
-        return messages, self.oracle.notes(key)
-
     def _answered(self, call: Call, key: Key, answers: list[Any], *, is_shown: bool = True) -> None:
         prompt = arrives(call.prompt)
         self.oracle.answered(call.conversation, key, WHOS[call.who], prompt, answers)
         if call.conversation is None and is_shown:
             self.oracle.tell_alone(prompt, answers)
 
-    def _compare_requests(self, expected: tuple[Any, set[tuple[str, int]]], number: int) -> None:
-        """As many were sent, with these messages; what is told beside the answer is right."""
+    def _compare_requests(self, expected: list[Any], hidden: set[tuple[str, int]]) -> None:
+        """These messages were sent, in any order; what is told beside the answer is right.
+
+        That is the turns that are `hidden`.
+        """
         requests = self.kernel.take_requests()
-        messages, hidden = expected
-        assert len(requests) == number
+        assert len(requests) == len(expected)
         for request in requests:
-            sent = [each | {"content": seen(each["content"])} for each in request["messages"]]
-            assert sent == messages
+            expected.remove(seen_in(request["messages"]))  # raises where it is none of them
             read_request(request)  # raises where the service would refuse it
         told = [HIDDEN.match(note) for note in self.kernel.notes]
         found = [(each[2] or "main", n) for each in told if each for n in numbers_in(each[1])]

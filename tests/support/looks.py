@@ -25,6 +25,13 @@ PROMPTS: Mapping[str, list[object]] = {
 }
 """By the names that days have for them; other prompts are their own words."""
 
+_LESS = {"red or blue": "blue", "blue or red": "red in another file"}
+
+
+def without_variable(prompt: str) -> str:
+    """What is asked where a variable is left out: fewer pictures, or a text."""
+    return _LESS.get(prompt, "What?")
+
 
 def asked(prompt: str) -> str | list[object]:
     """What a notebook asks: a text, or texts and pictures."""
@@ -41,6 +48,11 @@ def seen(content: Any) -> Any:
     if isinstance(content, str):
         return content
     return [_seen(block) if block["type"] == "image" else block for block in content]
+
+
+def seen_in(messages: Any) -> list[Any]:
+    """The messages of a request with such contents."""
+    return [each | {"content": seen(each["content"])} for each in messages]
 
 
 def _seen(block: Any) -> Any:

@@ -51,23 +51,31 @@ class Oracle:
         self.cell = ""  # the one that runs
         self.asked: list[str] = []  # the questions of this run of it
         self.made: list[Key] = []  # the keys of the turns that came of it
+        self.picked: list[Key] = []  # those of its picks, each told when it was made
 
     def begin(self, cell: str) -> None:
         """A cell begins to run."""
-        self.cell, self.asked, self.made = cell, [], []
+        self.cell, self.asked, self.made, self.picked = cell, [], [], []
 
     # What is sent
 
-    def above(self, name: str | None, key: Key, server: str) -> list[Turn]:
-        """The turns that go along: those that stand before this one, and the demo's to the demo."""
+    def above(
+        self, name: str | None, key: Key, server: str, without: int | None = None
+    ) -> list[Turn]:
+        """The turns that go along: those that stand before this one, and the demo's to the demo.
+
+        But for the one with the number `without`.
+        """
         turns = self.turns.get(name or "", [])
         place = next((i for i, turn in enumerate(turns) if key and turn["key"] == key), len(turns))
-        return sent_to(server, turns[:place])
+        return without_one(sent_to(server, turns[:place]), without)
 
-    def request(self, name: str | None, key: Key, who: Who, prompt: Any) -> list[Any]:
+    def request(
+        self, name: str | None, key: Key, who: Who, prompt: Any, without: int | None = None
+    ) -> list[Any]:
         """The messages. Thinking goes along only behind the very messages that it came from."""
         messages: list[Any] = []
-        for turn in self.above(name, key, who[1]):
+        for turn in self.above(name, key, who[1], without):
             blocks = [b for b in turn["blocks"] if b["type"] != "text" or b["text"].strip()]
             if (turn["who"], turn["sent"]) != (who, messages):
                 blocks = [b for b in blocks if b["type"] == "text"]
@@ -77,15 +85,30 @@ class Oracle:
             messages = [*messages, asked, {"role": "assistant", "content": blocks}]
         return [*messages, {"role": "user", "content": prompt}]
 
-    def answer(self, name: str | None, key: Key, who: Who, prompt: Any, options: Any) -> Turn:
-        """The answer that will be had if it is asked for now, but for what comes."""
-        question = in_question(options, self.above(name, key, who[1]), prompt)
+    def answer(
+        self,
+        name: str | None,
+        key: Key,
+        who: Who,
+        prompt: Any,
+        options: Any,
+        without: int | None = None,
+        *,
+        is_whole: bool = True,
+    ) -> Turn:
+        """The answer that will be had if it is asked for now, but for what comes.
+
+        Not `is_whole`: the turn has another prompt than this one, so that the answer's thinking
+        fits nowhere.
+        """
+        question = in_question(options, self.above(name, key, who[1], without), prompt)
         asker = (self.cell, self.asked.count(question))
         askers = self.askers.get(question, [])
         count = askers.index(asker) if asker in askers else len(askers)
         slot = (who[1] == DEMO, question, count)
-        sent = self.request(name, key, who, prompt)[:-1]
-        return {"slot": slot, "asker": asker, "options": options, "who": who, "sent": sent}
+        sent = self.request(name, key, who, prompt, without)[:-1] if is_whole else None
+        found = {"slot": slot, "asker": asker, "options": options, "who": who, "sent": sent}
+        return found | {"asked": prompt, "without": without}
 
     def count(self, answer: Turn) -> Turn:
         """An answer that counts as asked for by the running cell from now on."""
@@ -96,12 +119,12 @@ class Oracle:
         self.clock += 1
         return answer | {"made": self.clock}
 
-    def is_refused(self, name: str | None, key: Key, who: Who, prompt: Any) -> bool:
-        """Whether it can't be sent: the demo takes four pictures where its model sees, else none.
+    def is_refused(self, who: Who, messages: list[Any]) -> bool:
+        """Whether they can't be sent: the demo takes four pictures where its model sees, else none.
 
         What other servers take is not known.
         """
-        contents = [message["content"] for message in self.request(name, key, who, prompt)]
+        contents = [message["content"] for message in messages]
         blocks = chain.from_iterable(each for each in contents if not isinstance(each, str))
         pictures = [block for block in blocks if block["type"] == "image"]
         return who[1] == DEMO and len(pictures) > (4 if who[0] == "MiniMax-M3" else 0)
@@ -201,6 +224,7 @@ class Oracle:
         self.picks.setdefault(name, []).append(pick)
         self.settle(name)
         if key:
+            self.picked.append(key)
             self.tell(key[0], name, pick=pick)
         return name, next(t for t in self.turns[name] if t["place"] == turn["place"])
 
@@ -373,8 +397,8 @@ class Oracle:
     def slot_now(self, name: str, place: int, answer: Turn) -> Slot:
         """Where the answer of a turn belongs, for who asked it."""
         server, turns = answer["who"][1], self.turns[name]
-        above = sent_to(server, turns[:place])
-        question = in_question(answer["options"], above, turns[place]["prompt"])
+        above = without_one(sent_to(server, turns[:place]), answer["without"])
+        question = in_question(answer["options"], above, answer["asked"])
         askers = self.askers.get(question, [])
         asker = answer["asker"]
         count = askers.index(asker) if asker in askers else len(askers)
@@ -424,7 +448,8 @@ class Oracle:
             self.tell(cell, name, turn)
         for name, pick in [(each, pick) for each, picks in self.picks.items() for pick in picks]:
             here = [turn for turn in self.turns[name] if turn["place"] == pick["place"]]
-            if here and pick["key"] and pick["key"][0] == cell:
+            is_kept = pick["key"] and pick["key"][0] == cell and pick["key"] not in self.picked
+            if here and is_kept:
                 self.tell(cell, name, pick=pick | {"of": (name, as_made(here[0]))})
 
     def marked(self, name: str) -> set[int]:
@@ -629,14 +654,17 @@ def answers_in(page: Page) -> list[tuple[str, Turn]]:
             is_left_out = turn["hidden"] or turn["is_copy"] or turn["number"] in outdated
             if is_whole and not is_left_out:
                 above = sent_to(turn["who"][1], turns[:place])
-                found += [(above, turn["prompt"], each) for each in turn["answers"]]
+                found += [(above, each) for each in turn["answers"]]
     alone: dict[int, Turn] = {}
     for told in chain.from_iterable(page.values()):
         if told["name"] is None and first_of(told["answers"])["ending"] == "whole":
             alone.setdefault(first_of(told["answers"])["made"], told)
     for told in alone.values():
-        found += [([], told["prompt"], each) for each in told["answers"]]
-    return [(in_question(each["options"], above, prompt), each) for above, prompt, each in found]
+        found += [([], each) for each in told["answers"]]
+    return [
+        (in_question(each["options"], without_one(above, each["without"]), each["asked"]), each)
+        for above, each in found
+    ]
 
 
 def of(cell: str, turn: Turn, *, copies: bool) -> bool:
@@ -648,6 +676,11 @@ def sent_to(server: str, turns: list[Turn]) -> list[Turn]:
     """Those of the turns that go to this server: none that is hidden, the demo's to it alone."""
     sent = [turn for turn in turns if not turn["hidden"]]
     return sent if server == DEMO else [turn for turn in sent if turn["who"][1] != DEMO]
+
+
+def without_one(turns: list[Turn], number: int | None) -> list[Turn]:
+    """The turns but for the one with this number."""
+    return [turn for turn in turns if turn["number"] != number]
 
 
 def time_of(told: Turn) -> int:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from mm_magic.session.session import Session
 from mm_magic.transport.exchange import Exchange, Reads
+from support.looks import seen_in
 from support.loopback import END as END_OF_BODY
 from support.loopback import Connection, chunk, failure, head, stall
 from support.wire import BEGIN, END, STOP, delta, sse, start, text, thinking
@@ -52,6 +53,14 @@ def block_events(index: int, block: Block) -> list[Block]:
 _ID = b'"%s"' % BEGIN["message"]["id"].encode()
 
 
+class Asked(NamedTuple):
+    """What tells one of several requests from the others."""
+
+    messages: object
+    system: str
+    temperature: float | None
+
+
 @cache
 def stream_of(answer: Answer) -> bytes:
     return sse(*answer.events())
@@ -65,7 +74,7 @@ class Service:
 
     def __init__(self) -> None:
         self.next_answer = Answer("refused")
-        self.by_temperature: dict[float, Answer] = {}  # where several are asked for at once
+        self.by_request: list[tuple[Asked, Answer]] = []  # where several are asked for at once
         self.stop: Callable[[], None] = lambda: None
         self.requests: list[Any] = []
         self._count = count(1)
@@ -82,7 +91,9 @@ class Service:
         return found
 
     def _answer_to(self, body: Mapping[str, Any]) -> Answer:
-        return self.by_temperature.get(body.get("temperature", 0), self.next_answer)
+        messages = seen_in(body["messages"])
+        asked = Asked(messages, body.get("system", ""), body.get("temperature"))
+        return next((answer for each, answer in self.by_request if each == asked), self.next_answer)
 
     def _stream(self, answer: Answer) -> bytes:
         """The answer with an id of its own."""
