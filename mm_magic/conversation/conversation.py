@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Sequence, Set
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from mm_magic.conversation.history import History, chained, first_link, hash_of, hash_with
+from mm_magic.conversation.history import History, chained, first_link, hash_with
 from mm_magic.conversation.number_ranges import Ranges, missing, ranges
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey
@@ -147,24 +147,25 @@ class Conversation:
         `server` names who will read it: a base URL, or "offline". `room` is the number of bytes
         that there is for it, None for any. Not `with_thinking` is for a server that refuses the
         thinking of earlier turns. `without` is the number of a turn that is left out this once: it
-        counts as known.
+        counts as known, and keeps its room, so that no older turn comes in its place.
         """
         to_demo = server == OFFLINE
         known = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
-        turns = [turn for turn in known if turn.number != without]
         shown = self.before(place, to_demo=True, with_untrusted=True)
         demo_turns = [turn for turn in shown if turn.is_demo and not to_demo]
         first = first_link(model, server, system, with_thinking=with_thinking)
-        links = self._chained(turns, first, without)
-        skipped = 0
+        links = self._chained(known, first)
+        known_hash, skipped = links[-1].turns_hash, 0
         if room is not None and links[-1].size > room:
             limit = links[-1].size - room
             skipped = next(i for i, link in enumerate(links) if link.size >= limit)
-        last = chained(turns[skipped:], first)[-1] if skipped else links[-1]
+        turns = [turn for turn in known[skipped:] if turn.number != without]
+        if len(turns) < len(known):
+            links = chained(turns, first) if skipped else self._chained(turns, first, without)
         return History(
-            link=last,
-            sent=len(turns) - skipped,
-            turns_hash=links[-1].turns_hash if without is None else hash_of(known),
+            link=links[-1],
+            sent=len(turns),
+            turns_hash=known_hash,
             demo_left_out=len(demo_turns),
             untrusted_left_out=len(shown) - len(known) - len(demo_turns),
             too_long=skipped,
@@ -360,7 +361,7 @@ class Conversation:
             for turn, known in zip(self.turns, now, strict=True)
         ]
 
-    def _chained(self, turns: list[Turn], first: Link, without: int | None) -> list[Link]:
+    def _chained(self, turns: list[Turn], first: Link, without: int | None = None) -> list[Link]:
         """The chain of these turns; what is known of it is used again, and kept."""
         name = first.context_hash, first.with_thinking, without
         known = self._chains.pop(name, [])

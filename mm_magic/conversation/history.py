@@ -5,9 +5,9 @@ another chain.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 from mm_magic.conversation.catalog import weight
 from mm_magic.conversation.turn import NOTHING, Link, Turn
@@ -98,11 +98,6 @@ def begins_alike(link: Link, other: Link) -> bool:
 def hash_with(turns_hash: str, turn_id: str) -> str:
     """The hash of some turns and the next one."""
     return fingerprint([turns_hash, turn_id])
-
-
-def hash_of(turns: Iterable[Turn]) -> str:
-    """The hash of some turns."""
-    return reduce(lambda known, turn: hash_with(known, turn.id), turns, NOTHING)
 
 
 def links_of(link: Link | None) -> list[Link]:

@@ -16,10 +16,11 @@ from mm_magic.prompt.values import text_of
 from mm_magic.protocol.messages import ImageBlock, TextBlock, said
 from mm_magic.wording import counted, shortened
 
-_STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]"""
+_STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\n]*'\]|\["[^"\n]*"\]"""
 _INSERT = re.compile(rf"\{{\{{[ \t]*([A-Za-z_]\w*)((?:{_STEP})*)[ \t]*\}}\}}")
 _DOUBLE = re.compile(r"\{\{[^{}\n]{1,200}\}\}")
 _SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
+_QUOTES = "'\""
 _LONGEST = 40
 """Characters of the user's own text that a sentence shows at most."""
 _KEYS = 5
@@ -96,8 +97,16 @@ def inserts(prompt: str) -> list[tuple[str, str, str]]:
     found = []
     for insert in _INSERT.finditer(prompt):
         first = re.match(_STEP, insert[2])
-        found.append((insert[0], insert[1], first[0].strip(".[]'\"") if first else ""))
+        found.append((insert[0], insert[1], _named(first[0]) if first else ""))
     return found
+
+
+def _named(step: str) -> str:
+    """What a step looks up: `title` of `.title`, `No.` of `['No.']`, `0` of `[0]`."""
+    if step.startswith("."):
+        return step[1:]
+    inside = step[1:-1]
+    return inside[1:-1] if inside[0] in _QUOTES else inside
 
 
 def may_have_made(prompt: str, text: str) -> bool:
@@ -228,7 +237,7 @@ def _apart(found: re.Match[str], text: str) -> str:
 
 
 def _item(value: object, key: str) -> object:
-    index: object = key[1:-1] if key[0] in "'\"" else int(key)
+    index: object = key[1:-1] if key[0] in _QUOTES else int(key)
     item: object = value[index]  # type: ignore[index]
     return item
 

@@ -4,7 +4,7 @@ from collections.abc import Container, Sequence
 
 from mm_magic.conversation.left_out import SYSTEM, LeftOut
 from mm_magic.errors import UsageError
-from mm_magic.session.options import Options, is_list
+from mm_magic.session.options import Options, listed
 
 
 def from_python(without: object, *, alone: bool) -> Sequence[LeftOut]:
@@ -12,8 +12,8 @@ def from_python(without: object, *, alone: bool) -> Sequence[LeftOut]:
 
     Its prompt is sent as it stands, so no variable is in it. Raises UsageError.
     """
-    values = list(without) if is_list(without) else [without]  # type: ignore[call-overload]
-    found = list(map(_read, values))
+    values = listed(without)
+    found = [_read(each) for each in ((without,) if values is None else values)]
     for each in found:
         if each.is_variable:
             raise UsageError(

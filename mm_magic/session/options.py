@@ -355,3 +355,13 @@ def model_in(environ: Mapping[str, str]) -> str:
 def is_list(value: object) -> bool:
     """Whether a value from Python is several: any iterable but a text."""
     return isinstance(value, Iterable) and not isinstance(value, str | bytes)
+
+
+def listed(value: object) -> tuple[object, ...] | None:
+    """The values in a list from Python; None if it is one value.
+
+    An array counts as the list of its values, which are then Python's own numbers.
+    """
+    to_list = getattr(value, "tolist", None)
+    values = value if to_list is None else to_list()
+    return tuple(values) if isinstance(values, Iterable) and is_list(values) else None

@@ -3,7 +3,7 @@ each is asked."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +14,7 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.schema import split_schema
 from mm_magic.protocol.json_values import as_object, as_text, encode_json
-from mm_magic.session.options import BY_NAME, ROWS, Options, Row, is_list
+from mm_magic.session.options import BY_NAME, ROWS, Options, Row, listed
 from mm_magic.wording import shortened
 
 if TYPE_CHECKING:
@@ -131,14 +131,11 @@ def check_distinct(row: Row, values: Sequence[object]) -> None:
 def split(
     given: Mapping[str, object],
 ) -> tuple[dict[str, object], dict[str, tuple[object, ...]]]:
-    """Options from Python: those with one value, and those with a list of more. Raises UsageError.
-
-    An array counts as the list of its values, which are then Python's own numbers.
-    """
+    """Options from Python: those with one value, and those with a list. Raises UsageError."""
     single, varying = {}, {}
     for name, value in given.items():
         row = BY_NAME[name]
-        values = _listed(value)
+        values = listed(value)
         if values is None:
             single[name] = value
             continue
@@ -152,14 +149,6 @@ def split(
         else:
             varying[name] = values
     return single, varying
-
-
-def _listed(value: object) -> tuple[object, ...] | None:
-    """The values in a list from Python; None if it is one value."""
-    if not (isinstance(value, Iterable) and is_list(value)):
-        return None
-    to_list = getattr(value, "tolist", None)
-    return tuple(value if to_list is None else to_list())
 
 
 def replies_of(turn: Turn) -> Replies:

@@ -11,14 +11,17 @@ from support.scripted import Answer, ScriptedSession, Service
 
 from mm_magic.conversation.catalog import BYTES_PER_TOKEN, MODELS, image_tokens, room, weight
 from mm_magic.conversation.history import chained, first_link
+from mm_magic.conversation.left_out import LeftOut
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.request import encode_message
+from mm_magic.session.build_request import NotSentError
 from mm_magic.session.notes import too_long_note
 from mm_magic.session.options import Options
 
 MODEL = "MiniMax-M2.7"
 OPTIONS = Options(model=MODEL, max_tokens=2000, retries=0)
 LONG = "x" * 100_000
+SHORT = Prompt.of_text("Why?")
 
 
 def answer(text: str) -> Answer:
@@ -118,6 +121,31 @@ def test_thinking_behind_left_out_turns_is_left_out() -> None:
         notebook.run(f"{n} {LONG}", LONG)
     answers = [m["content"] for m in notebook.messages if m["role"] == "assistant"]
     assert [[block["type"] for block in answer] for answer in answers] == [["text"], ["text"]]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "sent"), [(LeftOut("4"), ["4"]), (LeftOut("data", SHORT), ["3", "4"])]
+)
+def test_no_older_turn_in_place_of_what_is_left_out(left_out: LeftOut, sent: list[str]) -> None:
+    """A request without something lacks the same oldest turns as the full one."""
+    notebook = Notebook()
+    for n in range(5):
+        notebook.run(f"{n} {LONG}", LONG)
+    full = ask_of(f"Why? {LONG}", OPTIONS)
+    built = [notebook.session.build(ask).history for ask in (full, replace(full, without=left_out))]
+    assert [each.too_long for each in built] == [3, 3]
+    assert [turn.prompt.text.split()[0] for turn in built[1].turns()] == sent
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_what_has_no_room_cannot_be_left_out(number: str) -> None:
+    """A turn that the full request has no room for is not left out of another one."""
+    notebook = Notebook()
+    for n in range(5):
+        notebook.run(f"{n} {LONG}", LONG)
+    ask = replace(ask_of("Why?", OPTIONS), without=LeftOut(number))
+    with pytest.raises(NotSentError, match=f"turn {number} is not sent"):
+        notebook.session.build(ask)
 
 
 def test_turns_that_were_left_out_come_back() -> None:

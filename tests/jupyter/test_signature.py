@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
-from support.odd import VALUES, changed, places
+from support.odd import VALUES, Place, changed, places
 from support.samples import one_in
 
 from mm_magic.jupyter.own_notebook import is_trusted
@@ -45,6 +46,17 @@ SMALL: dict[str, Any] = {
     ],
 }
 
+WITH_IDS: dict[str, Any] = {
+    **SMALL,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "p", "n": 1.0}},
+    "cells": [
+        {"id": "a", **SMALL["cells"][0], "metadata": {"tags": ["a", "b"]}},
+        {"id": "b", **SMALL["cells"][1]},
+    ],
+}
+"""The same of format 4.5, without what is not signed."""
+
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -58,6 +70,14 @@ def sign(folder: Path, content: bytes) -> None:
     """Sign a notebook's file as Jupyter does."""
     notary: Any = NotebookNotary(data_dir=str(folder))  # type: ignore[no-untyped-call]
     notary.sign(nbformat.reads(content.decode(), as_version=4))  # type: ignore[no-untyped-call]
+    notary.store.close()
+
+
+def sign_as_sent(folder: Path, content: bytes) -> None:
+    """Sign a notebook as Jupyter does when a page saves it: before anything is read or mended."""
+    notary: Any = NotebookNotary(data_dir=str(folder))  # type: ignore[no-untyped-call]
+    with suppress(Exception):  # it is no notebook
+        notary.sign(nbformat.from_dict(json.loads(content)))  # type: ignore[no-untyped-call]
     notary.store.close()
 
 
@@ -95,6 +115,56 @@ def test_each_place_counts(data: Path, step: int) -> None:
         assert is_trusted(content) == verified(data, content), (place, value)
         outcomes.add(is_trusted(content))
     assert outcomes == {True, False}
+
+
+@pytest.mark.filterwarnings("ignore")
+@one_in(7)
+def test_signed_as_sent(data: Path, step: int) -> None:
+    """What a page had signed counts as Jupyter reads it from the file, whatever stands in it."""
+    ways = [(place, value) for place in places(WITH_IDS) for value in VALUES.values()]
+    outcomes = set()
+    for place, value in ways[::step]:
+        content = json.dumps(changed(WITH_IDS, place, value)).encode()
+        sign_as_sent(data, content)
+        assert is_trusted(content) == verified(data, content), (place, value)
+        outcomes.add(is_trusted(content))
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("nbformat",), "4"),
+        (("nbformat",), [4]),
+        (("nbformat_minor",), "5"),
+        (("nbformat_minor",), [5]),
+        (("cells", 0, "source"), [["1 +\n"], "1 # é 😀"]),
+        (("cells", 0, "outputs", 0, "text"), ["a\n", ["b"]]),
+        (("cells", 0, "outputs"), [WITH_IDS["cells"][0]["outputs"]]),
+        (("cells", 1, "attachments"), [WITH_IDS["cells"][1]["attachments"]]),
+        (("cells", 1, "attachments", "a.png"), ["image/png", "aGk="]),
+    ],
+    ids=str,
+)
+def test_the_same_signature_for_what_jupyter_refuses(data: Path, place: Place, value: Any) -> None:
+    """Other JSON with the same signature is not trusted where Jupyter can't even open it."""
+    sign(data, json.dumps(WITH_IDS).encode())
+    content = json.dumps(changed(WITH_IDS, place, value)).encode()
+    assert is_trusted(json.dumps(WITH_IDS).encode())
+    assert not verified(data, content)
+    assert not is_trusted(content)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the ids
+def test_ids_that_jupyter_makes_up(data: Path) -> None:
+    """Cells that have one id, or none, are given another as the file is read: never trusted."""
+    twice = changed(WITH_IDS, ("cells", 1, "id"), "a")
+    cells = [{k: v for k, v in cell.items() if k != "id"} for cell in WITH_IDS["cells"]]
+    without = {**WITH_IDS, "cells": cells}
+    for content in (json.dumps(each).encode() for each in (twice, without)):
+        sign_as_sent(data, content)
+        assert not verified(data, content)
+        assert not is_trusted(content)
 
 
 def test_lines_and_marks_that_count_for_nothing(data: Path) -> None:

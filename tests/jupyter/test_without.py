@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from support.echo import echo, in_short, thinks
 from support.loopback import Connection, Loopback, captured, failure, streamed
@@ -479,6 +480,25 @@ def test_in_python(shell: Shell, server: Loopback) -> None:
     assert texts(mm.compare("d", without="system", system="Brief")) == ["Brief: d", "d"]
     server.requests.clear()
     assert len(mm.compare("e", without=1, conversation="main", n=2)) == 4
+
+
+@pytest.mark.parametrize("turns", [np.array([1, 2]), range(1, 3), (1, 2), {1: 2, 2: 1}])
+def test_any_list_in_python(shell: Shell, turns: Any) -> None:
+    """The turns may be in an array, as the values of an option may."""
+    del shell
+    replies = mm.compare("d", without=turns, conversation="main")
+
+    assert texts(replies) == ["a, b, c, d", "b, c, d", "a, c, d"]
+
+
+@pytest.mark.parametrize("name", ["without", "max_tokens"])
+def test_array_of_no_dimension(shell: Shell, server: Loopback, name: str) -> None:
+    """It is one value, and no number of Python's."""
+    del shell
+    compare: Any = mm.compare
+    with pytest.raises(UsageError, match=r"got array\(1\)"):
+        compare("d", **{name: np.array(1)})
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def _without_value(found: Iterable[tuple[str, str, str]], item: Item) -> Iterato
         if name != ROW or ROW in item.cells:
             is_empty = name in item.missing
         elif isinstance(item.row, Row):
-            is_empty = step in item.missing
+            is_empty = bool(step) and step in item.missing  # "" may be a column
         else:  # a plain value, or an object with fields
             is_empty = bool(item.missing) and item.row == ""
         if is_empty:

@@ -1,6 +1,7 @@
 """What goes into `mm.map` comes back, with four more columns."""
 
 import pickle
+import re
 import sys
 import warnings
 from collections import namedtuple
@@ -124,6 +125,27 @@ def test_a_function_makes_the_prompt(server: Any) -> None:
     assert asked(server) == ["name: oak\nfirst name: old\nvalues: 3 | oak old", "old oak 3 oak"]
 
 
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("column", ["No.", "weight [kg]", "[0]", ".x", "{a}", "a b "])
+def test_a_column_of_any_name(server: Any, column: str, quote: str) -> None:
+    """In quotes a name may begin and end with marks; its row without a value is counted."""
+    with pytest.warns(UserWarning, match="1 row has no value"):
+        mm.map(f"Say {{{{row[{quote}{column}{quote}]}}}}", [{column: 7}, {column: None}])
+
+    assert asked(server) == ["Say ", "Say 7"]
+
+
+def test_the_line_for_a_column_of_any_name(server: Any) -> None:
+    """What an error tells to write works, whatever quotes are in the name."""
+    for column in ("No.", "weight [kg]", "don't", 'the "x"', "'q'"):
+        with pytest.raises(UsageError) as error:
+            mm.map("Say it.", [{column: 7}])
+        (insert,) = re.findall(r"`(.*)`", error.value.next_steps[0])
+        mm.map(f"Say {insert}", [{column: column}])
+        assert asked(server)[-1] == f"Say {column}"
+        server.requests.clear()
+
+
 @pytest.mark.parametrize(
     "empty",
     [pd.DataFrame({"text": []}), pl.DataFrame({"text": []}), [], pd.Series([], name="text")],
@@ -177,6 +199,7 @@ WITHOUT_VALUES: dict[str, tuple[Any, str, list[str]]] = {
     "a list": (["x", None], "{{value}}", ["1 row has no value for {{value}}"]),
     "a column called row": ([{"row": None, "a": 1}], "{{row}}", ["1 row has no value for {{row}}"]),
     "an unused column": ([{"a": 1, "b": None}], "{{a}}", []),
+    "the whole row, a column without a name": ([{"a": 1, "": None}], "{{row}}", []),
     "the whole row": ([{"a": 1, "b": None}], "{{row}}", []),
     "an empty text": ([{"a": ""}], "{{a}}", []),
 }  # fmt: skip
