@@ -126,7 +126,8 @@ def test_name_that_looks_mistyped(
         (folder / "sub").mkdir()
         capsys.readouterr()
         run_all(shell, "1", name=name)
-        assert capsys.readouterr().out.startswith(f"Started a new recording, {name}.{beside}\n")
+        told = on_one_line(capsys.readouterr().out)
+        assert told.startswith(f"Started a new recording, {name}.{beside} Only you can read")
     (folder / name).unlink()
 
     for fill in ("", "--fill"):

@@ -177,4 +177,4 @@ def test_plain_http_to_another_machine(kernel: Kernel) -> None:
     cell, _ = kernel.run_and_type("%minimax key", KEY)
 
     assert "the key is not sent to model.test over plain http" in cell.traceback
-    assert "no key" in kernel.run("%minimax").shown
+    assert "without a key" in kernel.run("%minimax").shown

@@ -43,7 +43,7 @@ def shell() -> Iterator[Shell]:
         ("%minimax request 9", "conversation main has no turns", ""),
         ("# a note\n%%minimax\nWhy?", "%%minimax must begin the cell", "another cell"),
         ("x = 1\n%%minimax -t 1\nWhy?", "%%minimax must begin the cell", ""),
-        (" %%minimax\nWhy?", "%%minimax must begin the cell", "even a space"),
+        (" %%minimax\nWhy?", "%%minimax must begin the cell", "any space before it"),
         ("%%minimax", "the prompt is empty", "lines below"),
         ("%%minimax\n \n", "the prompt is empty", "lines below"),
         ("%%minimax -t 0.3", "the prompt is empty", "lines below"),

@@ -213,7 +213,7 @@ def test_list_shows_what_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "  -t 0.1 system …  " in rows[1]
     assert [row.split()[-1] for row in rows] == ["1", "1", "2"]
     assert all("MiniMax-M2.7" in row for row in rows)
-    assert f"The recording {tmp_path / 'r'} (4 answers, recorded " in note
+    assert f"The table shows the recording {tmp_path / 'r'} (4 answers, recorded " in note
     assert in_use == named
     assert while_recording.splitlines()[-5:-1] == named.splitlines()[:-1]
 

@@ -149,6 +149,6 @@ def test_unload_forgets_key_and_conversation(tmp_path: Path) -> None:
         loaded = kernel.run("%load_ext mm_magic")
         kernel.run("%%minimax\nTwo")
 
-    assert "no key" in on_one_line(loaded.stdout)
+    assert "without a key" in on_one_line(loaded.stdout)
     assert "authorization" not in server.requests[-1].headers
     assert len(server.requests[-1].json["messages"]) == 1

@@ -744,7 +744,7 @@ SAID = {
     "whole": (
         "no.",
         r"the answer was: no\. The column answer_error says why\. Run the same line again to send "
-        "only these rows",
+        "only this row",
     ),
 }
 
@@ -764,7 +764,7 @@ def test_the_sentence_where_rows_are_left(monkeypatch: pytest.MonkeyPatch) -> No
         job = RowsJob(session(), ASK, TREES, how)
         with pytest.raises(AnswerError):
             asyncio.run(job.run(None))
-    assert job.concerns[0].endswith("Run the same line again to send these rows and the rest.")
+    assert job.concerns[0].endswith("Run the same line again to send this row and the rest.")
 
 
 def test_the_demo_answers_rows_quickly(monkeypatch: pytest.MonkeyPatch) -> None:

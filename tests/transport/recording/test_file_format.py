@@ -138,5 +138,5 @@ def test_not_a_recording(data: bytes) -> None:
 
 def test_newer_file_is_told() -> None:
     """A file of a later release is named as such."""
-    with pytest.raises(UsageError, match="a later release of mm_magic wrote 'r': its version is 3"):
+    with pytest.raises(UsageError, match="'r' was written by a later release"):
         read(b'{"format":"mm_magic recording","version":3}\n', "r")
