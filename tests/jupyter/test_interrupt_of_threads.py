@@ -6,7 +6,6 @@ from support.shells import fresh_shell
 
 from mm_magic.session.api import session
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 THREAD = """
 import threading
 import mm_magic as mm
@@ -16,7 +15,7 @@ ended = threading.Event()
 def ask():
     try:
         {call}
-    finally:
+    except KeyboardInterrupt:
         ended.set()
 
 threading.Thread(target=ask, daemon=True).start()
