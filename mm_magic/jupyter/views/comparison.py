@@ -12,7 +12,7 @@ from mm_magic.rendering.comparison import (
     compare_table,
 )
 from mm_magic.session.variants import beside_full, flag_of, value_in_words
-from mm_magic.wording import counted, was
+from mm_magic.wording import counted
 
 _MOST_COMPARED = 12
 """One takes up to 0.06 s where answers are long, and nothing else happens meanwhile."""
@@ -58,7 +58,8 @@ def _differences(replies: Replies) -> list[Bundle]:
         for full, other in pairs[:_MOST_COMPARED]
     ]
     more = len(pairs) - len(compared)
-    told = f"{counted(more, 'more answer')} {was(more)} not compared here"
+    are = "is" if more == 1 else "are"
+    told = f"{counted(more, 'more answer')} {are} not compared here"
     note = f"{told}; %minimax diff --answer K compares one." if more else ""
     return [several_differences(compared, note)]
 
