@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -278,7 +279,7 @@ def _keep_answers(session: Session, notebook: Notebook, *, is_trusted: bool = Tr
     of_cells = [each.turn for each in notebook.found if not each.is_copy]
     if not is_trusted:
         of_cells = [untrusted(turn) for turn in of_cells]
-    session.saved.take_in(answers_of(notebook, is_trusted=is_trusted), of_cells)
+    session.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
 
 
 def _untrusted(past: Past) -> Past:

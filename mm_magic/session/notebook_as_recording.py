@@ -8,7 +8,7 @@ as the file has it.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mm_magic.conversation.conversation import Conversation, untrusted
+from mm_magic.conversation.conversation import untrusted
 from mm_magic.conversation.left_out import turn_in
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
@@ -56,25 +56,14 @@ def answers_of(
 ) -> Iterator[tuple[RecordedExchange, Turn]]:
     """Each answer that can come again, with its turn; the exchange has no reads yet.
 
-    `damaged` is given the others. Where the file is not trusted, none of its turns is. What they
-    asked is built as they are taken, 0.3 s for 1,000 turns, and nothing else of the notebook is
-    kept for it.
+    `damaged` is given the others. Where the file is not trusted, none of its turns is. It takes
+    0.3 s for 1,000 turns.
     """
-    conversations = [past[0].conversation() for past in pasts(notebook).values()]
     alone = [each.turn for each in notebook.found if each.turn.conversation is None]
     damaged = [] if damaged is None else damaged
-    return _answers(conversations, alone, damaged, is_trusted=is_trusted)
-
-
-def _answers(
-    conversations: Iterable[Conversation],
-    alone: Sequence[Turn],
-    damaged: list[tuple[int, str]],
-    *,
-    is_trusted: bool,
-) -> Iterator[tuple[RecordedExchange, Turn]]:
     found: list[tuple[RecordedExchange, Turn]] = []
-    for there in conversations:
+    for past in pasts(notebook).values():
+        there = past[0].conversation()
         stale = there.stale_turns()
         if not is_trusted:
             there.turns = [*map(untrusted, there.turns)]

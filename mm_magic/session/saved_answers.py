@@ -5,8 +5,10 @@ among equal ones.
 """
 
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from typing import TypeAlias
 
 from mm_magic.conversation.conversation import trusted
 from mm_magic.conversation.turn import Turn, TurnKey
@@ -14,6 +16,8 @@ from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback
+
+_Look: TypeAlias = Callable[[], Iterable[tuple[RecordedExchange, Turn]]]
 
 
 class SavedAnswers:
@@ -25,16 +29,16 @@ class SavedAnswers:
     def __init__(self) -> None:
         self._of_models, self._of_demo = _Answers(), _Answers()
         self._of_cells: dict[TurnKey, Turn] = {}
-        self._waiting: list[Iterable[tuple[RecordedExchange, Turn]]] = []
+        self._waiting: list[_Look] = []
 
     def take_in(
         self,
-        answers: Iterable[tuple[RecordedExchange, Turn]],
+        answers: _Look,
         of_cells: Iterable[Turn] = (),
     ) -> None:
         """Keep the answers of a file, and what its cells hold, but for what stands here since.
 
-        The answers are taken when one is looked for: of a long notebook that takes a while, and
+        `answers` is called when one is looked for: of a long notebook that takes a while, and
         most never look.
         """
         self._waiting.append(answers)
@@ -43,10 +47,12 @@ class SavedAnswers:
                 self._of_cells.setdefault(turn.key, turn)
 
     def _take_waiting(self) -> None:
-        while self._waiting:
-            for exchange, turn in self._waiting.pop(0):
+        for look in tuple(self._waiting):
+            for exchange, turn in look():
                 if exchange.is_offered:
                     self._of(to_demo=turn.is_demo).take_in(exchange, turn)
+            with suppress(ValueError):  # another thread was here, too
+                self._waiting.remove(look)  # only now: an interrupt loses none of them
 
     def trust(self, ids: Container[str] | None = None) -> None:
         """The answers that are turns with these ids may be sent, or all of them."""

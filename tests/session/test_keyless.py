@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +37,7 @@ def opened(data: bytes, *, is_trusted: bool) -> Kernel:
     """A new kernel of a notebook with this file, as `%load_ext` leaves it."""
     kernel, notebook = Kernel(), read(data)
     of_cells = [trusted(each.turn, is_trusted=is_trusted) for each in notebook.found]
-    kernel.session.saved.take_in(answers_of(notebook, is_trusted=is_trusted), of_cells)
+    kernel.session.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
     for name, (past, *_) in pasts(notebook).items():
         turns = [
             trusted(turn, is_trusted=is_trusted and not turn.is_untrusted) for turn in past.turns

@@ -4,6 +4,7 @@ recording is read, or left out with its reason. It never raises anything but a M
 import json
 import math
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_any_place_of_a_saved_turn(value: Any) -> None:
         kernel = Kernel(MINIMAX_BASE_URL="http://a.invalid")
         session = kernel.session
         take_in(session, latest(session, pasts(notebook)), "a.ipynb")
-        session.saved.take_in(answers_of(notebook))
+        session.saved.take_in(partial(answers_of, notebook))
         for each in session.conversations.turns():
             answer_bundle(each.reply.text)
             status_of(each, session.conversations.state_of(each), [])

@@ -1,8 +1,9 @@
 """Reuse: a request that this notebook has an answer to is not sent."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.protocol.json_values import encode_json
 from mm_magic.session.notebook_as_recording import answers_of
+from mm_magic.transport.recording.file_format import RecordedExchange
 
 ALONE_TOO = replace(ALONE, id="alone", prompt="And alone?")
 SIX = [Cell(f"Question {n}", id=f"c{n}") for n in range(1, 7)]
@@ -223,7 +225,7 @@ def test_what_is_new_is_sent_and_nothing_else(runs: list[tuple[str, str]], set_a
 def restarted(data: bytes, variables: Mapping[str, str] | None = None) -> Kernel:
     """A new kernel of the notebook with this file."""
     kernel = reusing(Kernel(**(variables or {})))
-    kernel.session.saved.take_in(answers_of(read(data)))
+    kernel.session.saved.take_in(partial(answers_of, read(data)))
     return kernel
 
 
@@ -243,6 +245,26 @@ def test_new_kernel_has_the_answers_of_the_file(variables: Mapping[str, str]) ->
     assert run_all(other, [*SIX[:2], replace(SIX[2], temperature=0.5), *SIX[3:]])[1] == 4
 
 
+def test_an_interrupt_loses_none_of_them() -> None:
+    """The answers of a file are taken when the first one is looked for; that may be stopped."""
+    kernel = reusing()
+    first, _ = run_all(kernel, SIX)
+    notebook = read(saved_in(kernel))
+    pressed = [KeyboardInterrupt]
+
+    def interrupted() -> Iterator[tuple[RecordedExchange, Turn]]:
+        for each in answers_of(notebook):
+            yield each
+            if pressed:
+                raise pressed.pop()
+
+    other = reusing(Kernel())
+    other.session.saved.take_in(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _ = other.session.saved.most
+    assert run_all(other, SIX) == (first, 0)
+
+
 def test_file_that_is_read_later_takes_nothing_back() -> None:
     """An answer that this kernel got since stays, whatever the file has in its place."""
     kernel = reusing()
@@ -250,7 +272,7 @@ def test_file_that_is_read_later_takes_nothing_back() -> None:
     other = reusing()
     other.run(ALONE)
     newer, _ = run_all(other, [WHY])
-    other.session.saved.take_in(answers_of(read(data)))
+    other.session.saved.take_in(partial(answers_of, read(data)))
     assert run_all(other, [WHY]) == (newer, 0)
 
 

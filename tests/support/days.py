@@ -679,7 +679,7 @@ class Day:
         """Kernel and oracle take in what was saved; the names that it has here."""
         session = self.kernel.session
         notebook = read(file)
-        session.saved.take_in(answers_of(notebook))
+        session.saved.take_in(partial(answers_of, notebook))
         self.oracle.keep_answers(page)
         names = take_in(session, latest(session, pasts(notebook)), f"{FILE}.ipynb")
         last = {name: each.last_number for name, each in session.conversations.items()}
