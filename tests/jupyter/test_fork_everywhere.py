@@ -136,5 +136,5 @@ def test_strip_and_extract(page: Page) -> None:
         ("idea", 1, "remembered"),
     ]
     assert "2 turns (3 answers) and 1 copy from 1 notebook" in err.getvalue()
-    assert "3 saved turns removed" in out.getvalue()
+    assert "removed 3 saved turns" in out.getvalue()
     assert TURN not in page.path.read_text("utf-8")

@@ -119,7 +119,7 @@ def test_record_and_replay(typed: Page, server: Loopback) -> None:
         typed.run("replay", "%minimax replay lesson.jsonl --speed 100")
         again = typed.ask("a", "wrong", options="--type Review")
         assert VALUE in again.shown
-        assert "Asked again" in again.shown
+        assert "so the model was asked again" in again.shown
         assert "moo" in str(typed.ask("b").displays)
     typed.load("")
     typed.run("replay", "%minimax replay lesson.jsonl")
@@ -240,7 +240,7 @@ def test_headless(server: Loopback, tmp_path: Path) -> None:
     _, value, status = made[2]["outputs"]
     assert value["data"]["text/plain"] == VALUE
     assert "mm-answer" in value["data"]["text/html"]
-    assert "Asked again" in status["data"]["text/plain"]
+    assert "so the model was asked again" in status["data"]["text/plain"]
 
 
 def test_strip_and_extract(typed: Page) -> None:
