@@ -5,6 +5,7 @@ Pure values and one list. It sends nothing and draws nothing.
 
 from collections.abc import Callable, Container, Iterable, Sequence, Set
 from dataclasses import replace
+from operator import is_
 from typing import NamedTuple, TypeAlias
 
 from mm_magic.conversation.history import History, chained, first_link, hash_with
@@ -58,6 +59,8 @@ class Conversation:
         self._picks: list[Pick] = []  # by time
         self._forgotten: dict[int, Turn] = {}
         self._chains: dict[_Chain, list[Link]] = {}  # as they were sent last, or further
+        self._known: dict[_Reader, tuple[list[Turn], list[Turn]]] = {}  # of all turns, those
+        self._prints: tuple[list[Turn], tuple[tuple[str, ...], ...]] = [], ()
 
     @property
     def visible(self) -> list[Turn]:
@@ -122,8 +125,31 @@ class Conversation:
         A demo turn goes to nobody but the demo, and one of a file to nobody if no server takes it.
         `with_untrusted` are those of an untrusted file, too: not sent, but shown above.
         """
-        reader = _Reader(to_demo, with_untrusted)
-        return [turn for turn in self.turns[:place] if reader.knows(turn)]
+        return self._known_to(_Reader(to_demo, with_untrusted), place)
+
+    def _known_to(self, reader: "_Reader", place: int | None) -> list[Turn]:
+        """The same; only turns that were not there the last time are looked at."""
+        above = self.turns[:place]
+        seen, known = self._known.get(reader, ([], []))
+        if len(seen) > len(above) or not all(map(is_, seen, above)):
+            seen, known = [], []
+        if len(seen) < len(above):
+            known = [*known, *reader.known_among(above[len(seen) :])]
+        self._known[reader] = above, known
+        return [*known]
+
+    def prints_before(
+        self, place: int | None, *, to_demo: bool, with_untrusted: bool
+    ) -> tuple[tuple[str, ...], ...]:
+        """The fingerprints of these turns; only those of new ones are looked up."""
+        known = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
+        turns, prints = self._prints
+        if len(turns) > len(known) or not all(map(is_, turns, known)):
+            turns, prints = [], ()
+        if len(turns) < len(known):
+            prints = (*prints, *(turn.prints for turn in known[len(turns) :]))
+        self._prints = known, prints
+        return prints
 
     def earlier_of(self, turn: Turn) -> list[Turn]:
         """The turns above one that stands here, as it knows them."""
@@ -152,22 +178,25 @@ class Conversation:
         to_demo = server == OFFLINE
         known = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
         shown = self.before(place, to_demo=True, with_untrusted=True)
-        demo_turns = [turn for turn in shown if turn.is_demo and not to_demo]
+        left_out = len(shown) - len(known)
+        of_demo = sum(turn.is_demo for turn in shown) if left_out and not to_demo else 0
         first = first_link(model, server, system, with_thinking=with_thinking)
         links = self._chained(known, first)
         known_hash, skipped = links[-1].turns_hash, 0
         if room is not None and links[-1].size > room:
             limit = links[-1].size - room
             skipped = next(i for i, link in enumerate(links) if link.size >= limit)
-        turns = [turn for turn in known[skipped:] if turn.number != without]
+        turns = known[skipped:]
+        if without is not None:
+            turns = [turn for turn in turns if turn.number != without]
         if len(turns) < len(known):
             links = chained(turns, first) if skipped else self._chained(turns, first, without)
         return History(
             link=links[-1],
             sent=len(turns),
             turns_hash=known_hash,
-            demo_left_out=len(demo_turns),
-            untrusted_left_out=len(shown) - len(known) - len(demo_turns),
+            demo_left_out=of_demo,
+            untrusted_left_out=left_out - of_demo,
             too_long=skipped,
         )
 
@@ -440,10 +469,11 @@ def _known_now(turns: Sequence[Turn]) -> list[str]:
     """For each turn, what it would know of the turns above if its cell ran again now."""
     known = []
     hashes = dict.fromkeys(map(_Reader.of, turns), NOTHING)
+    read = {reader: set(map(id, reader.known_among(turns))) for reader in hashes}
     for turn in turns:
         known.append(hashes[_Reader.of(turn)])
         for reader in hashes:
-            if reader.knows(turn):
+            if id(turn) in read[reader]:
                 hashes[reader] = hash_with(hashes[reader], turn.id)
     return known
 
@@ -458,7 +488,13 @@ class _Reader(NamedTuple):
     def of(cls, turn: Turn) -> "_Reader":
         return cls(turn.is_demo, turn.is_untrusted)
 
-    def knows(self, turn: Turn) -> bool:
-        if turn.is_hidden or not turn.prints:
-            return False
-        return (self.is_demo or not turn.is_demo) and (self.is_untrusted or not turn.is_untrusted)
+    def known_among(self, turns: Iterable[Turn]) -> list[Turn]:
+        is_demo, is_untrusted = self
+        return [
+            turn
+            for turn in turns
+            if not turn.is_hidden
+            and turn.prints
+            and (is_demo or not turn.is_demo)
+            and (is_untrusted or not turn.is_untrusted)
+        ]

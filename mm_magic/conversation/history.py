@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter, is_
 
 from mm_magic.conversation.catalog import weight
 from mm_magic.conversation.turn import NOTHING, Link, Turn
@@ -69,6 +70,9 @@ def first_link(model: str, server: str, system: str, *, with_thinking: bool = Tr
     return Link(None, None, b"", context_hash, NOTHING, 0, with_thinking)
 
 
+_TURN = attrgetter("turn")
+
+
 def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> list[Link]:
     """A link for each turn, behind `first`; those of `known` that still hold are used again.
 
@@ -76,16 +80,12 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     and is left out otherwise: signed blocks are rejected in another context. An answer to less than
     its prompt goes back without its thinking, too: the whole prompt stands before it here.
     """
-    if known and begins_alike(known[0], first):
-        first = known[0]
     links = [first]
-    last = first
-    for place, turn in enumerate(turns, start=1):
-        if place < len(known) and known[place].turn is turn and known[place].before is last:
-            last = known[place]
-        else:
-            last = _link(last, turn)
-        links.append(last)
+    if known and begins_alike(known[0], first):
+        holds = [*map(is_, map(_TURN, known[1:]), turns)]  # each request asks this of all turns
+        links = [*known[: holds.index(False) + 1 if False in holds else len(holds) + 1]]
+    for turn in turns[len(links) - 1 :]:
+        links.append(_link(links[-1], turn))
     return links
 
 

@@ -68,16 +68,26 @@ class Draft:
 
     def request_key(self, *, to_demo: bool) -> RequestKey:
         """The key of its request; the demo gets turns of the demo, too, and nobody else does."""
-        earlier, left_out = self._above(to_demo=to_demo), turn_in(self.ask.without)
-        prints = tuple(turn.prints for turn in earlier if turn.number != left_out)
+        prints, left_out = self._prints(to_demo=to_demo), turn_in(self.ask.without)
+        if left_out is not None:
+            above = zip(self._above(to_demo=to_demo), prints, strict=True)
+            prints = tuple(each for turn, each in above if turn.number != left_out)
         prompt = self.ask.known_as or self.ask.sent_prompt
         return RequestKey(self.ask.asked(), prints, prompt.described())
 
     def _above(self, *, to_demo: bool) -> list[Turn]:
         """The turns that the demo, or else a model, would be sent; all of them."""
-        there = self.conversation
-        which = {"to_demo": to_demo, "with_untrusted": self.is_untrusted}
-        return there.before(self.place, **which) if there else []
+        there, untrusted = self.conversation, self.is_untrusted
+        if there is None:
+            return []
+        return there.before(self.place, to_demo=to_demo, with_untrusted=untrusted)
+
+    def _prints(self, *, to_demo: bool) -> tuple[tuple[str, ...], ...]:
+        """Their fingerprints."""
+        there, untrusted = self.conversation, self.is_untrusted
+        if there is None:
+            return ()
+        return there.prints_before(self.place, to_demo=to_demo, with_untrusted=untrusted)
 
     def once_more(self, turn: Turn, problem: str) -> "Draft":
         """The draft that asks once more for what the answer of this turn should have been."""
