@@ -67,7 +67,8 @@ def other_python(session: nox.Session) -> None:
 def oldest() -> list[str]:
     """The oldest versions of the run-time packages that pyproject.toml allows."""
     project = nox.project.load_toml("pyproject.toml")["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["types"]]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["types"], *extras["pictures"]]
     return [re.sub(r">=([\d.]+).*", r"==\1", line) for line in lines]
 
 

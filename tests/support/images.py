@@ -3,13 +3,15 @@
 import io
 import struct
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from support.canary import KEY
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RED = (200, 30, 40)
 
@@ -19,8 +21,12 @@ def plain_image(width: int = 8, height: int = 5, colour: Any = RED) -> Image.Ima
     return Image.new("RGB", (width, height), colour)
 
 
-def a_figure(*, dpi: float = 100, inches: tuple[float, float] = (4, 3), title: str = "x") -> Figure:
+def a_figure(
+    *, dpi: float = 100, inches: tuple[float, float] = (4, 3), title: str = "x"
+) -> "Figure":
     """A figure with a line in it, which pyplot does not know."""
+    from matplotlib.figure import Figure  # not there with the oldest packages
+
     figure = Figure(figsize=inches, dpi=dpi)
     axes = figure.subplots()
     axes.plot([1, 3, 2])
