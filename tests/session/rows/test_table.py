@@ -169,7 +169,7 @@ def test_empty_table_sends_nothing(monkeypatch: pytest.MonkeyPatch, empty: Any) 
 
 NO_VALUES = {
     "None": None, "NaN": float("nan"), "NaT": pd.NaT, "NA": pd.NA, "Decimal": Decimal("sNaN"),
-    "float32": np.float32("nan"), "datetime64": np.datetime64("NaT"),
+    "float32": np.float32("nan"), "datetime64": np.datetime64("NaT", "D"),
 }  # fmt: skip
 
 
