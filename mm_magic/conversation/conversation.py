@@ -131,7 +131,7 @@ class Conversation:
         """The same; only turns that were not there the last time are looked at."""
         above = self.turns[:place]
         seen, known = self._known.get(reader, ([], []))
-        if len(seen) > len(above) or not all(map(is_, seen, above)):
+        if not _begins_with(above, seen):
             seen, known = [], []
         if len(seen) < len(above):
             known = [*known, *reader.known_among(above[len(seen) :])]
@@ -144,7 +144,7 @@ class Conversation:
         """The fingerprints of these turns; only those of new ones are looked up."""
         known = self.before(place, to_demo=to_demo, with_untrusted=with_untrusted)
         turns, prints = self._prints
-        if len(turns) > len(known) or not all(map(is_, turns, known)):
+        if not _begins_with(known, turns):
             turns, prints = [], ()
         if len(turns) < len(known):
             prints = (*prints, *(turn.prints for turn in known[len(turns) :]))
@@ -463,6 +463,11 @@ def picked(turns: Iterable[Turn], picks: Iterable[Pick]) -> list[Turn]:
 def _settled(turns: Iterable[Turn], numbers: Set[int], picks: Sequence[Pick]) -> list[Turn]:
     """The turns, those with these numbers as picked."""
     return [picked([turn], picks)[0] if turn.number in numbers else turn for turn in turns]
+
+
+def _begins_with(turns: Sequence[Turn], first: Sequence[Turn]) -> bool:
+    """Whether the turns begin with these very objects; none of them is looked into."""
+    return len(first) <= len(turns) and all(map(is_, first, turns))
 
 
 def _known_now(turns: Sequence[Turn]) -> list[str]:

@@ -68,10 +68,11 @@ class Draft:
 
     def request_key(self, *, to_demo: bool) -> RequestKey:
         """The key of its request; the demo gets turns of the demo, too, and nobody else does."""
-        prints, left_out = self._prints(to_demo=to_demo), turn_in(self.ask.without)
-        if left_out is not None:
-            above = zip(self._above(to_demo=to_demo), prints, strict=True)
-            prints = tuple(each for turn, each in above if turn.number != left_out)
+        if (left_out := turn_in(self.ask.without)) is None:
+            prints = self._prints(to_demo=to_demo)
+        else:
+            above = self._above(to_demo=to_demo)
+            prints = tuple(turn.prints for turn in above if turn.number != left_out)
         prompt = self.ask.known_as or self.ask.sent_prompt
         return RequestKey(self.ask.asked(), prints, prompt.described())
 
