@@ -499,7 +499,7 @@ class _Reader(NamedTuple):
             turn
             for turn in turns
             if not turn.is_hidden
-            and turn.prints
+            and turn.is_sendable
             and (is_demo or not turn.is_demo)
             and (is_untrusted or not turn.is_untrusted)
         ]

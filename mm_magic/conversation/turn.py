@@ -129,6 +129,11 @@ class Turn:
         return (*self.earlier_steps, self.reply.message)
 
     @cached_property
+    def is_sendable(self) -> bool:
+        """Whether a server takes its answer back, so that later requests may carry it."""
+        return bool(self._sent(in_context=False))
+
+    @cached_property
     def prints(self) -> tuple[str, ...]:
         """The fingerprints of its prompt and of what followed without thinking.
 
@@ -145,10 +150,12 @@ class Turn:
 
     def messages(self, *, in_context: bool) -> list[JsonObject]:
         """Its messages as a server accepts them back; see `sent_messages`."""
+        return [self._wire(message) for message in self._sent(in_context=in_context)]
+
+    def _sent(self, *, in_context: bool) -> list[Message]:
         is_cut = self.reply.status != "complete" or self.reply.stop_reason == "max_tokens"
         messages = (Message(role="user", content=self.prompt.content), *self.steps)
-        sent = sent_messages(messages, Sending(in_context, is_whole=not is_cut))
-        return [self._wire(message) for message in sent]
+        return sent_messages(messages, Sending(in_context, is_whole=not is_cut))
 
     def _wire(self, message: Message) -> JsonObject:
         if message.content == self.prompt.content and message.role == "user":

@@ -147,6 +147,8 @@ class DrawnTurn:
             with heartbeat(progress.tick):
                 async with aclosing(self._session.steps(run)) as steps:
                     async for step in steps:
+                        if run.is_reused:
+                            drawn.draw_at_end()
                         progress.take(step, run)
         finally:
             progress.end_thinking(run.thinking_seconds)

@@ -120,9 +120,9 @@ class Draft:
             check_accepted(options.model, options.thinking, options.effort)
         to_demo = server == OFFLINE
         request_key = self.request_key(to_demo=to_demo)
-        history = sent = self._history(server)
+        history = sent = self.history(server)
         if self.is_untrusted:
-            sent = replace(self, is_untrusted=False)._history(server)
+            sent = replace(self, is_untrusted=False).history(server)
         self._check_left_out(history, to_demo=to_demo)
         first = 0 if ask.alone else 1
         number = there.number_at(self.place) if there else first
@@ -142,7 +142,8 @@ class Draft:
             is_untrusted=self.is_untrusted,
         )
 
-    def _history(self, server: str) -> History:
+    def history(self, server: str) -> History:
+        """The earlier turns as they go to a server."""
         options = self.ask.options
         if self.conversation is None:
             return History(first_link(options.model, server, self.ask.system))

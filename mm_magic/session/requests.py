@@ -151,6 +151,13 @@ class Requests:
 
         return replace(request, keeps=old_turn(self._saved, self._conversations, request))
 
+    def history(self, ask: "Ask", cell: CellRun) -> "History":
+        """What would be sent before a new prompt. Raises as `build` does."""
+        if self._recordings.replaying is not None:  # it depends on what the recording holds
+            return self.build(ask, cell, None).history
+        with self._conversations.changing:
+            return self.draft(ask, cell, None).history(self.live()[1])
+
     def history_now(self, turn: Turn) -> "History":
         """What would be sent before a turn's prompt if its cell ran again now."""
         from mm_magic.session.build_request import history_now

@@ -128,7 +128,7 @@ def may_ask_again(turn: Turn, wrong: WrongValue) -> bool:
     Nothing of an untrusted file is quoted.
     """
     is_cut = turn.reply.stop_reason == "max_tokens"
-    is_quotable = not turn.is_untrusted and bool(turn.prints)
+    is_quotable = not turn.is_untrusted and turn.is_sendable
     return wrong.may_be_mended and not is_cut and is_quotable
 
 

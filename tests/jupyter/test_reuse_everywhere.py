@@ -40,6 +40,15 @@ def test_beside_other_options(page: Page, server: Loopback, options: str) -> Non
         assert page.run("v", "print(found)").stdout == "answer 2\n"
 
 
+def test_drawn_once(page: Page, server: Loopback) -> None:
+    """An answer that comes again is there at once: each part is drawn in its last form alone."""
+    first = page.ask("a")
+    again = page.ask("a")
+    assert first.of("update_display_data")
+    assert not again.of("update_display_data")
+    assert "answer 1" in again.shown
+
+
 def test_dry_run(page: Page, server: Loopback) -> None:
     """It says that nothing would be sent; with `--fresh` it shows the request as ever."""
     page.ask("a")

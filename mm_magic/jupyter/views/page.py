@@ -62,6 +62,7 @@ class Live:
         self._body_slot = 0
         self._answer_slots: list[int] = []
         self._pages: dict[int, tuple[str, Bundle]] = {}  # by slot: those with links, as written
+        self._draws_at_end = False
         self._waiting = ""
         self._waiting_since = float("-inf")
         self._tail_is_stale = False
@@ -72,6 +73,10 @@ class Live:
     def is_blank(self) -> bool:
         """Whether nothing was drawn yet."""
         return not self._made
+
+    def draw_at_end(self) -> None:
+        """What comes now is all there already: it is drawn once, in its final form."""
+        self._draws_at_end = True
 
     def update(self, thinking: str, text: str) -> None:
         """Take what just came, and draw it now if the budget allows; the first of each does."""
@@ -115,7 +120,7 @@ class Live:
         self._write(self._last, status)
 
     def _draw(self, *, at_once: bool = False) -> None:
-        if not self._budget.is_due() and not at_once:
+        if self._draws_at_end or not (at_once or self._budget.is_due()):
             return
         if self._is_thinking_due():
             self._thinking_slot = self._thinking_slot or self._take_last()
@@ -277,6 +282,9 @@ class Final:
     def is_blank(self) -> bool:
         """Whether nothing would be drawn but the status."""
         return not any(map(str.strip, [*self._thinking, *self._text]))
+
+    def draw_at_end(self) -> None:
+        """It always does."""
 
     def update(self, thinking: str, text: str) -> None:
         """Keep what came."""

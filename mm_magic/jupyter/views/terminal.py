@@ -42,6 +42,9 @@ class Terminal:
         """Whether nothing was printed yet."""
         return not self._kind and not self._waiting
 
+    def draw_at_end(self) -> None:
+        """Print it as it comes all the same: each word is printed once."""
+
     def update(self, thinking: str, text: str) -> None:
         """Print what came."""
         if not self._hide_thinking:
