@@ -287,9 +287,9 @@ def _read_left_out(wire: object) -> LeftOut | None:
     try:
         left_out = LeftOut(as_text(found.get("what")), prompt)
     except UsageError:
-        raise UnreadableTurn("unknown part left out") from None
+        raise UnreadableTurn("what its request left out is unclear") from None
     if left_out.is_variable is not (prompt is not None):
-        raise UnreadableTurn("unknown part left out")
+        raise UnreadableTurn("what its request left out is unclear")
     return left_out
 
 

@@ -73,4 +73,4 @@ def _prompt_without(here: Here, arguments: Arguments, left_out: LeftOut, prompt:
 
 
 _FILLERS = ("turn", "turns", "and")
-_OTHERS = "An earlier turn is left out by its number, and the system prompt as `system`."
+_OTHERS = "To leave out an earlier turn, give its number; for the system prompt, write `system`."

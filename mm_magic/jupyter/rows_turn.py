@@ -99,7 +99,8 @@ def _check_together(arguments: Arguments) -> None:
             f"--rows asks once per row, so {lists} can have only one value",
             next_steps=(
                 f"With one value: `%%minimax {' '.join(filter(None, words))} {rest}`",
-                "For another value, change it and the name after -o, and run the cell again.",
+                "To try another value, replace this one and the name after -o, "
+                "and run the cell again.",
             ),
         )
     if arguments.n > 1:

@@ -16,7 +16,7 @@ _SOURCE = (
     "Call it in a cell above and use the name of the result. "
     "For its source: `import inspect; source = inspect.getsource({0})`."
 )
-_TEXT = "Turn it into text in a cell above, as `text = …`, and write {{{{text}}}}."
+_TEXT = "Turn it into text in a cell above, for example with `text = …`, and write {{{{text}}}}."
 _SOME = (
     "Run `from itertools import islice; value = list(islice({0}, 20))` in a cell above, "
     "and write {{{{value}}}}."

@@ -323,7 +323,7 @@ def _flat(image: "Image") -> "Image":
     if image.mode in ("I", "F"):
         raise PictureError(
             f"it is not known which of its values is white (Pillow's mode {image.mode})",
-            "Scale its values to 0–255 first, as `picture = "
+            "Scale its values to 0–255 first: `picture = "
             "{0}.point(lambda level: level * 255 / {0}.getextrema()[1]).convert('L')`.",
         )
     image = ImageOps.exif_transpose(image)

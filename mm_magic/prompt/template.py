@@ -221,7 +221,7 @@ def _put_in(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str 
     except PictureError as error:
         raise _unfilled(found[0], str(error), error.step.format(found[1] + found[2])) from None
     except Exception as error:  # __str__ may be the user's own, too
-        step = "Turn it into text in a cell above, as `text = …`, and write {{text}}."
+        step = "Turn it into text in a cell above, for example with `text = …`, and write {{text}}."
         raise _unfilled(
             found[0], f"converting it to text raised {type(error).__name__}", step
         ) from None

@@ -94,7 +94,7 @@ _TYPES: Mapping[str, int] = {  # an error in a stream has no status, but its typ
 }
 
 _SAY_LITTLE = ("bad_request", "server", "timeout")
-_TOO_LONG = _Meaning("too_large", False, "more tokens than the model accepts")
+_TOO_LONG = _Meaning("too_large", False, "the request has more tokens than the model accepts")
 
 _CODE = re.compile(r"\((\d{3,5})\)")
 _UNKNOWN_MODEL = re.compile(

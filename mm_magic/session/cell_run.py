@@ -104,8 +104,8 @@ class Asking:
     ended: int = 0
 
     def in_words(self, now: float) -> str:
-        """As "asking 3 …, 12 s", or with many at once "12 of 32 answered, 12 s"."""
-        what = f"asking {self.begun} …"
+        """As "request 3 …, 12 s", or with many at once "12 of 32 answered, 12 s"."""
+        what = f"request {self.begun} …"
         if self.begun - self.ended > 1:
             what = f"{self.ended} of {self.begun} answered"
         return f"{what}, {int(now - self.since)} s"

@@ -37,7 +37,7 @@ def _read(value: object) -> LeftOut:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise UsageError(
             f'without must be the number of a turn or "system", got {value!r}',
-            next_steps=('Several of them are a list: `without=[2, "system"]`',),
+            next_steps=('To leave out several, pass a list: `without=[2, "system"]`',),
         )
     return LeftOut(str(value))
 

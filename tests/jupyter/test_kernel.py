@@ -460,7 +460,7 @@ def test_loop_of_asks_says_that_it_runs(kernel: Kernel) -> None:
     seen = Event()
 
     def look(cell: Cell) -> bool:
-        if any("asking 2 …" in bundle["text/plain"] for bundle in cell.displays):
+        if any("request 2 …" in bundle["text/plain"] for bundle in cell.displays):
             seen.set()
         return False
 

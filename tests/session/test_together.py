@@ -166,7 +166,7 @@ def test_cell_counts_the_answers() -> None:
 
         asyncio.run(main())
     assert release.is_set()
-    assert said_then & {"asking 2 …, 0 s"}
+    assert said_then & {"request 2 …, 0 s"}
     asking = session.cell.asking
     assert asking is not None
     assert (asking.begun, asking.ended) == (2, 2)

@@ -208,7 +208,7 @@ def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") ->
         told += "If a model is available, it answers prompts that are not in the recording"
         told += ", and its answers are added. " if recorder else ". "
     if given.loose:
-        told += "The earlier turns may differ. "
+        told += "They may have been recorded with other earlier turns. "
     return told + (_BACK_IN_PAGE if in_page() else _BACK)
 
 

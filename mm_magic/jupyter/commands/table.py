@@ -124,7 +124,7 @@ _TABLE = (
             "`%%minimax -c NAME` continues the new conversation, and cells without `-c` stay in "
             "the current one; if the `fork` cell runs again, it copies the same number of turns"),
     Command("forget", "edit", "[N]", "forget turn N, or the last one", history.forget,
-            "`%minimax restore` undoes it until the kernel ends", offers="turns"),
+            "until the kernel ends, `%minimax restore` can undo this", offers="turns"),
     Command("restore", "edit", "[N or FILE]",
             "bring back turn N, or the turns saved in the notebook or in FILE",
             history.restore,
@@ -133,7 +133,7 @@ _TABLE = (
             "forgotten; with `--version`, turn N gets an earlier answer back",
             offers="turns to restore", options=history.RestoreOptions),
     Command("reset", "edit", "[NAME]", "forget all turns of a conversation", history.reset,
-            "`%minimax restore` undoes it until the kernel ends", offers="conversations"),
+            "until the kernel ends, `%minimax restore` can undo this", offers="conversations"),
     Command("live", "backend", "", "switch back to the real server", who_answers.live),
     Command("offline", "backend", "", "switch to the demo", who_answers.offline,
             "it needs no network and no key"),

@@ -36,7 +36,7 @@ kernel's line for it has to arrive before it is copied."""
 # https, where this older way works; where neither does, the text is selected for the keyboard.
 COPY = (
     f'<button class="jupyter-button widget-button" style="width:{WIDE}" '
-    'title="Copy this field into a cell" onclick="'
+    'title="Copy this field, to paste it into a cell" onclick="'
     f"const text=this.closest('.{COPIED}').querySelector('textarea');"
     f"setTimeout(()=>{{text.focus();text.select();"
     "this.textContent=document.execCommand('copy')?'Copied':'Press Ctrl+C';"

@@ -35,7 +35,7 @@ def _unlike(version: int, former: Turn, turn: Turn) -> Iterator[str]:
     if (who := who_answered(former)) != who_answered(turn):
         yield f"Version {version} is from a different model: {who}"
     if former.without is not None:
-        yield f"Version {version} was asked without {former.without}."
+        yield f"Version {version} was given without {former.without}."
     if former.reply.status == "stopped":
         yield f"Version {version} was stopped before it was complete."
 

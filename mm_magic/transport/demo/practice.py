@@ -237,7 +237,7 @@ _ANSWERS: dict[str, tuple[str, float, Ending]] = {
 
 def _thinking(prompt: str, text: str) -> str:
     return (
-        f"Step 1: the prompt is exactly `{prompt}`: a practice answer.\n\n"
+        f"Step 1: the prompt is exactly `{prompt}`, so it asks for a practice answer.\n\n"
         f"Step 2: send its fixed text, {count_words(text)} words, at fixed times."
     )
 
