@@ -124,7 +124,9 @@ class MiniMaxError(Exception):
     def _render_traceback_(self) -> list[str]:
         """IPython shows this in place of a traceback, of whose frames only the cells' help."""
         # One string: in some modes of %xmode IPython puts no line ends between several.
-        title = f"{self._speaker} ({self.kind}):"
+        # The kind tells whose move it is; of a slip on the line the reader knows that.
+        kind = "" if self.kind == "usage" else f" ({self.kind})"
+        title = f"{self._speaker}{kind}:"
         card = in_lines(f"{title} {self.card()}").replace(title, f"{_BOLD}{title}{_RESET}", 1)
         return ["\n".join((card, *_lines_of_cells(self.__traceback__)))]
 
@@ -192,6 +194,7 @@ class Stopped(Exception):
 
     `reply` is what had arrived by then, or None; `replies`, where several answers were asked for,
     all that had; `rows`, where a table was asked about, that table with the answers so far.
+    The line under a reply says that it was stopped, so the card below that line does not.
     """
 
     def __init__(
@@ -206,4 +209,8 @@ class Stopped(Exception):
         self.rows = rows
 
     def _render_traceback_(self) -> list[str]:
+        if self.replies is not None:
+            return ["→ For complete answers, run the cell again."]
+        if self.reply is not None:
+            return ["→ For a complete answer, run the cell again."]
         return [f"{_BOLD}Stopped.{_RESET}"]

@@ -155,7 +155,7 @@ class DrawnTurn:
 
     def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
-        notes = [*run.notes, *self._notes]
+        self.reply, notes = reply, [*run.notes, *self._notes]
         if (request := run.request) is None:  # it was stopped while another turn was running
             from mm_magic.rendering.bundles import line_bundle
 
@@ -171,7 +171,6 @@ class DrawnTurn:
         state = self._session.conversations.state_of(turn)
         value = value_of(self._shell, reply)
         drawn.finish(status_of(turn, state, notes, to=self._to), value)
-        self.reply = reply
         if self._to:
             self._shell.user_ns[self._to] = reply
         return reply

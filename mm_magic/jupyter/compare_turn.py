@@ -137,7 +137,7 @@ class CompareTurn:
 
     def _keep(self, several: Together, view: AnswersView) -> Replies:
         """Draw the last form, and put the replies where the user asked for them."""
-        replies, turn = several.replies(), several.turn
+        replies, turn = self.replies, self._turn = several.replies(), several.turn
         if turn is None:  # nothing was sent: another turn was running
             was_stopped = several.error() is None
             view.finish([line_bundle("stopped" if was_stopped else "no answer")])
@@ -150,7 +150,6 @@ class CompareTurn:
         else:
             bundles = replies_bundles(self._shell, replies, hide_thinking=hide)
         view.finish([*bundles, self._status(several, turn)])
-        self.replies, self._turn = replies, turn
         if self._arguments.to:
             self._shell.user_ns[self._arguments.to] = replies
         return replies

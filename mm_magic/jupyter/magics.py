@@ -63,7 +63,7 @@ class Magics:
         turn = self._turn(line, body)
         if turn is None:
             return None
-        with _stop_in_one_line():
+        with _stop_in_one_line(turn.stopped):
             return self._drawn(run_to_end(_value_of(turn)))
 
     async def awaited(self, line: str, body: str) -> Replied | None:
@@ -177,10 +177,10 @@ async def _value_of(turn: "AnyTurn") -> Replied:
 
 
 @contextmanager
-def _stop_in_one_line() -> Iterator[None]:
-    """Show an interrupt as "Stopped.": the frames of the event loop say nothing."""
+def _stop_in_one_line(stopped: Callable[[], Stopped] = Stopped) -> Iterator[None]:
+    """Show an interrupt as what `stopped` makes: the frames of the event loop say nothing."""
     try:
         yield
     except KeyboardInterrupt as interrupt:  # IPython asks the exception how to show itself
-        interrupt._render_traceback_ = Stopped()._render_traceback_  # type: ignore[attr-defined]
+        interrupt._render_traceback_ = stopped()._render_traceback_  # type: ignore[attr-defined]
         raise

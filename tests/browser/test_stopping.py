@@ -44,7 +44,7 @@ def test_stop(lab: Lab, way: str, limit: float) -> None:
         lab.wait()
         expect(lab.answer(2)).to_have_text("The beginning", use_inner_text=True)
         expect(lab.status(2)).to_contain_text("stopped")
-        expect(lab.cell(2)).to_contain_text("Stopped.")
+        expect(lab.cell(2)).to_contain_text("For a complete answer, run the cell again.")
         expect(lab.prompt(3)).to_have_text("[ ]:")
 
         lab.run(2, 3)
@@ -89,7 +89,7 @@ def test_stop_of_the_panel(page: Lab, kernel: str, request: pytest.FixtureReques
             seconds.append(click_stop(page, model))
             page.wait()
             expect(page.status(3)).to_contain_text("stopped")
-            expect(page.cell(3)).to_contain_text("Stopped.")
+            expect(page.cell(3)).to_contain_text("For a complete answer, run the cell again.")
             expect(page.prompt(4)).to_have_text("[ ]:")
         page.run(5)
         first, answer, last = model.requests[-1].json["messages"]
@@ -108,7 +108,7 @@ def test_stop_of_the_panel_in_a_synchronous_cell(lab: Lab, older_kernel: str) ->
         assert click_stop(lab, model) < 4 * HALF_A_SECOND
         lab.wait()
         expect(lab.status(3)).to_contain_text("stopped")
-        expect(lab.cell(3)).to_contain_text("Stopped.")
+        expect(lab.cell(3)).to_contain_text("For a complete answer, run the cell again.")
         expect(lab.prompt(4)).to_have_text("[ ]:")
 
 

@@ -500,6 +500,7 @@ def test_stop_of_32(kernel: Kernel, code: str, ename: str, limit: float) -> None
         assert len(service.stalled) == 31
         assert all(each.closed.wait(limit) for each in service.stalled)
         assert (cell.status, cell.ename) == ("error", ename)
+        assert cell.traceback == "→ For complete answers, run the cell again."
         assert kernel.run("print(len(kept))").stdout == "32\n"
         assert kernel.run("%%minimax\nAnd?", cell_id="b").status == "ok"
 

@@ -88,8 +88,8 @@ def test_stop(
         assert (server.connections[0].closed_at or 0) - stopped_at < limit
         assert ended_at - stopped_at < limit
         assert (cell.status, cell.ename) == ("error", ename)
-        assert cell.traceback == "\x1b[1mStopped.\x1b[0m"
-        assert "stopped" in cell.displays[-1]["text/plain"]
+        assert cell.traceback == "→ For a complete answer, run the cell again."
+        assert cell.displays[-1]["text/plain"].count("stopped") == 1
         assert cell.saved["status"] == "stopped"
         assert any(kept in bundle["text/plain"] for bundle in cell.displays)
         assert waiting.status == "aborted"
@@ -99,6 +99,24 @@ def test_stop(
         assert after.status == "ok"
         turns = [m["content"] for m in server.requests[-1].json["messages"] if m["role"] == "user"]
         assert turns == (["Why?", "And?"] if kept == "Rayleigh" else ["And?"])
+
+
+@pytest.mark.parametrize("line", ["%%minimax", "%%minimax -n 2"])
+def test_stop_behind_another_turn(kernel: Kernel, line: str) -> None:
+    """A cell that is stopped while it waits for another turn says so once, and asked nothing."""
+    with Loopback([head(), *PARTS[:4], stall]) as server:
+        kernel.fresh(server.url)
+        kernel.run(
+            "import asyncio, mm_magic as mm\n"
+            "first = asyncio.create_task(mm.ask_async('Why?', conversation='main'))"
+        )
+        cell = kernel.run(f"{line}\nAnd?", cell_id="a", when=lambda cell: bool(cell.displays))
+        kernel.run("first.cancel()")
+
+        assert len(server.requests) == 1
+    assert cell.ename == "Stopped"
+    assert [each["text/plain"] for each in cell.displays] == ["stopped"]
+    assert "topped" not in cell.traceback
 
 
 def test_stopped_thinking_is_not_sent_again(kernel: Kernel) -> None:

@@ -335,7 +335,7 @@ def test_card_of_a_magic_below_a_line(shell: Shell, cell: str) -> None:
 
     assert isinstance(error, UsageError)
     assert error._render_traceback_() == [
-        "\x1b[1mmm_magic (usage):\x1b[0m %%minimax must begin the cell\n"
+        "\x1b[1mmm_magic:\x1b[0m %%minimax must begin the cell\n"
         "→ Move the lines before it into another cell, and delete any space before it."
     ]
 

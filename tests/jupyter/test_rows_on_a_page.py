@@ -40,6 +40,7 @@ def test_stop(rows: Page, server: Loopback) -> None:
         cell = rows.ask("a", SAY, "--rows trees -o out", when=lambda c: "1 of 3" in str(c.displays))
         assert cell.ename == "Stopped"
         assert "3 rows · 1 answered" in cell.shown
+        assert "Stopped." in cell.traceback
         assert all(connection.closed.wait(30) for connection in other.connections)
         assert "oak" in rows.run("out", "print(out.answer.dropna().tolist())").stdout
         other.requests.clear()

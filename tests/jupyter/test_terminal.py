@@ -155,7 +155,8 @@ def test_ctrl_c(terminal: Terminal, answer: list[object], shown: str | None, lim
 
         assert server.connections[0].closed.wait(LIMIT)
         assert (server.connections[0].closed_at or 0) - start < limit
-        assert "Stopped." in output
+        assert output.count("stopped") == 1
+        assert "→ For a complete answer, run the cell again." in output
         assert "Traceback" not in output
         assert "complete" in terminal.run("get_ipython().run_cell_magic('minimax', '', 'A').status")
 
