@@ -22,11 +22,15 @@ OR_FOLDER = "a notebook, a folder (with its subfolders), or a pattern such as '*
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit status of the process."""
+    """Run one command and return the exit status of the process: without a command 2, as for any
+    line that can't be run, with the help in place of the error."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe on Windows lacks most characters
         sys.stdout.reconfigure(errors="replace")
     parser = _parser()
     chosen = parser.parse_args(arguments)
+    if chosen.command is None:
+        parser.print_help(sys.stderr)
+        return 2
     if chosen.command == "demo":
         return demo(chosen.dir, port=chosen.port, browser=not chosen.no_browser)
     if chosen.command == "site":
@@ -47,8 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m mm_magic",
         description="Try mm_magic, set it up, and work with notebooks that hold its answers.",
+        epilog="%(prog)s COMMAND -h explains one of them.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     demo = commands.add_parser("demo", help="open JupyterLab with the quickstart; no key is needed")
     demo.add_argument("--no-browser", action="store_true", help="only print the address to open")
     demo.add_argument("--port", type=int, metavar="N", help="the server's port (default: 8888)")

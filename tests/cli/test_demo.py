@@ -253,3 +253,12 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert "Try mm_magic, set it up, and work with notebooks that hold its answers." in told
     assert "`" not in told
+
+
+def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a command all of them are listed, where errors are shown, with the status of one."""
+    assert main([]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    for command in ("demo", "site", "autoload", "extract", "strip"):
+        assert re.search(rf"^    {command} +\w", told.err, re.MULTILINE)
