@@ -193,7 +193,12 @@ def _value(row: Row, word: str) -> object:
     """What a word of the line says for an option: `@FILE` is a file's text, `@@` a real `@`."""
     if row.kind.may_be_file and word.startswith("@"):
         word = word[1:] if word.startswith("@@") else text_of(word[1:], row.flags)
-    return row.read(word)
+    try:
+        return row.read(word)
+    except UsageError as error:
+        if step := mistakes.nearest_value(row, word):
+            error.next_steps = (step,)
+        raise
 
 
 def read(

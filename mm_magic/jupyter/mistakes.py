@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mm_magic.errors import UsageError
+from mm_magic.session.options import COUNT, UNSET, Row
 from mm_magic.wording import closest, shortened
 
 _TYPOGRAPHIC = re.compile("[“”„‟‘’‚‐-―−]")
@@ -229,6 +230,25 @@ def bad_option(message: str, options: Sequence[str], help_line: str) -> UsageErr
     words = words.replace("expected one argument", "needs a value")
     words = words.replace("ignored explicit argument", "takes no value, got")
     return UsageError(words, next_steps=(help_step,))
+
+
+def nearest_value(row: Row, word: str) -> str:
+    """The line for what may be meant by a value that an option can't have; "" if none is near."""
+    if row.words:
+        near = closest(word.lower(), [*row.words, *[UNSET] * row.may_be_unset])
+        return f"Did you mean `{row.on_line(near)}`?" if near else ""
+    if row.scale is None:
+        return ""
+    try:
+        value = row.kind.read(word)
+    except ValueError:  # no number at all
+        return ""
+    if value > row.scale.high:
+        return f"The highest value: `{row.on_line(row.scale.high)}`"
+    if value >= row.scale.low:  # so is no nan
+        return ""
+    least = "smallest value" if row.kind is COUNT else "smallest useful value"
+    return f"The {least}: `{row.on_line(row.scale.low)}`"
 
 
 def long_with_one_dash(word: str, options: Sequence[str], help_line: str) -> UsageError | None:
