@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mm_magic.conversation.conversation import State
+from mm_magic.conversation.near_file import near_file
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.saved_turn import (
     MAX_TURN_NESTING,
@@ -115,7 +116,9 @@ def load_bytes(path: str | os.PathLike[str], name: str = "") -> bytes:
         if found.st_size <= MAX_BYTES:
             return where.read_bytes()
     except FileNotFoundError:
-        raise UsageError(f"there is no file {shown(name)}") from None
+        near = near_file(where)
+        steps = [f"Did you mean {shown(near)}, which is in the same folder?"] if near else []
+        raise UsageError(f"there is no file {shown(name)}", next_steps=steps) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{shown(name)} can't be read: {reason}") from None

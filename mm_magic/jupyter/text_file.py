@@ -3,15 +3,14 @@
 import os
 import stat
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
+from mm_magic.conversation.near_file import near_file
 from mm_magic.errors import UsageError
 from mm_magic.wording import option, shortened
 
 MAX_BYTES = 1_000_000
 _SHOWN = 80  # characters of a name
-_LOOKED_AT = 1000  # names in a folder
 
 
 def text_of(name: str, flags: tuple[str, ...]) -> str:
@@ -77,12 +76,8 @@ def _error(name: str, flags: tuple[str, ...], what: str, step: str = "") -> Usag
 
 def _alike(name: str, flags: tuple[str, ...]) -> str:
     """The file that may be meant; "" if none is there."""
-    from difflib import get_close_matches  # 1 ms that only a slip costs
-
     path = Path(name)
-    with suppress(OSError, RuntimeError, ValueError):
-        there = [each.name for each in islice(path.expanduser().parent.iterdir(), _LOOKED_AT)]
-        for close in get_close_matches(path.name, there, n=1):
-            line = option(flags[0], flags[-1], f"@{path.with_name(close)}")
-            return f"Did you mean `{line}`?" if line else ""
-    return ""
+    if (near := near_file(path)) is None:
+        return ""
+    line = option(flags[0], flags[-1], f"@{path.with_name(near)}")
+    return f"Did you mean `{line}`?" if line else ""

@@ -14,7 +14,7 @@ from mm_magic.prompt.no_data import HERE, NoDataError
 from mm_magic.prompt.pictures import NoPictureHereError, PictureError, picture_of
 from mm_magic.prompt.values import text_of
 from mm_magic.protocol.messages import ImageBlock, TextBlock, said
-from mm_magic.wording import counted, shortened
+from mm_magic.wording import closest, counted, shortened
 
 _STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\n]*'\]|\["[^"\n]*"\]"""
 _INSERT = re.compile(rf"\{{\{{[ \t]*([A-Za-z_]\w*)((?:{_STEP})*)[ \t]*\}}\}}")
@@ -24,6 +24,7 @@ _QUOTES = "'\""
 _LONGEST = 40
 """Characters of the user's own text that a sentence shows at most."""
 _KEYS = 5
+_LOOKED_AT = 1000  # keys of a value
 _LITERAL = "Add --literal to send double braces as written."
 
 
@@ -175,32 +176,64 @@ def _value(found: re.Match[str], variables: Mapping[str, object]) -> object:
     name, path = found[1], found[2]
     if name not in variables:
         why = f"there is no variable {name!r}"
-        raise _unfilled(found[0], why, "Run the cell that defines it first, or correct the name.")
+        near = closest(name, [each for each in variables if not each.startswith("_")])
+        guess = [_meant(f"{near}{path}")] if near else []
+        step = "Run the cell that defines it first, or correct the name."
+        raise _unfilled(found[0], why, *guess, step)
     value = variables[name]
     for step in re.findall(_STEP, path):
         try:
             value = getattr(value, step[1:]) if step.startswith(".") else _item(value, step[1:-1])
         except Exception as error:  # a property or __getitem__ of the user's may raise anything
             why = f"looking up {step} in {name!r} raised {type(error).__name__}"
-            raise _unfilled(found[0], why, _what_is_there(name, value, error)) from None
+            raise _unfilled(found[0], why, *_what_is_there(name, value, step, error)) from None
         name += step
     return value
 
 
-def _what_is_there(name: str, value: Any, error: Exception) -> str:
+def _what_is_there(name: str, value: Any, step: str, error: Exception) -> list[str]:
     """What to write instead of a step that `value` does not have."""
     try:
         if isinstance(error, KeyError):
-            keys = [shortened(repr(key), _LONGEST) for key in islice(value.keys(), _KEYS + 1)]
-            more = " and more" if len(keys) > _KEYS else ""
-            return f"The keys of {name}: {', '.join(keys[:_KEYS]) or 'none'}{more}."
+            return [*_near_key(name, value, _named(step)), _keys(name, value)]
         if isinstance(error, IndexError):
-            count = len(value)
-            last = ": [0]" if count == 1 else f": [0] to [{count - 1}]" if count else ""
-            return f"{name} has {counted(count, 'item')}{last}."
+            return [_items(name, value)]
+        if isinstance(error, AttributeError) and (near := _near_attribute(value, step[1:])):
+            return [_meant(f"{name}.{near}")]
     except Exception:  # its own methods may raise anything, too
         pass
-    return f"Display {name} in a cell of its own, then correct the part after {name}."
+    return [f"Display {name} in a cell of its own, then correct the part after {name}."]
+
+
+def _meant(path: str) -> str:
+    return f"Did you mean `{{{{{path}}}}}`?"
+
+
+def _near_key(name: str, value: Any, key: str) -> list[str]:
+    """The sentence on the key that may be meant, if there is one that an insert can name."""
+    keys = [each for each in islice(value.keys(), _LOOKED_AT) if isinstance(each, str)]
+    near = closest(key, keys) or ""
+    quote = '"' if "'" in near else "'"
+    path = f"{name}[{quote}{near}{quote}]"
+    return [_meant(path)] if near and _INSERT.fullmatch(f"{{{{{path}}}}}") else []
+
+
+def _keys(name: str, value: Any) -> str:
+    keys = [shortened(repr(key), _LONGEST) for key in islice(value.keys(), _KEYS + 1)]
+    more = " and more" if len(keys) > _KEYS else ""
+    return f"The keys of {name}: {', '.join(keys[:_KEYS]) or 'none'}{more}."
+
+
+def _items(name: str, value: Any) -> str:
+    count = len(value)
+    last = ": [0]" if count == 1 else f": [0] to [{count - 1}]" if count else ""
+    return f"{name} has {counted(count, 'item')}{last}."
+
+
+def _near_attribute(value: object, name: str) -> str | None:
+    """The attribute that may be meant; a method can't be sent."""
+    near = closest(name, [each for each in dir(value) if not each.startswith("_")])
+    return None if near is None or callable(getattr(value, near)) else near
 
 
 def _put_in(found: re.Match[str], variables: Mapping[str, object]) -> tuple[str | ImageBlock, str]:
@@ -242,5 +275,5 @@ def _item(value: object, key: str) -> object:
     return item
 
 
-def _unfilled(insert: str, why: str, step: str) -> UsageError:
-    return UsageError(f"{insert} can't be filled in: {why}", next_steps=(step, _LITERAL))
+def _unfilled(insert: str, why: str, *steps: str) -> UsageError:
+    return UsageError(f"{insert} can't be filled in: {why}", next_steps=(*steps, _LITERAL))

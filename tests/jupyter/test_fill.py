@@ -136,7 +136,9 @@ def test_name_that_looks_mistyped(
         assert isinstance(error, UsageError)
         assert error.message == f"there is no file {name!r}"
         step = f"{there} is in the same folder: `%minimax replay ../{folder.name}/{there}`"
-        assert error.next_steps == ((step,) if beside else ())
+        path = f"../{folder.name}/{name}"
+        begin = "To begin it with the answers of your next cells, the demo's included: "
+        assert error.next_steps == (step if beside else f"{begin}`%minimax record {path}`",)
     assert not (folder / name).exists()
 
 

@@ -210,6 +210,7 @@ def test_largest_file(folder: Path) -> None:
     [
         ("-s @rol.md", "Did you mean `-s @role.md`?"),
         ("-s @Role.md", "Did you mean `-s @role.md`?"),
+        ("-s @role.txt", "Did you mean `-s @role.md`?"),
         ("-s @", "Write: `-s @FILE`"),
         ('-s "@ann: be brief"', '`-s "@@ann: be brief"`'),
         ("-s @~nobody-here/x.md", '`-s "@@~nobody-here/x.md"`'),

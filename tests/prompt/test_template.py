@@ -3,6 +3,7 @@
 import re
 from types import SimpleNamespace
 
+import pandas
 import pytest
 from support.shells import fresh_shell
 
@@ -149,6 +150,33 @@ def test_what_is_there_is_named(prompt: str, step: str) -> None:
     with pytest.raises(UsageError) as caught:
         fill(prompt, {**NAMES, "none": [], "one": [1], "many": many, "bad": Unkeyed()})
     assert caught.value.next_steps[0] == step
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("{{nmae}}", "{{name}}"),
+        ("{{rwo.title}}", "{{row.title}}"),
+        ("{{row.titel}}", "{{row.title}}"),
+        ("{{row.by['frist name']}}", "{{row.by['first name']}}"),
+        ("{{frame.ctiy}}", "{{frame.city}}"),
+        ("{{frame['ctiy']}}", "{{frame['city']}}"),
+        ("{{hidden}}", None),
+        ("{{name.uper}}", None),
+        ("{{odd['ab']}}", None),
+        ("{{odd['dont']}}", '{{odd["don\'t"]}}'),
+    ],
+)
+def test_mistyped_name(written: str, meant: str | None) -> None:
+    """A name that is nearly right is guessed, with what stands around it; no method, no `_name`."""
+    frame = pandas.DataFrame({"city": ["Oslo"]})
+    names = {**NAMES, "_hidden": 1, "frame": frame, "odd": {"a\nb": 1, "don't": 2}}
+    with pytest.raises(UsageError) as caught:
+        fill(written, names)
+    guesses = [step for step in caught.value.next_steps if step.startswith("Did you mean")]
+    assert guesses == ([f"Did you mean `{meant}`?"] if meant else [])
+    if meant:
+        fill(meant, names)
 
 
 @pytest.mark.parametrize(

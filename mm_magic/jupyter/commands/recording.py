@@ -1,6 +1,7 @@
 """`%minimax record` and `%minimax replay`: which file, and what is said of it."""
 
 import math
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -259,6 +260,15 @@ def _beside(path: Path) -> str | None:
     return None
 
 
+def _instead(path: Path, file: str) -> str:
+    """What to do where there is no recording `path`, which the user calls `file`."""
+    if beside := _beside(path):
+        other = quoted(str(Path(file).with_name(beside))) or "FILE"
+        return f"{beside} is in the same folder: `%minimax replay {other}`"
+    line = f"`%minimax record {quoted(file) or 'FILE'}`"
+    return f"To begin it with the answers of your next cells, the demo's included: {line}"
+
+
 def _is_trusted(here: Here, path: Path) -> bool:
     """False for this notebook's own file if Jupyter does not trust it."""
     return here.session.trusts_file or path != own_path(here.shell, running_cell(here.shell).id)
@@ -274,9 +284,8 @@ def _loaded(
     try:
         data = notebook_file.load_bytes(path, path.name)
     except UsageError as error:
-        if file is not None and not is_file(path) and (beside := _beside(path)):
-            other = quoted(str(Path(file).with_name(beside))) or "FILE"
-            error.next_steps = (f"{beside} is in the same folder: `%minimax replay {other}`",)
+        if file is not None and not os.path.lexists(path) and not is_notebook_name(path.name):
+            error.next_steps = (_instead(path, file),)
         raise
     if not is_notebook_name(path.name):
         recording = read(data, path.name)
