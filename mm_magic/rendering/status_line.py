@@ -48,6 +48,9 @@ def status_notes(turn: Turn) -> list[str]:
         notes.append("The answer was recorded with different earlier turns.")
     if reply.origin is not None and reply.origin.is_of_other_picture:
         notes.append("The answer was recorded with a different picture.")
+    if any(each.is_demo and each.reply.has_value for each in turn.answers):
+        made = "these values" if turn.others else "this value"
+        notes.append(f"The demo made up {made} to fit the type.")
     notes += dict.fromkeys(filter(None, map(_other_model, turn.answers)))
     if turn.others:
         notes += cut_notes(turn.answers)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.loopback import Loopback, captured, streamed
+from support.printed import on_one_line
 from support.shells import Shell, fresh_shell
 
 from mm_magic import AnswerError, UsageError
@@ -155,9 +156,18 @@ def test_what_is_shown(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "field  value\ntitle  Emma\nyear   1815\n" in shown
     assert "The first answer did not fit, so the model was asked again: “year” is missing." in shown
+    assert "made up" not in shown
     assert shell["r"] is reply
     assert reply.value == shell["Review"]("Emma", 1815)
     assert len(server.requests) == 2
+
+
+def test_values_of_the_demo(shell: Shell) -> None:
+    """Of the demo's values it is said that they are made up, and of its texts not."""
+    one, several = "made up this value to fit the type.", "made up these values to fit the type."
+    assert one in on_one_line(printed(shell, "%%minimax --type int\nHow many?"))
+    assert several in on_one_line(printed(shell, "%%minimax --type int -n 2 --alone\nHow many?"))
+    assert "made up" not in printed(shell, "%%minimax\nHow many?")
 
 
 def test_wrong_twice(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
