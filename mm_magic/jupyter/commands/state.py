@@ -1,6 +1,5 @@
 """`%minimax` alone: what answers, with which settings, and what to try."""
 
-import asyncio
 from collections.abc import Iterator
 
 from mm_magic.jupyter.arguments import in_columns
@@ -40,8 +39,3 @@ def _lines(here: Here) -> Iterator[str]:
 
         yield "The demo also has practice prompts:"
         yield in_columns([*DEMOS.items()])
-    if hasattr(asyncio, "_nest_patched"):  # nest_asyncio2's own mark
-        yield (
-            "This kernel's event loop was patched so that `mm.ask` can run inside a cell; "
-            "`%unload_ext` does not undo that."
-        )
