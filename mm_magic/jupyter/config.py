@@ -46,6 +46,7 @@ class MiniMax(Configurable):
         session.is_model_chosen |= "model" in configured
         for name in BY_NAME:
             self.set_trait(name, getattr(session.options, name))
+        self._first = session.options
         self.observe(self._follow, list(BY_NAME))
         session.watchers.append(self._keep_up)
 
@@ -58,6 +59,21 @@ class MiniMax(Configurable):
             options = self._session.options = self._session.options.overridden(given)
         for name in given:
             self.set_trait(name, getattr(options, name))
+
+    def set_back(self) -> None:
+        """Set the panel's options to what they were before the notebook said any of them.
+
+        The conversation stays, and so does a model that the session chose by itself, since the
+        default one was refused. May be called on any thread.
+        """
+        with self._lock:
+            options = self._session.options
+            stays = {"conversation", *({"model"} - options.said)}
+            names = [row.name for row in ROWS if row.in_panel and row.name not in stays]
+            first = {name: getattr(self._first, name) for name in names}
+            self._session.options = replace(options, said=options.said.difference(names), **first)
+        for name, value in first.items():
+            self.set_trait(name, value)
 
     def _keep_up(self) -> None:
         """The session may have changed an option by itself: another model answers, say."""

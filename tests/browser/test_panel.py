@@ -19,6 +19,8 @@ pytestmark = pytest.mark.browser
 LOAD, PANEL = "%load_ext mm_magic", "%minimax panel"
 HEIGHT = 330
 """Pixels: the panel and the cell below it are seen together on a projector of 1280 × 720."""
+SMALL_GAP = 6
+"""Pixels between a box and the note on it."""
 LABELS = ("model", "conversation", "temperature", "top_p", "max_tokens", "thinking", "system")
 WIDGETS = "@jupyter-widgets/jupyterlab-manager"
 
@@ -68,6 +70,11 @@ def test_keyboard_only(lab: Lab) -> None:
         *("effort", "hide the thinking", "reuse the answers in this notebook", "system"),
     ]
     check_compared_by_keys(lab)
+    panel.get_by_role("button", name="Defaults").focus()
+    keys.press("Enter")
+    expect(panel.get_by_label("temperature", exact=True)).to_have_value("")
+    expect(panel.get_by_label("system", exact=True)).to_have_value("")
+    expect(lab.panel().last.get_by_label("model", exact=True)).to_have_value("MiniMax-M2.7")
 
 
 def check_compared_by_keys(lab: Lab) -> None:
@@ -120,7 +127,8 @@ def test_moved_while_a_cell_streams(page: Lab) -> None:
     ],
 )
 def test_refused_value_is_told(lab: Lab, field: str, typed: str, why: str) -> None:
-    """What is typed and can't be is refused with the reason, and never taken for another value."""
+    """What is typed and can't be is refused with the reason, which stands below its box, and is
+    never taken for another value."""
     lab.open("refused.ipynb", [LOAD, PANEL])
     lab.run(0, 1)
     box, keys = lab.panel().get_by_label(field, exact=True), lab.page.keyboard
@@ -129,8 +137,14 @@ def test_refused_value_is_told(lab: Lab, field: str, typed: str, why: str) -> No
     keys.press("Delete")
     keys.type(typed)
     keys.press("Tab")
-    expect(lab.panel()).to_contain_text(f"{field} {why}")
+    note = lab.panel().get_by_text(f"{field} {why}")
+    expect(note).to_be_visible()
     expect(box).to_have_value(before)
+    field_box, note_box = box.bounding_box(), note.bounding_box()
+    assert field_box is not None
+    assert note_box is not None
+    assert note_box["x"] == pytest.approx(field_box["x"], abs=2)
+    assert 0 <= note_box["y"] - (field_box["y"] + field_box["height"]) < SMALL_GAP
 
 
 def test_copy(lab: Lab) -> None:

@@ -20,7 +20,7 @@ from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.jupyter.config import MiniMax, in_one_line
 from mm_magic.jupyter.panel.model_list import ModelList
 from mm_magic.jupyter.panel.text import (
-    CLEAR_BOX,
+    SET_BACK,
     Reach,
     hint,
     reach,
@@ -100,7 +100,7 @@ class Panel:
         self._session = session
         self._settings = settings
         self._reach = reach
-        self._message = ""
+        self._told: dict[str, str] = {}  # what the last move led to, by the option that it is of
         self._to_reset: str | None = None  # the conversation for which Reset asks now
         self._lock = Lock()
         self._refreshing: int | None = None  # the thread that sets the widgets now
@@ -149,6 +149,7 @@ class Panel:
             field.observe(self._undo, "value")
         controls.new.on_click(lambda _: self._begin_conversation())
         controls.reset.on_click(lambda _: self._reset())
+        controls.defaults.on_click(lambda _: self._set_back())
         controls.keep.on_click(lambda _: self._keep())
         controls.stop.on_click(lambda _: self._stop())
         self._settings.observe(self.refresh, list(BY_NAME))
@@ -159,11 +160,11 @@ class Panel:
         """The user moved something: set the option, or say why not."""
         if self._refreshing == get_ident():
             return
-        self._message, self._to_reset = "", None
+        self._told, self._to_reset = {}, None
         try:
             self._settings.say({name: read(change["new"])})
         except UsageError as error:
-            self._message = in_one_line(error)
+            self._told = {name: in_one_line(error)}
         self.refresh(anew=name)
 
     def _compare(self, _change: object) -> None:
@@ -188,8 +189,13 @@ class Panel:
             self.refresh()
 
     def _begin_conversation(self) -> None:
-        self._message, self._to_reset = "", None
+        self._told, self._to_reset = {}, None
         self._settings.say({"conversation": self._new_name()})
+
+    def _set_back(self) -> None:
+        self._told, self._to_reset = {}, None
+        self._settings.set_back()
+        self.refresh()
 
     def _stop(self) -> None:
         for run in tuple(self._session.running):
@@ -199,18 +205,18 @@ class Panel:
         """Ask at the first click, and forget at the second."""
         name = self._session.options.conversation
         if self._to_reset == name:
-            self._message, self._to_reset = self._forget(name), None
+            told, self._to_reset = self._forget(name), None
         elif turns := self._number_of_turns(name):
             told = f"Click again to forget {counted(turns, 'turn')} of {name}."
-            self._message = f"{told} The settings stay as they are."
+            told += " The settings stay as they are."
             self._to_reset = name
         else:
-            told = f"Reset forgets the turns of a conversation, and {name} has none."
-            self._message = f"{told} {CLEAR_BOX}"
+            told = f"Reset forgets the turns of a conversation, and {name} has none. {SET_BACK}"
+        self._told = {"conversation": told}
         self.refresh()
 
     def _keep(self) -> None:
-        self._message, self._to_reset = "", None
+        self._told, self._to_reset = {}, None
         self.refresh()
 
     def _forget(self, name: str) -> str:
@@ -255,20 +261,23 @@ class Panel:
         controls.show_lines(reproducing(options, varying))
         controls.who.value = who_answers(self._session)
         controls.meter.value = f"Used: {self._session.meter.summary()}"
-        offered = self._session.offered_models
-        warning = max_tokens_warning(options.model, options.max_tokens)
-        if offered and options.model not in offered:
-            warning = f"The server does not list {options.model}."
         turns = self._number_of_turns(options.conversation)
         if self._to_reset and not (turns and self._to_reset == options.conversation):
-            self._message, self._to_reset = "", None  # it was asked of what is not here any more
+            self._told, self._to_reset = {}, None  # it was asked of what is not here any more
         controls.ask_before_reset(turns if self._to_reset else 0)
-        controls.note.value = self._message or warning or ""
-        controls.note.layout.display = None if controls.note.value else "none"
+        controls.show_notes({**self._warnings(options), **self._told})
         self._show_stop()
         if before not in (None, options):
             self.show_still()
         self._shown = options
+
+    def _warnings(self, options: Options) -> dict[str, str]:
+        """What there is to say of values that may be set, by option."""
+        offered = self._session.offered_models
+        found = {"max_tokens": max_tokens_warning(options.model, options.max_tokens) or ""}
+        if offered and options.model not in offered:
+            found["model"] = f"The server does not list {options.model}."
+        return found
 
     def _show_stop(self) -> None:
         runs, stop = tuple(self._session.running), self.controls.stop

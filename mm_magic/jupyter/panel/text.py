@@ -30,7 +30,7 @@ WHY_STILL = (
 ADD_KEY = "%minimax key adds a key; then a model answers."
 LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo"
 OFFLINE_ONLY = "%minimax offline switches to the demo"
-CLEAR_BOX = "To set a number back to its default, clear its box."
+SET_BACK = "Defaults sets the settings back."
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
 # the widgets. So the summary, which comes right before them, says which of the two is seen. Only a
@@ -43,6 +43,7 @@ _STYLE = (
     "{display:none}"
     f".{LIVE} .widget-label{{white-space:normal;height:auto;line-height:1.4}}"
     f".{LIVE} select{{background-image:none!important;appearance:auto!important}}"
+    f".{LIVE} input[type=checkbox]{{vertical-align:middle}}"
     f".{DIMMED}{{opacity:.45}}"
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
 )

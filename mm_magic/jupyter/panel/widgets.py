@@ -22,6 +22,7 @@ Reading: TypeAlias = Callable[[Any], object]
 DIGITS = 4
 """Of a slider's value: the browser's arithmetic gives 0.30000000000000004."""
 RESET_MEANING = "Forget the turns of this conversation; the settings stay as they are"
+SET_BACK_MEANING = "Set all settings back to their defaults; the conversation stays as it is"
 SMALL = "4.5em"
 WIDE = "7.5em"
 """The widths of buttons."""
@@ -128,13 +129,12 @@ class Several:
             placeholder="100, 500" if row.kind is COUNT else "0.1, 0.5, 1",
             layout={**_flex("1 1 14em"), "max_width": "24em"},
         )  # fmt: skip
-        self.why = ipywidgets.Label(layout=_flex("1 1 100%"), style={"font_weight": "bold"})
+        self.why = _note()
 
     def show(self, *, is_open: bool, why: str) -> None:
         """Show the box or hide it, and what is wrong with its values."""
-        self.why.value = why
         self.box.layout.display = None if is_open else "none"
-        self.why.layout.display = None if why else "none"
+        _tell(self.why, why)
 
     def read(self) -> tuple[object, ...]:
         """The values, as a line has them; none where the box is empty. Raises UsageError."""
@@ -148,6 +148,7 @@ class Controls:
     def __init__(self) -> None:
         self.settings = {row.name: _setting(row) for row in ROWS if row.in_panel}
         self.several = {row.name: Several(row) for row in ROWS if row.scale and row.varies}
+        self.notes = {name: _note() for name in self.settings if BY_NAME[name].kind is not SWITCH}
         self.who = _label()
         self.stop = ipywidgets.Button(
             description="Stop", icon="stop", disabled=True, layout={"width": "7em"}
@@ -165,8 +166,12 @@ class Controls:
         )  # fmt: skip
         self.hint = ipywidgets.Label(layout=_flex("1 1 100%"))
         self.meter = _label()
-        self.note = ipywidgets.Label(layout=_flex("1 1 100%"), style={"font_weight": "bold"})
-        rows = [_row(self.who, self.stop), _row(*self._fields()), _row(self.meter, self.note)]
+        self.defaults = ipywidgets.Button(
+            description="Defaults", tooltip=SET_BACK_MEANING, layout={"width": WIDE}
+        )
+        fields = _row(*self._fields())
+        fields.layout.align_items = "flex-start"  # a note makes one field higher than its neighbour
+        rows = [_row(self.who, self.stop), fields, _row(self.meter, self.defaults)]
         self.root = ipywidgets.VBox(rows, layout={"max_width": "68em"})
         self.root.add_class(LIVE)
 
@@ -209,6 +214,11 @@ class Controls:
         self.hint.value = hint
         self.hint.layout.display = None if is_open else "none"
 
+    def show_notes(self, notes: Mapping[str, str]) -> None:
+        """Show below each option's widgets what there is to say of it, and nothing below others."""
+        for name, note in self.notes.items():
+            _tell(note, notes.get(name, ""))
+
     def close(self) -> None:
         """Take all widgets off the page."""
         for widget in [*_tree(self.root)]:
@@ -228,6 +238,8 @@ class Controls:
                 groups.append(widgets)
             if name == "conversation":
                 groups[-1].append(_together(self.new, self.keep, self.reset))
+            if name in self.notes:
+                groups[-1].append(self.notes[name])
         line = _copied(self.line, self.compare)
         return [*map(_group, groups), self.hint, self._before_row, line]
 
@@ -240,7 +252,7 @@ def _setting(row: Row) -> Setting:
             ipywidgets.Checkbox(
                 description=row.help.partition(",")[0],
                 indent=False,
-                layout={"width": "auto", "margin": "2px 1em 2px 2px"},
+                layout={"width": "auto", "margin": "2px 2px 2px 1em"},
             )
         )
     if row.words or row.offers == "conversations":
@@ -304,6 +316,17 @@ def _copied(field: Widget, *more: Widget) -> Widget:
     )
     row.add_class(COPIED)
     return row
+
+
+def _note() -> Widget:
+    """A sentence below a box, where the box begins."""
+    layout = {**_flex("1 1 100%"), "margin": "0 0 0 calc(6.5em + 11px)", "display": "none"}
+    return ipywidgets.Label(layout=layout, style={"font_weight": "bold"})
+
+
+def _tell(note: Widget, text: str) -> None:
+    note.value = text
+    note.layout.display = None if text else "none"
 
 
 def _label() -> Widget:
