@@ -40,7 +40,7 @@ def test_beside_other_options(page: Page, server: Loopback, options: str) -> Non
         assert page.run("v", "print(found)").stdout == "answer 2\n"
 
 
-def test_drawn_once(page: Page, server: Loopback) -> None:
+def test_drawn_once(page: Page) -> None:
     """An answer that comes again is there at once: each part is drawn in its last form alone."""
     first = page.ask("a")
     again = page.ask("a")
