@@ -22,7 +22,7 @@ def way_to(module: str, install: str) -> str:
     A page loads what a cell's own code imports.
     """
     if in_page():
-        return f"To load it, run `import {module}` in a cell, then this one again."
+        return f"To load it, run `import {module}` in a cell, then run this cell again."
     return f"To install it: `{install}`"
 
 

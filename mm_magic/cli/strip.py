@@ -21,7 +21,9 @@ COLUMNS = '<div class="mm-columns'
 # More answers than stand side by side hold their thinking: as a box, or as a title with a quote.
 # One that is not closed goes on to the end, on a page as well.
 _BOX = re.compile(rf"{THINKING}.*?(?:</details>|\Z)", re.DOTALL)
-_QUOTE = re.compile(r"^Thinking of answer \d[^\n]*:\n\n?(?:>[^\n]*(?:\n|\Z))++\n?", re.MULTILINE)
+_QUOTE = re.compile(
+    r"^Thinking (?:of|for) answer \d[^\n]*:\n\n?(?:>[^\n]*(?:\n|\Z))++\n?", re.MULTILINE
+)
 
 
 def strip(paths: Sequence[Path], *, thinking: bool) -> int:

@@ -287,9 +287,9 @@ def _read_left_out(wire: object) -> LeftOut | None:
     try:
         left_out = LeftOut(as_text(found.get("what")), prompt)
     except UsageError:
-        raise UnreadableTurn("what its request left out is unclear") from None
+        raise UnreadableTurn("unclear what was left out") from None
     if left_out.is_variable is not (prompt is not None):
-        raise UnreadableTurn("what its request left out is unclear")
+        raise UnreadableTurn("unclear what was left out")
     return left_out
 
 

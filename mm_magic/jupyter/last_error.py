@@ -75,7 +75,7 @@ class LastError:
             raise UsageError(
                 f"{{{{{NAME}}}}} can't be filled in: no cell has failed yet",
                 next_steps=(
-                    "Run the cell that fails, then this one again.",
+                    "Run the cell that fails, then run this one again.",
                     "Add --literal to send double braces as written.",
                 ),
             )

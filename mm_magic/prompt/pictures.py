@@ -215,7 +215,7 @@ def _of_path(path: PurePath) -> Picture:
 
 def _read(path: PurePath, name: str) -> bytes:
     """The bytes of an ordinary file that is not too large. Raises PictureError."""
-    wrong = "Correct the path; for its text, write `name = str({0})` and {{{{name}}}}."
+    wrong = "Correct the path; to send the path itself, write `name = str({0})` and {{{{name}}}}."
     try:
         found = Path(path).stat()
         if not stat.S_ISREG(found.st_mode):

@@ -178,7 +178,7 @@ def _value(found: re.Match[str], variables: Mapping[str, object]) -> object:
         why = f"there is no variable {name!r}"
         near = closest(name, [each for each in variables if not each.startswith("_")])
         guess = [_meant(f"{near}{path}")] if near else []
-        step = "Run the cell that defines it first, or correct the name."
+        step = "First run the cell that defines it, or correct the name."
         raise _unfilled(found[0], why, *guess, step)
     value = variables[name]
     for step in re.findall(_STEP, path):

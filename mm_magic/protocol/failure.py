@@ -149,9 +149,9 @@ def classify_base_resp(base_resp: BaseResp) -> MiniMaxError:
 
 def unexpected_content(content_type: str, beginning: bytes) -> ProtocolError:
     """The error of a 200 whose body is neither an event stream nor JSON: a portal's page, say."""
+    got = repr(content_type) if content_type else "no content type"
     return ProtocolError(
-        f"expected an event stream or JSON, got {content_type or 'no content type'!r}: "
-        f"{_from_text(beginning)[:200]!r}",
+        f"expected an event stream or JSON, got {got}: {_from_text(beginning)[:200]!r}",
         next_steps=(
             "The network's proxy or login page may have answered instead of the service.",
             "Check MINIMAX_BASE_URL, and open any web page to see whether you have to log in.",

@@ -101,7 +101,7 @@ def answer_label(number: int, label: str) -> str:
 
 def thinking_title(number: int, seconds: float | None) -> str:
     """The title of an answer's folded thinking."""
-    title = f"Thinking of answer {number}"
+    title = f"Thinking for answer {number}"
     return title if seconds is None else f"{title} ({seconds:.1f} s)"
 
 

@@ -67,7 +67,7 @@ def _asked_once_more(turn: Turn) -> Iterator[str]:
         if (first := each.reply.first_try) is not None:
             what = f"Answer {each.answer}: the first try" if turn.others else "The first answer"
             problem = without_code(first.problem)
-            yield f"{what} did not fit, so the model was asked again: {problem}."
+            yield f"{what} did not fit the type ({problem}), so the model was asked again."
 
 
 def _total(answers: Sequence[Turn]) -> str:

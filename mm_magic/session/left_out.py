@@ -20,14 +20,15 @@ def from_python(without: object, *, alone: bool) -> Sequence[LeftOut]:
                 f"a prompt from Python has no variables, so {each} can't be left out",
                 next_steps=(f"In a cell, with {each} in the prompt: "
                             f"`%%minimax --without {each.what}`",
-                            "In Python, ask for both: `mm.ask(with_it)` and `mm.ask(without_it)`"),
+                            "In Python, ask twice: `mm.ask(with_it)` and `mm.ask(without_it)`"),
             )  # fmt: skip
         if each.turn and alone:
             raise UsageError(
                 f"a call without a conversation sends no earlier turns, so {each} can't be left "
                 "out",
                 next_steps=(
-                    f'Name one: `mm.compare(…, without={each.turn}, conversation="main")`',
+                    "Name a conversation: "
+                    f'`mm.compare(…, without={each.turn}, conversation="main")`',
                 ),
             )
     return found
@@ -60,10 +61,10 @@ def check_left_out(
         raise UsageError(
             "with several system prompts, --without system would ask for the same answer several "
             "times",
-            next_steps=('In place of `--without system`, add an empty one: `-s ""`',),
+            next_steps=('In place of `--without system`, add an empty system prompt: `-s ""`',),
         )
     if not options.system:
         raise UsageError(
-            "no system prompt is set, so it can't be left out",
+            "no system prompt is set, so there is none to leave out",
             next_steps=('Set one: `-s "TEXT"`, or in Python `system="TEXT"`',),
         )

@@ -101,7 +101,7 @@ def _billing(error: MiniMaxError, endpoint: Endpoint | None) -> tuple[str, ...]:
     return (
         "Top up the account on MiniMax's site, then try again.",
         "There are two kinds of key: `sk-api-…` draws on the balance, `sk-cp-…` on a subscription "
-        f"plan. If you have paid for the other one, use its key. {_SET_KEY}",
+        f"plan. Use a key of the kind that you have paid for. {_SET_KEY}",
     )
 
 

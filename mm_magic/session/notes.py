@@ -240,11 +240,11 @@ def recording_notes(
         )
     elif others := sorted(conversation.stale_turns()):
         verb, cells = (
-            ("was", "that cell again")
+            ("was", "that turn's cell again")
             if len(others) == 1
-            else ("were", "those cells again, in order")
+            else ("were", "those turns' cells again, in order")
         )
         yield (
             f"Earlier turns have changed since {turns_listed(others)} {verb} answered. "
-            f"Your readers will run all cells from the top: run {cells}."
+            f"Your readers will run all cells from the top, so run {cells}."
         )

@@ -57,15 +57,15 @@ def _standing(conversations: Conversations, there: Conversation, number: int) ->
     turn = there.numbered(number) or conversations.instead_of(there, number)
     if turn is None and any(each.number == number for each in there.forgotten):
         raise UsageError(
-            f"turn {number} of {there.name}, which has the answers, was forgotten",
+            f"the answers to pick from are in turn {number} of {there.name}, which was forgotten",
             next_steps=(f"Run `%minimax restore {number}`, then run this again.",),
         )
     if turn is None or not turn.others:
         return None
     if turn.is_hidden:
         raise UsageError(
-            f"turn {turn.number} of {turn.conversation}, which has the answers, is not sent: its "
-            "cell was deleted",
+            f"the answers to pick from are in turn {turn.number} of {turn.conversation}, which is "
+            "not sent: its cell was deleted",
             next_steps=(f"Run `%minimax restore {turn.number}`, then run this again.",),
         )
     return turn

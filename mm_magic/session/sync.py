@@ -40,8 +40,11 @@ def _driven(main: Coroutine[Any, Any, T]) -> T:
             raise KeyboardInterrupt from None  # how the loop was stopped is not the user's matter
     if not _can_nest(loop):
         raise UsageError(
-            "mm.ask can't wait for an answer in this event loop",
-            next_steps=("Write `await mm.ask_async(…)` instead of `mm.ask(…)`.",),
+            "this call can't wait for an answer in this event loop",
+            next_steps=(
+                "Write `await mm.ask_async(…)` instead of `mm.ask(…)`; likewise for `mm.compare` "
+                "and `mm.map`.",
+            ),
         )
     if in_page():
         return _settled(loop, main)

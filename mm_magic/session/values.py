@@ -106,7 +106,7 @@ class ValueType:
         value = bare(found)
         if isinstance(value, Mapping) or not fields or any(hasattr(value, each) for each in fields):
             return found
-        why = f"the check in {self.name} returned {_a_value(value)}, which has none of its fields"
+        why = f"the check in {self.name} returned {_a_value(value)}, with none of the type's fields"
         raise WrongValue([why], may_be_mended=False)
 
 

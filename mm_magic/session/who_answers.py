@@ -161,7 +161,7 @@ def keyless_endpoint(environ: Mapping[str, str]) -> Endpoint:
 def no_key_error(*, has_magics: bool) -> MiniMaxError:
     """There is no key: the ways out, for a notebook and for a script."""
     in_notebook = (
-        "run `%minimax key` and paste the key, or `%minimax offline` to continue without one."
+        "run `%minimax key` and paste the key, or run `%minimax offline` to continue without one."
         if has_magics
         else "run `%load_ext mm_magic`, then `%minimax key`. The offline demo needs no key."
     )
@@ -172,7 +172,7 @@ def no_key_error(*, has_magics: bool) -> MiniMaxError:
             f"In a notebook: {in_notebook}",
             "In a script: set the environment variable MINIMAX_API_KEY, or MINIMAX_API_KEY_FILE, "
             "or MINIMAX_BACKEND=offline for the demo.",
-            "For your own server: set MINIMAX_BASE_URL; it needs no key.",
+            "For your own server: set MINIMAX_BASE_URL; a key is optional.",
         ),
     )
 
@@ -275,7 +275,7 @@ def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
         f"the key is not sent to {endpoint.host} over plain http, where others could read it",
         next_steps=(
             "Use https:// in MINIMAX_BASE_URL.",
-            f"If you trust the network to that host, set MINIMAX_TRUSTED_HTTP={endpoint.host}",
+            f"If you trust the connection to that host, set MINIMAX_TRUSTED_HTTP={endpoint.host}",
         ),
     )
 

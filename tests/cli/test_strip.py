@@ -93,19 +93,24 @@ def test_thinking_goes_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "removed 1 saved turn and the thinking of 1 answer." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("title", ["Thinking for answer ", "Thinking of answer "])
 @pytest.mark.parametrize("number", [2, 4, 5, 13])
 def test_thinking_of_several_answers_goes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, title: str
 ) -> None:
-    """The thinking of many answers stands in one output with them; what they say stays."""
-    quote = "> Quoted.\n\nThinking of answers:\n\n> That is hard.\n\n```html\n<details>\n```"
+    """The thinking of many answers stands in one output with them; what they say stays.
+
+    A file may have its title in an earlier wording.
+    """
+    quote = "> Quoted.\n\nThinking for answers:\n\n> That is hard.\n\n```html\n<details>\n```"
     outcomes = [
         ShownAnswer(Outcome(nth, reply(f"Hm{nth} <i>.\n\n> Hm\n\nHm", f"Yes{nth}\n\n{quote}")))
         for nth in range(1, number + 1)
     ]
     shown = [display(each) for each in answers_on_page(outcomes, hide_thinking=False)]
     path = tmp_path / "a.ipynb"
-    path.write_bytes(file(cell("a") | {"outputs": shown}))
+    data = file(cell("a") | {"outputs": shown})
+    path.write_bytes(data.replace(b"Thinking for answer ", title.encode()))
 
     assert main(["strip", str(path), "--thinking"]) == 0
     assert f"and the thinking of {number} answers." in capsys.readouterr().out

@@ -94,7 +94,7 @@ def stream(count: int, text: str, *, thinking: str = "", speed: float = 100) -> 
                 ticks += 1
         if kind == "thinking" and whole and text:
             for number in range(1, count + 1):
-                watched.view.thinking_done(number, f"Thinking of answer {number}")
+                watched.view.thinking_done(number, f"Thinking for answer {number}")
     return watched
 
 
@@ -247,7 +247,7 @@ def test_last_lines_of_thinking_stand_in_the_column() -> None:
 def test_thinking_is_written_once_when_it_ends() -> None:
     """A reader who opens it is not disturbed: nothing is written to its display again."""
     watched = stream(3, PART * 8, thinking="Hm. " * 40)
-    boxes = [thinking_bundle("Hm. " * 40, f"Thinking of answer {n}") for n in (1, 2, 3)]
+    boxes = [thinking_bundle("Hm. " * 40, f"Thinking for answer {n}") for n in (1, 2, 3)]
     watched.view.finish([line_bundle("table"), *boxes, *END[1:]])
 
     for number in (2, 3, 4):
@@ -271,12 +271,12 @@ def test_hidden_thinking_is_not_shown() -> None:
     """With hidden thinking neither the column nor the box has it."""
     watched = Watched(2, hide_thinking=True)
     watched.view.update(1, "A secret.", "")
-    watched.view.thinking_done(1, "Thinking of answer 1")
+    watched.view.thinking_done(1, "Thinking for answer 1")
     watched.view.update(1, "", "Blue.")
     watched.let_pass(2)
 
     assert "secret" not in str(watched.screen.shown)
-    assert watched.screen.texts[1] == "Thinking of answer 1"
+    assert watched.screen.texts[1] == "Thinking for answer 1"
 
 
 def test_card_of_one_that_failed() -> None:

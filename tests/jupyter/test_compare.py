@@ -258,20 +258,20 @@ answer  -t   seconds  tokens          ended
 
 2 of 4 answers are the same: 1 and 2 · -t 0.1
 
-Thinking of answer 1:
+Thinking for answer 1:
 > The sky scatters blue light.
 
-Thinking of answer 2:
+Thinking for answer 2:
 > The sky scatters blue light.
 
 temperature 0.1, max_tokens 9, model MiniMax-M2.7
 
 2 of 4 answers are the same: 3 and 4 · -t 0.5
 
-Thinking of answer 3:
+Thinking for answer 3:
 > The sky scatters blue light.
 
-Thinking of answer 4:
+Thinking for answer 4:
 > The sky scatters blue light.
 
 temperature 0.5, max_tokens 9, model MiniMax-M2.7

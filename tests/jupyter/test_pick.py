@@ -217,7 +217,7 @@ def test_nothing_to_pick(open_shell: Open) -> None:
     shell.run(LAKE)
     shell.run("%minimax forget 2")
     found = shell.error("%minimax pick 2")
-    assert "turn 2 of main, which has the answers, was forgotten" in str(found)
+    assert "the answers to pick from are in turn 2 of main, which was forgotten" in str(found)
     assert "`%minimax restore 2`" in str(getattr(found, "next_steps", ""))
     shell.run("%minimax restore 2")
     shell.run("%minimax pick 2")

@@ -325,7 +325,7 @@ def test_order_is_told(page: Page) -> None:
 
     assert (
         "Earlier turns have changed since turn 2 was answered. Your readers will run all cells "
-        "from the top: run that cell again."
+        "from the top, so run that turn's cell again."
     ) in cells[-1].shown
 
 

@@ -313,9 +313,9 @@ def test_type(
         assert session().conversations.turns() == []
         if options == "-o out":
             assert shell["out"] is found
-    assert ("1 answer did not fit, so the model was asked again: “metres” is missing.") in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert (
+        "1 answer did not fit the type (“metres” is missing), so the model was asked again."
+    ) in " ".join(capsys.readouterr().out.split())
 
 
 def test_type_and_dry_run(

@@ -155,7 +155,10 @@ def test_what_is_shown(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
     shown = capsys.readouterr().out
     assert "field  value\ntitle  Emma\nyear   1815\n" in shown
-    assert "The first answer did not fit, so the model was asked again: “year” is missing." in shown
+    assert (
+        "The first answer did not fit the type (“year” is missing), so the model was asked again."
+        in shown
+    )
     assert "made up" not in shown
     assert shell["r"] is reply
     assert reply.value == shell["Review"]("Emma", 1815)

@@ -58,7 +58,7 @@ def test_with_other_options(typed: Page, server: Loopback, more: str) -> None:
     assert cell.status == "ok"
     assert VALUE in cell.shown
     assert (
-        "The first answer did not fit, so the model was asked again: “year” is missing."
+        "The first answer did not fit the type (“year” is missing), so the model was asked again."
         in cell.shown
     )
     assert typed.kernel.run("print(_.value)").stdout == "Review(year=1815)\n"
@@ -95,8 +95,8 @@ def test_lists(typed: Page) -> None:
 
     assert cell.status == "ok"
     assert (
-        "Answer 1: the first try did not fit, so the model was asked again: “year” is missing."
-        in cell.shown
+        "Answer 1: the first try did not fit the type (“year” is missing), so the model was asked "
+        "again." in cell.shown
     )
     assert typed.kernel.run("print([r.value.year for r in _])").stdout == "[1815, 1815]\n"
 

@@ -104,7 +104,11 @@ def test_synchronous_call() -> None:
     answered, failed, *told = done.stdout.splitlines()
     assert answered == "offline"
     assert failed.startswith("billing")
-    assert told == ["usage Write `await mm.ask_async(…)` instead of `mm.ask(…)`."] * 2
+    step = (
+        "Write `await mm.ask_async(…)` instead of `mm.ask(…)`; likewise for `mm.compare` and "
+        "`mm.map`."
+    )
+    assert told == [f"usage {step}"] * 2
 
 
 def test_running_cell_of_its_kernel(shell: Shell) -> None:

@@ -382,7 +382,7 @@ REFUSED = {
         "without braces",
     ),
     "no system prompt": (
-        "--without system", "no system prompt is set, so it can't be left out", '`-s "TEXT"`',
+        "--without system", "no system prompt is set, so there is none to leave out", '`-s "TEXT"`',
     ),
     "several system prompts": (
         "-s A -s B --without system", "with several system prompts", '`-s ""`',

@@ -132,7 +132,7 @@ def test_what_is_missing_is_named(prompt: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("prompt", "step"),
     [
-        ("{{missing}}", "Run the cell that defines it first, or correct the name."),
+        ("{{missing}}", "First run the cell that defines it, or correct the name."),
         ("{{xs[7]}}", "xs has 3 items: [0] to [2]."),
         ("{{row.tags[-3]}}", "row.tags has 2 items: [0] to [1]."),
         ("{{none[0]}}", "none has 0 items."),

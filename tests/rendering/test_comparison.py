@@ -134,7 +134,7 @@ def test_thinking_of_each_is_kept() -> None:
     shown = answers_on_page(answers, hide_thinking=False)
 
     assert [str(each["text/plain"]).split("\n")[0] for each in shown] == [
-        "Thinking of answer 1:", "Thinking of answer 2:", "Answer 3: no thinking",
+        "Thinking for answer 1:", "Thinking for answer 2:", "Answer 3: no thinking",
         "All 3 answers are the same",
     ]  # fmt: skip
     assert all("<details" in html(each) for each in shown[:2])
@@ -148,7 +148,7 @@ def test_thinking_in_lines() -> None:
     shown = answers_in_lines(answers, hide_thinking=False)
 
     assert [str(each["text/plain"]).split("\n")[0] for each in shown] == [
-        "Answer 1", "Thinking of answer 1:", "a", "Answer 2", "Thinking of answer 2:", "b",
+        "Answer 1", "Thinking for answer 1:", "a", "Answer 2", "Thinking for answer 2:", "b",
     ]  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def test_five_are_folded() -> None:
     assert "display:grid" not in html(bundle)
     assert re.findall(
         r"<summary[^>]*>(?:<strong>)?(.*?)(?:</strong>)?</summary>", html(bundle)
-    ) == [each for n in range(1, 6) for each in (f"Answer {n}", f"Thinking of answer {n}")]
+    ) == [each for n in range(1, 6) for each in (f"Answer {n}", f"Thinking for answer {n}")]
     assert " open" not in html(bundle)
     assert all(f"Hm {n}." in str(bundle[form]) for n in range(1, 6) for form in bundle)
 

@@ -218,7 +218,7 @@ def test_the_look_of_an_earlier_release_is_visible() -> None:
 
 def parts_of(answer: str, thinking: str = "") -> list[Bundle]:
     pages = answer_pages(answer)
-    boxes = [thinking_bundle(thinking, "Thinking of answer 1 (2 s)")] if thinking else []
+    boxes = [thinking_bundle(thinking, "Thinking for answer 1 (2 s)")] if thinking else []
     return boxes + [answer_bundle(page, definitions_in(pages)) for page in pages]
 
 

@@ -275,19 +275,19 @@ def test_error_is_replayed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ran", "asks", "steps"),
     [
-        ([], NIGHT, ["This prompt was recorded after turn 1, “Why?”: run that cell first."]),
+        ([], NIGHT, ["This prompt was recorded after turn 1, “Why?”: run that turn's cell first."]),
         (
             [],
             Cell("How?"),
             [
-                "This prompt was recorded after turns 1 and 2. Run those cells first, from turn 1, "
-                "“Why?”."
+                "This prompt was recorded after turns 1 and 2. Run their cells first, starting "
+                "with turn 1, “Why?”."
             ],
         ),
         (
             [WHY],
             Cell("How?"),
-            ["This prompt was recorded after turn 2, “And at night?”: run that cell first."],
+            ["This prompt was recorded after turn 2, “And at night?”: run that turn's cell first."],
         ),
         (
             [WHY],
@@ -441,8 +441,8 @@ def test_another_answer_before_is_named(tmp_path: Path) -> None:
     kernel.replay(tmp_path / "r")
 
     assert kernel.refusal(NIGHT).next_steps[0] == (
-        "This prompt was recorded after a different answer to turn 1, “Why?”: run that cell again "
-        "first."
+        "This prompt was recorded after a different answer to turn 1, “Why?”: run that turn's "
+        "cell again first."
     )
 
 
@@ -676,12 +676,12 @@ def test_notes_while_recording(tmp_path: Path) -> None:
         [
             "1 earlier answer; to compare: `%minimax diff 1`",
             "Earlier turns have changed since turns 2 and 3 were answered. Your readers will run "
-            "all cells from the top: run those cells again, in order.",
+            "all cells from the top, so run those turns' cells again, in order.",
         ],
         [
             "1 earlier answer; to compare: `%minimax diff 2`",
             "Earlier turns have changed since turn 3 was answered. Your readers will run all cells "
-            "from the top: run that cell again.",
+            "from the top, so run that turn's cell again.",
         ],
         ["1 earlier answer; to compare: `%minimax diff`"],
     ]

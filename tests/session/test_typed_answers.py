@@ -252,9 +252,8 @@ def test_both_requests_are_counted_and_told(answers: Any) -> None:
     turn = session().last_turn
     assert turn is not None
     assert "78 in / 82 out" in status_parts(turn)
-    assert (
-        status_notes(turn)[0]
-        == "The first answer did not fit, so the model was asked again: “year” is missing."
+    assert status_notes(turn)[0] == (
+        "The first answer did not fit the type (“year” is missing), so the model was asked again."
     )
     total = session().meter.total()
     assert (total.answers, total.input, total.output) == (1, 78, 82)

@@ -110,8 +110,12 @@ def events_of(*parts: bytes, content_type: str = "") -> list[Event]:
 @pytest.mark.parametrize(
     ("body", "content_type", "words"),
     [
-        (b"<html><body>Please log in</body></html>", "text/html", "Please log in"),
-        (b"Please log in", "", "no content type"),
+        (
+            b"<html><body>Please log in</body></html>",
+            "text/html",
+            "got 'text/html': 'Please log in'",
+        ),
+        (b"Please log in", "", "got no content type: 'Please log in'"),
         (b'{"id": "1", "content": [{"type": "te', "application/json", "can't be read"),
         (b"[1, 2, 3]", "application/json", "[1, 2, 3]"),
     ],

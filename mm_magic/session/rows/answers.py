@@ -105,7 +105,7 @@ class Reading:
             value = None if text is None else self.kind.read_with(self.fields, text)
             return known._replace(value=value)
         except WrongValue as wrong:
-            return known._replace(text=None, error=f"the answer no longer fits: {wrong}")
+            return known._replace(text=None, error=f"the answer no longer fits the type: {wrong}")
 
     def error(self, misfit: Misfit) -> AnswerError:
         """The error of an answer that is not of the type."""

@@ -113,7 +113,7 @@ class Columns:
         if not self.has_fields or name in self.about:
             return ("Choose another name for the answers: `mm.map(…, column='reply')`",)
         without = [f"Or drop the column: `{drop.format(repr(name))}`"] if drop else []
-        return (f"Give that field of {self.type_name} another name.", *without)
+        return (f"Rename the field {name!r} of {self.type_name}.", *without)
 
 
 def _fields(schema: JsonObject) -> dict[str, Kind]:

@@ -61,7 +61,7 @@ class How:
         if not _is_name(self.column):
             raise UsageError(f"column must be a name, got {self.column!r}")
         if self.budget is not None and not _is_amount(self.budget):
-            raise UsageError(f"budget must be a number of USD above 0, got {self.budget!r}")
+            raise UsageError(f"budget must be an amount in USD above 0, got {self.budget!r}")
 
 
 def _check_number(name: str, value: object) -> None:
@@ -159,7 +159,7 @@ class RowsJob:
         is_known = cost(base.ask.options.model, Usage(1, 1)) is not None
         if base.endpoint.backend != "minimax" or not is_known:
             raise UsageError(
-                "a budget can't be used here: this server's prices are unknown",
+                "a budget can't be used here: the price is unknown",
                 next_steps=("Leave the budget out, and try a few rows first: `df.head(5)`",),
             )
 
@@ -354,9 +354,10 @@ class RowsJob:
 def _once_more(problems: Sequence[str]) -> Iterator[str]:
     """A sentence on answers that were asked for once more."""
     if problems:
-        which = ":" if len(problems) == 1 else "; the first problem:"
-        did = f"{counted(len(problems), 'answer')} did not fit, so the model was asked again"
-        yield f"{did}{which} {without_code(shortened(problems[0], 120))}."
+        which = "" if len(problems) == 1 else "the first problem: "
+        did = f"{counted(len(problems), 'answer')} did not fit the type"
+        told = without_code(shortened(problems[0], 120))
+        yield f"{did} ({which}{told}), so the model was asked again."
 
 
 def _nothing() -> None:

@@ -70,7 +70,7 @@ def source(
     if (replaying := session.recordings.replaying) is not None:
         known = RecordedAnswers(replaying.replay, reading)
         server, why = _server(session) if replaying.fills else (None, None)
-        name = replaying.name or "the saved turns"
+        name = replaying.name or "the notebook's saved turns"
         asks_again = is_fresh and server is not None
     else:
         (server, why), name = (session.row_server(fills=False), None), "this kernel"
@@ -118,7 +118,7 @@ def _remembered(session: Session, server: Server | None, reading: Reading) -> Ke
 def missing(source: Source, number: int, rows: int) -> MiniMaxError:
     """The error where a recording lacks answers and nobody is asked for them."""
     verb = "is" if number == 1 else "are"
-    told = f"{number:,} of the prompts for {counted(rows, 'row')} {verb} not in {source.name!r}"
+    told = f"{number:,} of the prompts for {counted(rows, 'row')} {verb} not in {source.name}"
     if (why := source.why) is not None:
         return MiniMaxError(f"{told}, and {why.message}", kind=why.kind, next_steps=why.next_steps)
     return UsageError(

@@ -74,7 +74,7 @@ def columns_told(names: Sequence[str]) -> str:
     if not names:
         return "The table has no columns."
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"Its columns: {', '.join(names[:_SHOWN])}{more}."
+    return f"The table's columns: {', '.join(names[:_SHOWN])}{more}."
 
 
 def prompts(
@@ -130,7 +130,7 @@ def _made(prompt: Callable[[Any], str], item: Item) -> str:
     try:
         made = prompt(item.row)
     except Exception as error:  # the user's own code may raise anything
-        raise UsageError(f"the prompt's function raised {type(error).__name__}: {error}") from error
+        raise UsageError(f"the prompt function raised {type(error).__name__}: {error}") from error
     return _checked(made)
 
 

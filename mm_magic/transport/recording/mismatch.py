@@ -159,16 +159,16 @@ def _of_context(
         ]
     turn = next(n for n, each in enumerate(there, start=1) if here[n - 1 : n] != [each])
     named = _named(texts, there[turn - 1])
-    return [f"{_RECORDED} with a different turn {turn}{named}: run that cell first."]
+    return [f"{_RECORDED} with a different turn {turn}{named}: run that turn's cell first."]
 
 
 def _missing(texts: Mapping[str, str], first: int, prompts: Sequence[str]) -> str:
     """Turns that came before it when it was recorded, and do not here."""
     named = _named(texts, prompts[0])
     if len(prompts) == 1:
-        return f"{_RECORDED} after turn {first}{named}: run that cell first."
+        return f"{_RECORDED} after turn {first}{named}: run that turn's cell first."
     turns = turns_listed(range(first, first + len(prompts)))
-    return f"{_RECORDED} after {turns}. Run those cells first, from turn {first}{named}."
+    return f"{_RECORDED} after {turns}. Run their cells first, starting with turn {first}{named}."
 
 
 def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> str:
@@ -177,7 +177,7 @@ def _answered(key: RequestKey, other: RequestKey, texts: Mapping[str, str]) -> s
     turn = next(number for number, (a, b) in enumerate(pairs, start=1) if a != b)
     named = _named(texts, key.earlier[turn - 1][0])
     before = f"a different answer to turn {turn}{named}"
-    return f"{_RECORDED} after {before}: run that cell again first."
+    return f"{_RECORDED} after {before}: run that turn's cell again first."
 
 
 def _named(texts: Mapping[str, str], prompt: str) -> str:

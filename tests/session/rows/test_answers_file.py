@@ -11,9 +11,11 @@ from support.rows import asked, echo, kernel, prompt_of
 
 import mm_magic as mm
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.session.api import forget_session
+from mm_magic.session.api import forget_session, session
+from mm_magic.session.replaying import Replaying
 from mm_magic.session.rows.job import How, RowsJob
 from mm_magic.session.values import ValueType
+from mm_magic.transport.recording.player import Replay
 
 TEN = pd.DataFrame({"n": range(10)})
 ALL = [f"<Say {n}>" for n in range(10)]
@@ -120,11 +122,21 @@ def test_without_a_key_what_is_missing_is_told(
         mm.map("Say {{n}}", TEN.head(7), file=path)
         no_key(monkeypatch)
         with pytest.raises(
-            MiniMaxError, match=r"3 of the prompts for 10 rows are not in 'a.jsonl'"
+            MiniMaxError, match=r"3 of the prompts for 10 rows are not in a.jsonl"
         ) as e:
             mm.map("Say {{n}}", TEN, file=path)
         assert e.value.kind == "auth"
         assert list(e.value.rows["answer"]) == [*ALL[:7], None, None, None]
+
+
+def test_what_saved_turns_lack_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebook's own turns have no file name: the error calls them what they are."""
+    with kernel(monkeypatch) as server:
+        session().replay(Replaying(Replay([]), ""))
+        told = "10 of the prompts for 10 rows are not in the notebook's saved turns"
+        with pytest.raises(UsageError, match=told):
+            mm.map("Say {{n}}", TEN)
+        assert server.requests == []
 
 
 def test_without_a_key_no_file_is_begun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

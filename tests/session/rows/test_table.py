@@ -232,7 +232,7 @@ def test_one_bad_cell_fails_one_row(tmp_path: Any) -> None:
     with (tmp_path / "f").open("w") as file, pytest.warns(UserWarning, match="1 row failed"):
         found = mm.map("Say {{x}}", [{"x": "a"}, {"x": file}])
     assert list(found["answer"]) == ["<Say a>", None]
-    with pytest.warns(UserWarning, match="the prompt's function raised KeyError: 'b'"):
+    with pytest.warns(UserWarning, match="the prompt function raised KeyError: 'b'"):
         found = mm.map(lambda row: {"a": "x"}[row], ["a", "b"])
     assert list(found["answer"]) == ["<x>", None]
 
@@ -259,7 +259,7 @@ def test_own_columns_are_replaced(server: Any) -> None:
 
 FRAME = pd.DataFrame({"note": ["a"], "first name": ["b"]})
 REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
-    "an unknown column": ("{{nope}}", FRAME, {}, "Its columns: note, first name."),
+    "an unknown column": ("{{nope}}", FRAME, {}, "The table's columns: note, first name."),
     "a near miss": ("{{notes}}", FRAME, {}, "Did you mean `{{note}}`?"),
     "an unknown part of the row": ("{{row.nope}}", FRAME, {}, "no column 'nope'"),
     "an unknown key of the row": ("{{row['x y']}}", FRAME, {}, "no column 'x y'"),
@@ -279,7 +279,7 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a list of values": ("{{row}}", ["a"], {"temperature": [0.1, 1]}, "temperature"),
     "an unknown option": ("{{row}}", ["a"], {"temprature": 1}, "map has no option"),
     "a conversation": ("{{row}}", ["a"], {"conversation": "main"}, "each row stands alone"),
-    "a budget of nothing": ("{{row}}", ["a"], {"budget": 0}, "budget must be"),
+    "a budget of nothing": ("{{row}}", ["a"], {"budget": 0}, "budget must be an amount in USD"),
 }
 
 
