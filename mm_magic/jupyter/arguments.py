@@ -49,14 +49,14 @@ def _check_table(_name: str, value: str) -> None:
 
 def _check_budget(_name: str, value: object) -> None:
     if not isinstance(value, int | float) or not value > 0:
-        raise UsageError(f"--budget must be a number of USD above 0, got {value!r}")
+        raise UsageError(f"--budget must be an amount in USD above 0, got {value!r}")
 
 
 def _check_left_out(_name: str, value: str) -> None:
     found = re.match(r"\{*\s*([A-Za-z_]\w*)", value)
     if found is not None and not value.isidentifier():
         raise UsageError(
-            f"--without takes only a variable's name, got {value!r}",
+            f"for a variable, --without takes only its name, got {value!r}",
             next_steps=(f"Write: `--without {found[1]}`",),
         )
     LeftOut(value)
@@ -83,8 +83,8 @@ class Arguments:
     )  # fmt: skip
     without: tuple[str, ...] = option(
         (), TEXT, "--without", metavar="WHAT",
-        help="compare with the answer to the same request without this: the number of a turn, "
-        "`system`, or the name of a variable in the prompt",
+        help="ask again without this (the number of a turn, `system`, or the name of a variable in "
+        "the prompt) and compare the answers",
         offers="left out", check=_check_left_out, varies="listed",
     )  # fmt: skip
     alone: bool = option(

@@ -168,7 +168,7 @@ def _no_options(command: Command, arguments: Arguments) -> UsageError:
         more = ""
     written = " ".join(quoted(word) or word for word in words)
     return UsageError(
-        "a command takes no options", next_steps=(f"Write: `%minimax {written}`{more}",)
+        f"{command.name} takes no options", next_steps=(f"Write: `%minimax {written}`{more}",)
     )
 
 

@@ -84,7 +84,7 @@ def _below_one_percent_sign(text: str, python: str) -> UsageError:
         next_steps=(
             "To ask, use two percent signs:\n"
             f"  {f'%%minimax {options}'.rstrip()}\n  {shortened(prompt, 60)}",
-            f"If you meant them as Python, fix this: {python}.",
+            f"If the lines are Python, fix this: {python}.",
         ),
     )
 

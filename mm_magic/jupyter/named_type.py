@@ -52,9 +52,9 @@ def _variable(name: str, words: str, variables: Mapping[str, object]) -> object:
     close = closest(name, classes)
     steps = [f"Did you mean {close}?"] if close else []
     if "[" in words:  # quotation marks on the line are taken away, as a shell does
-        steps.append("For words in quotes: `--type \"Literal['yes', 'no']\"`")
+        steps.append("Put a type with quotes in double quotes: `--type \"Literal['yes', 'no']\"`")
     elif not close:
-        steps.append("For a type of your own: run the cell that defines it first.")
+        steps.append("For a type of your own, first run the cell that defines it.")
     raise UsageError(f"there is no type {name} for --type", next_steps=steps)
 
 

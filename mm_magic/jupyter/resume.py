@@ -47,10 +47,10 @@ class _File:
 
     @property
     def when(self) -> str:
-        """When it was saved, in local time; with the date if that is not today's."""
+        """When it was saved, as "at 10:32", in local time; with the date if that is not today's."""
         saved = datetime.fromtimestamp(self.modified).astimezone()
         is_today = saved.date() == datetime.now().astimezone().date()
-        return f"{saved:%H:%M}" if is_today else f"{saved:%Y-%m-%d %H:%M}"
+        return f"at {saved:%H:%M}" if is_today else f"on {saved:%Y-%m-%d} at {saved:%H:%M}"
 
     def notebook(self) -> Notebook:
         """Raises UsageError."""
@@ -356,14 +356,14 @@ def _not_sent(due: Iterable[Past], *, is_known: bool) -> list[str]:
     if not number:
         return []
     those, are, they, them = (
-        ("turn", "is", "it", "it") if number == 1 else ("turns", "are", "they", "them")
+        ("turn", "is", "the turn", "it") if number == 1 else ("turns", "are", "they", "them")
     )
     told = f"This file holds {number:,} earlier {those}. "
     if is_known:
-        told += f"Jupyter does not trust it, so {they} {are} not sent; "
-        return [f"{told}`%minimax restore` includes {them}."]
+        told += f"Jupyter does not trust it, so {they} {are} not sent. "
+        return [f"{told}To send {them}: `%minimax restore`."]
     told += f"This cell is not in the saved file, so {they} {are} not sent. "
-    return [f"{told}Save the notebook; then `%minimax restore` includes {them}."]
+    return [f"{told}To send {them}, save the notebook, then run `%minimax restore`."]
 
 
 def _kept(session: Session, due: Iterable[Past]) -> list[str]:
@@ -385,8 +385,8 @@ def _still_untrusted(due: Iterable[Past]) -> list[str]:
     if not number:
         return []
     what, are, them = ("turn", "is", "it") if number == 1 else ("turns", "are", "them")
-    told = f"{number:,} {what} from an untrusted file {are} not sent; "
-    return [f"{told}`%minimax restore` includes {them}."]
+    told = f"{number:,} {what} from an untrusted file {are} not sent. "
+    return [f"{told}To send {them}: `%minimax restore`."]
 
 
 def _tables(

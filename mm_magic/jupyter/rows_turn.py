@@ -82,7 +82,7 @@ def _variable(variables: Mapping[str, object], name: str) -> object:
     guess = f" Did you mean {near}?" if near else ""
     raise UsageError(
         f"there is no variable {name!r} for --rows",
-        next_steps=(f"Run the cell that defines it first, or correct the name.{guess}",),
+        next_steps=(f"First run the cell that defines it, or correct the name.{guess}",),
     )
 
 
@@ -94,29 +94,29 @@ def _check_together(arguments: Arguments) -> None:
     if arguments.varying:
         first = {name: values[0] for name, values in arguments.varying.items()}
         words = [BY_NAME[name].on_line(value) or "" for name, value in first.items()]
+        renamed = ", choose a new name for -o," if arguments.to else ""
         lists = " and ".join(BY_NAME[name].flags[0] for name in arguments.varying)
         raise UsageError(
             f"--rows asks once per row, so {lists} can have only one value",
             next_steps=(
                 f"With one value: `%%minimax {' '.join(filter(None, words))} {rest}`",
-                "To try another value, replace this one and the name after -o, "
-                "and run the cell again.",
+                f"To try another value, replace this one{renamed} and run the cell again.",
             ),
         )
     if arguments.n > 1:
         raise UsageError(
             f"--rows asks once per row, so it can't be used with -n {arguments.n}",
-            next_steps=(f"Without it: `%%minimax {rest}`",),
+            next_steps=(f"Without -n: `%%minimax {rest}`",),
         )
     if arguments.without:
         raise UsageError(
             "--rows asks once per row, so it can't be used with --without",
-            next_steps=(f"Without it: `%%minimax {rest}`",),
+            next_steps=(f"Write: `%%minimax {rest}`",),
         )
     if arguments.literal:
         raise UsageError(
             "--rows fills in {{…}}, so it can't be used with --literal",
-            next_steps=(f"Without it: `%%minimax {rest}`",),
+            next_steps=(f"Without --literal: `%%minimax {rest}`",),
         )
 
 

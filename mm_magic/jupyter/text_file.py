@@ -70,7 +70,7 @@ def _error(name: str, flags: tuple[str, ...], what: str, step: str = "") -> Usag
     literal = option(flags[0], flags[-1], f"@@{name}")
     steps = (step, f"If it is text, not a file, write @ twice: `{literal}`" if literal else "")
     return UsageError(
-        f"the file {shortened(name, _SHOWN)!r} {what}", next_steps=[each for each in steps if each]
+        f"{shortened(name, _SHOWN)!r} {what}", next_steps=[each for each in steps if each]
     )
 
 

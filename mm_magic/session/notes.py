@@ -167,8 +167,8 @@ def untrusted_note(number: int) -> str:
     """The sentence on turns that are shown and not sent."""
     turns, were, them = ("turn", "was", "it") if number == 1 else ("turns", "were", "them")
     return (
-        f"{number:,} {turns} from an untrusted file {were} not sent; "
-        f"`%minimax restore` includes {them}."
+        f"{number:,} {turns} from an untrusted file {were} not sent. "
+        f"To send {them}: `%minimax restore`."
     )
 
 

@@ -39,7 +39,7 @@ def test_key_is_asked_for_checked_and_used(kernel: Kernel, typed: str) -> None:
     assert asked["password"] is True
     assert "not shown or saved" in asked["prompt"]
     assert cell.status == "ok"
-    assert "The key works at your own server" in cell.shown
+    assert "The key works with your own server" in cell.shown
     assert "MiniMax-M2.7 is in the server's list" in cell.shown
     assert [(r.method, r.path) for r in server.requests] == [
         ("GET", "/v1/models"),

@@ -23,7 +23,7 @@ OTHER_OPTIONS = (
     "The options have changed; the answer below was given with the old ones. "
     "A new answer needs a key."
 )
-NOT_SENT = "from an untrusted file were not sent; `%minimax restore` includes them."
+NOT_SENT = "from an untrusted file were not sent. To send them: `%minimax restore`."
 
 
 def run_all(page: Page, **edited: str) -> dict[str, Cell]:
@@ -52,7 +52,9 @@ def test_lesson_from_both_sides(lesson: dict[str, Cell], page: Page, server: Loo
     with a key nothing of it is sent before `restore`."""
     asked = len(server.requests)
     told = " ".join(page.load("").split())
-    assert "Jupyter does not trust it, so they are not sent; `%minimax restore` includes" in told
+    assert (
+        "Jupyter does not trust it, so they are not sent. To send them: `%minimax restore`" in told
+    )
     for is_first in (True, False):
         cells = run_all(page)
         assert turns(cells) == turns(lesson)
@@ -172,7 +174,7 @@ def test_restore_one_turn(page: Page) -> None:
     page.load("")
     run_all(page)
     shown = page.run("one", "%minimax restore 1").shown
-    assert "New prompts include turn 1 from now on." in shown
+    assert "Turn 1 is sent with each new prompt from now on." in shown
     assert "already sent" in page.run("again", "%minimax restore 1").traceback
     run_all(page)
     page.save(trusted=True)

@@ -69,8 +69,8 @@ def test_names_that_a_shell_reads_otherwise(
     [
         (0o600, ONLY_YOU.format("lesson.jsonl")),
         (0o660, "You and your group can read the file.\n"),
-        (0o644, "Everyone who has access to its folder can read the file.\n"),
-        (0o604, "Everyone who has access to its folder can read the file.\n"),
+        (0o644, "Everyone with access to the file's folder can read the file.\n"),
+        (0o604, "Everyone with access to the file's folder can read the file.\n"),
     ],
 )
 def test_recording_that_goes_on(

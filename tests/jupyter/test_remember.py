@@ -22,6 +22,7 @@ from support.loopback import (
 )
 from support.loopback import chunk as chunk_of
 from support.pages import Page
+from support.printed import on_one_line
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,8 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     assert table[-1][0].startswith("To bring turn 2 back: `%minimax restore N`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
-    assert restored.shown.strip() == "Turn 2 is back in its old place; new prompts include it."
+    told = "Turn 2 is back in its old place and is sent with each new prompt."
+    assert restored.shown.strip() == told
     ask(kernel, "f")
     assert sent(server)[2:4] == ["prompt b", "answer 2"]
     assert "is already sent" in kernel.run("%minimax restore 2").traceback
@@ -237,7 +239,8 @@ def test_forgotten_turn_comes_back_by_number(kernel: Kernel, server: Loopback) -
     told = kernel.run("%minimax show 2", cell_id="v").traceback
     assert "→ Turn 2 was forgotten; to bring it back: `%minimax restore 2`" in told
     restored = kernel.run("%minimax restore 2", cell_id="u")
-    assert restored.shown.strip() == "Turn 2 is back in its old place; new prompts include it."
+    told = "Turn 2 is back in its old place and is sent with each new prompt."
+    assert restored.shown.strip() == told
     ask(kernel, "e")
     assert sent(server)[::2] == ["prompt b", "prompt d", "prompt e"]
     ask(kernel, "b", "again")
@@ -253,7 +256,9 @@ def test_forgotten_turn_whose_cell_has_another_stays_out(kernel: Kernel, server:
     kernel.run("%%minimax -c side\nnew", cell_id="a")
 
     refused = kernel.run("%minimax restore 1", cell_id="u").traceback
-    assert "the cell of turn 1 ran again and made turn 1 of side" in refused
+    assert "turn 1 can't be restored: its cell has since made turn 1 of side" in on_one_line(
+        refused
+    )
     assert "`%minimax -c side`, then `%minimax forget 1`" in refused
     kernel.run("%minimax -c side\n%minimax forget 1\n%minimax -c main", cell_id="f")
     kernel.run("%minimax restore 1", cell_id="u")

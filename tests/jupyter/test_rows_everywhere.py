@@ -120,7 +120,7 @@ REFUSED = {
     "-n": ("-n 2 -o out", "`%%minimax --rows trees -o out`"),
     "--literal": ("--literal", "`%%minimax --rows trees`"),
     "a budget on one's own server": ("--budget 1", "a budget can't be used here"),
-    "a budget of nothing": ("--budget 0", "--budget must be a number"),
+    "a budget of nothing": ("--budget 0", "--budget must be an amount in USD"),
 }
 
 
@@ -143,6 +143,10 @@ def test_slips(monkeypatch: pytest.MonkeyPatch) -> None:
             "%minimax --rows trees": "`%%minimax --rows trees`",
             "%%minimax --budget 1\nHi": "`%%minimax --rows NAME --budget 0.5`",
             "%%minimax --rows trees\nSay {{nme}}": "Did you mean `{{name}}`?",
+            "%%minimax --rows trees -t 0.1,1\n{{name}}": "replace this one and run the cell again.",
+            "%%minimax --rows trees -t 0.1,1 -o found\n{{name}}": (
+                "replace this one, choose a new name for -o, and run the cell again."
+            ),
         }
         for cell, says in cells.items():
             error = shell.error(cell)

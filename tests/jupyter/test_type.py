@@ -88,7 +88,7 @@ def test_names_of_typing() -> None:
     ("words", "step"),
     [
         ("Revew", "Did you mean Review?"),
-        ("Literal['a','b']", "For words in quotes"),
+        ("Literal['a','b']", "Put a type with quotes in double quotes: "),
         ("print()", "the name of your class"),
         ("\"__import__('os').system(1)\"", "the name of your class"),
         ('"lambda: 0"', "the name of your class"),

@@ -141,7 +141,7 @@ def test_compare_that_ran_again(page: Page) -> None:
     assert "1 earlier answer; to compare: `%minimax diff`" in shown(page.ask("a", options="-n 2"))
     told = shown(page.run("d", "%minimax diff"))
     assert told.startswith("Turn 1, from version 1 to version 2: ")
-    assert "the answers that its cell has now: `%minimax diff 1 --answer K`" in told
+    assert "the answers that the cell has now: `%minimax diff 1 --answer K`" in told
     told = shown(page.run("d", "%minimax diff 1 --answer 2"))
     assert told.startswith("Turn 1, from answer 1 to answer 2: ")
 

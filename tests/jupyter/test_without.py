@@ -401,7 +401,7 @@ REFUSED = {
     ),
     "another word": ("--without 2 Hello", "'Hello' is not an option", "The prompt goes on"),
     "braces": (
-        "--without {{notes}}", "takes only a variable's name, got '{{notes}}'",
+        "--without {{notes}}", "for a variable, --without takes only its name, got '{{notes}}'",
         "`--without notes`",
     ),
     "an attribute": ("--without notes.x", "got 'notes.x'", "`--without notes`"),

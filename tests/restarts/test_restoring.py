@@ -1,5 +1,7 @@
 """`%minimax restore` and `show N` from the file, in a real kernel with the ids of JupyterLab."""
 
+import os
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from support.pages import Page, sent
 
 import mm_magic as mm
 
+SAVED = 946_684_800
+"""The start of the year 2000 in Greenwich, in seconds since 1970."""
 ADDRESS = "vscode-notebook-cell:/home/me/lesson.ipynb#"
 
 
@@ -115,16 +119,22 @@ def test_renamed_file(page: Page, server: Loopback) -> None:
 
 
 def test_another_notebook_is_continued(page: Page, server: Loopback) -> None:
-    """`restore FILE` takes another notebook's turns in, and the own file holds them from then."""
+    """`restore FILE` takes another notebook's turns in, and the own file holds them from then.
+
+    A file that was saved on another day is named with its date.
+    """
     page.ask("a")
     page.ask("b")
     page.save(trusted=False)
+    os.utime(page.path, (SAVED, SAVED))
     other = Page(page.path.with_name("mine.ipynb"), page.data, page.kernel)
     other.load(server.url)
     page.kernel.run(f"import os; here = os.getcwd(); os.chdir({str(page.path.parent)!r})")
     shown = other.run("restore", "%minimax restore lesson.ipynb").shown
     page.kernel.run("os.chdir(here)")
-    assert "'lesson.ipynb' holds 2 turns, saved " in shown
+    saved = re.search(r"'lesson.ipynb' holds 2 turns, saved on (\S+) at \d\d:\d\d\.", shown)
+    assert saved is not None
+    assert saved[1] in {"1999-12-31", "2000-01-01"}  # by the time zone
     assert "is called" not in shown
     other.ask("a")
     other.ask("d")

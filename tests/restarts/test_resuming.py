@@ -74,7 +74,7 @@ def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
 
     assert on_one_line(page.load(server.url)).endswith(
         " model MiniMax-M2.7. This file holds 2 earlier turns. Jupyter does not trust it, so they "
-        "are not sent; `%minimax restore` includes them."
+        "are not sent. To send them: `%minimax restore`."
     )
     page.ask("alone", options="--alone")
     assert sent(server) == ["alone"]
@@ -128,7 +128,7 @@ def test_only_turns_of_a_model_are_counted(page: Page, server: Loopback) -> None
     page.save(trusted=False)
     told = on_one_line(page.load(server.url))
     assert "holds 1 earlier turn. " in told
-    assert "so it is not sent; `%minimax restore` includes it." in told
+    assert "so the turn is not sent. To send it: `%minimax restore`." in told
 
 
 def test_no_trust_without_signatures(page: Page, server: Loopback, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_file_without_the_running_cell_is_not_resumed(
     page.kernel.run("%unload_ext mm_magic")
     told = page.kernel.run("%load_ext mm_magic", cell_id=cell_id).stdout
 
-    advice = "Save the notebook; then `%minimax restore` includes it."
+    advice = "To send it, save the notebook, then run `%minimax restore`."
     assert (advice in told) is (cell_id is not None)
     if cell_id is not None:
         shown = page.kernel.run("%minimax restore", cell_id=cell_id).traceback

@@ -184,7 +184,7 @@ def test_untrusted_turns_are_not_sent(lesson: bytes) -> None:
     for here in (kernel, opened(data, is_trusted=True)):
         here.run(new)
         assert sent(here) == ["A new question"]
-        told = "4 turns from an untrusted file were not sent; `%minimax restore` includes them."
+        told = "4 turns from an untrusted file were not sent. To send them: `%minimax restore`."
         assert here.notes == [told]
         here.run(other)
         assert len(sent(here)) == 3

@@ -82,7 +82,7 @@ class RestoreOptions:
 
     version: int | None = option(
         None, COUNT, "--version", metavar="K",
-        help="bring back version K of the answer to turn N, from before its cell ran again",
+        help="bring back version K of turn N's answer, from before its cell ran again",
     )  # fmt: skip
 
 
@@ -114,14 +114,14 @@ def _restore_turn(here: Here, number: int) -> None:
     conversation = _named(here.session, None)
     conversations = here.session.conversations
     if back := conversations.bring_back(conversation.name, number):
-        told = f"Turn {number} is back in its old place; new prompts include it."
+        told = f"Turn {number} is back in its old place and is sent with each new prompt."
         trust(here.session.saved, conversations, conversation.name, number)
         _mark(here, conversation, told, back)
     elif back := trust(here.session.saved, conversations, conversation.name, number):
-        _mark(here, conversation, f"New prompts include turn {number} from now on.", back)
+        _mark(here, conversation, f"Turn {number} is sent with each new prompt from now on.", back)
     elif newer := conversations.instead_of(conversation, number):
         raise UsageError(
-            f"the cell of turn {number} ran again and made turn {newer.number} of "
+            f"turn {number} can't be restored: its cell has since made turn {newer.number} of "
             f"{newer.conversation}",
             next_steps=(
                 "To forget that one: "

@@ -21,7 +21,7 @@ def who_can_read(path: Path, name: str, *, has_modes: bool = os.name == "posix")
     if not has_modes:
         return ""
     if mode & stat.S_IROTH:
-        return "Everyone who has access to its folder can read the file."
+        return "Everyone with access to the file's folder can read the file."
     if mode & stat.S_IRGRP:
         return "You and your group can read the file."
     return f"Only you can read the file; `!chmod g+r {_for_shell(name)}` lets your group read it."

@@ -54,5 +54,5 @@ def _given_without(left_out: LeftOut) -> str:
     if left_out.is_variable:
         return f"{told}; the turn keeps its full prompt."
     if left_out.turn:
-        return f"{told}; later prompts still include {left_out}."
+        return f"{told}; {left_out} is still sent with later prompts."
     return f"{told}."

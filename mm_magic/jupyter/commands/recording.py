@@ -209,7 +209,7 @@ def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") ->
         told += "If a model is available, it answers prompts that are not in the recording"
         told += ", and its answers are added. " if recorder else ". "
     if given.loose:
-        told += "They may have been recorded with other earlier turns. "
+        told += "Recorded answers may have been given with other earlier turns. "
     return told + (_BACK_IN_PAGE if in_page() else _BACK)
 
 
@@ -314,4 +314,4 @@ def _absolute(file: str) -> Path:
     try:
         return readable(Path(file).expanduser().absolute())
     except (RuntimeError, OSError):  # ~nobody; the kernel's own folder is gone
-        raise UsageError(f"there is no folder {file!r}") from None
+        raise UsageError(f"the folder of {file!r} does not exist") from None

@@ -144,7 +144,7 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
         )
         return
     model = session.options.model
-    print_lines(f"The key works at {where}; it stays in memory only.")
+    print_lines(f"The key works with {where}; it stays in memory only.")
     if offered and model not in offered:
         told = f"{model} is not in the server's list: {', '.join(offered)}"
         print_lines(plain(told))

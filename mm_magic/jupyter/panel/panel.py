@@ -42,10 +42,10 @@ from mm_magic.wording import counted, turns_listed, was
 
 USE_TOOLBAR = "use ■"
 STOP_MEANING = "Stop the answer; what has arrived stays"
-WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: clicks reach the kernel only after it ends"
+WHY_TOOLBAR = "Only ■ in the toolbar stops this cell: clicks here take effect only after it ends"
 RESTART = "restart the kernel"
 WHY_RESTART = (
-    "In a web page, only a restart of the kernel stops a cell: clicks arrive after it ends"
+    "In a web page, only restarting the kernel stops a cell: clicks here take effect after it ends"
 )
 
 Panels: TypeAlias = "dict[object, Panel]"

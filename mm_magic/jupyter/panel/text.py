@@ -28,8 +28,8 @@ WHY_STILL = (
     "widgets. `%config MiniMax.temperature = 0.3` also works without them."
 )
 ADD_KEY = "%minimax key adds a key; then a model answers."
-LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo"
-OFFLINE_ONLY = "%minimax offline switches to the demo"
+LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo."
+OFFLINE_ONLY = "%minimax offline switches to the demo."
 SET_BACK = "Defaults sets the settings back."
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of

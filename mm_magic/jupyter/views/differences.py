@@ -23,7 +23,7 @@ def of_versions(turn: Turn, version: int, line: str) -> Sequence[Bundle]:
     title = f"Turn {turn.number}, from version {version} to version {turn.version}"
     notes = [*_unlike(version, former, turn), *_other_versions(turn, version, line)]
     if turn.others:
-        notes.append(f"To compare the answers that its cell has now: {line} --answer K`")
+        notes.append(f"To compare the answers that the cell has now: {line} --answer K`")
     return _bundles(former, turn, title, notes)
 
 
