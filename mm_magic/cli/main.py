@@ -74,12 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     autoload.add_argument("--off", action="store_true", help="remove the start-up file")
     extract = commands.add_parser(
         "extract",
-        help="write the conversations in notebooks as JSON Lines, CSV or Markdown",
+        help="write the conversations saved in notebooks as JSON Lines, CSV or Markdown",
         description="Write the turns saved in notebooks, with these fields: "
         f"{', '.join(COLUMNS)}. If a file holds a turn twice, the turn is written once. The exit "
         "status is 1 if a file could not be found or read; the others are still processed.",
-        epilog="In CSV, text that begins with = + - @ or a tab gets an apostrophe in front, "
-        "because a spreadsheet would run it. CSV and Markdown show control characters as "
+        epilog="In CSV, text that begins with = + - @ or a tab is given a leading apostrophe, "
+        "because a spreadsheet would otherwise run it. CSV and Markdown show control characters as "
         "symbols (␛); JSON Lines keeps all text as it is.",
     )
     extract.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)

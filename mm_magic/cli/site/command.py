@@ -106,7 +106,7 @@ def _told(folder: Path, first: str, *, is_local: bool, is_served: bool) -> str:
     lines = [
         f"The site is in {folder}: {counted(len(sizes), 'file')}, {sum(sizes) / 1e6:.0f} MB.",
         *([] if is_served else ["To look at it, run the same command with --serve."]),
-        "To publish it, copy the folder to a web server, such as GitHub Pages. To link to its "
+        "To publish it, copy the folder to a web server or to GitHub Pages. To link to its "
         f"first notebook, add this to the site's address: {_link(first)}",
     ]
     if not is_local:

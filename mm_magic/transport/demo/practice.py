@@ -12,7 +12,7 @@ from mm_magic.transport.demo.send import Ending, Script
 
 DEMOS: dict[str, str] = {
     "demo long": "a long answer: scroll while it streams in, or press Stop",
-    "demo code": "Python code that runs; `%minimax code` puts it into the cell",
+    "demo code": "Python code that runs; `%minimax code` puts it into a cell",
     "demo maths": "formulas inside lines and on lines of their own",
     "demo slow": "one word at a time, for about 25 seconds",
     "demo stall": "some text, then ten minutes of silence: press Stop",
@@ -57,7 +57,7 @@ def scripted_error(prompt: str) -> ScriptedError | None:
     if number in _CODES:
         return _error(number, *_CODES[number])
     known = ", ".join((*_CODES, *_STATUSES))
-    what = f"no scripted error {number!r}" if number else "which error?"
+    what = f"no scripted error {number!r}" if number else "no error number given"
     return _error("2013", 400, "invalid_request_error", f"{what}; known: {known}")
 
 
@@ -109,14 +109,14 @@ _STATUSES: dict[str, ScriptedError] = {
 }
 
 _FILLER = (
-    "An answer comes in many small pieces, and each piece is drawn as soon as it arrives.",
+    "An answer comes in many small pieces, and each piece is shown as soon as it arrives.",
     "Scroll up while the text grows: the part you are reading should stay in place.",
     "Press Stop at any time; what has arrived stays under the cell, marked as stopped.",
     "A stopped cell also halts Run All, so that no later cell runs without its answer.",
     "These sentences come from a fixed list, in an order that depends on the section alone.",
     "The same prompt gives the same bytes at the same times, on every machine.",
     "No model chose these words, and nothing in them answers a question.",
-    "Long answers are drawn in pages, so that the last line costs no more than the first.",
+    "Long answers are shown in pages, so that the last line appears as fast as the first.",
     "A heading, a list or a block of code may be half there for a moment while it arrives.",
     "The line under the answer counts the words: here, one word stands for one token.",
     "A smaller `--max-tokens` cuts this text short, and the line under it says so.",
@@ -179,7 +179,7 @@ for temperature in (0.2, 0.6, 1.0):
 - `probabilities` divides each score by the temperature before `exp`.
 - Add a word or change a score, and look at the bars again.
 
-`%minimax code` puts this program into the cell. It runs only when you run it."""
+`%minimax code` puts this program into a cell. It runs only when you run that cell."""
 
 _MATHS = rf"""{OPENING}: fixed formulas, for practising.
 
@@ -216,7 +216,7 @@ _SLOW = (
 )
 
 _STALL = (
-    f"{OPENING}: after this sentence nothing arrives for ten minutes. Press Stop and see that"
+    f"{OPENING}: after this text, nothing arrives for ten minutes. Press Stop and see that"
     " what has arrived stays …"
 )
 

@@ -212,7 +212,7 @@ def _prompt(prompt: str) -> str:
     shown = "\n".join(lines[:_LINES_SHOWN])
     size = counted(count_words(prompt), "word")
     if len(lines) > _LINES_SHOWN or len(prompt.rstrip()) > _PROMPT_SHOWN:
-        size += f", the first {len(shown)} of {len(prompt):,} characters"
+        size += f", the first {len(shown)} of {len(prompt):,} characters shown"
     return (
         f"**Prompt, as it arrived** ({size}; each `{{{{name}}}}` is replaced by its value):"
         f"\n\n{_fenced(shown)}"
@@ -322,7 +322,7 @@ def _sampling(request: Request, sampling: Sampling) -> str:
         rows.append([row.word, str(row.score), *shares, str(row.drawn or "·")])
     return (
         "**temperature and top_p at work.** This is arithmetic on a table, not a model's choice:"
-        " each probability is exp(score ÷ temperature), divided by the sum of its column, and top_p"
+        " each probability is exp(score ÷ temperature), divided by its sum over all words; top_p"
         " keeps the likeliest words.\n\n"
         + _table(rows, "--:")
         + f"\n\n**{DRAWS} draws**, seeded by the prompt: {' '.join(sampling.draws)}"
