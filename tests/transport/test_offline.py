@@ -108,7 +108,8 @@ def sampling_rows(answer: Answer) -> dict[str, list[str]]:
 
 
 def draws(answer: Answer) -> list[str]:
-    return answer.text.split("seeded by the prompt: ")[1].split("\n")[0].split()
+    _, told = answer.text.split("seeded by the prompt and the number of earlier turns: ")
+    return told.split("\n")[0].split()
 
 
 def test_stream_has_the_shape_of_a_captured_one() -> None:

@@ -36,6 +36,7 @@ _WITHOUT_THINKING = (
     "sent without thinking (thinking goes only to the model that produced it, with the same system"
     " prompt)"
 )
+_SEED = "seeded by the prompt and the number of earlier turns"
 _COLUMNS = ("model", "stream", "max_tokens", "temperature", "top_p", "thinking")
 
 # Seconds for the text of an answer, however long it is, and at most for one word of it.
@@ -325,7 +326,7 @@ def _sampling(request: Request, sampling: Sampling) -> str:
         " each probability is exp(score ÷ temperature), divided by its sum over all words; top_p"
         " keeps the likeliest words.\n\n"
         + _table(rows, "--:")
-        + f"\n\n**{DRAWS} draws**, seeded by the prompt: {' '.join(sampling.draws)}"
+        + f"\n\n**{DRAWS} draws**, {_SEED}: {' '.join(sampling.draws)}"
     )
 
 
