@@ -60,12 +60,12 @@ class Conversations(Mapping[str, Conversation]):
             return turn if turn.conversation is None else self.named(turn.conversation).commit(turn)
 
     def commit_and_compare(self, turn: Turn) -> tuple[Turn, list[int]]:
-        """The same, with the numbers of the later turns that it made stale by taking a place."""
+        """The same, with the numbers of the stale turns if it made one so by taking a place."""
         with self.changing:
             there = self.get(turn.conversation or "")
             if there is None or there.place(turn.key, turn.prompt) in (None, len(there.turns) - 1):
                 return self.commit(turn), []
-            return _and_made_stale(there, lambda: self.commit(turn))
+            return _and_stale(there, lambda: self.commit(turn))
 
     def hide(self, cell_ids: Iterable[str]) -> list[Turn]:
         """Keep the turns of these cells in their places, unsent; return those that were sent."""
@@ -121,12 +121,12 @@ class Conversations(Mapping[str, Conversation]):
     ) -> tuple[Turn, list[int]] | None:
         """Bring a former answer of a turn back; see `Conversation.restore_version`.
 
-        Returns the turn, and the numbers of the later turns that this made stale.
+        Returns the turn, and the numbers of the stale turns if this made one of them so.
         """
         with self.changing:
             if (there := self.get(name)) is None:
                 return None
-            turn, stale = _and_made_stale(there, lambda: there.restore_version(number, version))
+            turn, stale = _and_stale(there, lambda: there.restore_version(number, version))
             return None if turn is None else (turn, stale)
 
     def instead_of(self, conversation: Conversation, number: int) -> Turn | None:
@@ -167,14 +167,14 @@ class Conversations(Mapping[str, Conversation]):
     def pick(self, key: TurnKey | None, turn: Turn, answer: int) -> tuple[Turn, list[int]]:
         """Give a turn another of its answers, in the name of a cell.
 
-        Returns the turn, and the numbers of the later turns that this made stale.
+        Returns the turn, and the numbers of the stale turns if this made one of them so.
         """
         with self.changing:
             there = self[str(turn.conversation)]
             for other in self.values():
                 if other is not there:
                     other.drop_picks(lambda pick: key is not None and pick.key == key)
-            return _and_made_stale(there, lambda: there.pick(key, turn.number, answer))
+            return _and_stale(there, lambda: there.pick(key, turn.number, answer))
 
     def picks(self) -> list[tuple[Conversation, Pick]]:
         """All that was picked in each of them."""
@@ -204,8 +204,13 @@ class Conversations(Mapping[str, Conversation]):
                 other.remove_keys(keys)
 
 
-def _and_made_stale(there: Conversation, change: Callable[[], T]) -> tuple[T, list[int]]:
-    """What a change of a conversation gives, and the numbers of the turns that it made stale."""
+def _and_stale(there: Conversation, change: Callable[[], T]) -> tuple[T, list[int]]:
+    """What a change of a conversation gives, and what to tell of the turns that it made stale.
+
+    These are the numbers of all stale turns, as the history's table has them, and none where no
+    turn became stale: whoever runs all cells in order was told of them already.
+    """
     before = there.stale_turns()
     made = change()
-    return made, sorted(there.stale_turns() - before)
+    after = there.stale_turns()
+    return made, sorted(after) if after - before else []

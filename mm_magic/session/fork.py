@@ -22,8 +22,8 @@ class Forked:
     """What a fork made of the conversation `origin`.
 
     `copies` are the turns as they stand in their conversation now. `not_copied` are the numbers of
-    the turns that the origin has got since this cell forked first, `outdated` those of the later
-    turns in the new conversation that were made with other copies. `free_name` is a name for
+    the turns that the origin has got since this cell forked first, `outdated` those of all
+    outdated turns in the new conversation if this made one of them so. `free_name` is a name for
     another fork.
     """
 
@@ -58,7 +58,8 @@ def fork(
         _take_out_old(to_here, had, kept, cell)
         made = conversations.fork(name, kept, from_here.stale_turns())
         after = conversations[name].stale_turns() - {copy.number for copy in made}
-        return Forked(origin, made, later, sorted(after - before), _free(conversations, name))
+        outdated = sorted(after) if after - before else []
+        return Forked(origin, made, later, outdated, _free(conversations, name))
 
 
 def _check_name(

@@ -889,7 +889,7 @@ class Session:
     def pick(self, answer: int, *, is_drawn: bool = False) -> tuple[Turn, list[int]]:
         """Let the running cell choose an answer of a turn that has several.
 
-        Returns the turn, and the numbers of the later turns that this made stale. Raises UsageError
+        Returns the turn, and the numbers of the stale turns if this made one so. Raises UsageError
         where there is no such answer, and while a turn runs in the conversation.
         """
         from mm_magic.session.picking import check_answer

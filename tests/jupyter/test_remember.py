@@ -144,6 +144,29 @@ def test_later_turns_are_marked(kernel: Kernel) -> None:
 
 
 def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server: Loopback) -> None:
+def test_note_lists_all_outdated_turns(kernel: Kernel) -> None:
+    """A note that names a turn that became outdated names those that were so before, too."""
+    ask(kernel, "a")
+    ask(kernel, "b")
+    assert "Turn 2 is outdated" in ask(kernel, "a", "changed").shown
+    ask(kernel, "c")
+    ask(kernel, "d")
+    assert "Turns 2 to 4 are outdated" in ask(kernel, "a", "changed again").shown
+    assert "Turns 2 to 4 are outdated" in kernel.run("%minimax history").shown
+    ask(kernel, "c")
+    ask(kernel, "d")
+    assert "Turns 2 and 4 are outdated" in ask(kernel, "c", "changed").shown
+
+
+def test_note_is_not_repeated_below_each_cell_of_a_run(kernel: Kernel) -> None:
+    """Where all cells run in order after a change, only the first one says what is outdated."""
+    for name in "abc":
+        ask(kernel, name)
+    assert "Turns 2 and 3 are outdated" in ask(kernel, "a", "changed").shown
+    assert "outdated" not in ask(kernel, "b").shown
+    assert "outdated" not in ask(kernel, "c").shown
+
+
     """A deleted cell's turn is not sent, the next line says so, and `restore N` undoes it."""
     for name in "abc":
         ask(kernel, name)

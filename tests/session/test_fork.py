@@ -169,6 +169,17 @@ def test_run_again(notebook: Notebook) -> None:
     assert notebook.fork("f").outdated == []
 
 
+def test_run_again_lists_all_outdated(notebook: Notebook) -> None:
+    """What was outdated in the new conversation before is listed with what becomes so."""
+    notebook.fork("f")
+    notebook.ask("d", name="idea")
+    notebook.ask("b", prompt="B?")
+    assert notebook.fork("f").outdated == [4]
+    notebook.ask("e", name="idea")
+    notebook.ask("b", prompt="And b?")
+    assert notebook.fork("f").outdated == [4, 5]
+
+
 def test_run_again_up_to_another_turn(notebook: Notebook) -> None:
     """A lower number takes the last copies out at once; a higher one names another fork."""
     notebook.fork("f")
