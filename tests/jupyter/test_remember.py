@@ -213,7 +213,7 @@ def test_forget_and_reset(kernel: Kernel, server: Loopback) -> None:
     forgotten = kernel.run("%minimax forget 2", cell_id="f")
     assert forgotten.shown.strip() == (
         "Conversation main: turn 2 was forgotten. The answers stay on the page. To undo this: "
-        "`%minimax restore` now, or `%minimax restore 2` until the kernel ends."
+        "`%minimax restore 2` (works until the kernel ends)."
     )
     state = forgotten.saved["states"]["main"]
     assert (state["gone"], state["changes"]) == ([[2, 2]], 1)

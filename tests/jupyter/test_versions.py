@@ -308,9 +308,10 @@ def test_a_sentence_shows_the_line_to_type_as_code(page: Page) -> None:
     """What `forget` and `reset` say has its lines as code on the page, as a note has."""
     page.ask("a")
     page.ask("b")
-    for command in ("forget 1", "reset"):
+    page.ask("c")
+    for command, line in (("forget 1", "%minimax restore 1"), ("reset", "%minimax restore")):
         html = page.run("f", f"%minimax {command}").displays[0]["text/html"]
-        assert "<code>%minimax restore</code>" in html
+        assert f"<code>{line}</code>" in html
         assert "`" not in html
 
 

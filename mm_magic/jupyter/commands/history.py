@@ -222,12 +222,15 @@ def _say_forgotten(here: Here, name: str, gone: Sequence[Turn]) -> None:
         raise UsageError(f"conversation {name} has no turns")
     turns = turns_listed(turn.number for turn in gone)
     way = way_to(gone[0], here.session.options.conversation)
-    later = f"{way}`%minimax restore {gone[0].number if len(gone) == 1 else 'N'}`"
+    number = gone[0].number if len(gone) == 1 else "N"
+    undo = f"`%minimax restore` now, or {way}`%minimax restore {number}` until the kernel ends"
+    if len(gone) == 1 and not way and not gone[0].is_hidden:  # its number would send a hidden turn
+        undo = f"`%minimax restore {number}` (works until the kernel ends)"
     _mark(
         here,
         here.session.conversations.named(name),
         f"Conversation {name}: {turns} {was(len(gone))} forgotten. The answers stay on the page. "
-        f"To undo this: `%minimax restore` now, or {later} until the kernel ends.",
+        f"To undo this: {undo}.",
     )
 
 
