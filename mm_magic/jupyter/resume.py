@@ -399,6 +399,7 @@ def _tables(
     """A table for each conversation of the file that this kernel has, then the lines."""
     from mm_magic.jupyter.commands.history_table import (
         COLUMNS,
+        STATE,
         history_rows,
         next_turn,
         outdated_notes,
@@ -421,7 +422,7 @@ def _tables(
         rows = history_rows(here, next_one)
         for row, turn in zip(rows, here.turns, strict=True):
             if hidden := unseen.get(_content(turn)):
-                row[-1] += f"; not visible on its page: {', '.join(hidden)}"
+                row[STATE] += f"; not visible on its page: {', '.join(hidden)}"
         sent = counted(next_one.history.sent, "earlier turn")
         note = f"Conversation {here.name}: a new cell sends {sent} with its prompt."
         notes = [*outdated_notes(here), note]

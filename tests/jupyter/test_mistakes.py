@@ -228,7 +228,10 @@ def test_prompt_of_one_line_is_a_turn_like_any_other(
     shell.run("%minimax history line")
 
     shown = capsys.readouterr().out
-    assert re.findall(r"(?m)^\d +\S+ +(.*?)  ", shown) == ["Why is the sky blue?", "And the sea?"]
+    assert re.findall(r"(?m)^\d +\S+ +\S+ +(.*?)  ", shown) == [
+        "Why is the sky blue?",
+        "And the sea?",
+    ]
     assert shell["first"].text
     shell.run("%minimax reset line")
 

@@ -69,7 +69,7 @@ def rows(cell: Cell) -> list[list[str]]:
 
 
 def test_history_is_a_readable_table(kernel: Kernel) -> None:
-    """One row a turn: number, cell, prompt, answer, model, tokens, state; then what is sent."""
+    """One row a turn: number, state, cell, prompt, answer, model, tokens; then what is sent."""
     ask(kernel, "a")
     b = ask(kernel, "b", "  A long prompt\n" + "word " * 50)
     cell = kernel.run("%minimax history", cell_id="h")
@@ -77,9 +77,10 @@ def test_history_is_a_readable_table(kernel: Kernel) -> None:
     (bundle,) = cell.displays
     first, second, last = rows(cell)
     assert first[0] == "1"
-    assert second[1] == f"[{b.reply['execution_count']}]"
-    assert first[2:] == ["prompt a", "answer 1", "MiniMax-M2.7", "39 in / 41 out", "sent"]
-    assert second[2] == "A long prompt word word word wo…"
+    assert second[2] == f"[{b.reply['execution_count']}]"
+    assert first[1] == "sent"
+    assert first[3:] == ["prompt a", "answer 1", "MiniMax-M2.7", "39 in / 41 out"]
+    assert second[3] == "A long prompt word word word wo…"
     assert last == ["Conversation main: a new cell sends 2 earlier turns with its prompt."]
     assert bundle["text/html"].count("<tr>") == 3
     assert TURN not in bundle
@@ -119,9 +120,9 @@ def test_history_counts_whole_answers_only(process: Kernel, tmp_path: Path) -> N
         after = rows(process.run("%minimax history"))
 
     for stopped, unknown, known, _ in (before, after):
-        assert stopped[-2:] == ["—", "sent, stopped"]
-        assert unknown[-2] == "—"
-        assert known[-2] == "39 in / 41 out"
+        assert (stopped[1], stopped[-1]) == ("sent, stopped", "—")
+        assert unknown[-1] == "—"
+        assert known[-1] == "39 in / 41 out"
 
 
 def test_later_turns_are_marked(kernel: Kernel) -> None:
@@ -134,16 +135,15 @@ def test_later_turns_are_marked(kernel: Kernel) -> None:
     )
     assert note in ask(kernel, "a", "changed").shown
     history = kernel.run("%minimax history")
-    assert [row[-1] for row in rows(history)[:3]] == ["sent", *["sent, outdated"] * 2]
+    assert [row[1] for row in rows(history)[:3]] == ["sent", *["sent, outdated"] * 2]
     assert history.shown.count(note) == 1
 
     assert "outdated" not in ask(kernel, "b").shown
     history = kernel.run("%minimax history")
-    assert [row[-1] for row in rows(history)[:3]] == ["sent", "sent", "sent, outdated"]
+    assert [row[1] for row in rows(history)[:3]] == ["sent", "sent", "sent, outdated"]
     assert "Turn 3 is outdated: an earlier turn has changed since. Run its cell" in history.shown
 
 
-def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server: Loopback) -> None:
 def test_note_lists_all_outdated_turns(kernel: Kernel) -> None:
     """A note that names a turn that became outdated names those that were so before, too."""
     ask(kernel, "a")
@@ -167,6 +167,7 @@ def test_note_is_not_repeated_below_each_cell_of_a_run(kernel: Kernel) -> None:
     assert "outdated" not in ask(kernel, "c").shown
 
 
+def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server: Loopback) -> None:
     """A deleted cell's turn is not sent, the next line says so, and `restore N` undoes it."""
     for name in "abc":
         ask(kernel, name)
@@ -179,7 +180,7 @@ def test_note_is_not_repeated_below_each_cell_of_a_run(kernel: Kernel) -> None:
     assert sent(server) == ["prompt a", "answer 1", "prompt c", "answer 3", "prompt d"]
     assert note not in ask(kernel, "e").shown
     table = rows(kernel.run("%minimax history"))
-    assert table[1][-1] == "not sent: its cell was deleted"
+    assert table[1][1] == "not sent: its cell was deleted"
     assert table[-1][0].startswith("To bring turn 2 back: `%minimax restore N`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
@@ -502,8 +503,8 @@ def test_demo_turns_are_told_apart(process: Kernel, server: Loopback) -> None:
     process.fresh()
     process.run("import mm_magic as mm")
     process.run("mm.ask('Hi', conversation='main', thinking='disabled', max_tokens=3)")
-    assert rows(process.run("%minimax history"))[0][-1] == "sent"
+    assert rows(process.run("%minimax history"))[0][1] == "sent"
     process.run(f"import os; os.environ['MINIMAX_BASE_URL'] = {server.url!r}")
     cell = process.run("%minimax history")
-    assert rows(cell)[0][-1] == "demo turn, not sent"
+    assert rows(cell)[0][1] == "demo turn, not sent"
     assert "a new cell sends 0 earlier turns" in cell.shown

@@ -11,7 +11,8 @@ from mm_magic.session.turn_request import Ask, TurnRequest
 PROMPT_CHARACTERS = 32
 ANSWER_CHARACTERS = 40
 UNCOUNTED = "—"
-COLUMNS = ("turn", "cell", "prompt", "answer", "model", "tokens", "state")
+COLUMNS = ("turn", "state", "cell", "prompt", "answer", "model", "tokens")
+STATE = COLUMNS.index("state")
 
 
 def next_turn(session: Session, conversation: Conversation) -> TurnRequest:
@@ -56,12 +57,12 @@ def _row(turn: Turn, state: str) -> list[str]:
 
     return [
         str(turn.number),
+        state,
         turn.label,
         shortened(str(turn.prompt), PROMPT_CHARACTERS),
         shortened(turn.reply.text, ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
         tokens_in_words(counted(turn.reply)) or UNCOUNTED,
-        state,
     ]
 
 
