@@ -43,6 +43,7 @@ _STYLE = (
     "{display:none}"
     f".{LIVE} .widget-label{{white-space:normal;height:auto;line-height:1.4}}"
     f".{LIVE} select{{background-image:none!important;appearance:auto!important}}"
+    f".{LIVE} ::placeholder{{color:var(--jp-ui-font-color2)!important;opacity:1}}"
     f".{LIVE} input[type=checkbox]{{vertical-align:middle}}"
     f".{DIMMED}{{opacity:.45}}"
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
