@@ -92,6 +92,48 @@ def check_compared_by_keys(lab: Lab) -> None:
     expect(lab.panel().last.get_by_label("temperature")).to_have_value("0.3")
 
 
+PLACEHOLDER = """field => [
+    getComputedStyle(field, '::placeholder').color, getComputedStyle(field).color
+]"""
+
+
+def test_placeholders_are_dimmer_than_values(lab: Lab) -> None:
+    """In both themes a text that is typed is told from one that says what may be typed."""
+    lab.open("placeholders.ipynb", [LOAD, PANEL])
+    lab.run(0, 1)
+    lab.panel().get_by_role("button", name="Compare").click()
+    fields = ("temperature", "max_tokens", "system", "compare")
+    for theme in ("dark", "light"):  # the server keeps the last one for the tests to come
+        lab.set_theme(theme)
+        for name in fields:
+            field = lab.panel().get_by_label(name, exact=True).first
+            dim, value = (alpha_of(colour) for colour in field.evaluate(PLACEHOLDER))
+            assert dim < value
+
+
+def alpha_of(colour: str) -> float:
+    """How opaque a colour is, such as "rgb(0, 0, 0)" or "rgba(0, 0, 0, 0.5)"."""
+    parts = re.findall(r"[\d.]+", colour)
+    return float(parts[3]) if len(parts) > 3 else 1
+
+
+def test_emptied_box_stays_empty(lab: Lab) -> None:
+    """Emptying a box moves its slider to the usual value, and that sets nothing."""
+    lab.open("emptied.ipynb", [LOAD, PANEL, "%config MiniMax"])
+    lab.run(0, 1)
+    box = lab.panel().get_by_label("temperature", exact=True)
+    handle = lab.panel().get_by_role("slider").first
+    usual = handle.get_attribute("aria-valuenow") or ""
+    for text in ("0.3", ""):
+        box.fill(text)
+        box.press("Tab")
+        expect(line(lab)).to_have_value(re.compile(f"-t {text or 'default'} "))
+    expect(handle).to_have_attribute("aria-valuenow", usual)
+    lab.run(2)
+    expect(lab.output(2)).to_contain_text("Current: None")
+    expect(box).to_have_value("")
+
+
 @pytest.mark.smoke
 def test_moved_while_a_cell_streams(page: Lab) -> None:
     """What is moved while an answer streams does not disturb it, and holds for the next request."""

@@ -187,6 +187,7 @@ def test_an_empty_box_is_not_set(desk: Desk, name: str) -> None:
     """An emptied box unsets the option: it is not sent, and its slider is dimmed until moved."""
     panel = desk.panel()
     box, slider = widgets_of(panel)[name], widgets_of(panel)[f"{name}_slider"]
+    usual = slider.value
     assert (box.value, box.placeholder) == ("", "default")
     assert DIMMED in slider._dom_classes
     move(box, "1")
@@ -196,6 +197,7 @@ def test_an_empty_box_is_not_set(desk: Desk, name: str) -> None:
     assert getattr(desk.session.options, name) is None
     assert name not in desk.session.options.said
     assert DIMMED in slider._dom_classes
+    assert slider.value == usual
     middle = 7 if name == "max_tokens" else 0.5
     move(slider, middle)
     assert getattr(desk.session.options, name) == middle
@@ -247,8 +249,8 @@ def test_defaults(desk: Desk) -> None:
     assert desk.session.options == replace(first, conversation="idea", retries=5, said=said)
     assert notes_of(panel) == {}
     for each in (panel, other):
-        sliders = {name: value for name, value in shown(each).items() if "slider" in name}
-        assert shown(each) == before | sliders | {
+        sliders = [name for name in shown(each) if "slider" in name]
+        assert shown(each) == before | {
             "conversation": "idea",
             "line": before["line"].replace("-c main", "-c idea"),
         }
@@ -414,6 +416,22 @@ def test_several_values_are_asked_for(desk: Desk) -> None:
     assert {each.box.layout.display for each in boxes.values()} == {"none"}
     move(panel.controls.compare, True)
     assert "-t 0.1,1 " in panel.controls.line.value
+
+
+def test_defaults_empties_the_boxes_for_several_values(desk: Desk) -> None:
+    """Defaults leaves nothing to compare, right or wrong; the boxes stay open."""
+    panel = desk.panel()
+    boxes = opened(panel)
+    before = panel.controls.line.value
+    move(boxes["temperature"].box, "0.1, 1")
+    move(boxes["top_p"].box, "2")
+
+    panel.controls.defaults.click()
+
+    assert [each.box.value for each in boxes.values()] == ["", "", ""]
+    assert {each.why.value for each in boxes.values()} == {""}
+    assert {each.box.layout.display for each in boxes.values()} == {None}
+    assert panel.controls.line.value == before
 
 
 @pytest.mark.parametrize(

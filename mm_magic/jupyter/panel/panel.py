@@ -195,6 +195,8 @@ class Panel:
     def _set_back(self) -> None:
         self._told, self._to_reset = {}, None
         self._settings.set_back()
+        for several in self.controls.several.values():
+            several.box.value = ""
         self.refresh()
 
     def _stop(self) -> None:

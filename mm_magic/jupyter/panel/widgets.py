@@ -77,7 +77,9 @@ class Choice(Setting):
 
 
 class Number(Setting):
-    """A box to type in, empty while the option is not set, and a slider, which is dimmed then.
+    """A box to type in, empty while the option is not set, and a slider.
+
+    The slider is dimmed then, and stands at the usual value.
 
     The boxes and sliders for numbers refuse None, and the browser's part of IntText takes the
     point out of 12.7: so the box is one for text.
@@ -96,12 +98,18 @@ class Number(Setting):
         after the next key was pressed, and undo it.
         """
         slider = self.slider
-        if value is None:  # the slider stays where it is
+        if value is None:
+            assert self._row.scale is not None
             self.widget.value = ""
             slider.add_class(DIMMED)
+            self._move_to(self._row.scale.usual)
             return
         self.widget.value = self._row.text(value)
         slider.remove_class(DIMMED)
+        self._move_to(value)
+
+    def _move_to(self, value: Any) -> None:
+        slider = self.slider
         if round(slider.value, DIGITS) != value:
             with slider.hold_sync():
                 slider.min = min(slider.min, value)
