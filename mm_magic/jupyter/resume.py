@@ -147,7 +147,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     else:
         trusted_now = _trust_those(session, names, due)
     number = sum(map(_number_of_turns, found.values()))
-    told = f"{shown(file.name)} holds {_turns(number)}, saved {file.when}."
+    told = f"{shown(file.name)} holds {_turns(number)}; it was saved {file.when}."
     lines = [told if _ids(session) != before else f"There is nothing new to restore: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)

@@ -29,7 +29,10 @@ _LITERAL = "Add --literal to send double braces as written."
 
 
 class Filled(NamedTuple):
-    """A prompt with its values put in; `notes` name values that were cut: "df: 20 of 80 rows."."""
+    """A prompt with its values put in.
+
+    `notes` name values that were cut, as in "Sent from df: 20 of 80 rows."
+    """
 
     prompt: str
     notes: tuple[str, ...] = ()
@@ -69,7 +72,7 @@ def fill_in(prompt: str, variables: Mapping[str, object], *, without: str = "") 
             continue
         put_in, left_out = _put_in(found, variables)
         if left_out:
-            notes[f"{found[1]}{found[2]}: {left_out}."] = None
+            notes[f"Sent from {found[1]}{found[2]}: {left_out}."] = None
         if isinstance(put_in, str):
             texts.append(put_in)
         else:

@@ -229,7 +229,7 @@ def test_only_the_first_frame() -> None:
     moving = file_of(plain_image(), "GIF", save_all=True, append_images=[plain_image(8, 5, "blue")])
     content, notes = fill_in("{{v}}", {"v": moving})
     assert len(content) == 1
-    assert notes == ("v: only the first of its frames.",)
+    assert notes == ("Sent from v: only the first of its frames.",)
 
 
 def test_text_and_pictures_in_order() -> None:

@@ -142,7 +142,7 @@ def test_a_long_cell(cell: str, text: str) -> None:
     prompt, notes = fill("{{v}}", {"v": pd.DataFrame({"a": [cell]})})
     assert f"| {text} |" in prompt
     assert prompt.endswith("\n\n(cells cut at 60 characters)")
-    assert notes == ("v: cells cut at 60 characters.",)
+    assert notes == ("Sent from v: cells cut at 60 characters.",)
 
 
 def test_a_large_table() -> None:
@@ -152,7 +152,7 @@ def test_a_large_table() -> None:
     first, second = prompt.split("\n\n(20 of 5,000 rows, 20 of 25 columns)")[:2]
     assert [len(row) for row in rows(first)] == [20] * 20
     assert rows(first) == rows(second.lstrip())
-    assert notes == ("d.large: 20 of 5,000 rows, 20 of 25 columns.",)
+    assert notes == ("Sent from d.large: 20 of 5,000 rows, 20 of 25 columns.",)
 
 
 def test_20_rows_are_whole() -> None:
@@ -181,7 +181,7 @@ def test_a_polars_table() -> None:
     prompt, notes = fill("{{v}}", {"v": frame})
     assert rows(prompt)[:2] == [["0", "a\\|b"], ["1", "a\\|b"]]
     assert prompt.endswith("\n\n(20 of 5,000 rows)")
-    assert notes == ("v: 20 of 5,000 rows.",)
+    assert notes == ("Sent from v: 20 of 5,000 rows.",)
     assert filled(frame["n"][:1]) == "| n |\n| --- |\n| 0 |"
     assert filled(pl.Series([7])) == "| value |\n| --- |\n| 7 |"
 
@@ -213,7 +213,7 @@ def test_a_cut_array(value: object) -> None:
     """Reader and model are told that a long array's own text leaves out its middle."""
     prompt, notes = fill("Sum {{v}}!", {"v": value})
     assert prompt == f"Sum {value} (only the ends of 5,000 values)!"
-    assert notes == ("v: only the ends of 5,000 values.",)
+    assert notes == ("Sent from v: only the ends of 5,000 values.",)
 
 
 @pytest.mark.parametrize(
@@ -262,4 +262,4 @@ def test_the_line_below_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     with fresh_shell() as shell:
         shell["df"] = pd.DataFrame({"n": range(5000)})
         shell.run("%%minimax --thinking disabled --max-tokens 5\nSum this:\n{{df}}")
-    assert "\ndf: 20 of 5,000 rows.\n" in capsys.readouterr().out
+    assert "\nSent from df: 20 of 5,000 rows.\n" in capsys.readouterr().out

@@ -57,7 +57,7 @@ def test_real_values() -> None:
         prompt, notes = filled(value)
         assert all(re.search(each, prompt) for each in case.get("has", [])), case["id"]
         if case.get("noted"):
-            assert prompt.endswith(f"({notes[0].removeprefix('v: ').removesuffix('.')})")
+            assert prompt.endswith(f"({notes[0].removeprefix('Sent from v: ').removesuffix('.')})")
 
 
 class Level(enum.IntEnum):
@@ -152,7 +152,7 @@ class Quiet(dict[str, object]):
 )
 def test_a_cut_inside(value: object, left_out: str) -> None:
     """What a container's text leaves out of a table or array in it is told, and where it is."""
-    assert filled(value) == (f"{value} ({left_out})", (f"v: {left_out}.",))
+    assert filled(value) == (f"{value} ({left_out})", (f"Sent from v: {left_out}.",))
 
 
 def circle() -> list[object]:
@@ -194,7 +194,9 @@ def test_a_cut_array_of_cut_arrays() -> None:
     many = np.empty(2000, dtype=object)
     many[:] = [np.arange(5000) for _ in range(2000)]
     _, notes = filled(many)
-    assert notes[0].startswith(f"v: only the ends of 2,000 values, {ENDS} in [0], {ENDS} in [1]")
+    assert notes[0].startswith(
+        f"Sent from v: only the ends of 2,000 values, {ENDS} in [0], {ENDS} in [1]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_a_cut_in_a_cell(frame: object, left_out: str) -> None:
     """An array in a cell whose text leaves out its middle is told."""
     prompt, notes = filled(frame)
     assert prompt.endswith(f"\n\n({left_out})")
-    assert notes == (f"v: {left_out}.",)
+    assert notes == (f"Sent from v: {left_out}.",)
 
 
 ARROW = "pyarrow.Table\na: int64\n----\na: [[0,1,2,3,4,...,4995,4996,4997,4998,4999]]"
@@ -241,8 +243,11 @@ RELATION = "│ 0 │\n│ · │\n├───┤\n│ 5000 rows (20 shown) │
 )
 def test_other_libraries(value: object, left_out: str) -> None:
     """The text of another library's table or array goes in, and its cut is told."""
-    assert filled(value) == (f"{value} ({left_out})", (f"v: {left_out}.",))
-    assert filled([value]) == (f"[{value}] ({left_out} in [0])", (f"v: {left_out} in [0].",))
+    assert filled(value) == (f"{value} ({left_out})", (f"Sent from v: {left_out}.",))
+    assert filled([value]) == (
+        f"[{value}] ({left_out} in [0])",
+        (f"Sent from v: {left_out} in [0].",),
+    )
 
 
 def test_other_libraries_whole() -> None:

@@ -132,7 +132,7 @@ def test_another_notebook_is_continued(page: Page, server: Loopback) -> None:
     page.kernel.run(f"import os; here = os.getcwd(); os.chdir({str(page.path.parent)!r})")
     shown = other.run("restore", "%minimax restore lesson.ipynb").shown
     page.kernel.run("os.chdir(here)")
-    saved = re.search(r"'lesson.ipynb' holds 2 turns, saved on (\S+) at \d\d:\d\d\.", shown)
+    saved = re.search(r"'lesson.ipynb' holds 2 turns; it was saved on (\S+) at \d\d:\d\d\.", shown)
     assert saved is not None
     assert saved[1] in {"1999-12-31", "2000-01-01"}  # by the time zone
     assert "is called" not in shown

@@ -80,7 +80,7 @@ def test_untrusted_file_waits(page: Page, server: Loopback) -> None:
     assert sent(server) == ["alone"]
 
     shown = page.run("restore", "%minimax restore").shown  # the cell is new, and not saved yet
-    assert "'lesson.ipynb' holds 2 turns, saved " in shown
+    assert "'lesson.ipynb' holds 2 turns; it was saved " in shown
     assert "Conversation main: a new cell sends 2 earlier turns with its prompt." in shown
     page.ask("d")
     assert sent(server) == ["a", "1", "b", "2", "d"]

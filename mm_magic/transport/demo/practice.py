@@ -192,7 +192,7 @@ $$
 p_i = \frac{{e^{{z_i / T}}}}{{\sum_{{j=1}}^{{n}} e^{{z_j / T}}}}
 $$
 
-**A matrix** turns a point by the angle $\theta$:
+**A matrix** rotates a point through the angle $\theta$:
 
 \[
 R(\theta) = \begin{{pmatrix}} \cos\theta & -\sin\theta \\ \sin\theta & \cos\theta \end{{pmatrix}}
