@@ -76,6 +76,13 @@ _EMPHASISED = {"**", "__", "~~"}
 _ENCLOSED = {"()", "[]", "{}", "<>", '""', "''", "“”", "‘’", "«»", "（）", "「」", "『』", "【】"}
 # What prose goes on with behind a dollar, and no formula begins with.
 _GOES_ON = re.compile(r"[.,;:!?\]]\s|\).|[，。；：！？、）】」]", re.DOTALL)
+# "$20 each, or US$ 30" and "$5 to 10$": two prices and the words between them, without any TeX.
+_NO_TEX = r"[^\\^_={}<>+*|]*"
+_BEFORE_PRICE = re.compile(rf"{_NO_TEX}[ (][A-Z]{{1,3}}")
+_PRICE_BEHIND = re.compile(r"[ \u00a0]\d")
+_TWO_PRICES = re.compile(
+    rf"\d{_NO_TEX}[^\w.](?!(?:mod|div)\b)[^\W\d_]{{2,}} \d[\d.,]*(?: [A-Z]{{1,3}})?"
+)
 _OPENING, _CLOSING = "([（「【", ")]）」】"
 
 
@@ -308,6 +315,10 @@ class _Scan:
         before = self.text[start - 1 : start] if start > self.start else ""
         behind = self.text[end : end + 1] if end < self.end else ""
         if _TOUCHES.match(behind) or (before != "{" and _TOUCHES.match(before)):
+            return False
+        if _TWO_PRICES.fullmatch(inner) or (
+            _PRICE_BEHIND.match(self.text, end, self.end) and _BEFORE_PRICE.fullmatch(inner)
+        ):
             return False
         if before + inner[0] in _ENCLOSED | _EMPHASISED or inner[-1] + behind in _ENCLOSED:
             return False

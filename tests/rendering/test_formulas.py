@@ -95,6 +95,9 @@ def test_dollars_do_not_change_the_structure(text: str) -> None:
         "${HOME}/${USER} and ${a}_${b}",
         "US$$5 and a $$x$$b",
         "costs $5 ($6 with tax)",
+        "$20-$30 each, or US$ 99",
+        "It is $30, or US$ 99, or $20 (NZ$ 30), or $AAPL at A$\u00a09.",
+        "from $5 to 10$, $5—or 6$, $5.50 und 7,25 CHF$",
     ],
 )
 def test_a_dollar_in_prose_is_a_dollar(text: str) -> None:
@@ -111,6 +114,8 @@ def test_a_dollar_in_prose_is_a_dollar(text: str) -> None:
             "($x$), [$y$], “$z$”, **$a$** and *$b$*: $c$-axis",
             ["$x$", "$y$", "$z$", "$a$", "$b$", "$c$"],
         ),
+        ("$17 mod 5$ is $2$", ["$17 mod 5$", "$2$"]),
+        ("$5 kg$ or $A$ 5, $2 \\cdot A$ 3", ["$5 kg$", "$A$", "$2 \\cdot A$"]),
         ("on $[0,1)$ and ($]0,1]$)", ["$[0,1)$", "$]0,1]$"]),
         (r"$a \text{ if $b$ is } c$", [r"$a \text{ if $b$ is } c$"]),
         ("| a | b |\n|---|---|\n| $|x|$ | $P(A | B)$ |", ["$|x|$", "$P(A | B)$"]),
