@@ -95,6 +95,7 @@ def test_halved_once_for_all_that_were_in_flight() -> None:
         limiter = Limiter(clock=clock, sleep=clock.sleep)
         async with AsyncExitStack() as stack:
             for place in await taken(limiter, 8, stack):
+                clock.now += 0.1
                 place.was_busy(1.0)
         usual = limiter._usual
         async with limiter.place() as place:
@@ -102,6 +103,119 @@ def test_halved_once_for_all_that_were_in_flight() -> None:
         return usual, limiter._usual
 
     assert asyncio.run(run()) == (4, 1)
+
+
+async def holding(limiter: Limiter, count: int) -> list["asyncio.Task[Place]"]:
+    """So many requests that take a place and keep it."""
+    tasks = [asyncio.create_task(limiter.place().__aenter__()) for _ in range(count)]
+    await settled()
+    return tasks
+
+
+async def settled() -> None:
+    """All that can go on without anything from outside has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "flights"), [(8, [1, 2, 3, 4, 4, 4, 4, 4, 5]), (7, [1, 2, 3, 3, 3, 3, 4])]
+)
+def test_each_answer_lets_one_more_in_up_to_half(parallel: int, flights: list[int]) -> None:
+    """Above half of what was in flight it takes as many answers as there are places."""
+    clock = Clock()
+
+    async def run() -> list[int]:
+        limiter, found = Limiter(clock=clock, sleep=clock.sleep), []
+        with limiter.wanting(20):
+            async with AsyncExitStack() as stack:
+                for place in await taken(limiter, parallel, stack):
+                    place.was_busy(1.0)
+            first, *_ = await holding(limiter, 10)
+            for _ in flights:
+                found.append(limiter.in_flight)
+                first.result().took()
+                await settled()
+        return found
+
+    assert asyncio.run(run()) == flights
+
+
+def test_a_server_that_recovered_is_asked_as_before() -> None:
+    """Once there are as many places as are wanted, a larger wish has all of its own at once."""
+    clock = Clock()
+
+    async def run() -> int:
+        limiter = Limiter(clock=clock, sleep=clock.sleep)
+        with limiter.wanting(3):
+            async with limiter.place() as place:
+                place.was_busy(1.0)
+            async with limiter.place() as place:
+                for _ in range(6):  # 1, 2, 2.5, 2.9, 3.2: more than three places
+                    place.took()
+            with limiter.wanting(12):
+                await holding(limiter, 12)
+                return limiter.in_flight
+
+    assert asyncio.run(run()) == 12
+
+
+def test_places_are_given_in_the_order_of_the_requests() -> None:
+    """One that is first goes before all that wait, the others behind them."""
+
+    async def run() -> list[str]:
+        limiter, order = Limiter(), []
+
+        async def one(name: str, *, is_first: bool = False) -> None:
+            place = limiter.place(is_first=True) if is_first else limiter.place()
+            async with place:
+                order.append(name)
+
+        with limiter.wanting(1):
+            async with limiter.place():
+                tasks = [asyncio.create_task(one(name)) for name in "abc"]
+                await settled()
+                tasks.append(asyncio.create_task(one("first", is_first=True)))
+                await settled()
+            await asyncio.gather(*tasks)
+        return order
+
+    assert asyncio.run(run()) == ["first", "a", "b", "c"]
+
+
+def test_one_that_is_cancelled_lets_nobody_in_too_early() -> None:
+    """It had no place yet: those before it in the queue go on waiting."""
+
+    async def run() -> tuple[bool, int]:
+        limiter = Limiter()
+        with limiter.wanting(1):
+            async with limiter.place():
+                before, last = await holding(limiter, 2)
+                last.cancel()
+                await settled()
+                return before.done(), limiter.in_flight
+
+    assert asyncio.run(run()) == (False, 1)
+
+
+def test_one_that_is_cancelled_in_the_pause_gives_its_place_back() -> None:
+    """The server said when it may be asked again, and meanwhile the cell was stopped."""
+    clock = Clock()
+
+    async def for_ever(_seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> tuple[int, int]:
+        limiter = Limiter(clock=clock, sleep=for_ever)
+        async with limiter.place() as place:
+            place.was_busy(1.0)
+        (task,) = await holding(limiter, 1)
+        before = limiter.in_flight
+        task.cancel()
+        await settled()
+        return before, limiter.in_flight
+
+    assert asyncio.run(run()) == (1, 0)
 
 
 @pytest.mark.parametrize(("seconds", "all_at_once"), [(30, 1), (90, 8)])
