@@ -10,17 +10,17 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import BrowserContext, Dialog, Route, expect
-from support import hostile
+from support.corpora import payloads
 from support.hostile import answering
 from support.loopback import Loopback
 
 from browser.lab import MILLISECONDS, Lab
-from browser.test_safety import ACTIVE, HANDLERS, payloads
+from browser.test_safety import ACTIVE, HANDLERS
 from mm_magic.jupyter.panel.text import _STYLE
 
 pytestmark = pytest.mark.browser
 
-TEXTS = [*payloads(), *(e["payload"] for e in hostile.load("xss_payloads.json")["payloads"])]
+TEXTS = payloads()
 TEXT = "\n\n".join(TEXTS)
 NAME = " ".join(" ".join(text.split()) for text in TEXTS)
 

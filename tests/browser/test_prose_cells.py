@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Route, expect
+from support.corpora import own_payloads
 from support.loopback import Loopback, streamed
 
 from browser.lab import Lab, Server, new_lab
-from browser.test_safety import ACTIVE, HANDLERS, payloads
+from browser.test_safety import ACTIVE, HANDLERS
 
 pytestmark = pytest.mark.browser
 
@@ -345,7 +346,7 @@ def test_the_file_is_not_touched(lab: Lab) -> None:
 def test_hostile_text_in_cells_does_nothing(lab: Lab) -> None:
     """In a prompt, on its line, in a command or among Python, text stays text: no element, handler
     or request comes of it, and none when it is copied or typed."""
-    texts = payloads()
+    texts = [*own_payloads().values()]
     line = " ".join(" ".join(text.split()) for text in texts)
     whole = "\n\n".join(texts)
     commands = "\n".join(f"%minimax {' '.join(text.split())}" for text in texts)

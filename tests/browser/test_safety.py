@@ -1,18 +1,16 @@
 """An answer is untrusted text: it runs no script and fetches nothing."""
 
 import json
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from support import hostile
+from support.corpora import own_payloads, payloads
 from support.loopback import Loopback, captured, chunk, delta, head, sse
 
 from browser.lab import Lab
 
 pytestmark = pytest.mark.browser
 
-OWN = Path(__file__).parent.parent / "data" / "xss.json"
 AT_ONCE = 45
 """JupyterLab draws the first 50 outputs of a cell."""
 SHOW = """
@@ -20,7 +18,7 @@ import json
 from mm_magic.rendering.bundles import answer_bundle
 
 with open({path!r}, encoding="utf-8") as file:
-    payloads = [entry["payload"] for entry in json.load(file)["payloads"]]
+    payloads = json.load(file)
 for text in payloads[{start}:{end}]:
     get_ipython().display_pub.publish(answer_bundle(text))
 """
@@ -35,16 +33,10 @@ HANDLERS = """outputs => outputs.flatMap(output => [...output.querySelectorAll('
     .map(([element, name, value]) => `${element.tagName} ${name}=${value}`)"""
 
 
-def payloads() -> list[str]:
-    """This project's own payloads, which are always here."""
-    texts: list[str] = json.loads(OWN.read_text("utf-8"))["payloads"]
-    return texts
-
-
 @pytest.mark.smoke
 def test_hostile_answer_does_nothing(lab: Lab) -> None:
     """Hostile Markdown runs no script and asks no other machine, live, finished and reloaded."""
-    texts = payloads()
+    texts = own_payloads().values()
     before, after = captured()[:7], captured()[8:]
     pieces = [delta(1, "text_delta", text=f"{text}\n\n") for text in texts]
     pieces.append(delta(1, "text_delta", text="The end of it."))
@@ -63,19 +55,20 @@ def test_hostile_answer_does_nothing(lab: Lab) -> None:
     assert lab.dialogs == []
 
 
-def test_hostile_corpus_does_nothing(lab: Lab) -> None:
-    """No text of the corpus does anything in the form that an answer of it gets."""
-    payloads = hostile.load("xss_payloads.json")["payloads"]
-    path = str(hostile.FOLDER / "xss_payloads.json")
-    starts = range(0, len(payloads), AT_ONCE)
-    sources = [SHOW.format(path=path, start=start, end=start + AT_ONCE) for start in starts]
+def test_hostile_corpora_do_nothing(lab: Lab) -> None:
+    """No text of the corpora does anything in the form that an answer of it gets."""
+    texts = payloads()
+    path = lab.server.notebooks / "payloads.json"
+    path.write_text(json.dumps(texts), "utf-8")
+    starts = range(0, len(texts), AT_ONCE)
+    sources = [SHOW.format(path=str(path), start=start, end=start + AT_ONCE) for start in starts]
     lab.open("corpus.ipynb", sources)
     shown = 0
     for number, start in enumerate(starts):
         lab.run(number)
-        expect(lab.output(number)).to_have_count(min(AT_ONCE, len(payloads) - start))
+        expect(lab.output(number)).to_have_count(min(AT_ONCE, len(texts) - start))
         shown += lab.output(number).locator(".mm-answer").count()
         assert lab.output(number).locator(ACTIVE).count() == 0
         assert lab.output(number).evaluate_all(HANDLERS) == []
-    assert shown == len(payloads)
+    assert shown == len(texts)
     assert lab.dialogs == []

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import hostile
+from support import corpora
 from support.kernels import TURN, Cell, Kernel
 from support.loopback import Loopback, streamed
 from support.pages import Page
 from test_hostile_text import acting, texts_of
 
-PAYLOADS = [each["payload"] for each in hostile.load("xss_payloads.json")["payloads"]]
-ESCAPES = [case["text"] for case in hostile.load("terminal_escapes.json")["cases"]]
+PAYLOADS = corpora.payloads()
+ESCAPES = corpora.escapes()
 TEXT = "\n\n".join([*PAYLOADS, *ESCAPES])
 NAME = " ".join(" ".join(text.split()) for text in [*PAYLOADS[:100], *ESCAPES])
 HIDDEN = (1, 2, 3, 4, 6)
@@ -141,7 +141,8 @@ def check_shown(cell: Cell) -> None:
         found = Tags(str(bundle.get("text/html", "")))
         assert found.tags <= TAGS
         assert found.attributes <= {
-            "class", "dir", "href", "open", "rel", "scope", "start", "style", "target", "title",
+            "align", "class", "dir", "href", "open", "rel", "scope", "start", "style", "target",
+            "title",
         }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.corpora import own_streams
 from support.hostile import load
 from support.timing import seconds_of
 from support.wire import pieces
@@ -74,6 +75,18 @@ def test_web_platform_cases_give_the_same_events_however_they_are_cut() -> None:
         else:
             for seed in range(5):
                 assert expected == decode(at_random(body, seed)), (case["id"], seed)
+
+
+def test_own_streams_give_the_same_events_however_they_are_cut() -> None:
+    """Every stream of odd servers gives what the specification says, by bytes and at any split."""
+    for stream in own_streams():
+        body, expected = stream.body, by_the_book(stream.body)
+        assert expected == decode([body]), stream.name
+        assert expected == decode(pieces(body, 1)), stream.name
+        for at in range(len(body)) if len(body) <= 1000 else ():
+            assert expected == decode([body[:at], body[at:]]), (stream.name, at)
+        for seed in range(5):
+            assert expected == decode(at_random(body, seed)), (stream.name, seed)
 
 
 def test_utf8_is_decoded_the_same_at_every_split() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.corpora import Stream, own_streams
 from support.wire import BEGIN, DATA, NO_TEXT, STOP, pieces, sse, start, text, thinking
 
 from mm_magic.protocol.accumulate import Accumulator
@@ -160,6 +161,14 @@ def test_parts_of_a_delta_are_no_delta(name: str) -> None:
 def test_captured_streams_give_the_same(path: Any, size: int) -> None:
     """Each captured shape is read the same both ways."""
     check_same(pieces(path.read_bytes(), size))
+
+
+@pytest.mark.parametrize("stream", own_streams(), ids=lambda stream: stream.name)
+@pytest.mark.parametrize("size", [7, 150, 100_000])
+def test_odd_streams_give_the_same(stream: Stream, size: int) -> None:
+    """Each stream of an odd server is read the same both ways, deltas in front of it included."""
+    before = WRITERS["compact"](b"word ") * 2
+    check_same([before, *pieces(stream.body, size)])
 
 
 def test_random_text_gives_the_same() -> None:

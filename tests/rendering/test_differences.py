@@ -1,18 +1,18 @@
 """Two texts compared by words: what is removed, what is added, and what stays."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 from html import unescape
 from itertools import pairwise
 from random import Random
-from typing import Any
 
 import nh3
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from support.hostile import load
+from support.corpora import payloads, strings
 from support.timing import calls_of, seconds_of
 
 from mm_magic.rendering.differences import differences_bundle
@@ -171,12 +171,10 @@ def _elements(html: str) -> list[str]:
     return re.findall(r"<(\w+)", html)
 
 
-@pytest.mark.parametrize("name", ["naughty_strings.json", "xss_payloads.json"])
-def test_naughty_strings(name: str) -> None:
+@pytest.mark.parametrize("texts", [payloads, strings])
+def test_naughty_strings(texts: Callable[[], list[str]]) -> None:
     """No text makes anything of the page but the elements of a comparison."""
-    found: Any = load(name)
-    texts = [each["payload"] for each in found["payloads"]] if "xss" in name else found
-    for before, after in pairwise(texts):
+    for before, after in pairwise(texts()):
         html = str(differences_bundle(before, after)["text/html"])
         assert set(_elements(html)) <= {"div", "p", "small", "del", "ins", "br", "em"}
 

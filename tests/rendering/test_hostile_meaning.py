@@ -1,13 +1,16 @@
-"""What is not hostile keeps its meaning: CommonMark's own examples, drawn by the safe function."""
+"""What is not hostile keeps its meaning: ordinary texts, and CommonMark's own examples."""
 
 import re
 from collections.abc import Iterator, Sequence
 
+import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from support.corpora import Benign, benign
 from support.hostile import commonmark_examples
 from test_markdown import LEVELS, Elements
 
+from mm_magic.rendering.bundles import answer_bundle, disarmed
 from mm_magic.rendering.markdown import fragment
 
 WEB = re.compile(r"https?://|mailto:", re.IGNORECASE)
@@ -88,3 +91,53 @@ def test_benign_commonmark_means_the_same() -> None:
     assert len(benign) > 440
     assert changed == OTHERWISE
     assert len(OTHERWISE) < 0.01 * len(benign)
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def drawn(html: str) -> Benign:
+    """What a reader sees of this page; its text is the page."""
+    found = Elements(html)
+    return Benign(
+        "",
+        html,
+        # An element ends a word, but for those within a line.
+        words("".join(Elements(BETWEEN_BLOCKS.sub(" <", html)).text)),
+        [tag for tag, _ in found.tags if not tag.startswith("/") and tag not in ("div", "span")],
+        [attributes["href"] for _, attributes in found.tags if "href" in attributes],
+        found.math,
+    )
+
+
+BETWEEN_BLOCKS = re.compile(r"<(?=/?(?:p|h\d|li|[ou]l|t[hdr]|table|blockquote|pre|br|div)\b)")
+TEXTS = pytest.mark.parametrize("text", benign(), ids=lambda text: text.name)
+
+
+@TEXTS
+def test_an_ordinary_text_means_what_it_says(text: Benign) -> None:
+    """The page shows its words, elements, links and formulas, and nothing else."""
+    found = drawn(fragment(text.text))
+    assert words(text.shown) == found.shown
+    assert [*text.elements] == found.elements
+    assert [*text.links] == found.links
+    assert [*text.formulas] == found.formulas
+
+
+@TEXTS
+def test_an_ordinary_text_is_the_same_in_plain_text(text: Benign) -> None:
+    """As plain text it is what the model wrote."""
+    assert text.text.strip("\n") == answer_bundle(text.text)["text/plain"]
+
+
+@TEXTS
+def test_an_ordinary_text_means_the_same_where_raw_html_is_obeyed(text: Benign) -> None:
+    """In Markdown for other programs no tag of it becomes one, and no other word is lost."""
+    obeying, other = (
+        MarkdownIt("gfm-like", {"linkify": False, "html": html}) for html in (True, False)
+    )
+    due, found = drawn(other.render(text.text)), drawn(obeying.render(disarmed(text.text)))
+    assert due.shown == found.shown.replace("\u2060", "")
+    assert due.elements == found.elements
+    assert due.links == found.links

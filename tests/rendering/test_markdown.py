@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from functools import partial
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nh3
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from support import hostile
+from support.corpora import escapes, own_payloads, payloads, strings
 from support.timing import calls_of, seconds_of
 
 from mm_magic.rendering import markdown
@@ -32,7 +31,10 @@ from mm_magic.rendering.markdown import (
 )
 from mm_magic.wording import plain
 
-OWN = json.loads((Path(__file__).parents[1] / "data" / "xss.json").read_text("utf-8"))["payloads"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OWN = [*own_payloads().values()]
 
 ALLOWED: dict[str, set[str]] = {
     "a": {"href", "title", "target", "rel"},
@@ -67,14 +69,6 @@ STYLES = {
 CLASSES = re.compile(
     r"mm-answer|highlight|jp-toc-ignore|(mathjax|tex2jax)_(process|ignore)|[ckmos]|err"
 )
-
-
-def texts(name: str) -> list[str]:
-    """The texts of one corpus."""
-    data = hostile.load(name)
-    if isinstance(data, list):
-        return data
-    return [case.get("payload") or case["text"] for case in data.get("payloads") or data["cases"]]
 
 
 class Elements(HTMLParser):
@@ -132,11 +126,11 @@ def test_payloads_in_markup_of_models_leave_only_allowed_markup(payload: str) ->
         check_safe(to_html(text))
 
 
-@pytest.mark.parametrize("name", ["xss_payloads.json", "naughty_strings.json"])
-def test_hostile_corpora_leave_only_allowed_markup(name: str) -> None:
+@pytest.mark.parametrize("texts", [payloads, strings])
+def test_hostile_corpora_leave_only_allowed_markup(texts: Callable[[], list[str]]) -> None:
     """No text of the hostile corpora yields markup outside the allowlist."""
-    for payload in texts(name):
-        check_safe(to_html(payload))
+    for text in texts():
+        check_safe(to_html(text))
 
 
 @settings(max_examples=150, deadline=None)
@@ -346,7 +340,7 @@ def test_plain_text_has_no_controls(text: str) -> None:
 
 def test_terminal_escapes_do_not_reach_plain_text() -> None:
     """None of the terminal sequences, reordering controls or tag characters survives."""
-    for text in texts("terminal_escapes.json"):
+    for text in escapes():
         shown = plain(text)
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
         assert not re.search(r"[\U000e0000-\U000e007f]", shown)

@@ -1,15 +1,18 @@
-"""The corpus of hostile answers, played on loopback, asked through a session as users ask."""
+"""The corpora of hostile answers, played on loopback, asked through a session as users ask."""
 
 import asyncio
 import importlib.util
 import tracemalloc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from support import hostile
+from support.corpora import own_streams
+from support.loopback import END, Connection, Loopback, chunk, head
+from support.wire import pieces
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError
@@ -18,14 +21,22 @@ from mm_magic.session.session import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* of the answer could not be read")
 
-CASES: dict[str, dict[str, Any]] = {
-    case["id"]: case for case in hostile.load("messages_streams.json")["cases"]
+OWN = {stream.name: stream for stream in own_streams()}
+SHARED: dict[str, dict[str, Any]] = {
+    case["id"]: case
+    for case in (hostile.load("messages_streams.json")["cases"] if hostile.is_due() else ())
 }
 READS: dict[str, int | None] = {"1": 1, "7": 7, "whole": None}
 """Bytes in one HTTP chunk: httpx gives each to its reader on its own."""
 
-LARGE = {"ok/one-char-deltas-5000"}  # 580 kB: 8 s byte by byte, and nothing new to see
-RUNS = [(size, name) for size in READS for name in CASES if size != "1" or name not in LARGE]
+# 580 kB: 8 s byte by byte, and nothing new to see
+LARGE = {"ok/one-char-deltas-5000", *(name for name in OWN if len(OWN[name].body) > 20_000)}
+RUNS = [
+    (size, name)
+    for size in READS
+    for name in (*OWN, *SHARED)
+    if size == "whole" or name not in LARGE
+]
 
 MORE_RETRIES = {"tcp/keepalive-reuse-dead": 1}
 TWICE = {"tcp/keepalive-reuse-dead"}
@@ -50,8 +61,26 @@ class Outcome:
 
 
 @pytest.fixture(scope="module")
+def own_urls() -> Iterator[Callable[[str, str], str]]:
+    """Where one of our own streams is, by the size of its reads and by name."""
+
+    def play(connection: Connection) -> None:
+        size, number = connection.request.path.split("/")[1:3]
+        stream = list(OWN.values())[int(number)]
+        headers: dict[str, Any] = dict(stream.headers)
+        head(stream.status, headers.pop("content-type"), **headers)(connection)
+        for part in pieces(stream.body, READS[size] or 65536):
+            chunk(part)(connection)
+        END(connection)
+
+    with Loopback(play) as server:
+        yield lambda size, name: f"{server.url}/{size}/{list(OWN).index(name)}"
+
+
+@pytest.fixture(scope="module")
 def players() -> Iterator[dict[str, Any]]:
-    """A player for each size of reads."""
+    """A player of the shared answers for each size of reads."""
+    hostile.load("messages_streams.json")  # or the test is skipped
     spec = importlib.util.spec_from_file_location("hostile_play", hostile.FOLDER / "play.py")
     assert spec is not None
     assert spec.loader is not None
@@ -78,16 +107,25 @@ async def ask(session: Session, options: Options, times: int) -> Outcome:
     return outcome
 
 
+@pytest.fixture
+def url(request: pytest.FixtureRequest, size: str, name: str) -> str:
+    """Where the answer with this name is played."""
+    if name in OWN:
+        return str(request.getfixturevalue("own_urls")(size, name))
+    return str(request.getfixturevalue("players")[size].url(name))
+
+
 @pytest.mark.parametrize(("size", "name"), RUNS)
-def test_hostile_answer(players: dict[str, Any], size: str, name: str) -> None:
+def test_hostile_answer(url: str, name: str) -> None:
     """Each answer has the outcome due: complete, incomplete with what came, or a typed error."""
-    due = CASES[name]["expect"] | OTHERWISE.get(name, {})
-    session = Session({"MINIMAX_BASE_URL": players[size].url(name)})
+    case = {} if name in OWN else SHARED[name]
+    due = {**(OWN[name].due if name in OWN else case["expect"]), **OTHERWISE.get(name, {})}
+    session = Session({"MINIMAX_BASE_URL": url})
     options = Options(retries=MORE_RETRIES.get(name, 0))
 
     got = asyncio.run(ask(session, options, 2 if name in TWICE else 1))
 
-    if CASES[name].get("alt_outcome") == got.outcome:
+    if case.get("alt_outcome") == got.outcome:
         return
     assert got.outcome == due["outcome"], got
     if got.reply is not None:
@@ -112,4 +150,4 @@ def test_compressed_bomb_stays_small(players: dict[str, Any]) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak / 2**20 < CASES[name]["rss_limit_mb"]
+    assert peak / 2**20 < SHARED[name]["rss_limit_mb"]
