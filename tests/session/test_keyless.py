@@ -19,6 +19,7 @@ from mm_magic.protocol.json_values import encode_json
 from mm_magic.session.notebook_as_recording import answers_of
 from mm_magic.session.reusing import trust
 
+ALONE = Cell(conversation=None, id="alone")
 LESSON = [Cell(f"Question {n}", id=f"c{n}") for n in range(1, 5)]
 CHANGED = (
     "This prompt has changed; the answer below is to the old one. A new answer needs a key.",
@@ -101,6 +102,39 @@ def test_edited_cell_keeps_its_answer(lesson: bytes, edited: Cell, told: str) ->
     again = opened(saved_in(kernel), is_trusted=True)
     assert run_all(again, cells)[1] == 0
     assert turns_in(saved_in(again)) == turns_in(lesson)
+
+
+def alone_in_file(kernel: Kernel) -> bytes:
+    """A file whose only cell has the kernel's last answer, which is in no conversation."""
+    output = {"output_type": "display_data", "data": {TURN_MIME: turn_json(kernel.turn, None)}}
+    cell = {"cell_type": "code", "id": ALONE.id, "outputs": [output]}
+    return encode_json({"nbformat": 4, "metadata": {}, "cells": [cell]})
+
+
+@pytest.mark.parametrize("is_reopened", [False, True])
+def test_edited_cell_that_stands_alone_keeps_its_answer(is_reopened: bool) -> None:
+    """It is in no conversation, so the kernel, or the file, has it by its cell."""
+    kernel = Kernel()
+    kernel.run(ALONE)
+    if is_reopened:
+        kernel = opened(alone_in_file(kernel), is_trusted=True)
+    sent = len(kernel.service.requests)
+    kept = kernel.run(replace(ALONE, prompt="How?", server="none"))
+    assert (kept.text, kernel.notes) == ("answer 1", [CHANGED[0]])
+    assert len(kernel.service.requests) == sent
+
+
+def test_cell_that_stands_alone_is_trusted() -> None:
+    """`%minimax restore` holds for the answers that stand alone, too."""
+    kernel = Kernel()
+    kernel.run(ALONE)
+    kernel = opened(alone_in_file(kernel), is_trusted=False)
+    edited = replace(ALONE, prompt="How?", server="none")
+    kernel.run(edited)
+    before = kernel.turn.is_untrusted
+    trust(kernel.session.saved, kernel.session.conversations)
+    kernel.run(edited)
+    assert (before, kernel.turn.is_untrusted) == (True, False)
 
 
 def test_demo_answers_new_cells_alone(lesson: bytes) -> None:

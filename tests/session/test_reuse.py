@@ -288,6 +288,22 @@ def test_answer_of_an_earlier_kernel_that_was_brought_back() -> None:
     assert run_all(kernel, [WHY]) == (["answer 2"], 0)
 
 
+def test_second_answer_of_a_cell_of_an_earlier_kernel_that_was_brought_back() -> None:
+    """Of two equal requests of one cell it comes again for the one that it was given to."""
+    one, two = (Cell(id="a", conversation=name) for name in ("one", "two"))
+    before = Kernel()
+    before.run(ALONE)
+    before.run(one, two)
+    file = read(saved_in(before))
+    kernel = restarted(saved_in(before))
+    take_in(kernel.session, latest(kernel.session, pasts(file)), "lesson.ipynb")
+    kernel.run(*(replace(each, is_fresh=True) for each in (one, two)))
+    kernel.session.restore_version("two", 1, 1)
+    kernel.run(one, two)
+    texts = [turn.reply.text for turn in kernel.session.conversations.turns()]
+    assert (texts, len(kernel.service.requests)) == (["answer 1", "answer 3"], 2)
+
+
 def _answered_as(turn: Turn, message_id: str) -> Turn:
     """The same words in the message with this id."""
     message = replace(turn.reply.message, id=message_id)

@@ -85,18 +85,22 @@ class Kernel:
             recorder.on_recorded = replay.add
         self.session.replay(Replaying(replay, path.name, math.inf, **more), recorder)
 
-    def run(self, cell: Cell) -> Reply:
-        """Run one cell."""
+    def run(self, cell: Cell, *more: Cell) -> Reply:
+        """Run one cell, whose code asks `more` in the same run; return its last answer."""
+        self.session.begin_cell(cell.id)
+        *_, reply = [self._asked(each) for each in (cell, *more)]
+        self.session.end_cell(succeeded=True)
+        return reply
+
+    def _asked(self, cell: Cell) -> Reply:
         self.variables["MINIMAX_BASE_URL"] = SERVERS[cell.server]
         self.session.who.choice = "offline" if cell.server == "demo" else "auto"
-        self.session.begin_cell(cell.id)
         answer = {"type": "text", "text": f"answer {len(self.service.requests) + 1}"}
         self.service.next_answer = Answer(
             cell.ending, (SIGNED | {"thinking": self.thinking}, answer)
         )
         self.last_run = run = self.session.start(self.ask(cell), is_drawn=True)
         asyncio.run(to_end(self.session, run))
-        self.session.end_cell(succeeded=True)
         return run.reply()
 
     def ask(self, cell: Cell) -> Ask:
