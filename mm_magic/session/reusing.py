@@ -82,8 +82,6 @@ def old_turn(
 
 
 def _is_answered(request: TurnRequest) -> bool:
-    if request.saved is not None:
-        return True
     return request.script is not None and not isinstance(request.script, Unanswered)
 
 

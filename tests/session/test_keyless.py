@@ -137,6 +137,25 @@ def test_cell_that_stands_alone_is_trusted() -> None:
     assert (before, kernel.turn.is_untrusted) == (True, False)
 
 
+def test_edited_cell_under_another_name_keeps_its_answer(lesson: bytes) -> None:
+    """Where the front end names cells otherwise, the turn of the file is known by its prompt."""
+    kernel = opened(lesson, is_trusted=True)
+    edited = replace(LESSON[1], id="vscode-notebook-cell:/a.ipynb#W1", temperature=0.5)
+    cells = keyless([LESSON[0], edited])
+    assert run_all(kernel, cells) == (["answer 1", "answer 2"], 0)
+    assert kernel.notes == [CHANGED[1]]
+
+
+def test_edited_cell_keeps_the_answer_that_was_brought_back() -> None:
+    """Not the last one that it got, which stands nowhere now."""
+    kernel = Kernel()
+    for _ in range(2):
+        kernel.run(LESSON[0])
+    kernel.session.restore_version("main", 1, 1)
+    edited = replace(LESSON[0], prompt="Another question")
+    assert run_all(kernel, keyless([edited])) == (["answer 1"], 0)
+
+
 def test_demo_answers_new_cells_alone(lesson: bytes) -> None:
     """A new cell gets the demo's answer, which is behind the others or between them without making
     a difference to those."""

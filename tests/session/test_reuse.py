@@ -151,6 +151,17 @@ def test_what_is_not_whole_is_asked_again(ending: Ending) -> None:
     assert run_all(kernel, [WHY])[1] == 1
 
 
+def test_a_stopped_answer_is_asked_again() -> None:
+    """It stands in the conversation, and is no answer to come again."""
+    kernel = reusing()
+    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        kernel.run(replace(WHY, ending="stopped"))
+    kernel.session.stop(kernel.last_run)
+    assert [turn.reply.status for turn in kernel.session.conversations.turns()] == ["stopped"]
+    assert run_all(kernel, [WHY])[1] == 1
+
+
 def test_thinking_goes_on_where_it_belongs() -> None:
     """The thinking of a reused answer is sent back to the server that thought it, to no other."""
     kernel = reusing()
@@ -297,11 +308,13 @@ def test_second_answer_of_a_cell_of_an_earlier_kernel_that_was_brought_back() ->
     file = read(saved_in(before))
     kernel = restarted(saved_in(before))
     take_in(kernel.session, latest(kernel.session, pasts(file)), "lesson.ipynb")
+    kernel.run(Cell("Which cell?", conversation="three", id=None))  # it counts for no other
     kernel.run(*(replace(each, is_fresh=True) for each in (one, two)))
     kernel.session.restore_version("two", 1, 1)
     kernel.run(one, two)
     texts = [turn.reply.text for turn in kernel.session.conversations.turns()]
-    assert (texts, len(kernel.service.requests)) == (["answer 1", "answer 3"], 2)
+    assert texts == ["answer 2", "answer 3", "answer 1"]
+    assert len(kernel.service.requests) == 3
 
 
 def _answered_as(turn: Turn, message_id: str) -> Turn:
@@ -364,6 +377,15 @@ def test_file_first_then_saved_then_the_service(tmp_path: Path) -> None:
     assert run_all(kernel, [replace(ALONE_TOO, id="z")])[1] == 1
     again = replaying(tmp_path / "r")
     assert run_all(again, [ALONE_TOO]) == ([saved[1]], 0)
+
+
+def test_what_a_recording_answered_is_not_the_notebook_s(tmp_path: Path) -> None:
+    """Where a model answers again it is asked."""
+    recorded(tmp_path / "r", WHY)
+    kernel = reusing(replaying(tmp_path / "r"))
+    assert run_all(kernel, [WHY])[1] == 0
+    kernel.session.replay(None)
+    assert run_all(kernel, [WHY])[1] == 1
 
 
 def test_recording_has_what_is_reused(tmp_path: Path) -> None:
