@@ -72,6 +72,7 @@ def test_lesson_stays_whole(lesson: bytes, is_trusted: bool) -> None:
     kernel = opened(lesson, is_trusted=is_trusted)
     for _ in range(2):
         assert run_all(kernel, keyless(LESSON)) == ([f"answer {n}" for n in range(1, 5)], 0)
+        assert kernel.notes == []
         assert turns_in(saved_in(kernel)) == turns_in(lesson)
     assert [t.is_untrusted for t in kernel.session.conversations.turns()] == [not is_trusted] * 4
     again = opened(saved_in(kernel), is_trusted=True)
