@@ -314,7 +314,6 @@ class Accumulator:
         """Open a block, also where the index is already used."""
         if not wire:
             return
-        self._started = True
         block = block_from_wire(wire)
         opened = self._open.get((index, type(block)))
         if opened is not None and opened.is_given and opened.is_same(block):

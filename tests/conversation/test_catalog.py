@@ -6,6 +6,7 @@ from mm_magic.conversation.catalog import (
     MODELS,
     PREFERENCE,
     check_accepted,
+    check_pictures,
     cost,
     default_max_tokens,
     find,
@@ -155,3 +156,29 @@ def test_a_dated_name_has_a_price() -> None:
     """The service answers under a dated name, and its price is the model's."""
     assert cost("minimax-m2.5-20260211", Usage(10**6, 0)) == pytest.approx(0.30)
     assert cost("MiniMax-M2.1-highspeed", Usage(10**6, 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "earlier", "says"),
+    [
+        ("MiniMax-M2.7", 1, 0, "can't see pictures, and this would send 1 picture"),
+        ("MiniMax-M2.7", 0, 2, "this would send 2 pictures (in earlier turns)"),
+        ("MiniMax-M3", 5, 0, "this would send 5 pictures, and MiniMax-M3 takes at most 4"),
+        ("MiniMax-M3", 2, 3, "5 pictures (3 of them in earlier turns), and MiniMax-M3 takes"),
+    ],
+)
+def test_pictures_that_a_model_refuses(model: str, own: int, earlier: int, says: str) -> None:
+    """The error counts them, and names a way on: without earlier turns, or to another model."""
+    with pytest.raises(UsageError) as caught:
+        check_pictures(model, own, earlier)
+    assert says in str(caught.value)
+    assert ("--alone" in str(caught.value.next_steps)) == bool(earlier)
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "earlier"),
+    [("MiniMax-M3", 4, 0), ("MiniMax-M3", 1, 3), ("MiniMax-M2.7", 0, 0), ("My-Own", 9, 9)],
+)
+def test_pictures_that_a_model_takes(model: str, own: int, earlier: int) -> None:
+    """Up to four in all; of a model that is not known nothing is said."""
+    check_pictures(model, own, earlier)

@@ -12,6 +12,7 @@ from mm_magic.conversation.conversation import Conversation, State
 from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Reply, Status
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.conversation.versions import former_version, succeeding
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import (
     Block,
@@ -326,3 +327,42 @@ def test_outdated_turns_of_a_long_conversation() -> None:
     assert calls_of(conversation.stale_turns) < 20 * 100
     run(conversation, "c98", "Another?", reply())
     assert conversation.stale_turns() == {100}
+
+
+def test_the_last_three_former_answers_stay() -> None:
+    """Older ones go, an equal one keeps its number, and all numbers go on."""
+    before = Conversation("main").history(None, **SERVER)
+    turns = [turn_of(1, TurnKey("a", 0), "Why?", reply(text), before) for text in "abcdeb"]
+    now, *later = turns
+    for turn in later[:4]:
+        now = succeeding(turn, now)
+    assert (now.version, [(each.version, each.reply.text) for each in now.former]) == (
+        5,
+        [(2, "b"), (3, "c"), (4, "d")],
+    )
+    again = succeeding(later[4], now)
+    assert again.version == 2
+    assert [each.version for each in again.former] == [3, 4, 5]
+    assert former_version(again, 4) is now.former[2]
+
+
+def test_state_tells_the_last_number_where_the_turns_do_not() -> None:
+    """In an unchanged conversation the last turn tells it; after one was forgotten nothing does."""
+    conversation = three_turns()
+    assert conversation.state.last == 0
+    conversation.forget(3)
+    assert (conversation.state.last, conversation.state.gone) == (3, ((3, 3),))
+
+
+def test_a_cell_that_makes_fewer_turns() -> None:
+    """Its own turns from there on go; those of other cells and the copies it made stay."""
+    conversation = Conversation("main")
+    before = conversation.history(None, **SERVER)
+    for number, (cell, index) in enumerate([("a", 0), ("b", 1), ("a", 1), ("a", 2)], 1):
+        conversation.commit(turn_of(number, TurnKey(cell, index), "?", reply(), before))
+    copy = replace(conversation.turns[3], key=TurnKey("a", 9, "main"), number=5, copy_of=1)
+    conversation.commit(copy)
+    conversation.remove_beyond("a", 1, {copy.key})
+    assert [turn.number for turn in conversation.turns] == [1, 2, 5]
+    conversation.remove_beyond("a", 1, ())
+    assert [turn.number for turn in conversation.turns] == [1, 2]

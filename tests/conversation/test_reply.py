@@ -2,12 +2,12 @@
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from mm_magic import Reply
-from mm_magic.conversation.turn import Turn
+from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.messages import Message, TextBlock
 
@@ -37,3 +37,10 @@ def test_a_reply_is_copied_whole() -> None:
     """Copies and pickles of a reply are equal to it."""
     assert copy.deepcopy(REPLY) == REPLY
     assert pickle.loads(pickle.dumps(REPLY)) == REPLY
+
+
+@pytest.mark.parametrize("cell", ["a", "b", None])
+def test_a_turn_knows_its_cell(cell: str | None) -> None:
+    """A turn without a cell is of none, the cell None included."""
+    assert replace(TURN, key=TurnKey("a", 1)).is_of(cell) is (cell == "a")
+    assert not TURN.is_of(cell)

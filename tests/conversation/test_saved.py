@@ -11,7 +11,7 @@ from support.images import plain_image, png_header
 
 from mm_magic.conversation.left_out import LeftOut
 from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.saved_turn import read_turn, turn_json
+from mm_magic.conversation.saved_turn import UnreadableTurn, read_picks, read_turn, turn_json
 from mm_magic.conversation.turn import Failure, Turn
 from mm_magic.errors import NetworkError, ProtocolError, ServiceError
 from mm_magic.jupyter.views.finished import picture_bundles
@@ -285,6 +285,25 @@ def test_steps_name_only_what_is_on_the_card() -> None:
 def test_typed_key_shows_nothing() -> None:
     """The key from the prompt shows itself in no repr."""
     assert KEY not in repr(TypedKey(Secret(KEY), "127.0.0.1")) + repr(prepared())
+
+
+@pytest.mark.parametrize("field", ["status", "backend"])
+def test_unknown_status_or_backend(field: str) -> None:
+    """What a later version may write there is not guessed: the turn is left out."""
+    wire = saved_turn(prepared(), REPLY)
+    assert read_turn(wire).turn.prompt.text == "Why?"
+    for odd in ("later", None, 1):
+        with pytest.raises(UnreadableTurn, match="status or backend"):
+            read_turn({**wire, field: odd})
+
+
+def test_a_pick_that_cannot_be_read_is_left_out() -> None:
+    """The others of its record stay, with all that they have."""
+    good: JsonObject = {"conversation": "main", "turn": "t", "answer": 2, "nth": 1, "later": True}
+    odd: list[object] = [None, {}, {**good, "answer": 0}, {**good, "conversation": " "}]
+    (found,) = read_picks({"picks": [*odd, good]})
+    assert (found.conversation, found.turn_id, found.answer) == ("main", "t", 2)
+    assert (found.index_in_cell, found.is_copy, found.extra) == (1, False, {"later": True})
 
 
 # Several answers

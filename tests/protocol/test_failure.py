@@ -25,6 +25,7 @@ from mm_magic.protocol.failure import (
     classify_base_resp,
     classify_error,
     classify_response,
+    may_refuse_thinking,
     retry_delay,
     unexpected_content,
 )
@@ -373,6 +374,22 @@ def test_errors_survive_pickling(error: Exception) -> None:
     assert type(error) is type(copy)
     assert (str(error), vars(error)) == (str(copy), vars(copy))
     assert isinstance(copy, MiniMaxError | Stopped)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (400, "messages.1: invalid signature in the thinking block (2013)", True),
+        (400, "thinking is not accepted here (2013)", True),
+        (400, "rethinking needed (2013)", False),
+        (400, "temperature is out of range (2013)", False),
+        (500, "the thinking stopped (1000)", False),
+    ],
+)
+def test_what_may_be_for_the_thinking(status: int, message: str, expected: bool) -> None:
+    """A refused request may be sent again without thinking only where the server speaks of it."""
+    error = classify_response(status, {}, body(message))
+    assert may_refuse_thinking(error) is expected
 
 
 def test_the_protocol_core_imports_the_pure_standard_library_only() -> None:

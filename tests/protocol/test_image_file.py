@@ -53,6 +53,15 @@ def test_a_file_that_ends_anywhere(kind: str, form: str, how: dict[str, Any]) ->
     assert size_of(data[:12]) is None or kind == "image/gif"
 
 
+@pytest.mark.parametrize("fill", range(4))
+def test_bytes_that_fill_a_jpeg(fill: int) -> None:
+    """Any number of bytes FF may stand before a marker."""
+    data = file_of(plain_image(300, 200), "JPEG")
+    frame = data.index(b"\xff\xc0")
+    filled = data[:frame] + b"\xff" * fill + data[frame:]
+    assert size_of(filled) == (300, 200)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"<svg>", b"II*\0", b"%PDF-1.7", b"\xff\xd8\xff" + b"\xff" * 99]
 )
