@@ -18,6 +18,7 @@ from mm_magic.protocol.messages import (
     UnknownBlock,
     Usage,
     block_from_wire,
+    picture_in_words,
 )
 
 PAGE: dict[str, Any] = json.loads((DATA / "answer.json").read_text("utf-8"))
@@ -166,3 +167,18 @@ def test_halves_of_characters_are_joined_or_replaced(text: str, expected: str) -
 def test_json_is_read_leniently_and_can_be_saved(data: bytes, expected: object) -> None:
     """A byte order mark, broken UTF-8 and lone surrogates are mended; what is no JSON is None."""
     assert expected == parse_json(data)
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (94_499, "94 kB"),
+        (1_234_567, "1,235 kB"),
+    ],
+)
+def test_the_size_of_a_picture_in_words(size: int, told: str) -> None:
+    """Bytes below a thousand, then thousands of them."""
+    assert picture_in_words("image/png", 8, 6, size) == f"image/png, 8×6, {told}"
