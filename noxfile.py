@@ -134,6 +134,31 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def mutation(session: nox.Session) -> None:
+    """Faults put into one module, and whether its tests see them.
+
+    `nox -s mutation -- mm_magic/protocol/paragraphs.py tests/protocol/test_paragraphs.py`. The
+    module is changed in place meanwhile, so let nothing else use this folder.
+    """
+    module, *tests = session.posargs
+    install(session)
+    if session.virtualenv.is_sandboxed:
+        session.install("cosmic-ray>=8.7")
+    folder = Path(session.create_tmp()).resolve()
+    config, found = folder / "mutation.toml", folder / "mutation.sqlite"
+    found.unlink(missing_ok=True)
+    command = f"python -m pytest -x -q -n 0 -p no:cacheprovider {' '.join(tests)}"
+    config.write_text(
+        f"[cosmic-ray]\nmodule-path = '{module}'\ntimeout = 60\ntest-command = '{command}'\n"
+        "[cosmic-ray.distributor]\nname = 'local'\n"
+    )
+    session.run(*command.split())  # they must pass before
+    session.run("cosmic-ray", "init", str(config), str(found))
+    session.run("cosmic-ray", "exec", str(config), str(found))
+    session.run("cr-report", "--surviving-only", "--show-diff", str(found))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmark's table; `nox -s bench -- --short` takes a minute and a half."""
     install(session)

@@ -182,3 +182,9 @@ def test_json_is_read_leniently_and_can_be_saved(data: bytes, expected: object) 
 def test_the_size_of_a_picture_in_words(size: int, told: str) -> None:
     """Bytes below a thousand, then thousands of them."""
     assert picture_in_words("image/png", 8, 6, size) == f"image/png, 8×6, {told}"
+
+
+def test_usage_of_two_requests() -> None:
+    """The tokens of both; what neither counted stays unknown."""
+    one, two = Usage(1, None, 4, None, {"a": 1}), Usage(2, None, None, 8, {"b": 2})
+    assert one + two == Usage(3, None, 4, 8, {"a": 1})
