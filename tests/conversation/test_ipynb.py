@@ -288,3 +288,14 @@ def test_many_conversations_take_linear_work() -> None:
         return calls_of(lambda: pasts(notebook))
 
     assert calls(1_000) < 2.5 * calls(500)
+
+
+def test_a_turn_that_cannot_be_read_is_counted() -> None:
+    """By its reason; the others of the file are read."""
+    talk = Conversation("main")
+    good = saved(talk, talk.commit(turn("why?", "a")))
+    odd = [{**good, "prompt": 5}, {**good, "status": "later"}, {**good, "version": 99}]
+    notebook = read(file(cell("b", *odd), cell("a", good)))
+    assert prompts(notebook) == [["why?"]]
+    assert sum(notebook.unreadable.values()) == 3
+    assert notebook.unreadable["no prompt"] == 1

@@ -344,6 +344,16 @@ def test_several_answers_make_a_round_trip() -> None:
     assert not {"prompt", "conversation", "number"} & wire["answers"][0].keys()
 
 
+def test_a_turn_as_its_cell_made_it() -> None:
+    """Whichever answer was picked since, a file keeps the first one that is complete."""
+    turn = compared()
+    first = turn.as_made
+    assert (first.answer, turn.choices) == (2, [1, 2])
+    for picked in (turn.with_answer(number) for number in turn.choices):
+        assert picked.as_made.answer == first.answer
+        assert [each.answer for each in picked.as_made.answers] == [1, 2, 3]
+
+
 def test_unknown_fields_of_answers_survive() -> None:
     """What a later release adds to an answer is kept."""
     wire: Any = turn_json(compared(), None)

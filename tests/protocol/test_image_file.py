@@ -62,6 +62,22 @@ def test_bytes_that_fill_a_jpeg(fill: int) -> None:
     assert size_of(filled) == (300, 200)
 
 
+@pytest.mark.parametrize("marker", [0xC4, 0xC8, 0xCC])
+def test_what_is_no_frame_of_a_jpeg(marker: int) -> None:
+    """Three markers among those of frames begin something else, which is skipped."""
+    data = file_of(plain_image(300, 200), "JPEG")
+    frame = data.index(b"\xff\xc0")
+    other = bytes((0xFF, marker, 0, 9)) + b"\x01" * 7
+    assert size_of(data[:frame] + other + data[frame:]) == (300, 200)
+
+
+@pytest.mark.parametrize("marker", [*range(0xC0, 0xC4), 0xC5, 0xC7, 0xC9, 0xCB, 0xCD, 0xCF])
+def test_each_frame_of_a_jpeg(marker: int) -> None:
+    """Baseline, progressive, lossless and the others tell the size in the same place."""
+    data = file_of(plain_image(300, 200), "JPEG").replace(b"\xff\xc0", bytes((0xFF, marker)), 1)
+    assert size_of(data) == (300, 200)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"<svg>", b"II*\0", b"%PDF-1.7", b"\xff\xd8\xff" + b"\xff" * 99]
 )
