@@ -12,7 +12,7 @@ from support.timing import calls_of
 import mm_magic as mm
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.notebook_file import read
-from mm_magic.conversation.saved_turn import record_json, turn_json
+from mm_magic.conversation.saved_turn import pick_json, record_json, turn_json
 from mm_magic.conversation.stored import OUT_OF_DATE, TWICE, UNKNOWN, names_here, pasts
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import UsageError
@@ -299,3 +299,42 @@ def test_a_turn_that_cannot_be_read_is_counted() -> None:
     assert prompts(notebook) == [["why?"]]
     assert sum(notebook.unreadable.values()) == 3
     assert notebook.unreadable["no prompt"] == 1
+
+
+def test_picks_come_back_with_their_cells() -> None:
+    """The answer that a cell picked stands; one whose cell is gone does not count any more."""
+    talk = Conversation("main")
+    two = turn("why?", "a", answer=2, sample=1)
+    talk.commit(turn("why?", "a", answer=1, others=(two,)))
+    as_made = saved(talk, talk.turns[0])
+    picks = []
+    for number, name in enumerate(("p", "q")):
+        talk.pick(TurnKey(name, 0), 1, 2 - number)
+        picks.append(pick_json(talk.picks[-1], talk.turns[0]))
+    records = [record_json([], [("main", talk.state)], [each]) for each in picks]
+    copy = record_json([], [("main", talk.state)], [{**picks[1], "copy": True}])
+
+    (past,) = pasts(read(file(cell("a", as_made), *map(cell, "pq", records))))["main"]
+    assert [(each.key, each.answer) for each in past.picks] == [
+        (TurnKey("p", 0), 2),
+        (TurnKey("q", 0), 1),
+    ]
+    assert past.turns[0].answer == 1
+    (past,) = pasts(read(file(cell("a", as_made), cell("p", records[0]))))["main"]
+    assert [each.key for each in past.picks] == [TurnKey("p", 0)]
+    assert past.turns[0].answer == 2
+    (past,) = pasts(read(file(cell("a", as_made), cell("s", copy))))["main"]
+    assert [(each.key, each.answer) for each in past.picks] == [(None, 1)]
+
+
+def test_pick_for_a_turn_that_was_made_again() -> None:
+    """It counts no more, and still tells to which turn its cell keeps; that of no turn is none."""
+    talk = Conversation("main")
+    talk.commit(turn("why?", "a", answer=1, others=(turn("why?", "a", answer=2, sample=1),)))
+    talk.pick(TurnKey("p", 0), 1, 2)
+    pick = pick_json(talk.picks[0], talk.turns[0])
+    talk.commit(turn("how?", "a", answer=1, others=(turn("how?", "a", answer=2, sample=1),)))
+    record = record_json([], [("main", talk.state)], [pick, {**pick, "turn": "of no turn"}])
+    (past,) = pasts(read(file(cell("a", saved(talk, talk.turns[0])), cell("p", record))))["main"]
+    assert [(each.number, each.is_undone) for each in past.picks] == [(1, True)]
+    assert past.turns[0].answer == 1
