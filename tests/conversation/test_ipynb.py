@@ -16,6 +16,7 @@ from mm_magic.conversation.saved_turn import pick_json, record_json, turn_json
 from mm_magic.conversation.stored import OUT_OF_DATE, TWICE, UNKNOWN, names_here, pasts
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import UsageError
+from mm_magic.prompt.prompt import Prompt
 from mm_magic.transport.recording.file_format import header
 
 
@@ -338,3 +339,16 @@ def test_pick_for_a_turn_that_was_made_again() -> None:
     (past,) = pasts(read(file(cell("a", saved(talk, talk.turns[0])), cell("p", record))))["main"]
     assert [(each.number, each.is_undone) for each in past.picks] == [(1, True)]
     assert past.turns[0].answer == 1
+
+
+def test_turns_whose_cells_have_other_names() -> None:
+    """A new prompt may belong to a turn of the file where the front end names cells otherwise."""
+    talk = Conversation("main")
+    data = file(cell("a", saved(talk, talk.commit(turn("why?", "a")))))
+    there = pasts(read(data))["main"][0].conversation()
+    elsewhere = TurnKey("vscode-notebook-cell:/a.ipynb#W1", 0)
+    new, known = Prompt.of_text("how?"), Prompt.of_text("why?")
+    assert there.is_unrecognised(elsewhere, new)
+    assert not there.is_unrecognised(elsewhere, known)
+    assert not there.is_unrecognised(TurnKey("b", 0), new)
+    assert not there.is_unrecognised(None, new)
