@@ -31,6 +31,7 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "nh3": "rendering/markdown.py",
     "pygments": "rendering/markdown.py",
     "PIL": "prompt/pictures.py",
+    "pydantic": ("session/validation.py", "session/values.py"),
 }
 IMPURE = {
     "asyncio", "io", "logging", "os", "pathlib", "random", "select", "shutil", "signal", "socket",
@@ -178,13 +179,14 @@ def test_a_file_is_the_same_on_every_system() -> None:
     assert odd == []
 
 
-LATE = {"httpx", "ipywidgets", "markdown_it", "nh3", "nest_asyncio2"}
+LATE = {"httpx", "ipywidgets", "markdown_it", "nh3", "nest_asyncio2", "pydantic"}
 LATE_HERE = {
     f"mm_magic.{name}"
     for name in (
         *("rendering", "transport.network", "protocol.last_json", "protocol.failure"),
         *("prompt.values", "prompt.template", "prompt.error_text"),
         *("session.turn_request", "session.build_request", "session.run", "session.variants"),
+        *("session.validation", "session.tools.tool", "session.tools.calling"),
         *("jupyter.arguments", "jupyter.mistakes", "jupyter.commands.table", "jupyter.magics"),
         *("jupyter.offered_words", "jupyter.cell_turn", "jupyter.resume", "jupyter.panel"),
     )

@@ -1,4 +1,4 @@
-"""pydantic for types and tools: the only module that imports it, and what it says, in our words."""
+"""pydantic for types and tools: the only module that loads it, and what it says, in our words."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
