@@ -197,7 +197,7 @@ def test_the_handler_comes_back_wherever_an_interrupt_strikes(handler: Set) -> N
 
 
 def test_a_handler_that_cancels_nothing(handler: Set) -> None:
-    """An interrupted tool has no result, whatever the former handler does: its task is cancelled."""
+    """An interrupted tool has no result, whatever the former handler does: its task ends."""
 
     def strikes() -> None:
         signal.raise_signal(signal.SIGINT)
