@@ -99,7 +99,7 @@ def _text(value: object) -> str:
     if isinstance(value, _JSON):
         try:
             return json.dumps(value, ensure_ascii=False)
-        except (TypeError, ValueError, RecursionError):  # it holds what JSON has not
+        except (TypeError, ValueError):  # it holds what JSON has not
             pass
     try:
         return text_of(value).text

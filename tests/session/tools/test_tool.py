@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import jsonschema
 import pytest
@@ -251,7 +251,9 @@ def test_hints_that_are_text() -> None:
     module = ModuleType("__main__")
     exec(compile(cell, "<ipython-input-1>", "exec"), module.__dict__)
 
-    for function in (module.visit, wraps_as_is(module.visit)):
+    part = functools.partial(module.visit)
+    part.__name__ = "visit"  # type: ignore[attr-defined]
+    for function in (module.visit, wraps_as_is(module.visit), part):
         arguments = tool_of(function).arguments(
             {"town": {"name": "Lyon"}, "others": [{"name": "Arles"}]}
         )
@@ -287,10 +289,17 @@ def by_position(city: str, /) -> None: ...
 def of_callable(then: Callable[[], int]) -> None: ...
 def of_object(place: Weather) -> None: ...
 def of_number(city: 3) -> None: ...  # type: ignore[valid-type]
+def of_final(city: Final[str]) -> None: ...  # type: ignore[valid-type]
 def of_self(city: list[Self]) -> None: ...  # type: ignore[misc]
 def of_nobody(city: "Nowhere") -> None: ...  # type: ignore[name-defined] # noqa: F821
 def größe(city: str) -> None: ...
 def with_a_name_that_has_more_than_sixty_four_characters_in_all_of_it(city: str) -> None: ...
+
+
+def with_odd_signature(city: str) -> None: ...
+
+
+with_odd_signature.__signature__ = 3  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -306,6 +315,7 @@ def with_a_name_that_has_more_than_sixty_four_characters_in_all_of_it(city: str)
         (of_callable, "the parameter then of of_callable can't be described"),
         (of_object, "as Weather: it is not a type that pydantic knows"),
         (of_number, "as a value of type int"),
+        (of_final, "as Final[str]"),
         (of_self, "as list[Self]"),
         (of_nobody, "name 'Nowhere' is not defined"),
         (größe, "'größe' is not one"),
@@ -314,7 +324,8 @@ def with_a_name_that_has_more_than_sixty_four_characters_in_all_of_it(city: str)
         (functools.partial(look_up, days=1), "a value of type partial has none"),
         (Weather, "Weather is a class"),
         (Review, "Review is a class"),
-        (list[int], "the parameters of list can't be read"),
+        (max, "the parameters of max can't be read"),
+        (with_odd_signature, "the parameters of with_odd_signature can't be read"),
         ("look_up", "got 'look_up'"),
         (look_up("Lyon") + "x" * 1000, "got 'Lyon, 3xxx"),
         (3, "got a value of type int"),
@@ -346,6 +357,12 @@ def test_the_step_can_be_typed(function: object, step: str) -> None:
     assert step in told
     if step.startswith("`def"):
         compile(step.strip("`"), "<cell>", "exec")
+
+
+def test_a_decorator_is_named_as_the_cause() -> None:
+    """Stars are often those of a decorator that does not pass the signature on."""
+    steps = [error_of(function).next_steps[1:] for function in (stars, double_stars, by_position)]
+    assert ["functools.wraps" in "".join(each) for each in steps] == [True, True, False]
 
 
 def test_a_name_twice() -> None:

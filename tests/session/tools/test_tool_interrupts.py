@@ -156,6 +156,7 @@ def struck_at(number: int, run: Callable[[], object]) -> bool:
                 signal.raise_signal(signal.SIGINT)
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 wants it of a frame before the next line
     sys.settrace(trace)
     try:
         run()
