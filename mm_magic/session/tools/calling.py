@@ -80,7 +80,9 @@ def unknown(name: str, known: Sequence[str]) -> ToolResult:
 def _result(value: object) -> ToolResult:
     """What a function returned as a result. Raises what the value's own methods raise."""
     try:
-        return ToolResult(_bounded(_text(value)), value=value)
+        text = _text(value)
+        # Servers refuse an empty text, and one of white space: such a text is written in quotes.
+        return ToolResult(_bounded(text) if text.strip() else json.dumps(text), value=value)
     except NoDataError as error:
         returned = "returned" if error.place == HERE else "returned a value that holds"
         text = f"This tool {returned} {error.what}, which can't be sent as text."
@@ -90,12 +92,10 @@ def _result(value: object) -> ToolResult:
 def _text(value: object) -> str:
     """A text as it is, plain data as JSON, a picture by its kind, the rest as `{{name}}` has it.
 
-    None is “None”, which a model knows. A text of white space is written in quotes: servers refuse
-    an empty one.
+    None is “None”, which a model knows from Python.
     """
     if isinstance(value, str):
-        text = str.__str__(value)
-        return text if text.strip() else json.dumps(text)
+        return str.__str__(value)  # of a text that is an Enum, too
     if isinstance(value, _JSON):
         try:
             return json.dumps(value, ensure_ascii=False)

@@ -146,7 +146,7 @@ def _typed(parameter: str, function: object, name: str) -> str:
     owner = getattr(function, "__qualname__", "").split(".")[-2:-1]
     if parameter == "self" and owner:
         return f"Name the method of an object, as in `{owner[0].lower()}.{name}`."
-    return f"Write its type behind its name, as in `{parameter}: str`."
+    return f"Write its type after its name, as in `{parameter}: str`."
 
 
 def _wrapped(name: str) -> str:

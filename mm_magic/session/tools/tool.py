@@ -15,7 +15,7 @@ from mm_magic.session.validation import a_value, problems_of, pydantic_for
 from mm_magic.wording import plain, shortened
 
 MAX_DESCRIPTION = 4_000
-"""Characters of a docstring that are sent; those of pandas' methods have up to 20,000."""
+"""Characters of a docstring that are sent: that of `pandas.read_csv` has 22,395."""
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOLD = 60
 """Characters of a name or a value in a message."""

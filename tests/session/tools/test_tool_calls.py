@@ -52,6 +52,11 @@ def raised(error: BaseException) -> ToolResult:
     return result_of(raises)
 
 
+class Blank:
+    def __str__(self) -> str:
+        return ""
+
+
 class Unit(str, enum.Enum):  # noqa: UP042 - the two kinds write themselves differently
     CELSIUS = "C"
 
@@ -65,6 +70,7 @@ class Unit(str, enum.Enum):  # noqa: UP042 - the two kinds write themselves diff
         (Unit.CELSIUS, "C"),
         ("", '""'),
         (" \n", r'" \n"'),
+        (Blank(), '""'),
         (None, "None"),
         (True, "true"),
         (3, "3"),
