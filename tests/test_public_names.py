@@ -54,8 +54,8 @@ _MAP = (
     "budget=None, yes=False, type=None, **options)"
 )
 SIGNATURES = {
-    "ask": "(prompt, *, type=None, show=False, **options)",
-    "ask_async": "(prompt, *, type=None, show=False, **options)",
+    "ask": "(prompt, *, type=None, tools=(), confirm=False, show=False, **options)",
+    "ask_async": "(prompt, *, type=None, tools=(), confirm=False, show=False, **options)",
     "compare": "(prompt, *, n=1, without=(), yes=False, type=None, **options)",
     "compare_async": "(prompt, *, n=1, without=(), yes=False, type=None, **options)",
     "map": _MAP,
@@ -67,9 +67,9 @@ ASK_OPTIONS = {
     "thinking", "top_p", "effort",
 }  # fmt: skip
 REPLY_ATTRIBUTES = {
-    "backend", "base_resp", "content", "first_try", "has_value", "id", "is_demo", "may_enter",
-    "message", "model", "origin", "problem", "seconds", "status", "stop_reason", "text", "thinking",
-    "thinking_seconds", "usage", "value",
+    "backend", "base_resp", "calls", "content", "earlier_steps", "first_try", "has_value", "id",
+    "is_demo", "may_enter", "message", "model", "origin", "problem", "seconds", "status", "steps",
+    "stop_reason", "text", "thinking", "thinking_seconds", "usage", "value",
 }  # fmt: skip
 REPLIES_ATTRIBUTES = {"count", "index", "outcomes", "to_frame"}
 ERROR_ATTRIBUTES = {

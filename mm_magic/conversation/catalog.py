@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.reply import Reply, earlier_usages
 from mm_magic.errors import UsageError
 from mm_magic.protocol.image_file import Size
 from mm_magic.protocol.json_values import as_text
@@ -234,7 +234,7 @@ def price_of(reply: Reply, asked: str) -> float | None:
     if reply.backend != "minimax":
         return None
     tier = as_text(reply.usage.extra.get("service_tier") or reply.message.extra.get("service_tier"))
-    usages = [reply.usage, *([reply.first_try.usage] if reply.first_try else [])]
+    usages = [reply.usage, *earlier_usages(reply)]
     prices = [cost(reply.model or asked, usage, tier) for usage in usages]
     known = [price for price in prices if price is not None]
     return sum(known) if len(known) == len(prices) else None

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from mm_magic.protocol.json_values import JsonObject, parse_json
-from mm_magic.protocol.messages import BaseResp, Message, Usage
+from mm_magic.protocol.messages import BaseResp, Message, ToolUseBlock, Usage
 from mm_magic.transport.endpoint import Backend
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class Reply(Generic[T]):
     says where a recorded answer came from. `seconds` is how long the complete answer took, from
     the request to its end, None if unknown; for a recorded answer, how long it took when it was
     recorded. Where a type was asked for, `value` is the answer as that type, `first_try` the answer
-    before it, if the model was asked once more, and `problem` says why there is no value.
+    before it, if the model was asked once more, and `problem` says why there is no value. Where
+    the model called functions, `earlier_steps` are its answers with the calls, each with its
+    results behind it.
     """
 
     message: Message
@@ -75,6 +77,7 @@ class Reply(Generic[T]):
     seconds: float | None = None
     first_try: FirstTry | None = None
     problem: str = ""
+    earlier_steps: tuple[Message, ...] = ()
     _value: object = field(default=Unread.NONE, compare=False)
 
     def __str__(self) -> str:
@@ -136,8 +139,19 @@ class Reply(Generic[T]):
         return [block.to_wire() for block in self.message.content]
 
     @property
+    def steps(self) -> tuple[Message, ...]:
+        """The messages that followed the prompt: one, the answer, where nothing was called."""
+        return (*self.earlier_steps, self.message)
+
+    @property
+    def calls(self) -> list[ToolUseBlock]:
+        """The calls in its earlier steps, in order."""
+        blocks = (block for step in self.earlier_steps for block in step.content)
+        return [block for block in blocks if isinstance(block, ToolUseBlock)]
+
+    @property
     def usage(self) -> Usage:
-        """Token counts; each is None if the server did not give it."""
+        """Token counts of the last request; each is None if the server did not give it."""
         return self.message.usage
 
     @property
@@ -174,9 +188,15 @@ class Reply(Generic[T]):
 
 
 def counted(reply: Reply) -> Usage:
-    """The tokens of a complete answer, and of the first try before it.
+    """The tokens of a complete answer, and of what was asked before it: a first try, steps.
 
     Servers count at the end; earlier counts are guesses.
     """
     usage = reply.usage if reply.status == "complete" else Usage()
-    return usage + reply.first_try.usage if reply.first_try else usage
+    return sum(earlier_usages(reply), usage)
+
+
+def earlier_usages(reply: Reply) -> list[Usage]:
+    """The tokens of each request before the one that brought the answer."""
+    first = [reply.first_try.usage] if reply.first_try else []
+    return [*first, *(each.usage for each in reply.earlier_steps if each.role == "assistant")]

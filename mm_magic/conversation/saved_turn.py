@@ -132,7 +132,7 @@ def _answer_json(turn: Turn) -> JsonObject:
         "problem": reply.problem,
     }
     return {
-        "steps": [_step_json(step) for step in turn.steps],
+        "steps": [*map(_earlier_step_json, reply.earlier_steps), _step_json(reply.message)],
         "context": turn.context_hash,
         "knew": turn.turns_hash,
         "sent": turn.sent,
@@ -227,8 +227,7 @@ def read_turn(wire: object, *, may_be_deep: bool = True) -> SavedTurn:
         number=number,
         key=None,
         prompt=_read_prompt(found.get("prompt")),
-        reply=_read_reply(found, last),
-        earlier_steps=tuple(earlier),
+        reply=_read_reply(found, last, earlier),
         parameters=parameters,
         said=frozenset(said),
         request_key=as_text(found.get("request_key")),
@@ -297,6 +296,12 @@ def _step_json(step: Message) -> JsonObject:
     return {"role": step.role, "content": [block.to_wire() for block in step.content]}
 
 
+def _earlier_step_json(step: Message) -> JsonObject:
+    """A step before the last one; each answer among them was a request, with tokens of its own."""
+    usage = step.usage.to_wire()
+    return _step_json(step) | ({"usage": usage} if usage else {})
+
+
 def _read_prompt(wire: object) -> Prompt:
     try:
         return Prompt.from_wire(wire)
@@ -317,10 +322,11 @@ def _read_step(wire: JsonObject) -> Message:
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise UnreadableTurn("no content")
     role = "user" if wire.get("role") == "user" else "assistant"
-    return Message(role=role, content=tuple(block_from_wire(block) for block in content))
+    blocks = tuple(block_from_wire(block) for block in content)
+    return Message(role=role, content=blocks, usage=Usage().updated(as_object(wire.get("usage"))))
 
 
-def _read_reply(found: JsonObject, last: Message) -> Reply:
+def _read_reply(found: JsonObject, last: Message, earlier: Sequence[Message]) -> Reply:
     status = _STATUSES.get(as_text(found.get("status")))
     backend = _BACKENDS.get(as_text(found.get("backend")))
     if status is None or backend is None:
@@ -342,6 +348,7 @@ def _read_reply(found: JsonObject, last: Message) -> Reply:
         seconds,
         _read_first_try(found.get("first_try")),
         as_text(found.get("problem")),
+        tuple(earlier),
         Unread.DATA if _is_typed(found) and last_json(message.text).json else Unread.NONE,
     )
 

@@ -4,6 +4,7 @@ A server that refuses one earlier message refuses every later request of the con
 can hold anything: what no server takes is left out here, whoever wrote it.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from mm_magic.protocol.messages import (
     Message,
     TextBlock,
     ThinkingBlock,
+    ToolResultBlock,
     ToolUseBlock,
     UnknownBlock,
 )
@@ -24,6 +26,11 @@ _OF_USERS = {"video", "document", "search_result"}
 
 A picture that is at an address, or can't be read, is not sent.
 """
+_NO_WORD = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME = 64
+"""What servers take as the name of a call, and as its id: a model may make up any other."""
+NO_JSON = "INVALID_JSON"
+"""Arguments that are no JSON go back under this name, as Anthropic's pages advise."""
 
 
 class Sending(NamedTuple):
@@ -51,8 +58,23 @@ def sent_messages(messages: Sequence[Message], how: Sending) -> list[Message]:
     return []
 
 
+def unfinished_messages(messages: Sequence[Message], how: Sending) -> list[Message]:
+    """The same of a turn that goes on: its last message has the results of calls."""
+    return _joined(_filtered(messages, how))
+
+
+def calls_in(message: Message) -> list[ToolUseBlock]:
+    """The calls of an answer that can have a result: with a name and an id, each id once."""
+    found: dict[str, ToolUseBlock] = {}
+    for block in message.content:
+        if isinstance(block, ToolUseBlock) and block.id and block.name:
+            found.setdefault(_word(block.id), block)
+    return list(found.values())
+
+
 def _filtered(messages: Sequence[Message], how: Sending) -> Iterator[Message]:
     """The messages without the blocks that are refused; some may be empty then."""
+    messages = list(map(_in_words, messages))
     calls: set[str] = set()
     for message, after in zip(messages, (*messages[1:], None), strict=True):
         if message.role == "user":
@@ -66,6 +88,28 @@ def _filtered(messages: Sequence[Message], how: Sending) -> Iterator[Message]:
         yield message if unchanged else replace(message, content=tuple(content))
 
 
+def _in_words(message: Message) -> Message:
+    """The message with calls and results as every server takes them."""
+    if not any(isinstance(block, ToolUseBlock | ToolResultBlock) for block in message.content):
+        return message
+    return replace(message, content=tuple(map(_acceptable, message.content)))
+
+
+def _acceptable(block: Block) -> Block:
+    match block:
+        case ToolUseBlock(id_, name, given):
+            name = _word(name)[:_LONGEST_NAME]
+            given = {NO_JSON: given} if isinstance(given, str) else given
+            return replace(block, id=_word(id_), name=name, input=given)
+        case ToolResultBlock(id_):
+            return replace(block, tool_use_id=_word(id_))
+    return block
+
+
+def _word(text: str) -> str:
+    return _NO_WORD.sub("_", text)
+
+
 def _of_user(blocks: Sequence[Block], calls: set[str]) -> list[Block]:
     """Results of the calls before it, each once and in front, and what a user may send."""
     results: dict[str, Block] = {}
@@ -73,11 +117,10 @@ def _of_user(blocks: Sequence[Block], calls: set[str]) -> list[Block]:
     for block in blocks:
         if isinstance(block, ImageBlock) or (isinstance(block, TextBlock) and block.text.strip()):
             others.append(block)
-        elif isinstance(block, UnknownBlock):
-            if (name := _result_of(block)) in calls:
-                results.setdefault(name, block)
-            elif as_text(block.wire.get("type")) in _OF_USERS:
-                others.append(block)
+        elif isinstance(block, ToolResultBlock) and block.tool_use_id in calls:
+            results.setdefault(block.tool_use_id, block)
+        elif isinstance(block, UnknownBlock) and as_text(block.wire.get("type")) in _OF_USERS:
+            others.append(block)
     return [*results.values(), *others]
 
 
@@ -107,12 +150,12 @@ def _may_go_back(block: Block, among: Sequence[Block], how: Sending, *, is_whole
         case ThinkingBlock(thinking, signature):
             return how.in_context and bool(thinking.strip()) and (is_whole or bool(signature))
         case UnknownBlock(wire):
-            return how.in_context and not _result_of(block) and _is_paired(wire, among)
+            return how.in_context and _is_paired(wire, among)
     return False
 
 
 def _is_call(block: ToolUseBlock) -> bool:
-    return bool(block.id and block.name) and isinstance(block.input, dict)
+    return bool(block.id and block.name)
 
 
 def _is_paired(wire: dict[str, object], among: Sequence[Block]) -> bool:
@@ -131,18 +174,12 @@ def _is_server_call(wire: dict[str, object]) -> bool:
     return as_text(wire.get("type")).endswith("_tool_use") and bool(wire.get("id"))
 
 
-def _result_of(block: Block) -> str:
-    """The id of the call whose result a block is, "" if it is no result."""
-    if not isinstance(block, UnknownBlock) or block.wire.get("type") != "tool_result":
-        return ""
-    return as_text(block.wire.get("tool_use_id"))
-
-
 def _results_in(message: Message | None) -> set[str]:
     """The ids of the calls whose results a message holds."""
     if message is None or message.role != "user":
         return set()
-    return {_result_of(block) for block in message.content} - {""}
+    results = {b.tool_use_id for b in message.content if isinstance(b, ToolResultBlock)}
+    return results - {""}
 
 
 def _joined(messages: Iterator[Message]) -> list[Message]:

@@ -9,16 +9,11 @@ from typing import Any, NamedTuple
 from mm_magic.conversation.left_out import LeftOut, prompt_without
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.sent_messages import Sending, sent_messages
+from mm_magic.conversation.steps import in_wire, prints_of
 from mm_magic.errors import Kind
 from mm_magic.prompt.prompt import Prompt
-from mm_magic.protocol.json_values import (
-    JsonObject,
-    encode_json,
-    fingerprint,
-    settled,
-)
+from mm_magic.protocol.json_values import JsonObject, encode_json, fingerprint
 from mm_magic.protocol.messages import Message
-from mm_magic.protocol.request_key import prompt_print
 
 TURN_MIME = "application/vnd.minimax.turn+json"
 """The MIME type under which a cell's outputs hold turns."""
@@ -65,8 +60,7 @@ class Failure(NamedTuple):
 class Turn:
     """A prompt and what followed, in their place.
 
-    One that stood alone has no `conversation`, and the number 0. `reply` is the last of the
-    messages that followed, `earlier_steps` are those before it. `parameters` is the request's body
+    One that stood alone has no `conversation`, and the number 0. `parameters` is the request's body
     but for its messages, and `said` names those of them that the notebook set. `request_key` is the
     hash of the request's `RequestKey`, `sample` counts the answers to that same request, from 0.
     `context_hash` is the fingerprint of all that the model was given, `turns_hash` that of the
@@ -93,7 +87,6 @@ class Turn:
     parameters: JsonObject
     context_hash: str
     turns_hash: str
-    earlier_steps: tuple[Message, ...] = ()
     said: frozenset[str] = frozenset()
     request_key: str = ""
     sample: int = 0
@@ -119,14 +112,14 @@ class Turn:
     def id(self) -> str:
         """A fingerprint of conversation, number, prompt and content."""
         content = self.reply.content
-        if self.earlier_steps:
-            content = [*(step.to_wire() for step in self.earlier_steps), *content]
+        if self.reply.earlier_steps:
+            content = [*map(in_wire, self.reply.earlier_steps), *content]
         return fingerprint([self.conversation, self.number, self.prompt.to_wire(), content])
 
     @property
     def steps(self) -> tuple[Message, ...]:
         """The messages that followed the prompt: one, the answer, in the ordinary case."""
-        return (*self.earlier_steps, self.reply.message)
+        return self.reply.steps
 
     @cached_property
     def is_sendable(self) -> bool:
@@ -141,27 +134,16 @@ class Turn:
 
         There are none where no server would take its answer: then it is not sent.
         """
-        messages = self.messages(in_context=False)
-        if not messages:
-            return ()
-        prompt, *followed = messages
-        known = self.prompt.described() if prompt == self.prompt.message() else prompt
-        return (prompt_print(known), *map(fingerprint, followed))
+        return prints_of(self.prompt, self.messages(in_context=False))
 
     def messages(self, *, in_context: bool) -> list[JsonObject]:
         """Its messages as a server accepts them back; see `sent_messages`."""
-        return [self._wire(message) for message in self._sent(in_context=in_context)]
+        return [in_wire(message, self.prompt) for message in self._sent(in_context=in_context)]
 
     def _sent(self, *, in_context: bool) -> list[Message]:
         is_cut = self.reply.status != "complete" or self.reply.stop_reason == "max_tokens"
         messages = (Message(role="user", content=self.prompt.content), *self.steps)
         return sent_messages(messages, Sending(in_context, is_whole=not is_cut))
-
-    def _wire(self, message: Message) -> JsonObject:
-        if message.content == self.prompt.content and message.role == "user":
-            return self.prompt.message()
-        content = [block.to_wire() for block in message.content]
-        return {"role": message.role, "content": settled(content)}
 
     def encoded(self, *, in_context: bool) -> bytes:
         """The JSON of its messages; kept, as later requests join the same bytes."""

@@ -47,6 +47,17 @@ def _check_table(_name: str, value: str) -> None:
         )
 
 
+def _check_function(_name: str, value: str) -> None:
+    if not value.isidentifier() or keyword.iskeyword(value):
+        raise UsageError(
+            f"--tools needs the names of functions, got {value!r}",
+            next_steps=(
+                "Name functions that a cell above defines, with commas: `--tools f,g`",
+                "For any other one, give it a name first: `f = thing.method`",
+            ),
+        )
+
+
 def _check_budget(_name: str, value: object) -> None:
     if not isinstance(value, int | float) or not value > 0:
         raise UsageError(f"--budget must be an amount in USD above 0, got {value!r}")
@@ -97,6 +108,13 @@ class Arguments:
     type: str = option(
         "", CODE, "--type", metavar="TYPE", help="read the answer as this type, such as list[str]",
         offers="types",
+    )  # fmt: skip
+    tools: tuple[str, ...] = option(
+        (), TEXT, "--tools", metavar="NAME,…", help="let the model call these functions",
+        offers="functions", check=_check_function, varies="names",
+    )  # fmt: skip
+    confirm: bool = option(
+        False, SWITCH, "--confirm", help="with --tools: ask you before each call"
     )  # fmt: skip
     literal: bool = option(False, SWITCH, "--literal", help="send {{name}} as written")
     dry_run: bool = option(
@@ -276,11 +294,14 @@ def help_text() -> str:
     *firsts, last = (row.flags[0] for row in CELL_ROWS if row.may_be_unset)
     files = ", ".join(row.flags[0] for row in CELL_ROWS if row.kind.may_be_file)
     listed = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies == "listed")
-    repeated = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies not in ("", "listed"))
+    others = ("repeated", "models")
+    repeated = ", ".join(row.flags[0] for row in CELL_ROWS if row.varies in others)
     lines = in_columns(help_rows(CELL_ROWS)).split("\n")
     of_all = len(lines) - len(OF_ONE_CELL)
+    asked = of_all + [row.name for row in OF_ONE_CELL].index("literal")
     return _OPTIONS.format(
-        of_all="\n".join(lines[:of_all]), of_one="\n".join(lines[of_all:]),
+        of_all="\n".join(lines[:of_all]), of_one="\n".join(lines[of_all:asked]),
+        others="\n".join(lines[asked:]),
         unset=f"{', '.join(firsts)} or {last}", word=UNSET, files=files, listed=listed,
         repeated=repeated,
     )  # fmt: skip
@@ -292,6 +313,8 @@ Options for this cell or, with `%minimax`, for all cells:
 
 Options for this cell only:
 {of_one}
+
+{others}
 
 To unset {unset}, give it the value `{word}`.
 

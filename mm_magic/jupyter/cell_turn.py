@@ -4,7 +4,10 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
+
+from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
@@ -12,7 +15,7 @@ from mm_magic.errors import MiniMaxError, Stopped
 from mm_magic.jupyter.arguments import Arguments
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import check_one_cell
-from mm_magic.jupyter.running_cell import running_cell
+from mm_magic.jupyter.running_cell import Audience, running_cell
 from mm_magic.jupyter.views.choose import View, view
 from mm_magic.jupyter.views.finished import (
     answer_bundles,
@@ -26,11 +29,13 @@ from mm_magic.jupyter.views.finished import (
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import braces_hint, fill_in
 from mm_magic.session.notes import reused_notes
-from mm_magic.session.run import Run, Step
+from mm_magic.session.run import Calling, Run, Step
 from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import Ask, TurnRequest
 
 if TYPE_CHECKING:
+    from mm_magic.jupyter.views.steps import Steps
+    from mm_magic.session.tools.tool import Tool
     from mm_magic.session.values import ValueType
     from mm_magic.transport.client import Retrying
 
@@ -60,8 +65,19 @@ def ask_of(here: Here, arguments: Arguments, body: str) -> tuple[Ask, list[str]]
         alone=arguments.alone,
         type=type_of(arguments, here.shell.user_ns),
         is_fresh=arguments.fresh,
+        tools=tools_of(arguments.tools, here.shell.user_ns),
+        confirms=arguments.confirm,
     )
     return ask, notes
+
+
+def tools_of(names: tuple[str, ...], variables: Mapping[str, object]) -> "tuple[Tool, ...]":
+    """The functions that a cell's answer may call. Raises UsageError."""
+    if not names:
+        return ()
+    from mm_magic.jupyter.named_tools import named_tools  # few name any
+
+    return named_tools(names, variables)
 
 
 def type_of(arguments: Arguments, variables: Mapping[str, object]) -> "ValueType | None":
@@ -127,12 +143,13 @@ class DrawnTurn:
         if self.ask.prompt.pictures:
             show_pictures(self._shell, [self._checked()])
         run = self._session.start(self.ask, is_drawn=not cell.is_captured, is_awaited=is_awaited)
-        hide = self.ask.options.hide_thinking
-        drawn = view(self._shell, cell.audience, hide_thinking=hide)
+        drawn = self._view(cell.audience)
         try:
             await self._draw(run, drawn)
         except asyncio.CancelledError:
-            self._keep(drawn, run, self._session.stop(run))
+            reply = self._session.stop(run)
+            self._end_calls(drawn, run)
+            self._keep(drawn, run, reply)
             raise
         except MiniMaxError as error:
             # With nothing to show and nothing to note the error says it all.
@@ -141,8 +158,25 @@ class DrawnTurn:
             raise error.with_traceback(None)  # noqa: B904 (it is this very error)
         return self._keep(drawn, run, run.reply())
 
-    async def _draw(self, run: Run, drawn: View) -> None:
-        progress = _Progress(drawn, asyncio.get_running_loop().time)
+    def _view(self, audience: Audience) -> "View | Steps":
+        """Where the answer is drawn; with functions to call, one answer below the other."""
+        make = partial(view, self._shell, audience, hide_thinking=self.ask.options.hide_thinking)
+        if not self.ask.tools:
+            return make()
+        from mm_magic.jupyter.views.steps import Steps
+
+        return Steps(make, is_live=audience == "page")
+
+    def _end_calls(self, drawn: "View | Steps", run: Run) -> None:
+        """Draw the calls that were stopped."""
+        if run.calls:
+            from mm_magic.jupyter.views.steps import Steps, bundle_of
+
+            assert isinstance(drawn, Steps)
+            drawn.called(bundle_of(self._shell, run.calls))
+
+    async def _draw(self, run: Run, drawn: "View | Steps") -> None:
+        progress = _Progress(self._shell, drawn, asyncio.get_running_loop().time)
         try:
             with heartbeat(progress.tick):
                 async with aclosing(self._session.steps(run)) as steps:
@@ -153,7 +187,7 @@ class DrawnTurn:
         finally:
             progress.end_thinking(run.thinking_seconds)
 
-    def _keep(self, drawn: View, run: Run, reply: Reply) -> Reply:
+    def _keep(self, drawn: "View | Steps", run: Run, reply: Reply) -> Reply:
         """Draw the last form, and put the reply where the user asked for it."""
         self.reply, notes = reply, [*run.notes, *self._notes]
         if (request := run.request) is None:  # it was stopped while another turn was running
@@ -175,7 +209,7 @@ class DrawnTurn:
             self._shell.user_ns[self._to] = reply
         return reply
 
-    def _keep_old(self, drawn: View, turn: Turn, notes: Sequence[str]) -> Reply:
+    def _keep_old(self, drawn: "View | Steps", turn: Turn, notes: Sequence[str]) -> Reply:
         """Draw what the cell had before, below the line that says so."""
         from mm_magic.rendering.bundles import line_bundle
 
@@ -197,7 +231,10 @@ class DrawnTurn:
 class _Progress:
     """Hands on to a view what comes, and says what is being waited for, and for how long."""
 
-    def __init__(self, drawn: View, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, shell: InteractiveShell, drawn: "View | Steps", clock: Callable[[], float]
+    ) -> None:
+        self._shell = shell
         self._drawn = drawn
         self._clock = clock
         self._since = clock()
@@ -205,9 +242,13 @@ class _Progress:
         self._is_thinking = False
         self._is_again = False
 
-    def take(self, step: "Step | Retrying", run: Run) -> None:
+    def take(self, step: "Step | Retrying | Calling", run: Run) -> None:
         """Something came."""
         self._since = self._clock()
+        if isinstance(step, Calling):
+            self.end_thinking(run.thinking_seconds)
+            self._take_calls(step, is_open=run.ask.confirms)
+            return
         if not isinstance(step, Step):
             self._retry = step
             return
@@ -221,6 +262,16 @@ class _Progress:
         if step.growth.text:
             self.end_thinking(run.thinking_seconds)
             self._drawn.update("", step.growth.text)
+
+    def _take_calls(self, calling: Calling, *, is_open: bool) -> None:
+        from mm_magic.jupyter.views.steps import Steps, bundle_of, waiting_for
+
+        assert isinstance(self._drawn, Steps)
+        bundle = bundle_of(self._shell, calling.calls, is_open=is_open)
+        if calling.is_over:
+            self._drawn.called(bundle)
+        else:
+            self._drawn.calling(bundle, waiting_for(calling.calls))
 
     def end_thinking(self, seconds: float | None) -> None:
         """The text begins, or nothing more comes."""

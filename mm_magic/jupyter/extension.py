@@ -13,6 +13,7 @@ from mm_magic.jupyter import completion
 from mm_magic.jupyter.asking_line import AskingLine
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.config import MiniMax
+from mm_magic.jupyter.confirming import InNotebook
 from mm_magic.jupyter.last_error import LastError
 from mm_magic.jupyter.magic_functions import MagicFunctions
 from mm_magic.jupyter.own_cells import OwnCells
@@ -51,6 +52,7 @@ class Extension:
         self._magics = MagicFunctions(self._here, self._replies)
         self._cells = OwnCells(shell)
         self._asking = AskingLine(shell, session)
+        self._confirm = InNotebook(shell, session)
         self._complete = completion.matcher(self._here)
         self._is_introduced = False
         self._page: str | None = None
@@ -65,6 +67,7 @@ class Extension:
         self._cells.register()
         self._replies.register()
         self._asking.register()
+        self._confirm.register()
         self._session.draw = self._draw
         self._session.watch_rows = self._watch_rows
         completion.register(shell, self._complete)
@@ -82,6 +85,7 @@ class Extension:
         self._cells.unregister()
         self._replies.unregister()
         self._asking.unregister()
+        self._confirm.unregister()
         self._session.draw = self._session.watch_rows = None
         completion.unregister(shell, self._complete)
         running.set(None)  # the kernel keeps what a cell has set, and the session with it

@@ -39,7 +39,7 @@ def joined(words: Sequence[str], table: Sequence[Row], listed: Collection[str]) 
 
 
 def _may_have_spaces(row: Row) -> bool:
-    return row.kind is CODE or row.varies in ("listed", "models")
+    return row.kind is CODE or row.is_listed
 
 
 def _row_of(word: str, flags: dict[str, Row]) -> tuple[Row | None, bool]:
@@ -55,7 +55,7 @@ def size_of_list(row: Row, words: Sequence[str], listed: Collection[str]) -> int
     size = 1
     while row.kind is CODE and size < len(words) and _goes_on(words[:size], words[size]):
         size += 1
-    while row.varies in ("listed", "models") and size < len(words):
+    while row.is_listed and size < len(words):
         word = words[size]
         if word == "," and _are_values(row, words[size + 1 : size + 2], listed):
             size += 2
@@ -103,7 +103,7 @@ def values(
 ) -> Iterator[object]:
     """The values that one word gives an option. Raises UsageError."""
     parts = [part.strip() for part in word.split(",")]
-    if row.varies == "listed" and len(parts) > 1 and all(parts):
+    if row.varies in ("listed", "names") and len(parts) > 1 and all(parts):
         _check_commas(row, word)
         yield from (read(row, part) for part in parts)
     elif row.varies == "models" and word not in listed and _are_models(row, parts, listed):

@@ -98,6 +98,10 @@ class Magics:
                 raise slip
             right = right_options(arguments.words)
             raise mistakes.stray_words(arguments.words, options, [*COMMANDS], right)
+        if arguments.tools or arguments.confirm:
+            from mm_magic.jupyter.named_tools import check_tools
+
+            check_tools(arguments)
         make: Callable[[Here, Arguments, str], AnyTurn]
         make = CompareTurn if arguments.answers > 1 else cell_turn
         if arguments.rows:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import is_dataclass
+from inspect import isfunction
 from pathlib import Path
 from typing import get_origin
 
@@ -44,7 +45,7 @@ def behind_cell_magic(here: Here, before: Sequence[str], prompt: str = "") -> Se
 def is_list(before: Sequence[str]) -> bool:
     """Whether the last of these words is an option that may have several values with commas."""
     row = _named(before, CELL_ROWS)
-    return row is not None and row.varies in ("listed", "models")
+    return row is not None and row.is_listed
 
 
 def _named(before: Sequence[str], table: Sequence[Row]) -> Row | None:
@@ -118,6 +119,15 @@ def _tables(here: Here) -> list[str]:
     return [*frames, *(name for name, each in own.items() if isinstance(each, list) and each)]
 
 
+def _functions(here: Here) -> list[str]:
+    """The functions that cells have defined."""
+    return [
+        name
+        for name, value in here.shell.user_ns.items()
+        if isfunction(value) and not name.startswith("_")
+    ]
+
+
 def _types(here: Here) -> list[str]:
     """The types that the notebook has defined, and some that Python has."""
     return [
@@ -154,6 +164,7 @@ _OFFERED: Mapping[Offer, Callable[[Here], list[str]]] = {
     "recordings": _recordings,
     "commands": _commands,
     "tables": _tables,
+    "functions": _functions,
     "types": _types,
     "left out": _turns,
 }

@@ -47,7 +47,7 @@ class ThinkingBlock:
 
 @dataclass(frozen=True, slots=True)
 class ToolUseBlock:
-    """A call that the model asks for. mm_magic keeps it and never makes it.
+    """A call that the model asks for.
 
     `input` is the parsed argument object; text that is no JSON object stays a string.
     """
@@ -65,6 +65,39 @@ class ToolUseBlock:
             "input": self.input,
             **self.extra,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultBlock:
+    """What the call with this id came to. `content` is a text, or content blocks as they came."""
+
+    tool_use_id: str
+    content: object
+    is_error: bool = False
+    extra: JsonObject = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Its text; of other blocks the type, in square brackets."""
+        if not isinstance(self.content, list):
+            return as_text(self.content)
+        return "\n".join(map(_in_result, map(as_object, self.content)))
+
+    def to_wire(self) -> JsonObject:
+        content = {} if self.content is None else {"content": self.content}
+        error = {"is_error": True} if self.is_error else {}
+        return {
+            "type": "tool_result",
+            "tool_use_id": self.tool_use_id,
+            **content,
+            **error,
+            **self.extra,
+        }
+
+
+def _in_result(wire: JsonObject) -> str:
+    kind = as_text(wire.get("type"))
+    return as_text(wire.get("text")) if kind == "text" else f"[{kind or 'unknown'}]"
 
 
 LONG_SIDE = 1024
@@ -154,7 +187,9 @@ class UnknownBlock:
         return dict(self.wire)
 
 
-Block: TypeAlias = TextBlock | ThinkingBlock | ToolUseBlock | ImageBlock | UnknownBlock
+Block: TypeAlias = (
+    TextBlock | ThinkingBlock | ToolUseBlock | ToolResultBlock | ImageBlock | UnknownBlock
+)
 
 
 def block_from_wire(wire: JsonObject) -> Block:
@@ -176,6 +211,12 @@ def block_from_wire(wire: JsonObject) -> Block:
                 as_text(wire.get("name")),
                 given if isinstance(given, str) else as_object(given),
                 _rest(wire, "type", "id", "name", "input"),
+            )
+        case "tool_result":
+            is_error = wire.get("is_error") is True
+            known = ("type", "tool_use_id", "content", *["is_error"] * is_error)
+            return ToolResultBlock(
+                as_text(wire.get("tool_use_id")), wire.get("content"), is_error, _rest(wire, *known)
             )
         case _:
             return UnknownBlock(wire)

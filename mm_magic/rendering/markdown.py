@@ -177,6 +177,23 @@ class Definitions:
                 self.links[label] = {"href": address, "title": _filled(link["title"], formulas)}
 
 
+_SPANS = {"colspan", "rowspan"}
+_TABLE_CLEANER = nh3.Cleaner(
+    tags={
+        *("table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption"),
+        *("p", "div", "span", "b", "strong", "i", "em", "code", "pre", "br", "ul", "ol", "li"),
+    },
+    attributes={"th": _SPANS | {"scope"}, "td": _SPANS},
+    url_schemes=set(),
+    link_rel=None,
+)
+
+
+def only_table(html: str) -> str:
+    """Return what is a table, a list or text in the HTML of an object, without any address."""
+    return _TABLE_CLEANER.clean(html)
+
+
 NO_DEFINITIONS = Definitions()
 
 

@@ -24,11 +24,13 @@ def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
 
 def _parts(turn: Turn) -> list[str]:
     who, reply = _who(turn), turn.reply
+    called = [counted(len(reply.calls), "call")] if reply.calls else []
     if not reply.message.content and reply.status != "complete":
         place = [] if turn.conversation else [_place(turn, is_lost=True)]
-        return [who, *place, "no answer" if reply.status == "incomplete" else "stopped"]
+        ending = "no answer" if reply.status == "incomplete" else "stopped"
+        return [who, *place, *called, ending]
     is_lost = turn.conversation is not None and not reply.may_enter()
-    parts = [who, *filter(None, [_place(turn, is_lost=is_lost)])]
+    parts = [who, *filter(None, [_place(turn, is_lost=is_lost)]), *called]
     if turn.others:
         return [*parts, _total(turn.answers), *["not remembered"] * is_lost]
     if reply.status != "complete":  # the service counts at the end: what it said before is a guess

@@ -49,7 +49,7 @@ def value_bundle(reply: Reply) -> Bundle:
     quoted = (f"{title}:\n\n{_quoted(disarmed(text.strip()))}" for title, text in folded)
     return {
         "text/html": f"{table['text/html']}{html}",
-        "text/markdown": "\n\n".join([_fenced(str(table["text/plain"])), *quoted]),
+        "text/markdown": "\n\n".join([fenced(str(table["text/plain"])), *quoted]),
         "text/plain": table["text/plain"],
     }
 
@@ -95,7 +95,7 @@ def _folded_html(title: str, text: str) -> str:
     )
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     """Plain text as a block of code that nothing in it can close."""
     fence = "```"
     while fence in text:

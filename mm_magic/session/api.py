@@ -1,7 +1,7 @@
 """`mm.ask`, `mm.compare`, `mm.map`, their `_async` twins and `mm.read_notebook`."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -21,6 +21,7 @@ from mm_magic.wording import shortened
 if TYPE_CHECKING:
     from mm_magic.conversation.conversation import Conversation
     from mm_magic.session.rows.template import RowPrompt
+    from mm_magic.session.turn_request import How
     from mm_magic.session.values import ValueType
 
 V = TypeVar("V")
@@ -85,12 +86,20 @@ def ask(
 ) -> Reply[V]: ...
 @overload
 def ask(
-    prompt: Asked, *, type: object = None, show: bool = False, **options: Unpack[AskOptions]
+    prompt: Asked,
+    *,
+    type: object = None,
+    tools: Sequence[Callable[..., Any]] = (),
+    confirm: bool = False,
+    show: bool = False,
+    **options: Unpack[AskOptions],
 ) -> Reply: ...
 def ask(
     prompt: Asked,
     *,
     type: object = None,  # noqa: A002 - its name is fixed
+    tools: Sequence[Callable[..., Any]] = (),
+    confirm: bool = False,
     show: bool = False,
     **options: Unpack[AskOptions],
 ) -> Reply:
@@ -104,7 +113,8 @@ def ask(
     conversation, retries. Each call is independent and not remembered, unless you name a
     `conversation` ("main" is the notebook's). With `show`, the answer is drawn as in a
     `%%minimax` cell; `%load_ext mm_magic` must have run. With `type`, `reply.value` is the answer
-    as that type: anything that pydantic's TypeAdapter takes.
+    as that type: anything that pydantic's TypeAdapter takes. The model may call the functions in
+    `tools`, also async ones; `reply.steps` has the calls. With `confirm` you are asked before each.
 
     A prompt with pictures is a list: `mm.ask(["What does this show?", fig])`.
 
@@ -112,7 +122,9 @@ def ask(
     raises KeyboardInterrupt.
     """
     try:
-        return run_to_end(ask_async(prompt, type=type, show=show, **options))
+        return run_to_end(
+            ask_async(prompt, type=type, tools=tools, confirm=confirm, show=show, **options)
+        )
     except (MiniMaxError, KeyboardInterrupt) as error:
         raise error.with_traceback(None) from None  # our own frames say nothing
 
@@ -123,17 +135,25 @@ async def ask_async(
 ) -> Reply[V]: ...
 @overload
 async def ask_async(
-    prompt: Asked, *, type: object = None, show: bool = False, **options: Unpack[AskOptions]
+    prompt: Asked,
+    *,
+    type: object = None,
+    tools: Sequence[Callable[..., Any]] = (),
+    confirm: bool = False,
+    show: bool = False,
+    **options: Unpack[AskOptions],
 ) -> Reply: ...
 async def ask_async(
     prompt: Asked,
     *,
     type: object = None,  # noqa: A002 - its name is fixed
+    tools: Sequence[Callable[..., Any]] = (),
+    confirm: bool = False,
     show: bool = False,
     **options: Unpack[AskOptions],
 ) -> Reply:
     """The same as `ask`, but awaited: `await asyncio.gather(*map(mm.ask_async, prompts))`."""
-    _check_names("ask", options, "show", "type")
+    _check_names("ask", options, "show", "type", "tools", "confirm")
     if lists := [name for name, value in options.items() if is_list(value)]:
         written = ", ".join(f"{name}={options.get(name)!r}" for name in lists)
         raise UsageError(
@@ -144,11 +164,37 @@ async def ask_async(
         )
     current = session()
     try:
-        chosen, kind = current.options.overridden(options), _value_type(type)
+        chosen, how = current.options.overridden(options), _how(type, tools, confirm=confirm)
         ask_it = current.ask_drawn if show else current.ask
-        return await ask_it(prompt, chosen, alone="conversation" not in options, kind=kind)
+        return await ask_it(prompt, chosen, alone="conversation" not in options, how=how)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
+
+
+def _how(kind: object, tools: object, *, confirm: bool) -> "How":
+    """As a type, or with functions that the model may call. Raises UsageError."""
+    from mm_magic.session.turn_request import How
+
+    if not tools and not confirm and isinstance(tools, list | tuple):
+        return How(_value_type(kind))
+    if not isinstance(tools, list | tuple):
+        raise UsageError(
+            f"tools must be a list of functions, got {shortened(repr(tools), 60)}",
+            next_steps=("Put the function in brackets: `mm.ask(…, tools=[f])`",),
+        )
+    if not tools:
+        raise UsageError(
+            "confirm=True asks before a function is called, and no function is named",
+            next_steps=("Name it: `mm.ask(…, tools=[f], confirm=True)`",),
+        )
+    if kind is not None:
+        raise UsageError(
+            "tools and type can't be used together",
+            next_steps=("Ask twice: `mm.ask(…, tools=[f])`, then `mm.ask(…, type=T)`",),
+        )
+    from mm_magic.session.tools.tool import tools_of  # few name functions
+
+    return How(tools=tools_of(tools), confirms=confirm)
 
 
 def _value_type(kind: object) -> "ValueType | None":
@@ -245,17 +291,17 @@ async def compare_async(
     from mm_magic.session.forecast import Forecast
     from mm_magic.session.left_out import check_left_out
     from mm_magic.session.left_out import from_python as left_out_of
-    from mm_magic.session.turn_request import from_python
+    from mm_magic.session.turn_request import How, from_python
     from mm_magic.session.variants import number_of, split, variants
 
     current = session()
     try:
         single, varying = split(options)
-        chosen, kind = current.options.overridden(single), _value_type(type)
+        chosen, how = current.options.overridden(single), How(_value_type(type))
         alone = "conversation" not in options
         left_out = left_out_of(without, alone=alone)
         check_left_out(left_out, chosen, varying)
-        first = from_python(prompt, chosen, alone=alone, kind=kind)
+        first = from_python(prompt, chosen, alone=alone, how=how)
         each_once = list(variants(chosen, varying, 1, left_out))
         if left_out:
             current.check_left_out(first, each_once[: 1 + len(left_out)])
@@ -264,7 +310,7 @@ async def compare_async(
             foreseen = Forecast(number, current.foresee((each.of(first), n) for each in each_once))
             foreseen.check(chosen.confirm_above, "mm.compare(…, yes=True)")
         several = list(variants(chosen, varying, n, left_out))
-        return await current.compare(prompt, several, alone=alone, kind=kind)
+        return await current.compare(prompt, several, alone=alone, how=how)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
 
@@ -362,6 +408,11 @@ async def map_async(  # noqa: PLR0913 - as map
 
 def _check_names(function: str, options: Mapping[str, object], *own: str) -> None:
     """Raise UsageError where there is no such option; `own` are those of this function alone."""
+    if "tools" in options:
+        raise UsageError(
+            f"{function} calls no functions",
+            next_steps=("One answer can: `mm.ask(…, tools=[f])`",),
+        )
     if unknown := options.keys() - AskOptions.__annotations__.keys():
         raise UsageError(
             f"{function} has no option {min(unknown)!r}",

@@ -14,11 +14,13 @@ from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History, first_link
 from mm_magic.conversation.left_out import turn_in
 from mm_magic.conversation.reply import Origin
+from mm_magic.conversation.steps import known_by
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.schema import REPAIR, repair_prompt
-from mm_magic.protocol.json_values import as_count
+from mm_magic.protocol.json_values import as_count, encode_json
+from mm_magic.protocol.messages import Message
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
@@ -74,6 +76,9 @@ class Draft:
             above = self._above(to_demo=to_demo)
             prints = tuple(turn.prints for turn in above if turn.number != left_out)
         prompt = self.ask.known_as or self.ask.sent_prompt
+        if self.ask.steps:
+            so_far, results = known_by(prompt, self.ask.steps)
+            return RequestKey(self.ask.asked(), (*prints, so_far), results)
         return RequestKey(self.ask.asked(), prints, prompt.described())
 
     def _above(self, *, to_demo: bool) -> list[Turn]:
@@ -89,6 +94,10 @@ class Draft:
         if there is None:
             return ()
         return there.prints_before(self.place, to_demo=to_demo, with_untrusted=untrusted)
+
+    def behind(self, steps: Sequence[Message]) -> "Draft":
+        """The draft of the request that goes on with these calls and their results."""
+        return replace(self, ask=replace(self.ask, steps=tuple(steps)))
 
     def once_more(self, turn: Turn, problem: str) -> "Draft":
         """The draft that asks once more for what the answer of this turn should have been."""
@@ -124,6 +133,8 @@ class Draft:
         if self.is_untrusted:
             sent = replace(self, is_untrusted=False).history(server)
         self._check_left_out(history, to_demo=to_demo)
+        own = ask.encoded(with_thinking=sent.link.with_thinking)
+        is_minimax = endpoint is not None and endpoint.backend == "minimax"
         first = 0 if ask.alone else 1
         number = there.number_at(self.place) if there else first
         return TurnRequest(
@@ -132,7 +143,7 @@ class Draft:
             key=self.key,
             number=number,
             history=history,
-            request=Request([*sent.messages, ask.sent_prompt.encode()], ask.parameters()),
+            request=Request([*sent.messages, *own], ask.sent_parameters(is_minimax=is_minimax)),
             request_key=request_key,
             endpoint=endpoint,
             to_demo=to_demo,
@@ -153,11 +164,17 @@ class Draft:
             model=options.model,
             server=server,
             system=self.ask.system,
-            room=room(options.model, limit, self.ask.system, _weight(self.ask.prompt)),
+            room=room(options.model, limit, self.ask.system, self._weight()),
             with_thinking=(server, options.model) not in self.refuse_thinking,
             with_untrusted=self.is_untrusted,
             without=turn_in(self.ask.without),
         )
+
+    def _weight(self) -> int:
+        """What the prompt takes of the model's window, with tools, and with steps behind it."""
+        steps = self.ask.encoded()[1:] if self.ask.steps else ()
+        tools = encode_json(self.ask.parameters().get("tools") or [])
+        return _weight(self.ask.prompt) + sum(map(len, steps)) + len(tools)
 
     def _check_left_out(self, history: History, *, to_demo: bool) -> None:
         """Raise NotSentError where the turn that it leaves out is not among those it sends."""
@@ -192,12 +209,13 @@ def history_now(
 ) -> History:
     """What would be sent before a turn's prompt if its cell ran again now."""
     max_tokens = as_count(turn.parameters.get("max_tokens")) or default_max_tokens(turn.model)
+    tools = len(encode_json(turn.parameters.get("tools") or []))
     return conversation.history(
         conversation.turns.index(turn),
         model=turn.model,
         server=server,
         system=turn.system,
-        room=room(turn.model, max_tokens, turn.system, _weight(turn.prompt)),
+        room=room(turn.model, max_tokens, turn.system, _weight(turn.prompt) + tools),
         with_thinking=(server, turn.model) not in refuse_thinking,
         with_untrusted=turn.is_untrusted,
         without=turn_in(turn.without),

@@ -12,6 +12,7 @@ from mm_magic.conversation.conversation import untrusted
 from mm_magic.conversation.left_out import turn_in
 from mm_magic.conversation.notebook_file import Notebook
 from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.steps import known_by
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.events import (
@@ -23,6 +24,7 @@ from mm_magic.protocol.events import (
     ThinkingDelta,
 )
 from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.messages import Message
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.protocol.stream_writer import write
 from mm_magic.transport.demo.send import words_of
@@ -45,8 +47,9 @@ def recording_of(notebook: Notebook, *, is_trusted: bool = True) -> Recording:
     """
     damaged: list[tuple[int, str]] = []
     exchanges = [
-        replace(exchange, reads=tuple(reads_of(turn.reply)))
+        each
         for exchange, turn in answers_of(notebook, damaged, is_trusted=is_trusted)
+        for each in _with_steps(exchange, turn)
     ]
     return Recording(tuple(exchanges), tuple(damaged))
 
@@ -80,6 +83,28 @@ def answers_of(
         if _is_whole(turn):
             found += _of_answers(turn, [])
     yield from _numbered(found)
+
+
+def _with_steps(exchange: RecordedExchange, turn: Turn) -> Iterator[RecordedExchange]:
+    """The answer as it was asked for: one exchange, and one more for each time that it called."""
+    steps, reply = turn.reply.earlier_steps, turn.reply
+    for number, step in enumerate((*steps, reply.message)):
+        if step.role == "assistant":
+            is_last = number == len(steps)
+            message = reply.message if is_last else replace(step, stop_reason="tool_use")
+            told = replace(reply, message=message, earlier_steps=())
+            if not is_last:
+                told = replace(told, thinking_seconds=None)
+            key = _behind(exchange.key, turn, steps[:number])
+            yield replace(exchange, key=key, reads=tuple(reads_of(told)))
+
+
+def _behind(key: RequestKey, turn: Turn, steps: Sequence[Message]) -> RequestKey:
+    """The key of the request that goes on with these steps."""
+    if not steps:
+        return key
+    so_far, results = known_by(turn.sent_prompt, steps)
+    return RequestKey(key.options, (*key.earlier, so_far), results)
 
 
 def _of_answers(turn: Turn, earlier: Sequence[Turn]) -> Iterator[tuple[RecordedExchange, Turn]]:

@@ -18,7 +18,7 @@ from mm_magic.conversation.catalog import (
     find,
 )
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import JsonObject, join_surrogates
+from mm_magic.protocol.json_values import JsonObject, as_object, as_text, join_surrogates
 from mm_magic.protocol.request import (
     DEFAULT_TEMPERATURE,
     DEFAULT_TOP_P,
@@ -33,9 +33,10 @@ from mm_magic.protocol.request import (
 UNSET = "default"
 """On the line: the option is not set, so it is not sent, and the server's own default holds."""
 
-Varying: TypeAlias = Literal["", "repeated", "listed", "models"]
+Varying: TypeAlias = Literal["", "repeated", "listed", "models", "names"]
 """How an option gets several values in one cell: not at all; repeated; repeated or listed with
-commas; repeated, or listed where each part is the name of a model: proxies have commas in names."""
+commas; repeated, or listed where each part is the name of a model: proxies have commas in names;
+several names, all for one answer."""
 
 Offer: TypeAlias = Literal[
     "models",
@@ -46,6 +47,7 @@ Offer: TypeAlias = Literal[
     "recordings",
     "commands",
     "tables",
+    "functions",
     "types",
     "left out",
 ]
@@ -113,6 +115,11 @@ class Row(NamedTuple):
     in_panel: bool = True
     scale: Scale | None = None
     varies: Varying = ""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether its values may stand in one list, with commas between them."""
+        return self.varies in ("listed", "models", "names")
 
     @property
     def may_be_unset(self) -> bool:
@@ -329,17 +336,30 @@ BY_NAME = {row.name: row for row in ROWS}
 BY_WIRE_NAME = {row.wire_name or row.name: row for row in ROWS if row.wire}
 
 
+TOOLS = "tools"
+"""They have no row: their functions belong to one cell."""
+
+
 def on_line(wire_name: str, sent: object) -> str | None:
     """The option as a magic's line has it that makes a request hold this, None for nothing.
 
     None where no line can say it: which model is the default differs from place to place.
     """
+    if wire_name == TOOLS:
+        return _tools_on_line(sent)
     row = BY_WIRE_NAME.get(wire_name)
     if row is None or row.wire is None or (row.name == "model" and sent is None):
         return None
     if row.words and sent is not None:
         return next((row.on_line(word) for word in row.words if row.wire(word) == sent), None)
     return row.on_line(row.default if sent is None else sent)
+
+
+def _tools_on_line(sent: object) -> str | None:
+    """`--tools` with the names of these tools."""
+    tools = sent if isinstance(sent, list) else []
+    names = [as_text(as_object(each).get("name")) for each in tools]
+    return f"--tools {','.join(names)}" if names and all(map(str.isidentifier, names)) else None
 
 
 def first_options(environ: Mapping[str, str]) -> Options:

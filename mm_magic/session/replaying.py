@@ -15,6 +15,7 @@ from mm_magic.conversation.history import History
 from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.protocol.messages import ToolResultBlock
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.build_request import Draft, history_now
 from mm_magic.session.options import BY_NAME, Options, on_line
@@ -25,6 +26,7 @@ from mm_magic.transport.recording.player import Found, Playback, Replay, Unanswe
 from mm_magic.transport.recording.writer import Asker
 from mm_magic.wording import counted, plain, quoted
 
+_SAVED = "the notebook's saved turns"
 _Find: TypeAlias = Callable[[RequestKey, str, Callable[[str], Asker]], Found | None]
 
 
@@ -106,6 +108,23 @@ class Replaying:
     def _is_untrusted(self, exchange: RecordedExchange) -> bool:
         return exchange.is_untrusted and not self.is_restored
 
+    def results(self, draft: Draft) -> dict[str, ToolResultBlock] | None:
+        """The recorded results of the calls that the last steps of a draft have, by their ids.
+
+        None where they are to be made: they are not there, and a server is asked for what is
+        missing. Raises UsageError if nobody is.
+        """
+        for key in _keys(draft):
+            if (found := self.replay.results(key)) is not None:
+                return found
+        if self.fills:
+            return None
+        raise UsageError(
+            f"the results of these calls are not in {repr(self.name) if self.name else _SAVED}, and"
+            " a recording calls no functions",
+            next_steps=("Record the cell again, until its answer is complete.",),
+        )
+
     def in_words(self) -> str:
         """What answers, in a few words."""
         answers = sum(each.is_offered for each in self.replay.exchanges)
@@ -147,7 +166,7 @@ class Replaying:
         """There is no answer: how the request differs from the recorded ones, and what to do."""
         from mm_magic.transport.recording.mismatch import difference
 
-        where = repr(self.name) if self.name else "the notebook's saved turns"
+        where = repr(self.name) if self.name else _SAVED
         what = f"this request without {ask.without}" if ask.without else "this request"
         command = "%minimax replay"
         if self.name:

@@ -80,14 +80,28 @@ class Requests:
 
     def built(self, draft: "Draft", cell: CellRun) -> "TurnRequest":
         """The request of a draft. Raises as `build` does."""
-        replaying, samples = self._recordings.replaying, self._recordings.samples
+        replaying = self._recordings.replaying
         if replaying is None:
             request = self._reused(draft) or draft.build(*self.live())
         else:
             name, reused = self._who.server_name(), partial(self._reused, draft)
             request = replaying.build(draft, self.to_fill, name, reused)
+        return self._counted(request, cell)
+
+    def _counted(self, request: "TurnRequest", cell: CellRun) -> "TurnRequest":
+        """The request, with the place of its answer among those to the same one."""
         name = request.counted_as
-        return replace(request, sample=samples.place(name, cell.asker(name)))
+        return replace(request, sample=self._recordings.samples.place(name, cell.asker(name)))
+
+    def behind(self, draft: "Draft", cell: CellRun, first: "TurnRequest") -> "TurnRequest":
+        """The request of a draft that goes on behind calls: it goes where the `first` one went.
+
+        Raises as `build` does.
+        """
+        if self._recordings.replaying is not None:
+            return self.built(draft, cell)
+        request = draft.build(first.endpoint, first.asked_of[0])
+        return self._counted(request, cell)
 
     def foresee(
         self, asks: "Iterable[tuple[Ask, int]]", cell: CellRun

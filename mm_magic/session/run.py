@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from mm_magic.conversation.reply import FirstTry, Reply, Status, Unread
+from mm_magic.conversation.sent_messages import calls_in
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.accumulate import Accumulator, Growth
+from mm_magic.protocol.messages import Message, ToolResultBlock, ToolUseBlock
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.body import Batch
@@ -16,6 +18,7 @@ from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.wording import counted
 
 if TYPE_CHECKING:
+    from mm_magic.session.tools.calling import ToolResult
     from mm_magic.session.values import WrongValue
     from mm_magic.transport.recording.writer import Recorder
 
@@ -25,6 +28,32 @@ class Step(NamedTuple):
 
     seconds: float
     growth: Growth
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call in an answer, and what it came to; None while it has no result."""
+
+    use: ToolUseBlock
+    result: "ToolResult | None" = None
+
+    def block(self) -> ToolResultBlock:
+        """Its result as it goes to the model; it was stopped if it has none."""
+        from mm_magic.session.tools.calling import stopped
+
+        result = self.result or stopped()
+        return ToolResultBlock(self.use.id, result.text, result.is_error)
+
+
+class Calling(NamedTuple):
+    """The calls of one answer: one begins, or has its result."""
+
+    calls: "tuple[Call, ...]"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether each of them has its result."""
+        return all(call.result is not None for call in self.calls)
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +91,8 @@ class Run:
     together `answer` is its number, from 1, and `error` says why it failed; 0 and None where it is
     the only one. `pace` is how many times as fast as usual the demo answers where somebody watches.
     `first` is the complete answer that was not of the requested type, once it is asked for again.
+    `earlier_steps` are the answers that called, with the results, and `calls` those of the latest
+    answer, while they are made. `later` are the requests behind the first one.
     """
 
     ask: Ask
@@ -81,10 +112,14 @@ class Run:
     thinking_seconds: float | None = None
     seconds: float | None = None
     first: Reply | None = None
+    earlier_steps: tuple[Message, ...] = ()
+    calls: tuple[Call, ...] = ()
+    later: list[TurnRequest] = field(default_factory=list)
     _value: object = Unread.NONE
     _problem: str = ""
     _accumulator: Accumulator = field(default_factory=Accumulator)
     _is_thinking: bool = False
+    _before: float = 0.0  # seconds that the requests before the latest one took
     _driver: Driver | None = None
 
     def begin(self, driver: Driver | None = None) -> None:
@@ -99,8 +134,7 @@ class Run:
     def take(self, batch: Batch) -> Step:
         """Take the events of one read."""
         growth = self._accumulator.add(batch.events)
-        before = self.first.seconds if self.first and self.first.seconds else 0.0
-        self.seconds = before + batch.seconds
+        self.seconds = self._before + batch.seconds
         # Thinking lasts until the first text; unknown if both came in one read.
         if self._is_thinking or (growth.thinking and not growth.text):
             self._is_thinking = not growth.text
@@ -109,8 +143,10 @@ class Run:
 
     def again(self, request: TurnRequest) -> None:
         """Nothing came, and this request is sent in its place."""
-        if self.first is None:  # else the turn is still that of the request before
+        if self.is_first_request:  # else the turn is still that of the request before
             self.ask, self.request = request.ask, request
+        elif self.later:
+            self.later[-1] = request
         self._accumulator = Accumulator()
         self.seconds = None
 
@@ -131,8 +167,46 @@ class Run:
         """The answer was not of the requested type, and is asked for again."""
         self.first = self.reply()
         self._problem = ""
+        self._next_request()
+
+    def begin_calls(self) -> tuple[Call, ...]:
+        """The answer is complete: the calls in it, none if it was cut off."""
+        message = self._accumulator.message()
+        is_cut = message.stop_reason == "max_tokens"
+        self.calls = () if is_cut else tuple(map(Call, calls_in(message)))
+        return self.calls
+
+    def end_calls(self) -> None:
+        """Each call has its result: the next request goes on with them."""
+        self.earlier_steps = self.steps_with_calls()
+        self.calls = ()
+        self._next_request()
+
+    def stop_calls(self) -> None:
+        """The calls that have no result are not made any more."""
+        from mm_magic.session.tools.calling import stopped
+
+        for each in self.calls:
+            each.result = each.result or stopped()
+
+    def give_up_calls(self) -> None:
+        """The calls of the latest answer are not made: it is the last one."""
+        self.calls = ()
+
+    def steps_with_calls(self) -> tuple[Message, ...]:
+        """The steps so far, with the latest answer and the results of its calls."""
+        results = Message(role="user", content=tuple(call.block() for call in self.calls))
+        return (*self.earlier_steps, self._accumulator.message(), results)
+
+    def _next_request(self) -> None:
+        self._before = self.seconds or 0.0
         self._accumulator = Accumulator()
         self.thinking_seconds, self._is_thinking = None, False
+
+    @property
+    def is_first_request(self) -> bool:
+        """Whether the answer on its way is the first one of the turn."""
+        return self.first is None and not self.earlier_steps
 
     @property
     def has_content(self) -> bool:
@@ -154,6 +228,13 @@ class Run:
         """Whether the notebook had its answer already."""
         return self.is_kept or (self.request is not None and self.request.saved is not None)
 
+    def _recorded_seconds(self) -> float | None:
+        """How long its answers took when they were recorded; None if that is not known of each."""
+        origins = [each.origin for each in (self.request, *self.later) if each is not None]
+        found = [each.seconds for each in origins if each is not None]
+        known = [each for each in found if each is not None]
+        return sum(known) if len(known) == len(origins) else None
+
     def end(self) -> None:
         """The answer has ended. Raises MiniMaxError if it is no complete one."""
         self._accumulator.end()
@@ -167,11 +248,13 @@ class Run:
         """What has come so far: complete, or `unfinished` if something is missing."""
         if self.is_kept and self.turn is not None:
             return self.turn.reply
-        is_complete = self._accumulator.state == "complete"
+        is_complete = self._accumulator.state == "complete" and not self.calls
         if is_complete and self.request and self.request.saved:
             return self.request.saved.reply
         origin = self.request.origin if self.request else None
-        message, first = self._accumulator.message(), self.first
+        message, earlier, first = self._accumulator.message(), self.earlier_steps, self.first
+        if self.calls:  # stopped while they were made
+            message, earlier = Message(), self.steps_with_calls()
         first_try = FirstTry(first.problem, first.text, first.usage) if first else None
         if first is not None and not message.content:  # what came is never lost
             return replace(first, status=unfinished, first_try=first_try, problem="")
@@ -181,8 +264,9 @@ class Run:
             backend=self.request.backend if self.request else OFFLINE,
             thinking_seconds=self.thinking_seconds,
             origin=origin,
-            seconds=origin.seconds if origin else self.seconds,
+            seconds=self._recorded_seconds() if origin else self.seconds,
             first_try=first_try,
             problem=self._problem,
+            earlier_steps=earlier,
             _value=self._value,
         )

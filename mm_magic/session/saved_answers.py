@@ -139,8 +139,7 @@ class _Answers:
 
 
 def _keep(answers: dict[str, dict[int, Turn]], request: str, sample: int, turn: Turn) -> None:
-    if not turn.earlier_steps:  # else it used tools, which may have changed something
-        answers.setdefault(request, {})[sample] = replace(turn, link=None, others=())
+    answers.setdefault(request, {})[sample] = replace(turn, link=None, others=())
 
 
 def playback(turn: Turn) -> Playback:

@@ -40,7 +40,7 @@ from mm_magic.session.options import Options, first_options, model_in
 from mm_magic.session.recordings import Recordings
 from mm_magic.session.requests import Requests
 from mm_magic.session.sync import heartbeat
-from mm_magic.session.turn_queue import TurnQueue
+from mm_magic.session.turn_queue import TurnQueue, check_not_called
 from mm_magic.session.usage import Meter
 from mm_magic.session.warn import warn
 from mm_magic.session.who_answers import Environment, WhoAnswers, redact
@@ -50,15 +50,17 @@ from mm_magic.transport.made_once import made_once
 if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
     from mm_magic.conversation.replies import Replies
     from mm_magic.conversation.rows_count import RowsCount
+    from mm_magic.protocol.messages import ToolResultBlock
     from mm_magic.session.fork import Forked
     from mm_magic.session.replaying import Replaying
     from mm_magic.session.rows.answers import RowAnswer
     from mm_magic.session.rows.view import RowsView
-    from mm_magic.session.run import Run, Step
+    from mm_magic.session.run import Calling, Run, Step
     from mm_magic.session.saved_answers import SavedAnswers
     from mm_magic.session.together import Together
-    from mm_magic.session.turn_request import Ask, TurnRequest
-    from mm_magic.session.values import ValueType, WrongValue
+    from mm_magic.session.tools.confirming import Confirm
+    from mm_magic.session.turn_request import Ask, How, TurnRequest
+    from mm_magic.session.values import WrongValue
     from mm_magic.session.variants import Variant
     from mm_magic.transport.client import Client, Retrying, Source, Tap
     from mm_magic.transport.demo.offline import Offline
@@ -111,6 +113,7 @@ class Session:
         self._unpicked: list[Turn] = []  # to be told, too: the cells that picked were deleted
         self._warned: set[str] = set()
         self.row_answers: dict[str, dict[str, RowAnswer]] = {}  # by server, and by request
+        self._confirm: Confirm | None = None
         self._retired = ""  # the default model, once another one is asked in its place
         self.trusts_file = True  # as Jupyter does, at the start
 
@@ -234,6 +237,19 @@ class Session:
         return Client()
 
     @property
+    def confirm(self) -> "Confirm":
+        """Asks the user whether a function may be called: with `input()`, unless it is set."""
+        if self._confirm is None:
+            from mm_magic.session.tools.confirming import InTerminal
+
+            self._confirm = InTerminal()
+        return self._confirm
+
+    @confirm.setter
+    def confirm(self, confirm: "Confirm") -> None:
+        self._confirm = confirm
+
+    @property
     def saved(self) -> "SavedAnswers":
         """The answers that this notebook has."""
         return self.requests.saved
@@ -310,7 +326,7 @@ class Session:
         key = cell.take_key() if ask.has_key else None
         return Run(ask, cell, key, is_drawn, is_awaited)
 
-    async def steps(self, run: "Run") -> "AsyncGenerator[Step | Retrying, None]":
+    async def steps(self, run: "Run") -> "AsyncGenerator[Step | Retrying | Calling, None]":
         """Send the request and yield what arrives; commit the turn at its end.
 
         It waits while another turn of the same conversation runs. Raises MiniMaxError with `.reply`
@@ -324,11 +340,44 @@ class Session:
                 if self._keep_old([run], last):
                     return
                 run.notes += self._notes(request)
-                async with aclosing(self._wanted_answer(run, request)) as arriving:
+                wanted = self._in_steps if run.ask.tools else self._wanted_answer
+                async with aclosing(wanted(run, request)) as arriving:
                     async for step in arriving:
                         yield step
                 self._commit(run, run.reply())
                 run.notes += self._recording_notes(run.request or request)
+
+    def _in_steps(
+        self, run: "Run", request: "TurnRequest"
+    ) -> "AsyncGenerator[Step | Retrying | Calling, None]":
+        """As `_whole_answer`, with what the model calls meanwhile."""
+        from mm_magic.session.tool_steps import Asking, answer_in_steps
+
+        confirm = self.confirm if run.ask.confirms else None
+        if confirm is not None and request.script is None:  # else nothing is called
+            confirm.check()
+        asking = Asking(self._whole_answer, self._recorded_results, self._go_on, confirm)
+        return answer_in_steps(asking, run, request)
+
+    def _go_on(self, run: "Run") -> "TurnRequest":
+        """The request behind the steps of a run."""
+        with self.conversations.changing:
+            draft = self.requests.draft(run.ask, run.cell, run.key)
+            assert run.request is not None
+            request = self.requests.behind(draft.behind(run.earlier_steps), run.cell, run.request)
+            self._count(run, request)
+        run.later.append(request)
+        self.last = request
+        return request
+
+    def _recorded_results(self, run: "Run") -> "Mapping[str, ToolResultBlock] | None":
+        """What a recording has of the calls of its answer, None where they are to be made."""
+        assert run.request is not None
+        if (replaying := self.recordings.replaying) is None or run.request.script is None:
+            return None
+        with self.conversations.changing:
+            draft = self.requests.draft(run.ask, run.cell, run.key)
+        return replaying.results(draft.behind(run.steps_with_calls()))
 
     async def _wanted_answer(
         self, run: "Run", request: "TurnRequest"
@@ -408,6 +457,7 @@ class Session:
 
     def stop(self, run: "Run") -> Reply:
         """The run was cancelled: keep what came, as a stopped turn if it has text."""
+        run.stop_calls()
         reply = run.reply("stopped")
         if run.request is not None:
             self._commit(run, reply)
@@ -415,7 +465,7 @@ class Session:
         return reply
 
     async def ask_drawn(
-        self, prompt: Asked, options: Options, *, alone: bool, kind: "ValueType | None" = None
+        self, prompt: Asked, options: Options, *, alone: bool, how: "How | None" = None
     ) -> Reply:
         """As `ask`, and draw it as a cell does. Raises UsageError where nothing can draw it."""
         if self.draw is None:
@@ -428,16 +478,15 @@ class Session:
             )
         from mm_magic.session.turn_request import from_python
 
-        ask = from_python(prompt, options, alone=alone, kind=kind)
-        return await self.draw(ask)
+        return await self.draw(from_python(prompt, options, alone=alone, how=how))
 
     async def ask(
-        self, prompt: Asked, options: Options, *, alone: bool, kind: "ValueType | None" = None
+        self, prompt: Asked, options: Options, *, alone: bool, how: "How | None" = None
     ) -> Reply:
         """Run one turn to its end without drawing it. What a cell notes below it is a warning."""
         from mm_magic.session.turn_request import from_python
 
-        run = self.start(from_python(prompt, options, alone=alone, kind=kind))
+        run = self.start(from_python(prompt, options, alone=alone, how=how))
         run.cell.begin_ask(time.monotonic())
         try:
             with heartbeat(partial(self.while_asking, run.cell)):
@@ -492,6 +541,7 @@ class Session:
         """Lets one turn of a conversation through at a time; alone ones all at once."""
         if ask.alone:
             return nullcontext()
+        check_not_called(ask.options.conversation)
         return self._queues.setdefault(ask.options.conversation, TurnQueue()).passing()
 
     def _commit(self, run: "Run", reply: Reply) -> None:
@@ -526,7 +576,8 @@ class Session:
                     run.cell.undrawn.append(turn)
         run.turn = self._last_turn = turn
         self.saved.add_of_cell(turn)
-        self.recent.became(request, turn.id)
+        for each in (request, *run.later):
+            self.recent.became(each, turn.id)
 
     async def _offered(
         self, error: MiniMaxError, request: "TurnRequest", refusals: int
@@ -542,7 +593,7 @@ class Session:
         """What to send in place of a request that was refused, None if nothing else may help."""
         if run.has_content:
             return None
-        if error.kind == "not_found" and run.first is None:
+        if error.kind == "not_found" and run.is_first_request:
             return self._of_another_model(run, request, offered)
         return request.instead(error)
 
@@ -598,7 +649,7 @@ class Session:
         from mm_magic.session.next_steps import next_steps
 
         reply = run.reply()
-        if reply.message.content:
+        if reply.message.content or reply.earlier_steps:
             error.reply, error.retryable = reply, False  # to send it again would pay for it twice
         endpoint = run.request.endpoint if run.request else None
         error.next_steps = next_steps(error, endpoint, offered, run.ask.options)
@@ -735,12 +786,12 @@ class Session:
         variants: "Sequence[Variant]",
         *,
         alone: bool,
-        kind: "ValueType | None" = None,
+        how: "How | None" = None,
     ) -> "Replies":
         """Ask for several answers without drawing them; what a cell notes below is a warning."""
         from mm_magic.session.turn_request import from_python
 
-        ask = from_python(prompt, variants[0].options, alone=alone, kind=kind)
+        ask = from_python(prompt, variants[0].options, alone=alone, how=how)
         several = self.start_together(ask, variants)
         try:
             with self._counting(several):

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from threading import Lock
+
+from mm_magic.errors import UsageError
 
 
 class TurnQueue:
@@ -35,3 +38,27 @@ class TurnQueue:
         if self._tickets and not self._tickets[0].done():
             with suppress(InvalidStateError):
                 self._tickets[0].set_result(None)
+
+
+_calling: ContextVar[frozenset[str]] = ContextVar("mm_magic_calling", default=frozenset())
+"""The conversations whose turns wait for a function that runs here."""
+
+
+@contextmanager
+def calling_in(conversation: str | None) -> Iterator[None]:
+    """While the body runs, a turn of this conversation waits for it."""
+    before = _calling.set(_calling.get() | ({conversation} if conversation else frozenset()))
+    try:
+        yield
+    finally:
+        _calling.reset(before)
+
+
+def check_not_called(conversation: str) -> None:
+    """Raise UsageError where a turn of this conversation would wait for itself."""
+    if conversation in _calling.get():
+        raise UsageError(
+            f"a function that is called in conversation {conversation} can't ask in it: both would "
+            "wait for each other",
+            next_steps=("In the function, leave `conversation` out, or name another one.",),
+        )

@@ -1,18 +1,19 @@
 """What is asked, and the request that it becomes when its turn has come."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mm_magic.conversation.catalog import check_pictures
 from mm_magic.conversation.history import History
 from mm_magic.conversation.left_out import LeftOut, prompt_without
 from mm_magic.conversation.reply import Origin, Reply
+from mm_magic.conversation.steps import messages_so_far, think
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
 from mm_magic.prompt.prompt import Asked, Prompt
 from mm_magic.prompt.schema import with_schema
-from mm_magic.protocol.json_values import JsonObject, as_text
-from mm_magic.protocol.messages import ImageBlock
+from mm_magic.protocol.json_values import JsonObject, as_text, encode_json
+from mm_magic.protocol.messages import ImageBlock, Message
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.cell_run import CellRun
@@ -21,6 +22,7 @@ from mm_magic.transport.endpoint import OFFLINE, Backend, Endpoint
 from mm_magic.wording import json_text
 
 if TYPE_CHECKING:
+    from mm_magic.session.tools.tool import Tool
     from mm_magic.session.values import ValueType
     from mm_magic.transport.client import Script
 
@@ -34,7 +36,8 @@ class Ask:
     answer is read as, None for text. `known_as` is what recordings know the prompt by, where that
     is not its own text. `is_fresh`: saved and recorded answers do not count where a new one can be
     had. `without` is what this one of several requests leaves out; what is left of the prompt is
-    `sent_prompt`.
+    `sent_prompt`. The model may call `tools`; if it `confirms`, the user is asked before each call.
+    `steps` are the calls so far and their results, which follow the prompt.
     """
 
     prompt: Prompt
@@ -45,6 +48,9 @@ class Ask:
     known_as: Prompt | None = None
     is_fresh: bool = False
     without: LeftOut | None = None
+    tools: tuple["Tool", ...] = ()
+    confirms: bool = False
+    steps: tuple[Message, ...] = ()
 
     @property
     def sent_prompt(self) -> Prompt:
@@ -58,15 +64,33 @@ class Ask:
 
     def parameters(self) -> JsonObject:
         """The request's body but for its messages, by the names of the wire."""
-        return self._with_system(self.options.parameters())
+        return self._with_tools(self._with_system(self.options.parameters()))
+
+    def sent_parameters(self, *, is_minimax: bool) -> JsonObject:
+        """The same as it is sent: MiniMax's own hosts want tools told in another way."""
+        parameters = self._with_system(self.options.parameters())
+        return self._with_tools(parameters, is_minimax=is_minimax)
 
     def asked(self) -> JsonObject:
         """What of `parameters` the notebook said: this tells one request from another."""
-        return self._with_system(self.options.asked())
+        return self._with_tools(self._with_system(self.options.asked()))
+
+    def encoded(self, *, with_thinking: bool = True) -> list[bytes]:
+        """The JSON of the prompt and of the steps behind it."""
+        if not self.steps:
+            return [self.sent_prompt.encode()]
+        sent = messages_so_far(self.sent_prompt, self.steps, in_context=with_thinking)
+        return list(map(encode_json, sent))
 
     def _with_system(self, parameters: JsonObject) -> JsonObject:
         system = self._with_schema(as_text(parameters.get("system")))
         return {**parameters, "system": system} if system else parameters
+
+    def _with_tools(self, parameters: JsonObject, *, is_minimax: bool = False) -> JsonObject:
+        if not self.tools:
+            return parameters
+        tools: list[object] = [tool.to_wire(is_minimax=is_minimax) for tool in self.tools]
+        return {**parameters, "tools": tools}
 
     def _with_schema(self, system: str) -> str:
         return system if self.type is None else with_schema(system, self.type.schema)
@@ -82,11 +106,19 @@ class Ask:
         return self.is_cell or not self.alone
 
 
-def from_python(
-    prompt: Asked, options: Options, *, alone: bool, kind: "ValueType | None" = None
-) -> Ask:
+class How(NamedTuple):
+    """How a call from Python is answered: as a type, or with functions that the model may call."""
+
+    type: "ValueType | None" = None
+    tools: tuple["Tool", ...] = ()
+    confirms: bool = False
+
+
+def from_python(prompt: Asked, options: Options, *, alone: bool, how: How | None = None) -> Ask:
     """What a call from Python asks: a text as it stands, or a list of texts and pictures."""
-    return Ask(Prompt.of(prompt), options, alone, is_cell=False, type=kind)
+    kind, tools, confirms = how or How()
+    ask = Ask(Prompt.of(prompt), options, alone, is_cell=False, type=kind)
+    return replace(ask, tools=tools, confirms=confirms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +181,16 @@ class TurnRequest:
         """What to send in its place where it was refused so, None if nothing else may help."""
         from mm_magic.protocol.failure import may_refuse_thinking  # what made the error loaded it
 
-        if may_refuse_thinking(error) and self.history.carries_thinking:
+        carries_thinking = self.history.carries_thinking or think(self.ask.steps)
+        is_with_it = self.history.link.with_thinking
+        if may_refuse_thinking(error) and carries_thinking and is_with_it:
             return self.without_thinking()
         return None
 
     def without_thinking(self) -> "TurnRequest":
         """The same request without the thinking of earlier turns."""
         history = self.history.without_thinking()
-        messages = [*history.messages, self.ask.sent_prompt.encode()]
+        messages = [*history.messages, *self.ask.encoded(with_thinking=False)]
         return replace(self, history=history, request=replace(self.request, messages=messages))
 
     @property
@@ -191,7 +225,7 @@ class TurnRequest:
             key=self.key,
             prompt=self.ask.prompt,
             reply=reply,
-            parameters=self.request.parameters,
+            parameters=self.ask.parameters(),
             said=frozenset(self.request_key.options),
             request_key=self.request_key.hash,
             sample=self.sample,

@@ -52,6 +52,7 @@ SECONDS = 60
 MILLISECONDS = SECONDS * 1000
 expect.set_options(timeout=MILLISECONDS / 2)
 
+KERNEL = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
 PATHS = {"lab": "lab/tree", "notebook": "notebooks"}
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
@@ -278,13 +279,19 @@ class Lab:
         self._wait_for_kernel()
         self.page.wait_for_function(SHOWN)
 
+    def reload_and_stop(self) -> None:
+        """Load the page again while a cell runs, and click ■ as soon as that can do something."""
+        self.page.reload()
+        self.page.wait_for_function(f"() => {KERNEL}?.connectionStatus === 'connected'")
+        self.stop_button().click()
+        self._wait_for_kernel()
+
     def _wait_for_kernel(self) -> None:
         # "idle" alone may be what the server says of a kernel that the page has not spoken to: a
         # cell that was run then stayed at [*] once in 50 pages.
-        kernel = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
-        self.page.wait_for_function(f"() => {kernel}?.connectionStatus === 'connected'")
-        self.page.evaluate(f"async () => {{ await {kernel}.info }}")
-        self.page.wait_for_function(f"() => {kernel}?.status === 'idle'")
+        self.page.wait_for_function(f"() => {KERNEL}?.connectionStatus === 'connected'")
+        self.page.evaluate(f"async () => {{ await {KERNEL}.info }}")
+        self.page.wait_for_function(f"() => {KERNEL}?.status === 'idle'")
         expect(self.cell(0)).to_be_visible()
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:

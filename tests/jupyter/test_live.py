@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mm_magic.jupyter.views.budget import BURST, BYTES_PER_CHARACTER, BYTES_PER_SECOND
 from mm_magic.jupyter.views.page import LARGEST_BODY, Final, Live
+from mm_magic.jupyter.views.steps import Steps
 from mm_magic.rendering.blocks import SOFT_LIMIT
 from mm_magic.rendering.bundles import (
     PAGE_FORMULAS,
@@ -591,3 +592,52 @@ def test_a_headless_run_shows_each_part_once() -> None:
     due += map(answer_bundle, answer_pages(document(20_000)))
     assert list(page.shown.values()) == [*due, STATUS]
     assert len(page.sent) == len(page.shown)
+
+
+def test_calls_stay_while_they_are_made() -> None:
+    """Calls are drawn at once and stay, however long they take; the answer goes on below them."""
+    pages = [Page(), Page()]
+    views = iter(pages)
+    drawn = Steps(lambda: _live(next(views)), is_live=True)
+    call, done = map(_bundle, ("look() …", "look() → blue"))
+    drawn.update("", "Let me look.")
+    drawn.calling(call, "calling look()")
+    shown = dict(pages[0].shown)
+    for second in range(1, 9):
+        pages[0].now = second
+        drawn.tick(f"waiting, {second} s")
+    assert pages[0].shown == shown
+    assert [each["text/plain"] for each in shown.values()] == ["Let me look.", "look() …"]
+
+    drawn.called(done)
+    assert [each["text/plain"] for each in pages[0].shown.values()] == [
+        "Let me look.",
+        "look() → blue",
+    ]
+    drawn.tick("waiting, 1 s")
+    drawn.update("", "It is blue.")
+    drawn.finish(STATUS)
+    assert [each["text/plain"] for each in pages[1].shown.values()] == [
+        "It is blue.",
+        STATUS["text/plain"],
+    ]
+
+
+def _bundle(text: str) -> Bundle:
+    return {"text/html": text, "text/plain": text}
+
+
+def _live(page: Page) -> Live:
+    return Live(page, clock=page.clock)
+
+
+def test_headless_calls_are_drawn_once() -> None:
+    """Where nobody watches, calls are drawn when they have their results."""
+    page = Page()
+    pages = iter([page, Page()])
+    drawn = Steps(lambda: Final(next(pages)), is_live=False)
+    drawn.update("", "Let me look.")
+    drawn.calling(_bundle("…"), "calling look()")
+    assert page.shown == {}
+    drawn.called(_bundle("blue"))
+    assert [each["text/plain"] for each in page.shown.values()] == ["Let me look.", "blue"]

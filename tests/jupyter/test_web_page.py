@@ -164,3 +164,19 @@ def test_picture_with_pillow(shell: Shell, capsys: pytest.CaptureFixture[str]) -
 
     assert "[image/png, 8×5, " in capsys.readouterr().out
     assert "mean colour `#c81e28`" in shell["reply"].text
+
+
+def test_functions_in_a_page(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo calls a function; who is to confirm it can't be asked, and pydantic is an import."""
+    shell.run("looks = []\ndef look(at: str) -> None:\n    looks.append(at)\n")
+    shell.run("%%minimax --tools look\nWhy?")
+    assert len(shell["looks"]) == 1
+
+    error = shell.error("%%minimax --tools look --confirm\nWhy?")
+    assert isinstance(error, MiniMaxError)
+    assert error.message == "nobody can be asked here whether a function may be called"
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    error = shell.error("%%minimax --tools look\nWhy?")
+    assert isinstance(error, MiniMaxError)
+    assert "`import pydantic`" in error.next_steps[0]
+    assert len(shell["looks"]) == 1

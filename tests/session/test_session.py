@@ -27,7 +27,7 @@ from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.messages import Message, TextBlock
 from mm_magic.session.options import Options
-from mm_magic.session.run import Step
+from mm_magic.session.run import Calling, Step
 from mm_magic.session.session import Session
 from mm_magic.session.sync import heartbeat
 from mm_magic.transport.client import Retrying
@@ -237,7 +237,7 @@ def test_event_that_cannot_be_read_is_told() -> None:
 def test_steps_show_the_growth() -> None:
     """The steps of a run bring retries, then thinking, then text, as they arrive."""
 
-    async def main(session: Session) -> list[Step | Retrying]:
+    async def main(session: Session) -> list[Step | Retrying | Calling]:
         run = session.start(ask_of("Hi", Options(retries=1)))
         return [step async for step in session.steps(run)]
 

@@ -163,13 +163,24 @@ class Kernel:
         control.send(session.msg("delete_subshell_request", {"subshell_id": made}))
         self._client.get_control_msg(timeout=LIMIT)
 
-    def collect(self, number: str, when: Callable[[Cell], bool] | None = None) -> Cell:
-        """Wait for the end of an execution. The first time that `when` holds, interrupt it."""
+    def collect(
+        self,
+        number: str,
+        when: Callable[[Cell], bool] | None = None,
+        do: Callable[[Cell], None] | None = None,
+    ) -> Cell:
+        """Wait for the end of an execution. The first time that `when` holds, interrupt it.
+
+        Or `do` something else then.
+        """
         cell, limit = Cell(), time.monotonic() + LIMIT
         while True:
             if when is not None and when(cell):
-                self.interrupt()
                 when = None
+                if do is None:
+                    self.interrupt()
+                else:
+                    do(cell)
             message = self._client.get_iopub_msg(timeout=max(0.0, limit - time.monotonic()))
             if message["parent_header"].get("msg_id") != number:
                 continue
@@ -210,10 +221,26 @@ class Kernel:
             self.interrupt()
         return self.collect(number), dict(request["content"])
 
+    def wait_for_question(self) -> None:
+        """Return when the kernel waits for a line."""
+        self._client.get_stdin_msg(timeout=LIMIT)
+
     def complete(self, code: str, below: str = "") -> list[str]:
         """What Tab offers at the end of `code`, which stands above the rest of its cell."""
         reply = self._client.complete(code + below, len(code), reply=True, timeout=LIMIT)
         return list(reply["content"]["matches"])
+
+    def click(self, cell: Cell, button: str) -> None:
+        """Click a button of a running cell, as its front end does."""
+        opened = (message["content"] for message in cell.of("comm_open"))
+        (comm,) = (
+            content["comm_id"]
+            for content in opened
+            if content["data"]["state"].get("description") == button
+        )
+        click = {"method": "custom", "content": {"event": "click"}}
+        message = self._client.session.msg("comm_msg", {"comm_id": comm, "data": click})
+        self._client.shell_channel.send(message)
 
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()

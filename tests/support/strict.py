@@ -1,7 +1,9 @@
 """A strict reader of requests: what a service says to messages that it does not accept."""
 
+import re
 from typing import Any
 
+_WORD = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _USERS = {"text", "image", "tool_result"}
 
 
@@ -24,6 +26,12 @@ def _of_content(message: Any, after: Any, before: Any) -> str | None:
         return "content: chat content is empty (2013)"
     if content[-1]["type"] == "thinking":
         return "content: final block cannot be `thinking`"
+    own = [b["id"] for b in content if b["type"] == "tool_use"]
+    if len(own) != len({*own}):
+        return "content: `tool_use` ids must be unique"
+    kinds = [b["type"] == "tool_result" for b in content]
+    if message["role"] == "user" and kinds != sorted(kinds, reverse=True):
+        return "content: `tool_result` blocks must come first"
     calls = {b["id"] for b in _blocks(before) if b["type"] == "tool_use"}
     results = [b["tool_use_id"] for b in _blocks(after) if b["type"] == "tool_result"]
     for index, block in enumerate(content):
@@ -44,6 +52,10 @@ def _of_block(role: str, block: Any, calls: set[str], results: list[str]) -> str
             return "each thinking block must contain thinking"
         case "thinking" if not block.get("signature"):
             return "thinking.signature: Field required"
+        case "tool_use" if not _WORD.fullmatch(block["name"]):
+            return f"tool_use.name: String should match pattern '^{_WORD.pattern}$'"
+        case "tool_use" if not re.fullmatch(r"[a-zA-Z0-9_-]+", block["id"]):
+            return "tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"
         case "tool_use" if not isinstance(block["input"], dict):
             return "invalid function arguments json string (2013)"
         case "tool_use" if results.count(block["id"]) != 1:

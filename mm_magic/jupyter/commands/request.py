@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from mm_magic.conversation.history import links_of
+from mm_magic.conversation.steps import messages_so_far
 from mm_magic.conversation.turn import Link, Turn
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import read_command
@@ -13,7 +14,7 @@ from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history import no_turns, turn_numbered
 from mm_magic.jupyter.views.finished import show
 from mm_magic.jupyter.views.printed import print_lines
-from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request import Request
 from mm_magic.session.options import SWITCH, option
 from mm_magic.session.session import Session
@@ -92,21 +93,22 @@ def _is_python(language: str) -> bool:
 
 
 def _show_events(here: Here, turn: Turn | None) -> None:
-    """The request of a turn, or the last one, beside what came for it."""
+    """The requests of a turn, or of the last one, each beside what came for it."""
     from mm_magic.rendering.exchange_view import wire_bundle
 
     exchanges = here.session.recent
-    kept = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
-    if kept is None:
+    last = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
+    if last is None:
         raise UsageError(
             "no answer has arrived"
             if turn is None
             else f"what arrived for turn {turn.number} is no longer kept",
             next_steps=("Run the cell again: only the last few answers are kept as they arrived.",),
         )
-    endpoint = kept.of.endpoint
+    endpoint = last.of.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""
-    show(here.shell, wire_bundle(kept.of.in_words(), kept, key), is_code=True)
+    kept = exchanges.all_of_turn(last.of)
+    show(here.shell, *(wire_bundle(each.of.in_words(), each, key) for each in kept), is_code=True)
 
 
 def _last(session: Session) -> TurnRequest:
@@ -120,5 +122,8 @@ def _last(session: Session) -> TurnRequest:
 
 def _body(turn: Turn, link: Link) -> JsonObject:
     """The request of a turn behind these earlier ones, for a reader."""
-    messages = [*(each.messages for each in links_of(link)), turn.sent_prompt.encode()]
+    earlier = turn.reply.earlier_steps
+    steps = messages_so_far(turn.sent_prompt, earlier, in_context=link.with_thinking)[1:]
+    own = [turn.sent_prompt.encode(), *map(encode_json, steps)]
+    messages = [*(each.messages for each in links_of(link)), *own]
     return Request(messages, turn.parameters).to_shown()

@@ -172,7 +172,8 @@ error in your own code. Everything else is sent as written.
 Put text with spaces in double quotes: `-s "Be brief"`.
 
 The reply is in `_`, and -o NAME puts it into a variable.
-It has .text, .thinking, .usage and .stop_reason; with --type, also .value.
+It has .text, .thinking, .usage and .stop_reason; with --type also .value, and
+with --tools .steps.
 
 `%minimax` by itself shows which model answers; with options, it sets them for
 all cells.

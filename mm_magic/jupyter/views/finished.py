@@ -194,7 +194,12 @@ def _reply_bundles(reply: Reply, *, hide_thinking: bool) -> "Sequence[Bundle]":
     from mm_magic.rendering.values import reply_bundles
 
     title = thinking_title(reply.thinking_seconds)
-    return reply_bundles(reply, title, hide_thinking=hide_thinking)
+    parts = reply_bundles(reply, title, hide_thinking=hide_thinking)
+    if not reply.earlier_steps:
+        return parts
+    from mm_magic.rendering.calls import step_bundles  # few answers call
+
+    return [*step_bundles(reply, hide_thinking=hide_thinking), *parts]
 
 
 def value_of(shell: InteractiveShell, reply: Reply) -> "Bundle | None":

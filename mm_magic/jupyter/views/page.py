@@ -65,6 +65,7 @@ class Live:
         self._draws_at_end = False
         self._waiting = ""
         self._waiting_since = float("-inf")
+        self._is_finished = False
         self._tail_is_stale = False
         self._tail_time = float("inf")  # when it was written; not yet
         self._budget = Budget(clock)
@@ -104,8 +105,14 @@ class Live:
     def finish(self, status: Bundle, value: Bundle | None = None) -> None:
         """Write the final form of each part once; the last display becomes `status`.
 
-        A `value` stands in place of the text.
+        A `value` stands in place of the text. Called again, it writes another `status`.
         """
+        if not self._is_finished:
+            self._is_finished = True
+            self._finish_parts(value)
+        self._write(self._last, status)
+
+    def _finish_parts(self, value: Bundle | None) -> None:
         if self._thinking.is_stale:  # it went on after it was folded
             self._fold()
         pages = self._answer.finish()
@@ -117,7 +124,6 @@ class Live:
             first, *rest = self._answer_slots or [self._take_last()]
             for slot, bundle in [(first, value), *((slot, EMPTY) for slot in rest)]:
                 self._write(slot, bundle)
-        self._write(self._last, status)
 
     def _draw(self, *, at_once: bool = False) -> None:
         if self._draws_at_end or not (at_once or self._budget.is_due()):

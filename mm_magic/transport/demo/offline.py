@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 from mm_magic.errors import UsageError
 from mm_magic.transport.demo import practice, report
@@ -68,7 +69,7 @@ class Offline:
     def _script(self, request: Request) -> Script:
         before, self._before = self._before, request
         script = _scripted(request) or report.script(request, before)
-        if not self._told and script.ending == "whole":
+        if not self._told and script.ending == "whole" and script.call is None:
             script = replace(script, text=f"{script.text}\n\n---\n\n{report.the_way()}")
         return script if request.wants_thinking else replace(script, thinking="")
 
@@ -92,9 +93,16 @@ class BesideOthers:
 
 
 def _scripted(request: Request, answer: int = 1) -> Script | None:
-    """The practice answer that the prompt asks for, or JSON where a type is asked for."""
-    if (script := practice.script(request.prompt)) is not None or request.schema is None:
+    """The practice answer that the prompt asks for, a call where there is something to call, or
+    JSON where a type is asked for."""
+    if (script := practice.script(request.prompt)) is not None:
         return script
+    if (tool := request.first_tool) is not None:
+        if request.results:
+            return report.script_of_results(request)
+        return report.script_of_call(request, tool)
+    if request.schema is None:
+        return None
     is_wrong = practice.asks_for_wrong_value(request.prompt)
     return report.script_of_value(request, request.schema, answer, is_wrong=is_wrong)
 
@@ -106,9 +114,15 @@ def _reply(request: Request, script: Script, reply_id: str, signature: str) -> R
         id=reply_id,
         script=sent,
         signature=signature if sent.thinking == script.thinking else "",
-        stop_reason="end_turn" if sent == script else "max_tokens",
+        stop_reason=_stop_reason(script, sent),
         input_words=request.words,
     )
+
+
+def _stop_reason(script: Script, sent: Script) -> Literal["end_turn", "max_tokens", "tool_use"]:
+    if sent != script:
+        return "max_tokens"
+    return "end_turn" if script.call is None else "tool_use"
 
 
 def _hash(value: object) -> str:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from mm_magic.errors import UsageError
 from mm_magic.prompt.schema import split_schema
-from mm_magic.protocol.json_values import JsonObject, as_object
+from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.protocol.messages import (
     Block,
     ImageBlock,
     TextBlock,
     ThinkingBlock,
+    ToolResultBlock,
     prompt_block_from_wire,
 )
 from mm_magic.protocol.request import check_fraction, check_max_tokens
@@ -33,12 +34,20 @@ class EarlierTurn:
     answer: str = ""
 
 
+class GivenTool(NamedTuple):
+    """A function that may be called, and the JSON Schema of its arguments."""
+
+    name: str
+    schema: JsonObject
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A valid request. `words` counts all that was sent as text: here, a token is a word.
 
     `pictures` are those of the prompt, where its text has "[picture 1: 8×5]". `parameters` holds
-    every other field of the body as it came.
+    every other field of the body as it came. `results` are those of the calls that the prompt has
+    led to so far.
     """
 
     prompt: str
@@ -47,6 +56,21 @@ class Request:
     system: str
     parameters: Mapping[str, object]
     words: int
+    results: tuple[str, ...] = ()
+
+    @property
+    def tools(self) -> list[JsonObject]:
+        """The functions that may be called."""
+        given = self.parameters.get("tools")
+        return list(map(as_object, given)) if isinstance(given, list) else []
+
+    @property
+    def first_tool(self) -> GivenTool | None:
+        """The first of them; None if there is none."""
+        if not self.tools:
+            return None
+        first = self.tools[0]
+        return GivenTool(as_text(first.get("name")), as_object(first.get("input_schema")))
 
     @property
     def schema(self) -> JsonObject | None:
@@ -97,14 +121,19 @@ def read_request(body: Mapping[str, object]) -> Request:
         raise UsageError(f"the last message must have role 'user', got {parts[-1].role!r}")
     _check_ranges(body)
     system = _read_content(body.get("system")).text
+    prompts = [n for n, part in enumerate(parts) if part.role == "user" and not part.is_results]
+    if not prompts:
+        raise UsageError("messages: a tool_result needs its tool_use")
+    asked = prompts[-1]
     return Request(
-        prompt=parts[-1].content.text,
-        pictures=parts[-1].content.pictures,
-        earlier=_turns(parts[:-1]),
+        prompt=parts[asked].content.text,
+        pictures=parts[asked].content.pictures,
+        earlier=_turns(parts[:asked]),
         system=system,
         parameters={k: v for k, v in body.items() if k not in ("messages", "system")},
         words=count_words(system)
         + sum(count_words(p.content.text) + count_words(p.content.thinking) for p in parts),
+        results=tuple(text for part in parts[asked:] for text in part.content.results),
     )
 
 
@@ -117,11 +146,18 @@ class _Content(NamedTuple):
     text: str
     thinking: str
     pictures: tuple[ImageBlock, ...] = ()
+    results: tuple[str, ...] = ()
+    is_results: bool = False
 
 
 class _Message(NamedTuple):
     role: str
     content: _Content
+
+    @property
+    def is_results(self) -> bool:
+        """Whether it has results of calls, and nothing else."""
+        return self.content.is_results
 
 
 def _read_message(message: object, place: int) -> _Message:
@@ -147,7 +183,9 @@ def _read_content(content: object) -> _Content:
     pictures = tuple(block for block in blocks if isinstance(block, ImageBlock))
     texts = [_text(block, pictures) for block in blocks if not isinstance(block, ThinkingBlock)]
     text = ("" if pictures else "\n\n").join(texts)  # pictures stand within one text
-    return _Content(text, "\n\n".join(thinking), pictures)
+    results = tuple(block.text for block in blocks if isinstance(block, ToolResultBlock))
+    is_results = bool(blocks) and len(results) == len(blocks)
+    return _Content(text, "\n\n".join(thinking), pictures, results, is_results)
 
 
 def _text(block: Block, pictures: Sequence[ImageBlock]) -> str:
@@ -161,10 +199,16 @@ def _text(block: Block, pictures: Sequence[ImageBlock]) -> str:
 
 
 def _turns(messages: Sequence[_Message]) -> tuple[EarlierTurn, ...]:
-    """The messages as turns: each user message opens one, a reply joins the open one."""
+    """The messages as turns: each user message opens one, a reply joins the open one.
+
+    Of a turn with calls, the answer behind their results counts.
+    """
     turns: list[EarlierTurn] = []
     for message in messages:
         content = message.content
+        if message.is_results and turns:
+            turns[-1] = EarlierTurn(turns[-1].prompt)
+            continue
         if message.role == "user" or not turns or turns[-1].answer or turns[-1].thinking:
             turns.append(EarlierTurn(content.text if message.role == "user" else ""))
         if message.role == "assistant":

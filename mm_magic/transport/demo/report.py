@@ -12,12 +12,18 @@ from itertools import takewhile
 from zlib import crc32
 
 from mm_magic.prompt.pictures import mean_colour_of
-from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.protocol.messages import ImageBlock
 from mm_magic.transport.demo.from_schema import json_from
-from mm_magic.transport.demo.read_request import DEFAULTS, EarlierTurn, Request, count_words
+from mm_magic.transport.demo.read_request import (
+    DEFAULTS,
+    EarlierTurn,
+    GivenTool,
+    Request,
+    count_words,
+)
 from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, sample
-from mm_magic.transport.demo.send import Script
+from mm_magic.transport.demo.send import Script, ToolCall
 from mm_magic.web_page import ELSEWHERE, in_page
 from mm_magic.wording import counted, turns_listed
 
@@ -88,6 +94,36 @@ def script_of_value(
         f" prompt and the number of this answer ({answer})."
     )
     return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+
+
+def script_of_call(request: Request, tool: GivenTool) -> Script:
+    """A call of the first function that was given, which `tool` is."""
+    made = json_from(tool.schema, _seed(request.prompt) + 1)
+    text = (
+        f"{OPENING}: it calls the first function that it was given, {_code(tool.name)}, with"
+        " arguments made from the schema."
+    )
+    thinking = (
+        f"Step 1: count the functions in the request: {len(request.tools)}. The first one is"
+        f" {_code(tool.name)}.\n\nStep 2: fill its schema with words and numbers from a fixed list."
+    )
+    return Script(thinking, text, _WORD_SECONDS, call=ToolCall(tool.name, as_object(made)))
+
+
+def script_of_results(request: Request) -> Script:
+    """The answer once the function was called: what came back."""
+    results = "\n\n".join(map(_fenced, map(_beginning_of, request.results)))
+    text = (
+        f"{OPENING}: it can't use the result, so it repeats it."
+        f"\n\n**Result:**\n\n{results}\n\n{_prompt_in_line(request.prompt)}"
+    )
+    thinking = f"Step 1: read what came back: {counted(len(request.results), 'result')}."
+    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+
+
+def _beginning_of(text: str) -> str:
+    """The first lines of a text."""
+    return "\n".join(text.splitlines()[: 2 * _LINES_SHOWN])[: 10 * _PROMPT_SHOWN]
 
 
 def _seed(prompt: str) -> int:

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal, Self, TypeAlias
+from typing import Literal, NamedTuple, Self, TypeAlias
 
 from mm_magic.protocol.events import (
     ContentBlockStart,
     ContentBlockStop,
+    InputJsonDelta,
     MessageDelta,
     MessageStart,
     MessageStop,
@@ -41,14 +42,25 @@ Ending: TypeAlias = Literal["whole", "stall", "cut"]
 """`stall` is 600 s of silence behind the text; `cut` breaks the body off there."""
 
 
+class ToolCall(NamedTuple):
+    """A function that is to be called, and its arguments."""
+
+    name: str
+    arguments: JsonObject
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is to be said; `thinking` may be "". `word_seconds` lie between two words of `text`."""
+    """What is to be said; `thinking` may be "". `word_seconds` lie between two words of `text`.
+
+    A `call` comes behind the text.
+    """
 
     thinking: str
     text: str
     word_seconds: float
     ending: Ending = "whole"
+    call: ToolCall | None = None
 
     def cut(self, limit: int | None) -> Self:
         """What a limit of so many words leaves of it: thinking comes first, and counts."""
@@ -56,7 +68,7 @@ class Script:
             return self
         thinking = _first_words(self.thinking, limit)
         text = _first_words(self.text, limit - count_words(thinking))
-        return replace(self, thinking=thinking, text=text, ending="whole")
+        return replace(self, thinking=thinking, text=text, ending="whole", call=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +78,19 @@ class Reply:
     id: str
     script: Script
     signature: str
-    stop_reason: Literal["end_turn", "max_tokens"]
+    stop_reason: Literal["end_turn", "max_tokens", "tool_use"]
     input_words: int
 
     @property
     def usage(self) -> JsonObject:
         words = count_words(self.script.thinking) + count_words(self.script.text)
         return _usage(self.input_words, words)
+
+    def call_block(self, given: JsonObject) -> JsonObject:
+        """The block of the call with these arguments."""
+        assert self.script.call is not None
+        name = self.script.call.name
+        return {"type": "tool_use", "id": f"call_{self.id[:16]}", "name": name, "input": given}
 
 
 def streamed(reply: Reply, speed: float) -> Exchange:
@@ -89,6 +107,8 @@ def whole(reply: Reply, speed: float) -> Exchange:
         content.append(block | ({"signature": reply.signature} if reply.signature else {}))
     if reply.script.text:
         content.append({"text": reply.script.text, "type": "text"})
+    if (call := reply.script.call) is not None:
+        content.append(reply.call_block(call.arguments))
     document = {
         "id": reply.id,
         "type": "message",
@@ -165,6 +185,13 @@ def _stream(reply: Reply) -> Iterator[tuple[float, bytes]]:
     if script.ending == "stall":
         seconds += _SILENCE
     if script.text:
+        yield _ms(seconds), write(ContentBlockStop(index))
+    if script.call is not None:
+        index += bool(script.text)
+        yield _ms(seconds), write(ContentBlockStart(index, reply.call_block({})))
+        given = encode_json(script.call.arguments).decode()
+        for part in ("", given):  # as the service does
+            yield _ms(seconds), write(InputJsonDelta(index, part))
         yield _ms(seconds), write(ContentBlockStop(index))
     yield _ms(seconds), write(MessageDelta(reply.stop_reason, None, reply.usage))
     yield _ms(seconds), write(MessageStop())

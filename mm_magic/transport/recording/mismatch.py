@@ -20,6 +20,8 @@ _SHOWN = 60  # characters of a prompt
 
 _TYPE = "--type"
 """It has no field of its own in a request: its schema is in the system prompt."""
+_DESCRIBED = "type hints or docstrings of these functions"
+"""What differs where the functions have the same names."""
 _VALUES = 5  # recorded ones of the options that differ
 
 OnLine: TypeAlias = Callable[[str, object], str | None]
@@ -68,7 +70,17 @@ def _differing(key: RequestKey, other: RecordedExchange) -> list[str]:
     """The names of the options that differ."""
     here = _parted(version_1.said(key.options) if other.is_version_1 else key.options)
     there = _parted(other.key.options)
-    return [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    same_functions = _functions(here) == _functions(there)
+    return [_DESCRIBED if name == "tools" and same_functions else name for name in names]
+
+
+def _functions(options: JsonObject) -> list[str]:
+    """The names of the functions that may be called."""
+    tools = options.get("tools")
+    return (
+        [as_text(as_object(each).get("name")) for each in tools] if isinstance(tools, list) else []
+    )
 
 
 def _parted(options: JsonObject) -> JsonObject:
@@ -111,6 +123,10 @@ def _option(name: str, options: JsonObject, on_line: OnLine) -> str:
         return "the default model"
     if name == _TYPE and value is None:
         return "no `--type`"
+    if name == "tools" and value is None:
+        return "no `--tools`"
+    if name == _DESCRIBED:
+        return f"different {_DESCRIBED}"
     what = "system prompt" if name == "system" else name.strip("-")
     return _line(name, value, on_line) or f"a different {what}"
 

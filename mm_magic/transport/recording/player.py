@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError
+from mm_magic.protocol.json_values import JsonObject, as_object
+from mm_magic.protocol.messages import ToolResultBlock, block_from_wire
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.recording import version_1
@@ -133,12 +135,34 @@ class Replay:
         """Where it stands in the order in which the requests were asked first."""
         return self._places[_name(exchange), exchange.sample]
 
+    def results(self, key: RequestKey) -> dict[str, ToolResultBlock] | None:
+        """What the calls came to when a request like this one was recorded, by their ids.
+
+        Its last message has results of the same calls, whatever they are; what came before the turn
+        may differ.
+        """
+        calls = results_in(key.prompt)
+        for exchange in self.exchanges:
+            other = exchange.key
+            is_same = other.earlier[-1:] == key.earlier[-1:] and other.options == key.options
+            found = results_in(other.prompt) if is_same else {}
+            if found.keys() == calls.keys():
+                return found
+        return None
+
     def loosely(self, key: RequestKey, model: str) -> list[RecordedExchange]:
         """All answers to the same prompt with the same options."""
         questions = {(each.question, True) for each in version_1.keys_for(key, model)}
         questions.add((key.question, False))
         answers = [each for found in self._answers.values() for each in found.values()]
         return [each for each in answers if (each.key.question, each.is_version_1) in questions]
+
+
+def results_in(message: JsonObject) -> dict[str, ToolResultBlock]:
+    """The results of calls in a message, by the ids of the calls."""
+    content = message.get("content")
+    blocks = map(block_from_wire, map(as_object, content if isinstance(content, list) else ()))
+    return {each.tool_use_id: each for each in blocks if isinstance(each, ToolResultBlock)}
 
 
 _Name: TypeAlias = tuple[str, bool]

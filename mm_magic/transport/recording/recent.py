@@ -70,6 +70,14 @@ class RecentExchanges(Generic[T]):
         """The answer that became a turn, if it is still known."""
         return self._last(lambda kept: kept.turn_id == turn_id)
 
+    def all_of_turn(self, of: T) -> list[KeptAnswer[T]]:
+        """The answers to all requests of the turn that the answer to `of` became, oldest first."""
+        kept = self.to(of)
+        if kept is None or kept.turn_id is None:
+            return [kept] if kept else []
+        with self._lock:
+            return [each for each in self._kept if each.turn_id == kept.turn_id]
+
     def _last(self, is_meant: Callable[[KeptAnswer[T]], bool]) -> KeptAnswer[T] | None:
         with self._lock:
             return next(filter(is_meant, reversed(self._kept)), None)
