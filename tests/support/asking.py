@@ -20,14 +20,15 @@ from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
 from mm_magic.session.run import Run
 from mm_magic.session.together import Together
-from mm_magic.session.turn_request import Ask
+from mm_magic.session.tools.tool import tools_of
+from mm_magic.session.turn_request import Ask, How
 from mm_magic.session.variants import Variant, variants
 from mm_magic.transport.recording.player import Replay
 from support import scripted
 from support.asks import ask_of
 from support.looks import asked, without_variable
 from support.oracle import DEMO, Who
-from support.scripted import Answer, ScriptedSession, Service
+from support.scripted import CALLING, Answer, ScriptedSession, Service
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
 UNSIGNED = {"type": "thinking", "thinking": "Hm"}
@@ -61,6 +62,22 @@ WHOS: dict[str, Who] = {
 }
 
 
+def look(at: str) -> str:
+    """Look at something."""
+    return f"The {at} is blue."
+
+
+TOOLS = tools_of([look])
+STEPS = (
+    {"role": "assistant", "content": [*CALLING.blocks]},
+    {
+        "role": "user",
+        "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "The sky is blue."}],
+    },
+)
+"""What follows a prompt with tools before the answer."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """One of the requests of a question: who is asked, what, and what the answer is.
@@ -82,7 +99,8 @@ class Call:
 
     `prompt` is a text, or the name of one with pictures.
     `what` is "reuse" where a saved answer would do, "fresh" where none does, else "". The notebook
-    sets its system prompt; which model is asked is the kernel's default.
+    sets its system prompt; which model is asked is the kernel's default. If it `has_tools`, the
+    first answer calls one, and the answer comes behind its result.
     """
 
     conversation: str | None
@@ -90,6 +108,7 @@ class Call:
     prompt: str
     answer: str
     what: str = ""
+    has_tools: bool = False
 
     @property
     def options(self) -> Options:
@@ -101,7 +120,9 @@ class Call:
     @property
     def asked(self) -> Asked:
         """Its request."""
-        said = {"system": WHOS[self.who][2]} if WHOS[self.who][2] else {}
+        said: dict[str, Any] = {"system": WHOS[self.who][2]} if WHOS[self.who][2] else {}
+        if self.has_tools:
+            said["tools"] = [each.to_wire(is_minimax=False) for each in TOOLS]
         return Asked(WHOS[self.who], self.prompt, said, ANSWERS[self.answer])
 
 
@@ -187,9 +208,9 @@ class Kernel:
 
     def _ask_of(self, call: Call) -> Ask:
         options, alone = self._options(call), call.conversation is None
-        return replace(
-            ask_of(asked(call.prompt), options, alone=alone), is_fresh=call.what == "fresh"
-        )
+        ask = ask_of(asked(call.prompt), options, alone=alone)
+        tools = TOOLS if call.has_tools else ()
+        return replace(ask, is_fresh=call.what == "fresh", tools=tools)
 
     def magic(self, call: Call) -> tuple[bool, list[Any]]:
         """A `%%minimax` cell: whether it ends well, and what is in its outputs."""
@@ -334,7 +355,9 @@ class Kernel:
     async def _ask(self, call: Call) -> bool:
         is_alone = call.conversation is None
         try:
-            await self.session.ask(asked(call.prompt), self._options(call), alone=is_alone)
+            how = How(tools=TOOLS if call.has_tools else ())
+            options = self._options(call)
+            await self.session.ask(asked(call.prompt), options, alone=is_alone, how=how)
         except asyncio.CancelledError:
             _stay()
             return False

@@ -22,7 +22,7 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.session.notebook_as_recording import answers_of
 from mm_magic.transport.demo.read_request import read_request
-from support.asking import ANSWERS, WHOS, Asked, Call, Comparison, Kernel, World
+from support.asking import ANSWERS, STEPS, WHOS, Asked, Call, Comparison, Kernel, World
 from support.looks import PROMPTS, arrives, seen, seen_in
 from support.oracle import Key, Oracle, Page, Reader, spoken, text_of
 
@@ -102,8 +102,9 @@ cells = one_of("abcdef")
 conversations = one_of(NAMES)
 often = one_of((True, True, True, False))
 _anything = (*NAMES, None), [*WHOS], _PROMPTS, [*ANSWERS]
-calls_in_code = made_by(Call, *_anything, ("", "reuse"))
-runs = in_cell(made_by(Call, *_anything, _WHAT))
+calls_in_code = made_by(Call, *_anything, ("", "reuse"), [False, False, True])
+runs = in_cell(made_by(Call, *_anything, _WHAT, [False, False, True]))
+runs_with_tools = in_cell(made_by(Call, *_anything, _WHAT, [True]))
 usual_runs = in_cell(made_by(Call, ["main"], ["usual"], _PROMPTS, [*ANSWERS][:3]))
 _half_pictures = ("Why?", "How?", "red", "red in another file", "blue", "red or blue")
 runs_with_pictures = in_cell(
@@ -222,6 +223,16 @@ class Day:
     def run(self, run: tuple[str, Call]) -> None:
         """Run a cell with any options and any answer."""
         self.run_some([run])
+
+    @step(before=runs_with_tools, later=some_of(usual_runs, 1, 2), restarts=one_of((False, True)))
+    def run_with_tools(
+        self, before: tuple[str, Call], later: list[tuple[str, Call]], restarts: bool
+    ) -> None:
+        """Run a cell whose answer calls a function, and others behind it, also in a new kernel."""
+        self.run_some([before])
+        if restarts:
+            self.restart(is_trusted=True)
+        self.run_some(later)
 
     @step(
         cell=cells,
@@ -598,13 +609,17 @@ class Day:
         for each in asked:
             answer = self._answer(call, key, each)
             if self._is_refused(call, key, each):
-                answers.append(answer | {"ending": "refused", "blocks": ()})
+                answers.append(answer | {"ending": "refused", "blocks": (), "steps": ()})
                 continue
             answer = self.oracle.count(answer)
             saved = self.oracle.again(answer) if self.kernel.may_reuse(call) else None
+            steps = STEPS if call.has_tools else ()
             if saved is None:
                 sent.append(self._messages(call, key, each))
+                if steps:
+                    sent.append([*sent[-1], *steps])
             new = answer | {"ending": each.answer.ending, "blocks": each.answer.blocks}
+            new |= {"steps": steps}
             answers.append(saved or new)
         return answers, sent
 
@@ -725,16 +740,25 @@ class Day:
             conversation = self.kernel.session.conversations.get(name) or Conversation(name)
             turns = self.oracle.turns.get(name, [])
             assert [
-                (t.number, seen(t.prompt.to_wire()), t.is_hidden, max(t.answer, 1), t.reply.content)
+                (t.number, seen(t.prompt.to_wire()), t.is_hidden, max(t.answer, 1), _steps(t))
                 for t in conversation.turns
             ] == [
-                (t["number"], t["prompt"], t["hidden"], t["answer"], [*t["blocks"]]) for t in turns
+                (
+                    *(t["number"], t["prompt"], t["hidden"], t["answer"]),
+                    [*(each["content"] for each in t["steps"]), [*t["blocks"]]],
+                )
+                for t in turns
             ]
             assert conversation.stale_turns() == self.oracle.marked(name)
             assert [*map(_versions, conversation.turns)] == [
                 [(each["version"], text_of(each)) for each in (turn, *turn["former"])]
                 for turn in self.oracle.turns.get(name, [])
             ]
+
+
+def _steps(turn: Turn) -> list[Any]:
+    """What followed the prompt of a turn."""
+    return [[block.to_wire() for block in step.content] for step in turn.steps]
 
 
 def _versions(turn: Turn) -> list[tuple[int, str]]:

@@ -77,12 +77,14 @@ class Oracle:
         messages: list[Any] = []
         for turn in self.above(name, key, who[1], without):
             blocks = [b for b in turn["blocks"] if b["type"] != "text" or b["text"].strip()]
+            steps = turn["steps"]
             if (turn["who"], turn["sent"]) != (who, messages):
                 blocks = [b for b in blocks if b["type"] == "text"]
+                steps = [*map(without_thinking, steps)]
             while blocks[-1]["type"] == "thinking":
                 blocks.pop()
             asked = {"role": "user", "content": turn["prompt"]}
-            messages = [*messages, asked, {"role": "assistant", "content": blocks}]
+            messages = [*messages, asked, *steps, {"role": "assistant", "content": blocks}]
         return [*messages, {"role": "user", "content": prompt}]
 
     def answer(
@@ -132,7 +134,7 @@ class Oracle:
     def again(self, answer: Turn) -> Turn | None:
         """The saved answer that comes in place of this one, if it is not to be a new one."""
         found = self.saved.get(answer["slot"])
-        as_saved = ("ending", "blocks", "who", "sent", "made")
+        as_saved = ("ending", "blocks", "steps", "who", "sent", "made")
         return found and answer | {each: found[each] for each in as_saved}
 
     # What happens
@@ -729,12 +731,20 @@ def alone(turn: Turn) -> Turn:
 
 def with_answer(choices: dict[int, Turn], number: int) -> Turn:
     """What a turn has with this answer."""
-    return {"answer": number} | {each: choices[number][each] for each in ("blocks", "who", "sent")}
+    return {"answer": number} | {
+        each: choices[number][each] for each in ("blocks", "steps", "who", "sent")
+    }
 
 
 def in_question(options: Any, above: list[Turn], prompt: Any) -> str:
     """What the notebook says in a request: what it thought above is not in it."""
-    return repr((options, [(turn["prompt"], spoken(turn["blocks"])) for turn in above], prompt))
+    said = [(turn["prompt"], turn["steps"], spoken(turn["blocks"])) for turn in above]
+    return repr((options, said, prompt))
+
+
+def without_thinking(message: Any) -> Any:
+    """A message as whoever did not think it gets it."""
+    return message | {"content": [b for b in message["content"] if b["type"] != "thinking"]}
 
 
 def spoken(blocks: Any) -> list[str]:
@@ -743,7 +753,8 @@ def spoken(blocks: Any) -> list[str]:
 
 def as_made(turn: Turn) -> Any:
     """What tells a turn from others in its place, whatever answer was picked since."""
-    return turn["number"], turn["prompt"], turn["choices"][turn["first"]]["blocks"]
+    first = turn["choices"][turn["first"]]
+    return turn["number"], turn["prompt"], first["steps"], first["blocks"]
 
 
 def first_of(answers: Sequence[Turn]) -> Turn:
@@ -783,4 +794,4 @@ def same(turns: list[Turn], others: list[Turn]) -> bool:
 
 
 def in_short(turns: list[Turn]) -> list[Any]:
-    return [(turn["number"], turn["prompt"], turn["blocks"]) for turn in turns]
+    return [(turn["number"], turn["prompt"], turn["steps"], turn["blocks"]) for turn in turns]

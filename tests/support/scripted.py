@@ -53,6 +53,17 @@ def block_events(index: int, block: Block) -> list[Block]:
 _ID = b'"%s"' % BEGIN["message"]["id"].encode()
 
 
+CALLING = Answer(
+    "whole",
+    (
+        {"type": "thinking", "thinking": "Look!", "signature": "6e"},
+        {"type": "text", "text": "Let me look."},
+        {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": "sky"}},
+    ),
+)
+"""The first answer to each prompt that comes with functions."""
+
+
 class Asked(NamedTuple):
     """What tells one of several requests from the others."""
 
@@ -91,6 +102,8 @@ class Service:
         return found
 
     def _answer_to(self, body: Mapping[str, Any]) -> Answer:
+        if "tools" in body and not _has_results(body["messages"][-1]):
+            return CALLING
         messages = seen_in(body["messages"])
         asked = Asked(messages, body.get("system", ""), body.get("temperature"))
         return next((answer for each, answer in self.by_request if each == asked), self.next_answer)
@@ -128,6 +141,11 @@ class Service:
             stall(connection)
         else:
             END_OF_BODY(connection)
+
+
+def _has_results(message: Block) -> bool:
+    content = message["content"]
+    return not isinstance(content, str) and content[0]["type"] == "tool_result"
 
 
 async def _refusal() -> Reads:
