@@ -172,8 +172,10 @@ class Draft:
 
     def _weight(self) -> int:
         """What the prompt takes of the model's window, with tools, and with steps behind it."""
-        steps = self.ask.encoded()[1:] if self.ask.steps else ()
-        tools = encode_json(self.ask.parameters().get("tools") or [])
+        if not self.ask.tools:
+            return _weight(self.ask.prompt)
+        steps = self.ask.encoded()[1:]
+        tools = encode_json(self.ask.parameters()["tools"])
         return _weight(self.ask.prompt) + sum(map(len, steps)) + len(tools)
 
     def _check_left_out(self, history: History, *, to_demo: bool) -> None:
