@@ -870,11 +870,17 @@ def test_reset_leaves_a_mark(kernel: Kernel) -> None:
 
 
 def test_one_panel_a_cell(kernel: Kernel) -> None:
-    """A cell that is run again has one panel; unloading takes the widgets off the page."""
+    """A cell that is run again has one panel, and nothing of the one before; unloading takes the
+    widgets off the page."""
     kernel.fresh()
-    kernel.run("%minimax panel", cell_id="a")
+    first = kernel.run("%minimax panel", cell_id="a")
     again = kernel.run("%minimax panel", cell_id="a")
-    assert len(again.of("comm_close")) > 10
+    opened, closed = (
+        [message["content"]["comm_id"] for message in messages]
+        for messages in (first.of("comm_open"), again.of("comm_close"))
+    )
+    assert len(opened) > 100  # layouts and styles are widgets, too
+    assert sorted(closed) == sorted(opened)
     assert not kernel.run("%minimax panel", cell_id="b").of("comm_close")
     unloaded = kernel.run("%unload_ext mm_magic")
     assert len(unloaded.of("comm_close")) == 2 * len(again.of("comm_close"))

@@ -228,9 +228,14 @@ class Controls:
             _tell(note, notes.get(name, ""))
 
     def close(self) -> None:
-        """Take all widgets off the page."""
-        for widget in [*_tree(self.root)]:
-            widget.close()
+        """Take all widgets off the page, and what lays them out.
+
+        ipywidgets keeps each of them until it is closed, and closes none with its widget.
+        """
+        widgets = [*_tree(self.root)]
+        parts = [getattr(each, part, None) for each in widgets for part in ("layout", "style")]
+        for each in [*widgets, *filter(None, parts)]:
+            each.close()
 
     def _fields(self) -> list[Widget]:
         """The options in boxes, each with what belongs to it; a switch joins the last line that a
