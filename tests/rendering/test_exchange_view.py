@@ -1,11 +1,13 @@
 """`%minimax request --events`: the request beside what came for it, as it came."""
 
 import asyncio
+import gc
 import json
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from weakref import WeakSet
 
 import pytest
 from IPython.core.completer import provisionalcompleter
@@ -259,6 +261,31 @@ def test_the_oldest_goes() -> None:
     assert [answer.of for answer in known if answer.reads][:2] == [15, 16]
     assert [bool(answer.left_out) for answer in known] == [True] * 12 + [False] * 4
     assert came_events(known[0])[0].data == "200,067 bytes are not kept"
+
+
+class Prepared:
+    """Stands for a turn as it was prepared."""
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * MAX_EXCHANGES])
+def test_many_short_answers(at_once: int) -> None:
+    """Of the turns before the last ones nothing stays, however little came for them; nor of those
+    that were let go while more of them came."""
+    exchanges: RecentExchanges[Prepared] = RecentExchanges()
+    turns: WeakSet[Prepared] = WeakSet()
+
+    def passing() -> Exchange:
+        turns.add(turn := Prepared())
+        return exchanges.tap(turn)(exchange((0.1, b"a"), (0.2, b"b")))
+
+    async def ask() -> None:
+        for _ in range(2 * MAX_EXCHANGES):
+            begun = [passing() for _ in range(at_once)]
+            await asyncio.gather(*map(taken, begun))
+
+    asyncio.run(ask())
+    gc.collect()
+    assert len(turns) == MAX_EXCHANGES
 
 
 # The command

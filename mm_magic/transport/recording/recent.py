@@ -26,7 +26,8 @@ _READ = 128  # bytes that a read takes beside its data: many servers send a toke
 class KeptAnswer(Generic[T]):
     """What came for one turn: `of` it as it was prepared; `turn_id` is what became of it.
 
-    `left_out` counts the bytes that came before `reads` and are not kept.
+    `left_out` counts the bytes that came before `reads` and are not kept; of one that is not
+    `is_kept` there are no more.
     """
 
     of: T
@@ -35,13 +36,14 @@ class KeptAnswer(Generic[T]):
     turn_id: str | None = None
     reads: deque[Read] = field(default_factory=deque)
     left_out: int = 0
+    is_kept: bool = True
 
 
 class RecentExchanges(Generic[T]):
     """The answers to the last turns. Where a turn was tried again, the last try counts."""
 
     def __init__(self) -> None:
-        self._kept: deque[KeptAnswer[T]] = deque(maxlen=MAX_EXCHANGES)
+        self._kept: deque[KeptAnswer[T]] = deque()
         self._came: deque[KeptAnswer[T]] = deque()  # for each read its answer, oldest first
         self._size = 0
         self._lock = Lock()
@@ -53,6 +55,8 @@ class RecentExchanges(Generic[T]):
             kept = KeptAnswer(of, exchange.status, exchange.headers.get("content-type", ""))
             with self._lock:
                 self._kept.append(kept)
+                if len(self._kept) > MAX_EXCHANGES:
+                    self._let_go(self._kept.popleft())
             return replace(exchange, chunks=self._keep(exchange.chunks, kept))
 
         return keep
@@ -88,8 +92,16 @@ class RecentExchanges(Generic[T]):
                 self._add(kept, read)
                 yield read
 
+    def _let_go(self, kept: KeptAnswer[T]) -> None:
+        """Keep nothing of an answer, also if more of it comes: many short ones take little."""
+        self._came = deque(each for each in self._came if each is not kept)
+        self._size -= sum(len(data) + _READ for _, data in kept.reads)
+        kept.is_kept = False
+
     def _add(self, kept: KeptAnswer[T], read: Read) -> None:
         with self._lock:
+            if not kept.is_kept:
+                return
             kept.reads.append(read)
             self._came.append(kept)
             self._size += len(read[1]) + _READ
