@@ -41,6 +41,11 @@ class Recordings:
         self._is_restored = True
         self.replaying = self.replaying and replace(self.replaying, is_restored=True)
 
+    def catch_up(self) -> None:
+        """Take in what other kernels have added to the recording that this one fills."""
+        if self.replaying is not None and self.replaying.fills and self.recorder is not None:
+            self.recorder.catch_up()
+
     @property
     def samples(self) -> "Samples":
         """Which answer to a request belongs to whom, in the recording that answers or is made."""

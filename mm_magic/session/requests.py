@@ -80,6 +80,7 @@ class Requests:
 
     def built(self, draft: "Draft", cell: CellRun) -> "TurnRequest":
         """The request of a draft. Raises as `build` does."""
+        self._recordings.catch_up()
         replaying = self._recordings.replaying
         if replaying is None:
             request = self._reused(draft) or draft.build(*self.live())

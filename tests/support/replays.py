@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -24,9 +24,6 @@ from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, begin
 from support.asks import ask_of
 from support.scripted import Answer, Ending, Service
-
-if TYPE_CHECKING:
-    from mm_magic.transport.recording.file_format import RecordedExchange
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
 SERVERS = {"A": "http://a.invalid", "B": "http://b.invalid", "demo": "", "none": ""}
@@ -72,16 +69,15 @@ class Kernel:
         self.session.who.demo_allowed = True
 
     def record(self, path: Path) -> None:
-        known: Sequence[RecordedExchange] = ()
-        if not begin(path, path.name):
-            known = read(path.read_bytes(), path.name).exchanges
+        begin(path, path.name)
+        known = read(path.read_bytes(), path.name)
         self.session.recordings.recorder = Recorder(path, path.name, known)
 
     def replay(self, path: Path, **more: Any) -> None:
-        exchanges = read(path.read_bytes(), path.name).exchanges
-        replay, recorder = Replay(exchanges), None
+        found = read(path.read_bytes(), path.name)
+        replay, recorder = Replay(found.exchanges), None
         if more.get("fills"):
-            recorder = Recorder(path, path.name, exchanges, samples=replay.samples)
+            recorder = Recorder(path, path.name, found, samples=replay.samples)
             recorder.on_recorded = replay.add
         self.session.replay(Replaying(replay, path.name, math.inf, **more), recorder)
 

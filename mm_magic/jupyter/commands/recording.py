@@ -111,7 +111,7 @@ def replay(here: Here, words: Sequence[str]) -> None:
     if given.fill and not is_notebook_name(path.name):
         from mm_magic.transport.recording.writer import Recorder
 
-        recorder = Recorder(path, path.name, recording.exchanges, samples=answers.samples)
+        recorder = Recorder(path, path.name, recording, samples=answers.samples)
         recorder.on_recorded = answers.add
     replaying = Replaying(
         replay=answers,
@@ -231,7 +231,7 @@ def _recorder(file: str) -> "Recorder":
     path = _absolute(file)
     if begin(path, path.name):
         return Recorder(path, path.name)
-    return Recorder(path, path.name, read(load_bytes(path, path.name), path.name).exchanges)
+    return Recorder(path, path.name, read(load_bytes(path, path.name), path.name))
 
 
 def _begun(path: Path, file: str) -> list[str]:

@@ -67,6 +67,7 @@ def source(
     """
     if file is not None:
         return _of_file(session, reading, readable(Path(file).expanduser()), is_fresh=is_fresh)
+    session.recordings.catch_up()
     if (replaying := session.recordings.replaying) is not None:
         known = RecordedAnswers(replaying.replay, reading)
         server, why = _server(session) if replaying.fills else (None, None)
@@ -82,17 +83,17 @@ def source(
 def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) -> Source:
     server, why = _server(session)
     is_begun = server is not None and begin(path, path.name)
-    exchanges = read(load_bytes(path, path.name), path.name).exchanges
-    known = RecordedAnswers(Replay(exchanges), reading)
+    recording = read(load_bytes(path, path.name), path.name)
+    known = RecordedAnswers(Replay(recording.exchanges), reading)
     return Source(
         known=_known(known, is_fresh and server is not None),
         name=path.name,
         server=server,
         why=why,
         remembers=_remembered(session, server, reading),
-        recorder=Recorder(path, path.name, exchanges),
+        recorder=Recorder(path, path.name, recording),
         is_begun=is_begun,
-        answered=[each.key for each in exchanges if each.is_offered],
+        answered=[each.key for each in recording.exchanges if each.is_offered],
     )
 
 

@@ -106,10 +106,14 @@ class RecordedExchange:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a file holds. `damaged` are the numbers of lines that can't be read, with the reason."""
+    """What a file holds. `damaged` are the numbers of lines that can't be read, with the reason.
+
+    It is in the first `size` bytes; behind them may be half a line, which another kernel is adding.
+    """
 
     exchanges: tuple[RecordedExchange, ...]
     damaged: tuple[tuple[int, str], ...] = ()
+    size: int = field(default=0, compare=False)
 
 
 def header() -> bytes:

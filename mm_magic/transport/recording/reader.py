@@ -30,9 +30,11 @@ def read(data: bytes, name: str) -> Recording:
     }
     old = version_1.exchanges(wire for wire in wires.values() if _is_version_1(wire))
     found = {n: next(old) if _is_version_1(wire) else _read(wire) for n, wire in wires.items()}
+    is_cut = isinstance(found.get(1 + len(lines)), DamagedLine)
     return Recording(
         exchanges=tuple(each for each in found.values() if isinstance(each, RecordedExchange)),
         damaged=tuple((n, str(each)) for n, each in found.items() if isinstance(each, DamagedLine)),
+        size=len(data) - (len(lines[-1]) if is_cut else 0),
     )
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.failure import classify_response
@@ -29,10 +29,12 @@ from mm_magic.transport.recording.file_format import (
     Ending,
     Read,
     RecordedExchange,
+    Recording,
     header,
     seconds_of,
     version_of,
 )
+from mm_magic.transport.recording.reader import read
 
 Asker: TypeAlias = Hashable
 """Who asks: a cell, and how often one run of it has asked this request before."""
@@ -42,6 +44,7 @@ How: TypeAlias = Literal["ended", "stopped", "broken"]
 
 _HIDDEN = "…".encode()  # in place of a key that a server repeats
 _HEADER_BYTES = 1000
+_NOTHING = Recording(())
 _BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends
 
 
@@ -65,6 +68,18 @@ class Samples:
         with self._lock:
             places = self._places.setdefault(request, {})
             return places.setdefault(asker, len(places))
+
+    def move(self, request: str, place: int, least: int) -> int:
+        """Give who has this place another one, behind all others: the place `least` or a later one.
+
+        Returns the new place.
+        """
+        with self._lock:
+            places = self._places.setdefault(request, {})
+            free = max(least, 1 + max(places.values(), default=-1))
+            for asker in [asker for asker, each in places.items() if each == place]:
+                places[asker] = free
+            return free
 
     def is_asked(self, request: str) -> bool:
         """Whether anybody has asked it."""
@@ -109,19 +124,22 @@ def _has_content(path: Path) -> bool:
     return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
-def append(path: Path, line: bytes) -> None:
-    """Put a line at the end of a recording. Raises OSError, or UsageError if it is none any more.
+def append(path: Path, line: bytes | Callable[[FileIO], bytes]) -> int:
+    """Put a line at the end of a recording; return how many bytes it has then.
 
-    Half a line at the end, of a process that died, becomes a line of its own. Another kernel that
-    appends to the same file waits.
+    Raises OSError, or UsageError if it is none any more. Half a line at the end, of a process that
+    died, becomes a line of its own. Another kernel that appends to the same file waits, also while
+    `line` looks into it.
     """
     with _opened(path) as file:
         if version_of(file.readline(_HEADER_BYTES), path.name) is None:
             raise UsageError(f"{path.name!r} is no longer a recording")
+        new = line if isinstance(line, bytes) else line(file)
         file.seek(-1, os.SEEK_END)
-        data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", line)
+        data = b"%b%b\n" % (b"" if file.read(1) == b"\n" else b"\n", new)
         if file.write(data) != len(data):
             raise OSError("the line did not fit, so the disk may be full")
+        return file.tell()
 
 
 @contextmanager
@@ -145,14 +163,14 @@ class Recorder:
     """Appends to the file `path`. `name` is as the user gave it; `known` is what it holds.
 
     `count` counts the answers that came into it since. `problem` says why the last exchange is not
-    in it, "" if it is. `on_recorded` is given each new exchange.
+    in it, "" if it is. `on_recorded` is given each new exchange, also those that other kernels add.
     """
 
     def __init__(
         self,
         path: Path,
         name: str,
-        known: Sequence[RecordedExchange] = (),
+        known: Recording = _NOTHING,
         *,
         samples: Samples | None = None,
         today: Callable[[], date] = lambda: datetime.now(UTC).date(),
@@ -163,11 +181,16 @@ class Recorder:
         self.on_recorded: Callable[[RecordedExchange], None] = lambda _: None
         self.path = path
         self.samples = samples or Samples()
+        self._size = known.size  # of what is known of the file
         self._today = today
         self._lock = Lock()
-        self._prompts = {each.key.prompt_print for each in known if each.is_offered}
-        self._labels = max((as_number(each.server) or 0 for each in known), default=0)
+        self._next: dict[str, int] = {}  # of each request, the sample behind all that are known
+        self._prompts: set[str] = set()  # that have an answer
+        self._of_others: set[tuple[str, int]] = set()  # requests and samples: complete ones
+        self._labels = max((as_number(each.server) or 0 for each in known.exchanges), default=0)
         self._servers: dict[str, str] = {}
+        for exchange in known.exchanges:
+            self._know(exchange)
 
     def tap(
         self,
@@ -182,6 +205,8 @@ class Recorder:
         is, and that it is not another one. `is_left_out` is given the error that a server answers
         with: whether the file need not know of it, as another request is sent in its place.
         """
+
+        known = (key.hash, sample) in self._of_others
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
             secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
@@ -203,7 +228,7 @@ class Recorder:
                 reads=tuple(_without(secret, reads)),
                 seconds=seconds_of(reads),
             )
-            self._write(recorded, secret)
+            self._write(recorded, secret, is_again=known)
 
         return lambda exchange: replace(exchange, chunks=_overheard(exchange, write))
 
@@ -217,22 +242,71 @@ class Recorder:
         with self._lock:
             return self._servers.setdefault(server, str(self._labels + len(self._servers) + 1))
 
-    def _write(self, exchange: RecordedExchange, key: str) -> None:
+    def catch_up(self) -> None:
+        """Take in what other kernels have added; a file that can't be read has nothing new."""
+        added: Sequence[RecordedExchange] = ()
+        with suppress(OSError), self._lock:
+            if self.path.stat().st_size > self._size:
+                with self.path.open("rb") as file:
+                    added = self._added(file)
+        for each in added:
+            self.on_recorded(each)
+
+    def _write(self, exchange: RecordedExchange, key: str, *, is_again: bool) -> None:
+        """Put an exchange into the file. `is_again`: it may take the place of another kernel's."""
         line = exchange.to_line()
         if any(form in line for form in key_forms(key)):
             self.problem = "the request contains your API key"
             return
+        added: Sequence[RecordedExchange] = ()
+
+        def last_line(file: FileIO) -> bytes:
+            nonlocal added, exchange
+            added = self._added(file)
+            moved = exchange if is_again else self._beside_others(exchange)
+            if moved is exchange:
+                return line
+            exchange = moved
+            return moved.to_line()
+
         try:
             with self._lock:
-                append(self.path, line)
+                self._size = append(self.path, last_line)
+                self._know(exchange)
         except (OSError, UsageError) as error:
             self.problem = str(getattr(error, "strerror", None) or error)
-            return
-        self.problem = ""
+        else:
+            self.problem = ""
+            self.count += exchange.is_offered
+            added = [*added, exchange]
+        for each in added:
+            self.on_recorded(each)
+
+    def _added(self, file: BinaryIO | FileIO) -> Sequence[RecordedExchange]:
+        """What has come into the file since; half a line may become a whole one."""
+        file.seek(self._size)
+        whole, end, _ = file.read().rpartition(b"\n")
+        self._size += len(whole) + len(end)
+        added = read(b"%b\n%b" % (header(), whole), self.name).exchanges
+        for each in added:
+            self._know(each)
+            if each.ending == "complete":
+                self._of_others.add((each.key.hash, each.sample))
+        return added
+
+    def _beside_others(self, exchange: RecordedExchange) -> RecordedExchange:
+        """The exchange as another sample, where a kernel that asked the same was quicker."""
+        request, sample = exchange.key.hash, exchange.sample
+        if (request, sample) not in self._of_others:
+            return exchange
+        return replace(exchange, sample=self.samples.move(request, sample, self._next[request]))
+
+    def _know(self, exchange: RecordedExchange) -> None:
+        """An exchange is in the file."""
         if exchange.is_offered:
-            self.count += 1
             self._prompts.add(exchange.key.prompt_print)
-        self.on_recorded(exchange)
+        name = exchange.key.hash
+        self._next[name] = max(self._next.get(name, 0), exchange.sample + 1)
 
 
 async def _overheard(

@@ -78,7 +78,7 @@ def take(
     """Ask once, and stop when `until` holds of the events that have come."""
     if not path.exists():
         begin(path, path.name)
-    recorder = Recorder(path, path.name, read(path.read_bytes(), "r").exchanges, today=lambda: DAY)
+    recorder = Recorder(path, path.name, read(path.read_bytes(), "r"), today=lambda: DAY)
     tap = recorder.tap(key_of(request), 0, endpoint)
 
     async def ask() -> None:
@@ -232,7 +232,7 @@ def test_kernel_killed_in_the_middle_of_an_append(tmp_path: Path) -> None:
 @pytest.mark.parametrize("server", ["7" * 5_000, "²", "-1", "a.example"])
 def test_any_server_in_a_recording(tmp_path: Path, server: str) -> None:
     """A recording is gone on with, whatever it says of the server that answered."""
-    known = [replace(EXCHANGE, server=server)]
+    known = Recording((replace(EXCHANGE, server=server),))
     assert Recorder(tmp_path / "r.jsonl", "r.jsonl", known).problem == ""
 
 
