@@ -4,10 +4,11 @@ import asyncio
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mm_magic.conversation.left_out import LeftOut
 from mm_magic.conversation.notebook_file import Notebook
@@ -18,6 +19,7 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.notebook_as_recording import recording_of
 from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
+from mm_magic.session.rows.job import How, RowsJob
 from mm_magic.session.run import Run
 from mm_magic.session.together import Together
 from mm_magic.session.tools.tool import tools_of
@@ -29,6 +31,9 @@ from support.asks import ask_of
 from support.looks import asked, without_variable
 from support.oracle import DEMO, Who
 from support.scripted import CALLING, Answer, ScriptedSession, Service
+
+if TYPE_CHECKING:
+    from mm_magic.conversation.rows_count import RowsCount
 
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "5f"}
 UNSIGNED = {"type": "thinking", "thinking": "Hm"}
@@ -175,16 +180,39 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows with a word each, and by the word the answer that its row gets if it is asked."""
+
+    who: str
+    answers: Mapping[str, str]
+
+    @staticmethod
+    def prompt(word: str) -> str:
+        """What the row of a word asks."""
+        return f"Say {word}"
+
+    def ending(self, word: str) -> scripted.Ending:
+        """How the answer to a word ends, if it is asked for."""
+        return ANSWERS[self.answers[word]].ending
+
+    def text(self, word: str) -> str:
+        """The words of the answer."""
+        blocks = ANSWERS[self.answers[word]].blocks
+        return "".join(block["text"] for block in blocks if block["type"] == "text")
+
+
+@dataclass(frozen=True)
 class World:
     """What is there before a day begins: an event loop, who answers, and at which addresses.
 
-    `is_wired`: over sockets.
+    `is_wired`: over sockets. `file` is where a day has its answers file, if it has one.
     """
 
     loop: asyncio.AbstractEventLoop
     service: Service
     urls: Mapping[str, str]
     is_wired: bool = False
+    file: Path | None = None
 
 
 class Kernel:
@@ -249,6 +277,25 @@ class Kernel:
             is_well = self._loop.run_until_complete(self._ask(call))
         self.notes = [str(each.message) for each in warned]
         return is_well
+
+    def ask_rows(self, table: Table, file: Path | None, sent: set[str]) -> list[str | None]:
+        """`mm.map`: the text that each row has at the end, None where it has none.
+
+        `sent` are the words that are asked for. It is stopped when nothing more will come of them.
+        """
+        call = Call(None, table.who, "", "blue")
+        self._prepare(call)
+        self._service.stop = lambda: None
+        for word, answer in table.answers.items():
+            asked = [{"role": "user", "content": table.prompt(word)}]
+            request = scripted.Asked(asked, WHOS[table.who][2], None)
+            self._service.by_request.append((request, ANSWERS[answer]))
+        rows = [{"word": word} for word in table.answers]
+        how = How(self._options(call), file=file)
+        job = RowsJob(self.session, table.prompt("{{word}}"), rows, how)
+        without_end = sum(table.ending(word) == "stopped" for word in sent)
+        self._loop.run_until_complete(self._ask_rows(job, len(sent), without_end))
+        return [*job.rows()["answer"]]
 
     def replay(self, notebook: Notebook) -> None:
         """`%minimax replay`: the notebook's own turns answer from now on."""
@@ -351,6 +398,19 @@ class Kernel:
                 self._loop.call_soon(look)
 
         self._loop.call_soon_threadsafe(look)
+
+    async def _ask_rows(self, job: RowsJob, sent: int, without_end: int) -> None:
+        counts: list[RowsCount] = []
+        task = asyncio.create_task(job.run(counts.append))
+        while not task.done():
+            await asyncio.sleep(0)
+            all_came = len(self._service.requests) == sent
+            left = [count.rows - count.ended for count in counts]
+            if without_end and all_came and left == [without_end]:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await asyncio.gather(task, return_exceptions=without_end > 0)
 
     async def _ask(self, call: Call) -> bool:
         is_alone = call.conversation is None

@@ -22,7 +22,17 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.session.notebook_as_recording import answers_of
 from mm_magic.transport.demo.read_request import read_request
-from support.asking import ANSWERS, STEPS, WHOS, Asked, Call, Comparison, Kernel, World
+from support.asking import (
+    ANSWERS,
+    STEPS,
+    WHOS,
+    Asked,
+    Call,
+    Comparison,
+    Kernel,
+    Table,
+    World,
+)
 from support.looks import PROMPTS, arrives, seen, seen_in
 from support.oracle import Key, Oracle, Page, Reader, spoken, text_of
 
@@ -122,12 +132,25 @@ comparisons_without = in_cell(
     made_by(comparison_without, _ALIKE, _LESS, _half_pictures, _PAIRS, _WHAT), among="bccd"
 )
 picks = one_of(_PICKS)
+_WORDS = ("oak", "elm", "fir", "ash", "yew", "lime", "alder", "beech", "rowan", "cedar")
+_ASKED_FOR_ROWS = ("usual", "usual", "another server", "another system")
+_OF_ROWS = (*("blue", "red", "unsigned") * 3, "refused", "broken", "stopped in text")
+
+
+def tables(random: Random) -> Table:
+    """Draws rows, and what they get."""
+    words = random.sample(_WORDS, random.randint(1, 8))
+    answers = {word: random.choice(_OF_ROWS) for word in words}
+    return Table(random.choice(_ASKED_FOR_ROWS), answers)
+
+
 HIDDEN = re.compile(
     r"Turns? ([\d, toand]+?)(?: of ([\w-]+))? (?:is|are) not sent: [a-z ]+ was deleted"
 )
 FILE = "lesson"
 RESTORE = "the cell of %minimax restore"
 LONGEST = 13
+_IN_FILE = "the answers file"
 
 
 def as_a_browser(value: Any) -> Any:
@@ -183,11 +206,14 @@ class Day:
         self.trash: dict[str, list[Any]] = {}
         self.deleted: set[str] = set()  # what the front end reports with the next run
         self.sources: dict[str, Callable[[], None]] = {}  # what cells do when they run again
+        self.rows: dict[tuple[str, str], dict[str, str]] = {}  # by where they are, and by system
 
     def close(self) -> None:
         """Leave nothing to the next day, also where a fault ended this one."""
         self.kernel.close()
         self.kernel.take_requests()
+        if self._world.file is not None:
+            self._world.file.unlink(missing_ok=True)
 
     @step(cells=some_of(usual_runs, 1, 4))
     def run_some(self, cells: list[tuple[str, Call]]) -> None:
@@ -289,6 +315,16 @@ class Day:
         if comes.endswith("again"):
             call = replace(run[1].call, what="reuse")
             self.compare((run[0], replace(run[1], call=call)))
+
+    @step(cell=cells, table=tables, in_file=one_of((False, True)))
+    def ask_rows(self, cell: str, table: Table, in_file: bool) -> None:
+        """Run a cell that asks a table, at times with an answers file.
+
+        Rows may fail, and all be stopped. What a row got it keeps, in the kernel or in the file.
+        """
+        self.sources[cell] = partial(self.ask_rows, cell, table, in_file)
+        self._begin(cell)
+        self._end(cell, 0, is_well=self._ask_rows(table, in_file=in_file))
 
     @step(picked=some_of(picks, 1, 2), is_well=often)
     def pick(self, picked: list[tuple[str, int]], is_well: bool) -> None:
@@ -479,6 +515,7 @@ class Day:
         """
         self.kernel.close()
         self.kernel = Kernel(self._world)
+        self.rows = {where: known for where, known in self.rows.items() if where[0] == _IN_FILE}
         self.oracle = self.oracle.restarted()
         self.oracle.look(self.oracle.page)
         changes = (found[0].state.changes for found in pasts(read(self._file())).values())
@@ -654,6 +691,24 @@ class Day:
     def _nothing_sent(self) -> bool:
         assert self.kernel.take_requests() == []
         return False
+
+    def _ask_rows(self, table: Table, *, in_file: bool) -> bool:
+        """Whether it was not stopped. The conversations stay as they are."""
+        _, server, system = WHOS[table.who]
+        file = self._world.file if in_file else None
+        in_kernel = self.rows.setdefault((server, system), {})
+        known = self.rows.setdefault((_IN_FILE, system), {}) if file else in_kernel
+        sent = table.answers.keys() - known.keys()
+        new = {word: table.text(word) for word in sent if table.ending(word) == "whole"}
+        texts = self.kernel.ask_rows(table, file, sent)
+        requests = self.kernel.take_requests()
+        prompts = [table.prompt(word) for word in sorted(sent)]
+        assert sorted(each["messages"][0]["content"] for each in requests) == prompts
+        assert {len(each["messages"]) for each in requests} <= {1}
+        in_kernel.update(new)
+        known.update(new)
+        assert texts == [known.get(word) for word in table.answers]
+        return "stopped" not in map(table.ending, sent)
 
     def _pick(self, cell: str, number: int) -> bool:
         expected = self.oracle.pick((cell, 0), number)
