@@ -19,6 +19,7 @@ from mm_magic.session.options import Options
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
 from mm_magic.session.turn_queue import TurnQueue
+from mm_magic.session.variants import variants
 
 MAIN = Options(retries=0)
 SIDE = Options(retries=0, conversation="side")
@@ -214,13 +215,17 @@ def test_failed_turn_lets_the_next_one_through() -> None:
 
 
 def test_conversation_in_use_is_not_forgotten() -> None:
-    """While a turn runs in a conversation, its turns can't be forgotten or changed, and no copies
-    begin it."""
+    """While a turn runs in a conversation, its turns can't be forgotten or changed, no other answer
+    picked, and no copies begin it."""
     go_on = threading.Event()
 
     async def main(session: Session) -> None:
+        await session.compare("zero", [*variants(MAIN, {}, 2)], alone=False)
+        server.arrived.clear()
         running = asyncio.create_task(session.ask("one", MAIN, alone=False))
         await arrives(server)
+        with pytest.raises(UsageError, match="a turn is running in conversation main"):
+            session.pick(2)
         session.options = SIDE
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
             session.fork("main")
@@ -231,9 +236,10 @@ def test_conversation_in_use_is_not_forgotten() -> None:
         assert session.forget("side") == []
         go_on.set()
         await running
-        assert len(session.forget("main")) == 1
+        assert session.pick(2)[0].answer == 2
+        assert len(session.forget("main")) == 2
 
-    with Loopback(held(go_on)) as server:
+    with Loopback(streamed(), streamed(), held(go_on)) as server:
         asyncio.run(main(session_for(server)))
 
 

@@ -8,6 +8,7 @@ The kernel sees none of the user's keys and settings, and writes into `folder` a
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,10 +100,14 @@ class Kernel:
             env=clean_environment(folder) | dict(environment or {}),
             cwd=str(cwd or folder),
         )
-        self._client: BlockingKernelClient = self._manager.client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=LIMIT)
+        self._client = self._connected()
         self.page = str(self._client.session.session)  # a page that is loaded again has another
+
+    def _connected(self) -> "BlockingKernelClient":
+        client: BlockingKernelClient = self._manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=LIMIT)
+        return client
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +124,14 @@ class Kernel:
         self._client.stop_channels()
         self._manager.shutdown_kernel(now=True)
         self._manager.cleanup_resources()
+
+    def restart(self, *, is_killed: bool = False) -> None:
+        """Another process for the same page, as Jupyter's button gives, or after a kernel died."""
+        self._client.stop_channels()
+        if is_killed:
+            self._manager.signal_kernel(signal.SIGKILL)
+        self._manager.restart_kernel(now=is_killed)
+        self._client = self._connected()
 
     def send(
         self,
