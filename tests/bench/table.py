@@ -34,7 +34,7 @@ class Row:
 
 
 def _spaced(unit: str) -> str:
-    return unit if unit == "x" else f" {unit}"
+    return unit if unit in ("", "x") else f" {unit}"
 
 
 HEADER = ("what", "ours", "beside it", "result", "must be", "met")

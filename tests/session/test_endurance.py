@@ -1,193 +1,73 @@
-"""Many turns with faults, on a loop, in threads and one after another: nothing is left behind."""
+"""Many turns with faults, and days in notebooks, one after another: nothing is left behind."""
 
-import asyncio
-import gc
-import logging
-import random
-import threading
-import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from itertools import count, islice
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from random import Random
+from typing import TypeAlias
 
 import pytest
-from support.loopback import (
-    END,
-    Answer,
-    Connection,
-    Loopback,
-    Step,
-    captured,
-    chunk,
-    close,
-    every,
-    failure,
-    head,
-    pause,
-    reset,
-    send,
-    sse,
-    stall,
-    streamed,
-    whole,
-)
+from support.faults import FAULTS, round_of_faults
+from support.left import Left, complaints, slope
+from support.living import LivingNotebook
+from support.soak import mixed_round
 
-from mm_magic.errors import MiniMaxError
-from mm_magic.session.options import Options
-from mm_magic.session.session import Session
-from mm_magic.session.sync import run_to_end
-from mm_magic.transport.body import Clocks
-from mm_magic.transport.client import Client
-
-BEGUN = [head(), chunk(sse(*captured()[:8]))]
-FAULTS: dict[str, Answer] = {
-    "none": streamed(),
-    "slow": [head(), *(s for e in captured() for s in (pause(0.002), chunk(sse(e)))), END],
-    "JSON": whole(200, {"content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"}),
-    "refused": failure(401, "invalid api key (2049)"),
-    "busy": failure(529, "busy (2064)", retry_after="0.01"),
-    "reset at once": reset,
-    "closed at once": close,
-    "reset in the answer": [*BEGUN, reset],
-    "closed in the answer": [*BEGUN, close],
-    "broken chunks": [*BEGUN, send(b"zz\r\n"), close],
-    "error in the answer": [*BEGUN, chunk(sse({"type": "error", "error": {"message": "no"}})), END],
-    "silence": [head(), stall],
-    "silence in the answer": [*BEGUN, stall],
-    "pings without end": [*BEGUN, every(0.02, sse({"type": "ping"}))],
-    "open after its end": [head(), chunk(sse(*captured())), stall],
-    "a page": whole(200, b"<html>Log in</html>", "text/html"),
-    "a redirect": whole(302, b"", location="http://127.0.0.1:1/"),
-    "no HTTP": [send(b"hello\r\n\r\n"), close],
-}
-CLOCKS = Clocks(silence=0.15, progress=0.2)
-
-
-def impatient(url: str) -> Session:
-    """A session whose clocks are short."""
-    session = Session({"MINIMAX_BASE_URL": url})
-    session.client = Client(clocks=CLOCKS, jitter=lambda: 0.0)
-    return session
-
-
-def choosing(chance: random.Random, met: Counter[str]) -> Step:
-    """An answer that is another fault each time, until all had their turn."""
-    names, place = chance.sample([*FAULTS], len(FAULTS)), count()
-
-    def answer(connection: Connection) -> None:
-        name = names[next(place) % len(names)]
-        met[name] += 1
-        chosen = FAULTS[name]
-        for step in [chosen] if callable(chosen) else chosen:
-            step(connection)
-
-    return answer
-
-
-async def turn(session: Session, number: int, chance: random.Random) -> None:
-    """One turn, that may fail or be cancelled at any moment."""
-    options = Options(retries=1, conversation=f"c{number % 5}", stream=number % 3 > 0)
-    asking = asyncio.create_task(session.ask(f"Q{number}", options, alone=number % 4 == 0))
-    if chance.random() < 0.3:
-        asyncio.get_running_loop().call_later(chance.random() * 0.05, asking.cancel)
-    with suppress(MiniMaxError, asyncio.CancelledError):
-        await asking
-
-
-async def at_once(session: Session, chance: random.Random) -> None:
-    await asyncio.gather(*(turn(session, n, chance) for n in range(12)))
-    for _ in range(20):  # the HTTP library's generators close themselves in the next steps
-        await asyncio.sleep(0)
-    assert not asyncio.all_tasks() - {asyncio.current_task()}
-
-
-def one_by_one(session: Session, chance: random.Random) -> None:
-    for number in range(3):
-        with suppress(MiniMaxError, KeyboardInterrupt):
-            run_to_end(turn(session, number, chance))
-
-
-def in_threads(session: Session, chance: random.Random) -> None:
-    threads = [threading.Thread(target=one_by_one, args=(session, chance)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def a_round(seed: int, met: Counter[str]) -> None:
-    """A server, and a session that asks it in all ways."""
-    chance = random.Random(seed)
-    ways: Sequence[Callable[[Session, random.Random], object]] = (
-        lambda session, chance: asyncio.run(at_once(session, chance)),
-        one_by_one,
-        in_threads,
-    )
-    with Loopback(choosing(chance, met)) as server:
-        session = impatient(server.url)
-        for way in ways:
-            way(session, chance)
-        assert not session.running
-
-
-def left_behind() -> tuple[int, int]:
-    """Threads, and open files."""
-    gc.collect()
-    return threading.active_count(), sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def traced() -> int:
-    """Bytes of live memory that tracemalloc knows."""
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
-
-
-def growth(seeds: Iterable[int], met: Counter[str]) -> int:
-    """Bytes by which memory has grown after these rounds."""
-    before = traced()
-    for seed in seeds:
-        a_round(seed, met)
-    return traced() - before
-
-
-def soak(rounds: int, caplog: pytest.LogCaptureFixture) -> None:
-    met: Counter[str] = Counter()
-    seeds = count()
-    for seed in islice(seeds, 2):  # imports, certificates, caches
-        a_round(seed, met)
-    before = left_behind()
-    tracemalloc.start()
-    try:
-        grown = [growth(islice(seeds, rounds), met) for _third in range(3)]
-    finally:
-        tracemalloc.stop()
-    megabytes = ", ".join(f"{each / 2**20:+.2f}" for each in grown)
-    print(f"{met.total()} answers, memory by thirds {megabytes} MB")
-    assert [each.message for each in caplog.records if each.name == "asyncio"] == []
-    assert left_behind() == before
-    # A leak is in each third. CPython fills its cache of attributes in the first, up to 0.3 MB, and
-    # renews its table of interned strings in one at most: a single block of 2 or 4 MB.
-    assert min(grown[1:]) < 2**17
-    assert met.keys() == FAULTS.keys()
-
+Round: TypeAlias = Callable[[int, Counter[str]], None]
+"""What is done again and again: with a seed, and a count of what was met."""
+WARM_UP = 2  # rounds, for imports and certificates
+OBJECTS = 2  # for each request: where a turn is kept there are dozens
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts in /proc")
 
 
+def soak(one: Round, rounds: int) -> Counter[str]:
+    """Do so many rounds, and look at what they leave; returns what they met."""
+    met, found = Counter[str](), list[Left]()
+    with complaints() as heard:
+        for seed in range(WARM_UP + rounds):
+            one(seed, met)
+            if seed >= WARM_UP - 1:
+                found.append(Left.now(met["requests"]))
+    first, last = found[0], found[-1]
+    kept = slope([found], "blocks")
+    print(f"{dict(met)}; {kept:+.2f} objects for each request are kept")
+    assert heard == []
+    assert (last.threads, last.files) == (first.threads, first.files)
+    assert kept < OBJECTS
+    return met
+
+
 @needs_proc
-def test_nothing_is_left_of_turns_with_faults(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_left_of_turns_with_faults() -> None:
     """After hundreds of faults, cancels and threads: as many threads and files as before, no task,
     and no memory to speak of."""
-    caplog.set_level(logging.WARNING, "asyncio")
-    soak(1, caplog)
+    met = soak(round_of_faults, 3)
+    assert met.keys() - {"requests"} == FAULTS.keys()
 
 
 @needs_proc
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_nothing_is_left_of_turns_with_faults_at_length(caplog: pytest.LogCaptureFixture) -> None:
-    """The same, thousands of times."""
-    caplog.set_level(logging.WARNING, "asyncio")
-    soak(6, caplog)
+def test_nothing_is_left_of_days_in_notebooks(tmp_path: Path) -> None:
+    """The same after cells, compares, tables, stops, faults, restarts and saves over sockets. After
+    each cell the conversations are the oracle's, and the server answers nobody."""
+    met = soak(partial(mixed_round, folder=tmp_path), 6)
+    assert met.keys() > {"compares", "maps", "stopped", "broken", "refused", "restarts", "saves"}
+
+
+@needs_proc
+@pytest.mark.slow
+def test_nothing_is_left_of_a_notebook_in_a_kernel(tmp_path: Path) -> None:
+    """Cells, compares, tables, stops, faults, saves and a restart in a real kernel: each request
+    carries what the cells above it hold, and the kernel has as many threads and files as before."""
+    met, chance = Counter[str](), Random(7)
+    with LivingNotebook(tmp_path, met) as notebook:
+        for _life in range(2):
+            looks = []
+            for _part in range(2):
+                for _ in range(40):
+                    notebook.step(chance)
+                looks.append(notebook.look())
+            assert (looks[1].threads, looks[1].files) <= (looks[0].threads, looks[0].files)
+            notebook.restart()
+    assert met.keys() > {"compares", "maps", "stopped", "faults", "restarts", "saves"}

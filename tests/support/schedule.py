@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BROWSER = "tests/browser/"
 FEW_PAGES = 10
 """So many tests in the browser are not worth another one, with a JupyterLab server of its own."""
-APART = ("tests/session/test_oracle.py::", "tests/session/test_fuzz.py::")
+APART = tuple(f"tests/session/test_{name}.py::" for name in ("oracle", "fuzz", "endurance"))
 """In these files the tests share nothing and may take minutes: each can go to another worker."""
 KERNELS = {"page", "process", "kernel"}
 """Names of fixtures that are a kernel, or run in one."""
