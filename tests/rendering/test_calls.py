@@ -1,11 +1,10 @@
 """Calls and their results as a reader sees them."""
 
-import json
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.wire import DATA
+from support.corpora import own_payloads
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.protocol.messages import Message, TextBlock, ToolResultBlock, ToolUseBlock
@@ -14,7 +13,7 @@ from mm_magic.rendering.calls import ShownCall, call_line, calls_bundle, step_bu
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
 
-PAYLOADS = json.loads((DATA / "xss.json").read_text("utf-8"))["payloads"]
+PAYLOADS = [*own_payloads().values()]
 TAGS = {"details", "summary", "code", "small", "pre", "br", "div", "p", "img"}
 TABLE = {"table", "thead", "tbody", "tr", "th", "td", "b", "span"}
 
