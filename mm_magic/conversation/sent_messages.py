@@ -72,6 +72,11 @@ def calls_in(message: Message) -> list[ToolUseBlock]:
     return list(found.values())
 
 
+def id_as_sent(use: ToolUseBlock) -> str:
+    """The id of a call, by which its result names it where both are sent."""
+    return _word(use.id)
+
+
 def _filtered(messages: Sequence[Message], how: Sending) -> Iterator[Message]:
     """The messages without the blocks that are refused; some may be empty then."""
     messages = list(map(_in_words, messages))

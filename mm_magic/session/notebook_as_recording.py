@@ -46,12 +46,13 @@ def recording_of(notebook: Notebook, *, is_trusted: bool = True) -> Recording:
     than stand there now is not replayed: its request can't come again.
     """
     damaged: list[tuple[int, str]] = []
-    exchanges = [
-        each
+    steps = (
+        (each, turn)
         for exchange, turn in answers_of(notebook, damaged, is_trusted=is_trusted)
         for each in _with_steps(exchange, turn)
-    ]
-    return Recording(tuple(exchanges), tuple(damaged))
+    )
+    exchanges = tuple(exchange for exchange, _ in _numbered(steps))
+    return Recording(exchanges, tuple(damaged))
 
 
 def answers_of(
@@ -86,7 +87,10 @@ def answers_of(
 
 
 def _with_steps(exchange: RecordedExchange, turn: Turn) -> Iterator[RecordedExchange]:
-    """The answer as it was asked for: one exchange, and one more for each time that it called."""
+    """The answer as it was asked for: one exchange, and one more for each time that it called.
+
+    How long all of them took is told by the first.
+    """
     steps, reply = turn.reply.earlier_steps, turn.reply
     for number, step in enumerate((*steps, reply.message)):
         if step.role == "assistant":
@@ -96,7 +100,8 @@ def _with_steps(exchange: RecordedExchange, turn: Turn) -> Iterator[RecordedExch
             if not is_last:
                 told = replace(told, thinking_seconds=None)
             key = _behind(exchange.key, turn, steps[:number])
-            yield replace(exchange, key=key, reads=tuple(reads_of(told)))
+            seconds = exchange.seconds if number == 0 else 0.0
+            yield replace(exchange, key=key, reads=tuple(reads_of(told)), seconds=seconds)
 
 
 def _behind(key: RequestKey, turn: Turn, steps: Sequence[Message]) -> RequestKey:

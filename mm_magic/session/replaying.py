@@ -108,14 +108,17 @@ class Replaying:
     def _is_untrusted(self, exchange: RecordedExchange) -> bool:
         return exchange.is_untrusted and not self.is_restored
 
-    def results(self, draft: Draft) -> dict[str, ToolResultBlock] | None:
+    def results(self, draft: Draft, called: TurnRequest) -> dict[str, ToolResultBlock] | None:
         """The recorded results of the calls that the last steps of a draft have, by their ids.
 
-        None where they are to be made: they are not there, and a server is asked for what is
-        missing. Raises UsageError if nobody is.
+        The answer to the request `called` has these calls. None where they are to be
+        made: they are not there, and a server is asked for what is missing. Raises UsageError if
+        nobody is.
         """
+        script = called.script
+        played = script.exchange if isinstance(script, Playback) else None
         for key in _keys(draft):
-            if (found := self.replay.results(key)) is not None:
+            if (found := self.replay.results(key, played)) is not None:
                 return found
         if self.fills:
             return None

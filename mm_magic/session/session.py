@@ -377,7 +377,8 @@ class Session:
             return None
         with self.conversations.changing:
             draft = self.requests.draft(run.ask, run.cell, run.key)
-        return replaying.results(draft.behind(run.steps_with_calls()))
+        called = run.later[-1] if run.later else run.request
+        return replaying.results(draft.behind(run.steps_with_calls()), called)
 
     async def _wanted_answer(
         self, run: "Run", request: "TurnRequest"

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.sent_messages import id_as_sent
 from mm_magic.conversation.steps import answered
 from mm_magic.protocol.accumulate import Growth
 from mm_magic.protocol.messages import Message, ToolResultBlock
@@ -80,7 +81,7 @@ async def _called(asking: Asking, run: Run) -> AsyncGenerator[Calling, None]:
     for each in run.calls:
         yield Calling(run.calls)
         if recorded is not None:
-            each.result = _of_block(recorded[each.use.id])
+            each.result = _of_block(recorded[id_as_sent(each.use)])
             continue
         try:
             each.result = await _result(asking, run, each)

@@ -135,20 +135,29 @@ class Replay:
         """Where it stands in the order in which the requests were asked first."""
         return self._places[_name(exchange), exchange.sample]
 
-    def results(self, key: RequestKey) -> dict[str, ToolResultBlock] | None:
+    def results(
+        self, key: RequestKey, after: RecordedExchange | None
+    ) -> dict[str, ToolResultBlock] | None:
         """What the calls came to when a request like this one was recorded, by their ids.
 
         Its last message has results of the same calls, whatever they are; what came before the turn
-        may differ.
+        may differ. Some servers give the calls of each answer the same ids, so that several may be
+        like it: the first one recorded `after` the answer that called.
         """
         calls = results_in(key.prompt)
-        for exchange in self.exchanges:
+        for exchange in self._from(after):
             other = exchange.key
             is_same = other.earlier[-1:] == key.earlier[-1:] and other.options == key.options
             found = results_in(other.prompt) if is_same else {}
             if found.keys() == calls.keys():
                 return found
         return None
+
+    def _from(self, exchange: RecordedExchange | None) -> list[RecordedExchange]:
+        """The exchanges after this one, and then the others."""
+        places = (place for place, each in enumerate(self.exchanges, 1) if each is exchange)
+        place = next(places, 0)
+        return [*self.exchanges[place:], *self.exchanges[:place]]
 
     def loosely(self, key: RequestKey, model: str) -> list[RecordedExchange]:
         """All answers to the same prompt with the same options."""
