@@ -3,9 +3,10 @@
 What goes wrong in a call is its result, too: the model reads it and can do better.
 """
 
+import asyncio
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -42,8 +43,9 @@ async def call(tool: Tool, given: JsonObject | str) -> ToolResult:
     """Call a tool with the arguments that a model gave; as a str, they were no JSON.
 
     A plain function runs on this thread, and an interrupt reaches it; an async one is awaited. An
-    exception is a result, also SystemExit: a tool is not to end the program that offers it. Raises
-    KeyboardInterrupt, CancelledError and Stopped, after which there is no result.
+    exception is a result, also SystemExit and what other libraries derive from BaseException: a
+    tool is not to end the program that offers it. Raises KeyboardInterrupt, CancelledError,
+    GeneratorExit and Stopped, after which there is no result.
     """
     if isinstance(given, str):
         return _failed(f"The arguments are not JSON: {_quoted(given)}")
@@ -51,14 +53,29 @@ async def call(tool: Tool, given: JsonObject | str) -> ToolResult:
         arguments = tool.arguments(given)
         value = await interruptibly(partial(tool.function, **arguments))
         if inspect.isawaitable(value):
-            value = await value
+            value = await _awaited(value)
         return await interruptibly(partial(_result, value))
     except BadArguments as error:
         return _failed(str(error))
-    except Stopped:
+    except (KeyboardInterrupt, asyncio.CancelledError, GeneratorExit, Stopped):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         return _failed(error_text(error, _no_frame).text)
+
+
+async def _awaited(value: Awaitable[object]) -> object:
+    """What an awaitable gives. That a task it waits for was cancelled is an error like any other.
+
+    Raises CancelledError where this task is.
+    """
+    here = asyncio.current_task()
+    before = here.cancelling() if here else 0
+    try:
+        return await value
+    except asyncio.CancelledError as error:
+        if here is None or here.cancelling() > before:
+            raise
+        raise RuntimeError("what it waited for was cancelled") from error
 
 
 def refused() -> ToolResult:

@@ -185,6 +185,10 @@ class Odd(Exception):
         raise RuntimeError("no words")
 
 
+class Panic(BaseException):
+    pass
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
@@ -192,6 +196,7 @@ class Odd(Exception):
         (KeyError("Lyon"), "KeyError: 'Lyon'"),
         (SystemExit(3), "SystemExit: 3"),
         (SystemExit(), "SystemExit"),
+        (Panic("torn"), "test_tool_calls.Panic: torn"),  # as polars and pytest have them
         (RecursionError("too deep"), "RecursionError: too deep"),
         # Python lets no StopIteration out of a coroutine.
         (StopIteration(), "RuntimeError: coroutine raised StopIteration\ncaused by StopIteration"),
@@ -233,6 +238,32 @@ def test_a_stop_is_no_result(error: BaseException) -> None:
     """What ends a cell goes on to end it."""
     with pytest.raises(type(error)):
         raised(error)
+
+
+def test_what_it_waits_for_may_be_cancelled() -> None:
+    """Nobody stopped the cell: it is a result, and not a stop."""
+
+    async def waits() -> None:
+        task = asyncio.ensure_future(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    result = result_of(waits)
+    assert result.is_error
+    assert "what it waited for was cancelled" in result.text
+
+
+def test_a_stop_of_an_async_function_is_no_result() -> None:
+    """Cancelled from outside while it waits, it ends so."""
+
+    async def stops() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+
+    with pytest.raises(asyncio.CancelledError):
+        result_of(stops)
 
 
 def test_an_async_function_is_awaited() -> None:
