@@ -141,7 +141,7 @@ class Turn:
         return [in_wire(message, self.prompt) for message in self._sent(in_context=in_context)]
 
     def _sent(self, *, in_context: bool) -> list[Message]:
-        is_cut = self.reply.status != "complete" or self.reply.stop_reason == "max_tokens"
+        is_cut = self.reply.status != "complete" or self.reply.message.is_cut
         messages = (Message(role="user", content=self.prompt.content), *self.steps)
         return sent_messages(messages, Sending(in_context, is_whole=not is_cut))
 

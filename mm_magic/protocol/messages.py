@@ -312,6 +312,10 @@ class BaseResp:
         return {"status_code": self.status_code, "status_msg": self.status_msg}
 
 
+_CUT = ("max_tokens", "model_context_window_exceeded", "refusal")
+"""The stop reasons of an answer that breaks off; `refusal` comes from Anthropic's classifiers."""
+
+
 @dataclass(frozen=True)  # with slots, `message.text = …` would raise a TypeError
 class Message:
     """One answer of the model, whole or as far as it came. None means that the server did not say.
@@ -328,6 +332,11 @@ class Message:
     usage: Usage = field(default_factory=Usage)
     base_resp: BaseResp | None = None
     extra: JsonObject = field(default_factory=dict)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the server ended it in the middle: a call in it may lack arguments."""
+        return self.stop_reason in _CUT
 
     @property
     def text(self) -> str:

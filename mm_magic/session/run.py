@@ -172,8 +172,7 @@ class Run:
     def begin_calls(self) -> tuple[Call, ...]:
         """The answer is complete: the calls in it, none if it was cut off."""
         message = self._accumulator.message()
-        is_cut = message.stop_reason == "max_tokens"
-        self.calls = () if is_cut else tuple(map(Call, calls_in(message)))
+        self.calls = () if message.is_cut else tuple(map(Call, calls_in(message)))
         return self.calls
 
     def end_calls(self) -> None:

@@ -266,15 +266,16 @@ def test_interrupt_where_nothing_handles_it() -> None:
         assert session.running == []
 
 
-def test_an_answer_that_was_cut_calls_nothing() -> None:
-    """At max_tokens the arguments may be cut: the call is not made."""
+@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "refusal"])
+def test_an_answer_that_was_cut_calls_nothing(reason: str) -> None:
+    """Where an answer breaks off the arguments may be cut: the call is not made."""
     sky, service = Sky(), ToolService([LOOK, call()])
-    service.reason = "max_tokens"
+    service.reason = reason
     with session_of(service) as session:
         reply = ask(session, sky)
 
         assert sky.looks == []
-        assert reply.stop_reason == "max_tokens"
+        assert reply.stop_reason == reason
         next_is_taken(session, service)
 
 
