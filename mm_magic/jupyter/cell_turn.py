@@ -173,7 +173,7 @@ class DrawnTurn:
             from mm_magic.jupyter.views.steps import Steps, bundle_of
 
             assert isinstance(drawn, Steps)
-            drawn.called(bundle_of(self._shell, run.calls))
+            drawn.called(bundle_of(self._shell, run.calls, drawn.known))
 
     async def _draw(self, run: Run, drawn: "View | Steps") -> None:
         progress = _Progress(self._shell, drawn, asyncio.get_running_loop().time)
@@ -267,7 +267,7 @@ class _Progress:
         from mm_magic.jupyter.views.steps import Steps, bundle_of, waiting_for
 
         assert isinstance(self._drawn, Steps)
-        bundle = bundle_of(self._shell, calling.calls, is_open=is_open)
+        bundle = bundle_of(self._shell, calling.calls, self._drawn.known, is_open=is_open)
         if calling.is_over:
             self._drawn.called(bundle)
         else:

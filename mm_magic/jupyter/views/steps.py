@@ -1,7 +1,7 @@
 """Draws a turn in which the model calls functions: each answer of it in a view of its own."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mm_magic.rendering.calls import ShownCall
     from mm_magic.session.run import Call
 
+Known: TypeAlias = "dict[Call, dict[str, Any] | None]"
+"""How the objects that functions returned show themselves, by their calls."""
 _OWN = ("image/png", "text/html")
 """How an object may show itself in a card."""
 
@@ -20,6 +22,7 @@ class Steps:
     """A view that goes on in a new one, which `make` gives, below the calls of each answer.
 
     If it `is_live`, calls are drawn when they begin, and again when they have their results.
+    `known` has how the objects show themselves that the functions returned.
     """
 
     def __init__(self, make: Callable[[], View], *, is_live: bool) -> None:
@@ -29,6 +32,7 @@ class Steps:
         self._is_closed = False
         self._is_calling = False
         self._has_calls = False
+        self.known: Known = {}
 
     @property
     def is_blank(self) -> bool:
@@ -78,25 +82,31 @@ class Steps:
 
 
 def bundle_of(
-    shell: InteractiveShell, calls: "tuple[Call, ...]", *, is_open: bool = False
+    shell: InteractiveShell,
+    calls: "tuple[Call, ...]",
+    known: "Known",
+    *,
+    is_open: bool = False,
 ) -> "Bundle":
     """The calls of one answer, with the objects that the functions returned.
 
-    If it `is_open`, the arguments of those that have no result yet are seen at once.
+    If it `is_open`, the arguments of those that have no result yet are seen at once. `known` has
+    how the objects show themselves, and gets it: each is asked once, as that may take a while.
     """
     from mm_magic.rendering.calls import calls_bundle
 
-    return calls_bundle([_shown(shell, each, is_open=is_open) for each in calls])
+    return calls_bundle([_shown(shell, each, known, is_open=is_open) for each in calls])
 
 
-def _shown(shell: InteractiveShell, call: "Call", *, is_open: bool) -> "ShownCall":
+def _shown(shell: InteractiveShell, call: "Call", known: "Known", *, is_open: bool) -> "ShownCall":
     from mm_magic.rendering.calls import ShownCall
 
     use, result = call.use, call.result
     if result is None:
         return ShownCall(use, is_open=is_open)
-    own = _own(shell, result.value)
-    return ShownCall(use, result.text, result.is_error, own)
+    if call not in known:
+        known[call] = _own(shell, result.value)
+    return ShownCall(use, result.text, result.is_error, known[call])
 
 
 def waiting_for(calls: "tuple[Call, ...]") -> str:
@@ -108,9 +118,17 @@ def waiting_for(calls: "tuple[Call, ...]") -> str:
 
 
 def _own(shell: InteractiveShell, value: object) -> "dict[str, Any] | None":
-    """How an object shows itself, where that is more than text."""
+    """How an object shows itself, where that is more than text.
+
+    One that draws on the page by itself, as a widget does, is not asked to.
+    """
     if value is None or shell.display_formatter is None:
         return None
     formatter: Any = shell.display_formatter  # its methods have no annotations
-    found, _ = formatter.format(value, include=_OWN)
+    draws = formatter.ipython_display_formatter
+    before, draws.enabled = draws.enabled, False
+    try:
+        found, _ = formatter.format(value, include=_OWN)
+    finally:
+        draws.enabled = before
     return found or None
