@@ -43,7 +43,7 @@ class InNotebook:
         is_page = running_cell(self._shell).audience == "page"
         if is_page and is_awaited and self._reaches_cell():
             return await self._clicked()
-        return await ask_in_line(use)
+        return await ask_in_line(use, is_shown=is_page)
 
     def _reaches_cell(self) -> bool:
         """Whether a click reaches a cell that is awaited."""

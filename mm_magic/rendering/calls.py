@@ -37,7 +37,7 @@ _PRE = f"{CODE_STYLE};white-space:pre-wrap;overflow-wrap:anywhere"
 class ShownCall(NamedTuple):
     """A call. `result` is None while it has none; `own` is how the object shows itself.
 
-    Of one that `is_open` the arguments are seen at once.
+    Of one that `is_open` the arguments are seen at once, and whole: the reader decides on them.
     """
 
     use: ToolUseBlock
@@ -94,12 +94,12 @@ def _html(call: ShownCall) -> str:
 
 
 def _folded(call: ShownCall) -> str:
-    parts = [("Arguments", _pre(_json(call.use.input)))]
+    parts = [("Arguments", _pre(_arguments(call)))]
     if call.result is not None:
         own = _own_html(call.own or {}, call.result)
         parts += [("Result", own)] if own else []
         title = "Text that the model gets" if own else "Error" if call.is_error else "Result"
-        parts.append((title, _pre(call.result)))
+        parts.append((title, _pre(cut(call.result))))
     body = "".join(f"<small>{title}</small>{html}" for title, html in parts)
     return f'<div style="margin-left:1em">{body}</div>'
 
@@ -117,7 +117,12 @@ def _own_html(own: Bundle, alt: str) -> str:
 
 
 def _pre(text: str) -> str:
-    return f'<pre style="{_PRE}">{escaped(cut(text))}</pre>'
+    return f'<pre style="{_PRE}">{escaped(text)}</pre>'
+
+
+def _arguments(call: ShownCall) -> str:
+    given = _json(call.use.input)
+    return given if call.is_open else cut(given)
 
 
 def _json(given: JsonObject | str) -> str:
@@ -125,8 +130,8 @@ def _json(given: JsonObject | str) -> str:
 
 
 def _markdown(call: ShownCall) -> str:
-    parts = [_json(call.use.input), *([] if call.result is None else [call.result])]
-    blocks = "\n\n".join(fenced(plain(cut(part))) for part in parts)
+    parts = [_arguments(call), *([] if call.result is None else [cut(call.result)])]
+    blocks = "\n\n".join(fenced(plain(part)) for part in parts)
     return f"{disarmed(f'Call: {call_line(call)}')}\n\n{blocks}"
 
 

@@ -1,5 +1,6 @@
 """Calls and their results as a reader sees them."""
 
+import json
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
 
 PAYLOADS = [*own_payloads().values()]
+PICTURE = "data:image/png;base64,"
 TAGS = {"details", "summary", "code", "small", "pre", "br", "div", "p", "img"}
 TABLE = {"table", "thead", "tbody", "tr", "th", "td", "b", "span"}
 
@@ -47,8 +49,9 @@ def test_hostile_calls(payload: str) -> None:
     bundle = calls_bundle(shown)
     found = Tags(str(bundle["text/html"]))
 
-    assert found.tags <= TAGS - {"img"}
-    assert found.attributes.keys() <= {"class", "style"}
+    assert found.tags <= TAGS
+    assert found.attributes.keys() <= {"class", "style", "src", "alt"}
+    assert str(found.attributes.get("src", PICTURE)).startswith(PICTURE)
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -59,7 +62,9 @@ def test_hostile_objects(payload: str) -> None:
 
     allowed = TAGS | TABLE | {"strong", "i", "em", "ul", "ol", "li", "caption", "tfoot"}
     assert found.tags <= allowed - {"img"}
-    assert found.attributes.keys() <= {"class", "style", "colspan", "rowspan", "scope"}
+    assert found.attributes.keys() <= {
+        "class", "style", "colspan", "rowspan", "scope", "title",
+    }  # fmt: skip
 
 
 def test_picture() -> None:
@@ -112,3 +117,15 @@ def test_steps() -> None:
     assert [each["text/plain"] for each in step_bundles(reply, hide_thinking=False)] == [
         "Let me look.", 'Call: look(at="sea") → blue', 'Call: wait(at="sea") …',
     ]  # fmt: skip
+
+
+def test_what_is_decided_on_is_whole() -> None:
+    """The arguments of a call that the reader may refuse are not cut, as those of others are."""
+    given = {"code": "x = 1; " * 1000 + "END", "more": [*range(1000)]}
+    told = json.dumps(given, indent=2)
+    whole = calls_bundle([ShownCall(use("run", given), is_open=True)])
+    cut = calls_bundle([ShownCall(use("run", given), "done")])
+
+    assert told.replace("\n", "<br>").replace('"', "") in str(whole["text/html"]).replace('"', "")
+    assert told in str(whole["text/markdown"])
+    assert max(len(str(each)) for each in cut.values()) < len(told) / 2

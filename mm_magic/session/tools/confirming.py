@@ -11,7 +11,7 @@ from mm_magic.session.tools.interrupts import interruptibly
 from mm_magic.wording import plain, shortened
 
 _SHOWN = 500
-"""Characters of a call in a question."""
+"""Characters of a call in a question where the page shows it whole."""
 
 
 class Confirm(Protocol):
@@ -35,9 +35,14 @@ class InTerminal:
         return await ask_in_line(use)
 
 
-async def ask_in_line(use: ToolUseBlock) -> bool:
-    """Ask with `input()`; an interrupt ends it."""
-    call = shortened(plain(call_in_words(use)), _SHOWN)
+async def ask_in_line(use: ToolUseBlock, *, is_shown: bool = False) -> bool:
+    """Ask with `input()`; an interrupt ends it.
+
+    The question has the whole call, as nobody can decide on what is cut off; but where the call
+    `is_shown` above it, a long one would leave no room to type.
+    """
+    call = plain(call_in_words(use))
+    call = shortened(call, _SHOWN if is_shown else len(call))
     answer = await interruptibly(partial(input, f"Run {call}? [y/N] "))
     return answer.strip().lower() in ("y", "yes")
 
