@@ -22,8 +22,11 @@ class Meter:
         self._counts: dict[tuple[Backend, str], Count] = {}
 
     def add(self, reply: Reply, asked: str) -> None:
-        """Count an answer of the model `asked`, also a cut one; nothing where not a word came."""
-        if reply.id is None and not reply.content:
+        """Count an answer of the model `asked`, also a cut one; nothing where not a word came.
+
+        Behind calls, whose requests were paid for, something came.
+        """
+        if reply.id is None and not reply.content and not reply.earlier_steps:
             return
         backend: Backend = "offline" if reply.is_demo else reply.backend
         who = backend, model_name(reply.model or asked)

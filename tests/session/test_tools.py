@@ -293,6 +293,27 @@ def test_all_requests_count() -> None:
         assert [s.content for s in saved.reply.steps] == [s.content for s in reply.steps]
 
 
+def test_requests_before_an_error_count() -> None:
+    """What was paid for before a request failed, or a call was stopped, is in the meter."""
+    sky, service = Sky(), ToolService([call()], [call()], 400)
+    with session_of(service) as session:
+        with pytest.raises(MiniMaxError):
+            ask(session, sky)
+        assert "20 in / 10 out" in str(session.meter.total())
+
+        service.answers = [[call("strike")]]
+
+        def strike() -> None:
+            """Be interrupted."""
+            raise KeyboardInterrupt
+
+        run = session.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([strike])))
+        with pytest.raises(asyncio.CancelledError), ThreadPoolExecutor() as pool:
+            pool.submit(asyncio.run, to_end(session, run)).result()
+        session.stop(run)
+        assert "30 in / 15 out" in str(session.meter.total())
+
+
 def test_refused_thinking_of_a_step() -> None:
     """A server that refuses the thinking of a step gets the same request without it, once."""
     sky, service = Sky(), ToolService([SIGNED, call()], [BLUE])
