@@ -577,6 +577,10 @@ class Session:
                     run.cell.undrawn.append(turn)
         run.turn = self._last_turn = turn
         self.saved.add_of_cell(turn)
+        self._keep_together(run, request, turn)
+
+    def _keep_together(self, run: "Run", request: "TurnRequest", turn: Turn) -> None:
+        """What came for all requests of a run was for this turn."""
         for each in (request, *run.later):
             self.recent.became(each, turn.id)
 
@@ -652,6 +656,8 @@ class Session:
         reply = run.reply()
         if reply.message.content or reply.earlier_steps:
             error.reply, error.retryable = reply, False  # to send it again would pay for it twice
+        if run.later and run.request is not None:  # they belong together, though no turn came of it
+            self._keep_together(run, run.request, run.request.turn(reply))
         endpoint = run.request.endpoint if run.request else None
         error.next_steps = next_steps(error, endpoint, offered, run.ask.options)
         redact(error, endpoint)

@@ -1,12 +1,14 @@
 """What functions return, below the calls of an answer."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.loopback import Loopback
 from support.shells import Shell, fresh_shell
 from support.tool_service import BLUE, ToolService, call
 
+LOOK = "def look() -> str:\n    'Look.'\n    return 'blue'"
 RETURNS = """\
 shown = []
 class Table:
@@ -23,9 +25,13 @@ def make():
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    """A shell whose server calls three times, and then says what it saw."""
-    service = ToolService([call("make", id=id_) for id_ in ("t1", "t2", "t3")], [BLUE])
+def service() -> ToolService:
+    """Calls three times, and then says what it saw."""
+    return ToolService([call("make", id=id_) for id_ in ("t1", "t2", "t3")], [BLUE])
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, service: ToolService) -> Iterator[Shell]:
     with Loopback(service) as server:
         monkeypatch.setenv("MINIMAX_BASE_URL", server.url)
         with fresh_shell() as shell:
@@ -41,3 +47,37 @@ def test_objects_are_asked_once(shell: Shell, made: str, shown: list[str]) -> No
 
     assert shell["shown"] == shown
     assert shell.ip.display_formatter.ipython_display_formatter.enabled
+
+
+def test_requests_of_a_turn_that_failed(
+    shell: Shell, service: ToolService, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them are shown, with what arrived."""
+    service.answers = [[call()], [call()], 400]
+    shell.run(LOOK)
+    shell.error("%%minimax --tools look\nWhy?")
+    capsys.readouterr()
+    shell.run("%minimax request --events")
+
+    shown = capsys.readouterr().out
+    assert shown.count("Sent:") == 3
+    assert shown.count("HTTP 200") == 2
+    assert shown.count("HTTP 400") == 1
+
+
+def test_list_of_a_recording(
+    shell: Shell,
+    service: ToolService,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """A request that goes on behind calls has no prompt of its own, and says what it has."""
+    service.answers = [[call()], [BLUE]]
+    shell.run(LOOK)
+    shell.run(f"%minimax record {tmp_path / 'r.jsonl'}")
+    shell.run("%%minimax --tools look\nWhy?")
+    capsys.readouterr()
+    shell.run(f"%minimax replay {tmp_path / 'r.jsonl'} --list")
+
+    _, *rows, _ = capsys.readouterr().out.strip().splitlines()
+    assert [row.split("  ")[0] for row in rows] == ["Why?", "[result of a call]"]

@@ -12,6 +12,8 @@ from mm_magic.wording import model_name, shortened
 
 PROMPT_CHARACTERS = 60
 OPTIONS_CHARACTERS = 60
+_NO_PROMPT = "[result of a call]"
+"""Stands for the prompt of a request that goes on behind calls."""
 COLUMNS = ("prompt", "options", "model", "answers")
 
 
@@ -25,7 +27,7 @@ def _row(answers: Sequence[RecordedExchange]) -> list[str]:
     key = answers[0].key
     options = " ".join(on_line(name, value) or f"{name} …" for name, value in key.options.items())
     return [
-        shortened(str(key), PROMPT_CHARACTERS),
+        shortened(str(key) or _NO_PROMPT, PROMPT_CHARACTERS),
         shortened(options, OPTIONS_CHARACTERS),
         ", ".join(dict.fromkeys(filter(None, map(_who, answers)))),
         _counted(answers),

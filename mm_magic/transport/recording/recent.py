@@ -62,7 +62,7 @@ class RecentExchanges(Generic[T]):
         return keep
 
     def became(self, of: T, turn_id: str) -> None:
-        """The answer to a turn was whole: this is the turn's id from now on."""
+        """The answer to a turn has ended: this is the turn's id from now on."""
         if (kept := self.to(of)) is not None:
             kept.turn_id = turn_id
 
