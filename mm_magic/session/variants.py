@@ -120,11 +120,13 @@ def _short(row: Row, value: object) -> object:
 
 def check_distinct(row: Row, values: Sequence[object]) -> None:
     """Raise UsageError where a value stands twice in a list: `-n` is for asking the same again."""
+    once = "Write it once"
+    if row.name != "tools":  # which go with one answer
+        once += "; `-n 2` asks for two answers to the same request"
     for place, value in enumerate(values):
         if value in values[:place]:
             raise UsageError(
-                f"{row.name} has the value {row.text(value)!r} twice",
-                next_steps=("Write it once; `-n 2` asks for two answers to the same request.",),
+                f"{row.name} has the value {row.text(value)!r} twice", next_steps=(f"{once}.",)
             )
 
 

@@ -356,6 +356,14 @@ def test_lists_that_are_none(line: str, words: str) -> None:
     assert words in told(caught.value)
 
 
+def test_functions_that_are_named_twice() -> None:
+    """Functions go with one answer, so that `-n 2` is no way out."""
+    with pytest.raises(UsageError) as caught:
+        parse("--tools f,g,f")
+
+    assert caught.value.next_steps == ("Write it once.",)
+
+
 def test_a_stray_word_behind_a_list() -> None:
     """Only values join a list: what stands behind it is a stray word, as behind one value."""
     assert parse("-t 0.5, 1 lakes").words == ("lakes",)
