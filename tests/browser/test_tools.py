@@ -41,7 +41,7 @@ def test_stop_of_a_function(lab: Lab, model: Loopback) -> None:
     expect(lab.cell(3)).to_contain_text(f"{CALL} …")
     lab.stop_button().click()
     lab.wait()
-    expect(lab.cell(3)).to_contain_text("Stopped.")
+    expect(lab.cell(3)).to_contain_text("stopped")
     expect(lab.cell(3)).to_contain_text(f"{CALL} → failed: The user stopped")
 
     lab.run(4)
