@@ -19,7 +19,8 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.notebook_as_recording import recording_of
 from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import How as HowOfRows
+from mm_magic.session.rows.job import RowsJob
 from mm_magic.session.run import Run
 from mm_magic.session.together import Together
 from mm_magic.session.tools.tool import tools_of
@@ -291,7 +292,7 @@ class Kernel:
             request = scripted.Asked(asked, WHOS[table.who][2], None)
             self._service.by_request.append((request, ANSWERS[answer]))
         rows = [{"word": word} for word in table.answers]
-        how = How(self._options(call), file=file)
+        how = HowOfRows(self._options(call), file=file)
         job = RowsJob(self.session, table.prompt("{{word}}"), rows, how)
         without_end = sum(table.ending(word) == "stopped" for word in sent)
         self._loop.run_until_complete(self._ask_rows(job, len(sent), without_end))

@@ -548,8 +548,8 @@ class Oracle:
             kept = [each for each in self.picks.get(name, []) if each["place"] in left]
             self.picks[name] = [*picks, *kept]
             self.settle(name)
-            if name != now["name"]:
-                self.stay_outdated(name, now["name"])
+            if before := [each for each in names_told(now, page) if each != name]:
+                self.stay_outdated(name, before[0])
             self.as_read[name] = [*self.turns[name]]
 
     def stay_outdated(self, name: str, before: str) -> None:
@@ -703,6 +703,14 @@ def as_told(now: Turn, page: Page) -> list[Turn]:
         for turn in now["turns"]
         if turn["place"] in seen
     ]
+
+
+def names_told(now: Turn, page: Page) -> list[str]:
+    """The names that a conversation and its turns have on a page: a new one may be told alone."""
+    places = {turn["place"] for turn in now["turns"]}
+    told = sorted(chain.from_iterable(page.values()), key=time_of)
+    last = {t["turn"]["place"]: t["name"] for t in told if t["turn"]}
+    return [now["name"], *(name for place, name in last.items() if place in places)]
 
 
 def picks_as_told(now: Turn, page: Page, turns: list[Turn]) -> list[Turn]:
