@@ -52,8 +52,8 @@ def _check_function(_name: str, value: str) -> None:
         raise UsageError(
             f"--tools needs the names of functions, got {value!r}",
             next_steps=(
-                "Name functions that a cell above defines, with commas: `--tools f,g`",
-                "For any other one, give it a name first: `f = thing.method`",
+                "Name functions that a cell above defines, separated by commas: `--tools f,g`",
+                "Give any other function a name first: `f = thing.method`",
             ),
         )
 

@@ -97,7 +97,8 @@ def cell_turn(here: Here, arguments: Arguments, body: str) -> "DrawnTurn":
 
 def once_more_text(first: Reply) -> str:
     """What stands between an answer that was not of the requested type and the next one."""
-    return f"\n\n*The answer did not fit the type: {first.problem}. The model is asked again.*\n\n"
+    why = f"The answer did not fit the type: {first.problem}."
+    return f"\n\n*{why} The model is being asked again.*\n\n"
 
 
 def same_prompt_note(turn: int) -> str:

@@ -33,8 +33,8 @@ def check_tools(arguments: Arguments) -> None:
     if not arguments.tools:
         if arguments.confirm:
             raise UsageError(
-                "--confirm asks before a function is called, and no function is named",
-                next_steps=("Name it: `%%minimax --tools f --confirm`",),
+                "--confirm asks before a function is called, but no function is named",
+                next_steps=("Name one: `%%minimax --tools f --confirm`",),
             )
         return
     tools = f"--tools {','.join(arguments.tools)}"

@@ -80,7 +80,7 @@ _PICTURES = (
     (
         "matplotlib",
         "BarContainer ErrorbarContainer StemContainer",
-        "parts of a figure",
+        "a group of figure parts",
         "{0}[0].figure",
     ),
     ("plotly", "BaseFigure", "a figure", "{0}.to_image()"),

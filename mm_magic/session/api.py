@@ -184,8 +184,8 @@ def _how(kind: object, tools: object, *, confirm: bool) -> "How":
         )
     if not tools:
         raise UsageError(
-            "confirm=True asks before a function is called, and no function is named",
-            next_steps=("Name it: `mm.ask(…, tools=[f], confirm=True)`",),
+            "confirm=True asks before a function is called, but no function is named",
+            next_steps=("Name one: `mm.ask(…, tools=[f], confirm=True)`",),
         )
     if kind is not None:
         raise UsageError(
@@ -410,8 +410,8 @@ def _check_names(function: str, options: Mapping[str, object], *own: str) -> Non
     """Raise UsageError where there is no such option; `own` are those of this function alone."""
     if "tools" in options:
         raise UsageError(
-            f"{function} calls no functions",
-            next_steps=("One answer can: `mm.ask(…, tools=[f])`",),
+            f"{function} can't call functions",
+            next_steps=("To let the model call them: `mm.ask(…, tools=[f])`",),
         )
     if unknown := options.keys() - AskOptions.__annotations__.keys():
         raise UsageError(

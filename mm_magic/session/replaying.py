@@ -125,7 +125,7 @@ class Replaying:
         raise UsageError(
             f"the results of these calls are not in {repr(self.name) if self.name else _SAVED}, and"
             " a recording calls no functions",
-            next_steps=("Record the cell again, until its answer is complete.",),
+            next_steps=("Record the cell again, and wait until its answer is complete.",),
         )
 
     def in_words(self) -> str:

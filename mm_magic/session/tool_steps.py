@@ -64,8 +64,8 @@ async def answer_in_steps(
         if step == MOST_STEPS:
             run.give_up_calls()
             run.notes.append(
-                f"The model still called functions after {counted(MOST_STEPS, 'request')}; its "
-                "last calls were not made."
+                f"The model was still calling functions after {counted(MOST_STEPS, 'request')}; "
+                "its last calls were not run."
             )
             return
         async with aclosing(_called(asking, run)) as calling:

@@ -58,7 +58,7 @@ def check_not_called(conversation: str) -> None:
     """Raise UsageError where a turn of this conversation would wait for itself."""
     if conversation in _calling.get():
         raise UsageError(
-            f"a function that is called in conversation {conversation} can't ask in it: both would "
-            "wait for each other",
+            f"a function called during a turn of {conversation} can't ask in {conversation}: "
+            "the turn and the function would wait for each other",
             next_steps=("In the function, leave `conversation` out, or name another one.",),
         )

@@ -128,7 +128,7 @@ def wrong_value(
     kind: ValueType, reply: Reply, wrong: WrongValue, *, model: str, max_tokens: int
 ) -> AnswerError:
     """The error of an answer that is no value of the type; model and limit are as asked."""
-    problem, steps = f"the answer is not of the type {kind.name}: {wrong}", []
+    problem, steps = f"the answer is not of type {kind.name}: {wrong}", []
     if reply.stop_reason == "max_tokens":
         problem = f"the answer was cut off at max_tokens {max_tokens}: {wrong}"
         more = longer(model, max_tokens) or "N"

@@ -548,8 +548,8 @@ def test_reset(desk: Desk) -> None:
     assert (button.description, keep.layout.display) == ("Reset", "none")
     button.click()
     assert note.value == (
-        "Reset forgets the turns of a conversation, and main has none. "
-        "Defaults sets the settings back."
+        "Reset forgets the turns of a conversation, but main has none. "
+        "Defaults sets all settings back to their defaults."
     )
     assert button.description == "Reset"
     (_, back) = desk.session.conversations.undo_forgetting() or (None, [])

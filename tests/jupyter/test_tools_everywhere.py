@@ -367,7 +367,7 @@ def test_headless(server: Loopback, tmp_path: Path) -> None:
 
     texts = [output["data"]["text/plain"] for output in made[2]["outputs"]]
     assert texts[:3] == ["Let me look.", CARD, "It is blue 1."]
-    assert "nobody can be asked here" in str(made[3]["outputs"])
+    assert "no way to ask here" in str(made[3]["outputs"])
     assert len(server.requests) == 2
 
 

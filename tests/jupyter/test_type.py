@@ -179,7 +179,7 @@ def test_wrong_twice(ask: Any, capsys: pytest.CaptureFixture[str]) -> None:
     error = shell.error("%%minimax --type Review -o r\nQ")
 
     assert isinstance(error, AnswerError)
-    assert "the answer is not of the type Review: `year` is missing" in error.card()
+    assert "the answer is not of type Review: `year` is missing" in error.card()
     shown = capsys.readouterr().out
     assert shown.count(NO_YEAR) == 2
     assert "not of the requested type, not remembered" in shown

@@ -174,7 +174,7 @@ def test_functions_in_a_page(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
 
     error = shell.error("%%minimax --tools look --confirm\nWhy?")
     assert isinstance(error, MiniMaxError)
-    assert error.message == "nobody can be asked here whether a function may be called"
+    assert error.message == "there is no way to ask here whether a function may be called"
     monkeypatch.setitem(sys.modules, "pydantic", None)
     error = shell.error("%%minimax --tools look\nWhy?")
     assert isinstance(error, MiniMaxError)

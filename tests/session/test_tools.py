@@ -226,7 +226,7 @@ def test_ten_steps() -> None:
         assert len(sky.looks) == 9
         (note,) = [note for note in run.notes if "functions" in note]
         assert note == (
-            "The model still called functions after 10 requests; its last calls were not made."
+            "The model was still calling functions after 10 requests; its last calls were not run."
         )
         next_is_taken(session, service)
 
@@ -365,5 +365,5 @@ def test_function_that_asks(name: str | None) -> None:
 
         (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
         assert result.is_error == (name == "main")
-        assert ("can't ask in it" if name == "main" else "inner") in result.text
+        assert ("can't ask in main" if name == "main" else "inner") in result.text
         next_is_taken(session, service)

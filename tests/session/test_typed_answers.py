@@ -304,7 +304,7 @@ def test_a_second_wrong_answer_is_an_error(answers: Any) -> None:
 
     assert isinstance(error, mm.AnswerError)
     assert (error.kind, error.retryable) == ("value", False)
-    assert error.message == "the answer is not of the type Review: the value should be an object"
+    assert error.message == "the answer is not of type Review: the value should be an object"
     assert error.reply is not None
     assert error.reply.text == "[]"
     assert error.reply.first_try is not None

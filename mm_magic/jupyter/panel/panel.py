@@ -213,7 +213,7 @@ class Panel:
             told += " The settings stay as they are."
             self._to_reset = name
         else:
-            told = f"Reset forgets the turns of a conversation, and {name} has none. {SET_BACK}"
+            told = f"Reset forgets the turns of a conversation, but {name} has none. {SET_BACK}"
         self._told = {"conversation": told}
         self.refresh()
 

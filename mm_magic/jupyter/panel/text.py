@@ -30,7 +30,7 @@ WHY_STILL = (
 ADD_KEY = "%minimax key adds a key; then a model answers."
 LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo."
 OFFLINE_ONLY = "%minimax offline switches to the demo."
-SET_BACK = "Defaults sets the settings back."
+SET_BACK = "Defaults sets all settings back to their defaults."
 
 # A saved file keeps both outputs, and a trusted one is drawn with "model not found" in place of
 # the widgets. So the summary, which comes right before them, says which of the two is seen. Only a

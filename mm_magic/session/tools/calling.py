@@ -85,7 +85,7 @@ def refused() -> ToolResult:
 
 def stopped() -> ToolResult:
     """The result of a call that the user stopped, or of one that came after it."""
-    return _failed("The user stopped before this call was complete.")
+    return _failed("The user stopped the cell before this call was complete.")
 
 
 def unknown(name: str, known: Sequence[str]) -> ToolResult:

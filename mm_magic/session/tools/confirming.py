@@ -50,9 +50,8 @@ async def ask_in_line(use: ToolUseBlock, *, is_shown: bool = False) -> bool:
 def nobody() -> UsageError:
     """The error where nobody watches."""
     return UsageError(
-        "nobody can be asked here whether a function may be called",
+        "there is no way to ask here whether a function may be called",
         next_steps=(
-            "To call functions without a question: leave out `--confirm`, in Python "
-            "`confirm=True`.",
+            "To call functions without asking: leave out `--confirm` (in Python, `confirm=True`).",
         ),
     )

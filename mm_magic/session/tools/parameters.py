@@ -112,8 +112,8 @@ def _check_kind(parameter: inspect.Parameter, name: str) -> None:
     star = _STARS.get(parameter.kind, "")
     by_wraps = ("If a decorator made it, put `@functools.wraps(function)` into the decorator.",)
     raise UsageError(
-        f"a model gives each argument by its name, which {star}{parameter.name} of {name} does not "
-        "allow",
+        f"a model passes each argument by name, and {star}{parameter.name} of {name} can't be "
+        "passed by name",
         next_steps=(_wrapped(name), *(by_wraps if star else ())),
     )
 

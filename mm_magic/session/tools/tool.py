@@ -79,7 +79,8 @@ def tools_of(functions: Sequence[Callable[..., object]]) -> tuple[Tool, ...]:
         raise UsageError(
             f"two tools have the name {twice[0]}",
             next_steps=(
-                f"Name each function once; if two differ, rename one, as in `def {twice[0]}_2`.",
+                "List each function once; if these are two functions, rename one, as in "
+                f"`def {twice[0]}_2`.",
             ),
         )
     return tools
@@ -100,9 +101,9 @@ def _name(function: object) -> str:
         )
     name = getattr(function, "__name__", None)
     if not isinstance(name, str):
-        raise _nameless(f"{a_value(function)} has none")
+        raise _nameless(f"{a_value(function)} has no name")
     if not _NAME.fullmatch(name):
-        raise _nameless(f"{shortened(plain(name), _TOLD)!r} is not one")
+        raise _nameless(f"{shortened(plain(name), _TOLD)!r} is not such a name")
     if inspect.isclass(function):
         raise UsageError(
             f"a tool must be a function, and {name} is a class",
@@ -121,7 +122,8 @@ def _shown(value: object) -> str:
 
 def _nameless(why: str) -> UsageError:
     return UsageError(
-        f"a tool needs a name of 1 to 64 letters A to Z, digits, _ and -: {why}",
+        "the name of a tool must have 1 to 64 characters, and only letters from a to z or A to Z, "
+        f"digits, _ and -: {why}",
         next_steps=("Define a function that has one: `def look_up(city: str) -> str: …`",),
     )
 

@@ -112,7 +112,7 @@ _FILLER = (
     "An answer comes in many small pieces, and each piece is shown as soon as it arrives.",
     "Scroll up while the text grows: the part you are reading should stay in place.",
     "Press Stop at any time; what has arrived stays under the cell, marked as stopped.",
-    "A stopped cell also halts Run All, so that no later cell runs without its answer.",
+    "A stopped cell also halts Run All, so no later cell runs without that answer.",
     "These sentences come from a fixed list, in an order that depends on the section alone.",
     "The same prompt gives the same bytes at the same times, on every machine.",
     "No model chose these words, and nothing in them answers a question.",

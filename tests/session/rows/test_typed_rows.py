@@ -434,7 +434,7 @@ def test_a_second_wrong_answer_fails_the_row(monkeypatch: pytest.MonkeyPatch) ->
         assert found["height"].tolist()[::2] == [30, 40]
         told = found["answer_error"].tolist()[1]
         assert told == (
-            "the answer is not of the type Tree: the answer has no JSON in it; "
+            "the answer is not of type Tree: the answer has no JSON in it; "
             "the answer was: Sorry, no idea."
         )
         assert found["answer_tokens"].tolist() == [41, 82, 41]

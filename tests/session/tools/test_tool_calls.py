@@ -348,7 +348,7 @@ def test_what_a_call_becomes_without_running() -> None:
     hostile = unknown("\x1b[31m\ud83d" + "x" * 1000, known)
 
     assert refused() == ToolResult("The user refused this call, so it did not run.", True)
-    assert stopped() == ToolResult("The user stopped before this call was complete.", True)
+    assert stopped() == ToolResult("The user stopped the cell before this call was complete.", True)
     assert unknown("f", ["g", "h"]) == ToolResult(
         "There is no tool 'f'. The tools are: g, h.", True
     )
