@@ -90,7 +90,7 @@ def resume(folder: Path, turns: int) -> float:
         kernel.run(f"import os; os.environ['JPY_SESSION_NAME'] = {path!r}\n{_BEGIN}")
         told = kernel.run(LOAD, cell_id="load").stdout
         seconds = _seconds(kernel.run(_END))
-    assert (f"{turns:,} earlier turns" in told) == (turns > 0), told
+    assert (f"{turns:,} earlier turns" in " ".join(told.split())) == (turns > 0), told
     return seconds
 
 
