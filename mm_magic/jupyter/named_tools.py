@@ -1,30 +1,19 @@
 """The functions that `--tools` names, and what does not go with them on one line."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import Arguments
+from mm_magic.jupyter.named_variable import named_variable
 from mm_magic.session.options import BY_NAME
 from mm_magic.session.tools.tool import Tool, tools_of
-from mm_magic.wording import closest, quoted
+from mm_magic.wording import quoted
 
 
 def named_tools(names: tuple[str, ...], variables: Mapping[str, object]) -> tuple[Tool, ...]:
     """The functions with these names; `variables` are the notebook's. Raises UsageError."""
-    return tools_of([_function(name, variables) for name in names])
-
-
-def _function(name: str, variables: Mapping[str, object]) -> Any:
-    """What has this name, function or not. Raises UsageError if nothing has."""
-    if name in variables:
-        return variables[name]
-    functions = [each for each, value in variables.items() if callable(value)]
-    near = closest(name, [each for each in functions if not each.startswith("_")])
-    guess = f" Did you mean {near}?" if near else ""
-    raise UsageError(
-        f"there is no function {name!r} for --tools",
-        next_steps=(f"Run the cell that defines it first, or correct the name.{guess}",),
+    return tools_of(
+        [named_variable(name, variables, "--tools", "function", callable) for name in names]
     )
 
 

@@ -1,7 +1,6 @@
 """A `%%minimax --rows` cell: its prompt is asked for each row of a table."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from mm_magic.errors import MiniMaxError, Stopped, UsageError
@@ -9,10 +8,11 @@ from mm_magic.jupyter.arguments import Arguments
 from mm_magic.jupyter.cell_turn import type_of
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import check_one_cell, holds_key
+from mm_magic.jupyter.named_variable import named_variable
 from mm_magic.jupyter.views.rows import rows_view
 from mm_magic.session.options import BY_NAME
 from mm_magic.session.rows.job import How, RowsJob
-from mm_magic.wording import closest, counted, quoted
+from mm_magic.wording import counted, quoted
 
 
 class RowsTurn:
@@ -33,8 +33,8 @@ class RowsTurn:
             type=type_of(arguments, here.shell.user_ns),
             in_cell=True,
         )
-        variables: Mapping[str, object] = here.last_error.variables(prompt)
-        rows = _variable(variables, arguments.rows)
+        variables = here.last_error.variables(prompt)
+        rows = named_variable(arguments.rows, variables, "--rows")
         self._job = RowsJob(here.session, prompt, rows, how, variables)
         if not arguments.alone:
             self._job.notes += _not_sent(here, options.conversation)
@@ -72,18 +72,6 @@ class RowsTurn:
     def _store(self, table: object) -> None:
         if self._arguments.to:
             self._shell.user_ns[self._arguments.to] = table
-
-
-def _variable(variables: Mapping[str, object], name: str) -> object:
-    """The table that `--rows` names. Raises UsageError."""
-    if name in variables:
-        return variables[name]
-    near = closest(name, [each for each in variables if not each.startswith("_")])
-    guess = f" Did you mean {near}?" if near else ""
-    raise UsageError(
-        f"there is no variable {name!r} for --rows",
-        next_steps=(f"First run the cell that defines it, or correct the name.{guess}",),
-    )
 
 
 def _check_together(arguments: Arguments) -> None:
