@@ -22,7 +22,7 @@ from mm_magic.wording import plain
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
 OUT_OF_DATE = "replaced by another answer"
-UNKNOWN = "the last kernel started from an older save and did not have them"
+UNKNOWN = "missing from the older save from which the last kernel started"
 TWICE = "same number as another turn"
 TOO_HIGH = "number too high"
 

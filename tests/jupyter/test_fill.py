@@ -137,7 +137,7 @@ def test_name_that_looks_mistyped(
         assert error.message == f"there is no file {name!r}"
         step = f"{there} is in the same folder: `%minimax replay ../{folder.name}/{there}`"
         path = f"../{folder.name}/{name}"
-        begin = "To begin it with the answers of your next cells, the demo's included: "
+        begin = "To create it from the answers of your next cells, including the demo's: "
         assert error.next_steps == (step if beside else f"{begin}`%minimax record {path}`",)
     assert not (folder / name).exists()
 

@@ -314,12 +314,12 @@ def test_error_is_replayed(tmp_path: Path) -> None:
         (
             [WHY],
             Cell("Is that so?"),
-            ["This prompt was not recorded. At this point, another one was: “And at night?”"],
+            ["This prompt was not recorded. The prompt recorded at this point: “And at night?”"],
         ),
         (
             [],
             Cell("Tell me of it."),
-            ["This prompt was not recorded. At this point, another one was: “Why?”"],
+            ["This prompt was not recorded. The prompt recorded at this point: “Why?”"],
         ),
         (
             [],

@@ -209,7 +209,7 @@ def _answering(path: Path, given: ReplayOptions, recorder: "Recorder | None") ->
         told += "If a model is available, it answers prompts that are not in the recording"
         told += ", and its answers are added. " if recorder else ". "
     if given.loose:
-        told += "Recorded answers may have been given with other earlier turns. "
+        told += "Recorded answers may have been given with different earlier turns. "
     return told + (_BACK_IN_PAGE if in_page() else _BACK)
 
 
@@ -266,7 +266,7 @@ def _instead(path: Path, file: str) -> str:
         other = quoted(str(Path(file).with_name(beside))) or "FILE"
         return f"{beside} is in the same folder: `%minimax replay {other}`"
     line = f"`%minimax record {quoted(file) or 'FILE'}`"
-    return f"To begin it with the answers of your next cells, the demo's included: {line}"
+    return f"To create it from the answers of your next cells, including the demo's: {line}"
 
 
 def _is_trusted(here: Here, path: Path) -> bool:

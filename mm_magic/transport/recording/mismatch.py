@@ -212,7 +212,7 @@ def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
         return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
     for text, other in texts.items():
         if other.earlier == key.earlier and other.options == key.options:
-            return [f"{NOT_RECORDED} At this point, another one was: {quote(text)}"]
+            return [f"{NOT_RECORDED} The prompt recorded at this point: {quote(text)}"]
     return [NOT_RECORDED]
 
 
