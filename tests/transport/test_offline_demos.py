@@ -165,6 +165,7 @@ def test_each_code_of_the_service_can_be_practised(code: int) -> None:
     body = b"".join(data for _, data in chunks)
     error = classify_response(status, {}, body)
     assert error.code == code
+    assert error.message.endswith(f": a practice error of the offline demo ({code})")
     uncoded = classify_response(status, {}, body.replace(b" (%d)" % code, b""))
     if status != 500:  # which does come with codes that mean something else
         assert uncoded.kind == ("server" if status == 504 else error.kind)
