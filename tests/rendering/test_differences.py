@@ -81,12 +81,18 @@ def test_words(before: str, after: str, shown: str) -> None:
             "| oak | wood |\n| fir | trees |\n| ash | bows |\n\nEnd.",
             "| oak | wood |\n| [-elm | boats-]\n{+fir | trees |\n| ash | bows+} |\n\nEnd.",
         ),
+        (
+            "Rivers flow out.\n\nThe north stays cold.",
+            "One outflow here.\n\nThe sea gets warmer.",
+            "[-Rivers flow out.-]\n\n[-The north stays cold-]\n\n"
+            "{+One outflow here.+}\n\n{+The sea gets warmer+}.",
+        ),
     ],
-    ids=["table", "list", "other rows"],
+    ids=["table", "list", "other rows", "paragraphs"],
 )
 def test_lines(before: str, after: str, shown: str) -> None:
-    """Rows of a table and items of a list are compared one by one; what was removed ends before a
-    line that was added begins."""
+    """Rows of a table and items of a list are compared one by one, but not paragraphs that begin
+    alike by chance; what was removed ends before a line that was added begins."""
     assert compared(before, after) == shown
 
 
