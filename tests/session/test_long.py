@@ -3,16 +3,20 @@
 import gc
 import json
 import tracemalloc
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from random import Random
 
 import pytest
 from support.asks import ask_of
 from support.images import plain_image
+from support.replays import Cell, Kernel
 from support.samples import one_in
 from support.timing import calls_of
 
 from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
 from mm_magic.session.options import Options
 from mm_magic.session.session import Session
@@ -104,3 +108,28 @@ def test_memory_of_a_long_conversation(step: int) -> None:
         tracemalloc.stop()
     assert len(session.conversations.named("main").turns) == TURNS // step
     assert used < 10_000_000 // step
+
+
+# What a kernel keeps of the cells that ran in it
+
+RUNS, CELLS = 300, 12
+
+
+def rerun(kernel: Kernel, runs: Iterable[int]) -> None:
+    """Run the cells of a notebook in no order, and ask something new each time."""
+    chance = Random(7)
+    for number in runs:
+        kernel.run(Cell(f"{number}: why is the sky blue?", id=f"c{chance.randrange(CELLS)}"))
+
+
+def test_turns_of_former_runs_are_not_kept() -> None:
+    """But for one of each answer, which `--reuse` shows again, and the last few of each cell."""
+    kernel = Kernel()
+    there = _turns()
+    rerun(kernel, range(RUNS))
+    assert _turns() - there < RUNS + 10 * CELLS
+
+
+def _turns() -> int:
+    gc.collect()
+    return sum(isinstance(each, Turn) for each in gc.get_objects())
