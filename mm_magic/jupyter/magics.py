@@ -48,7 +48,7 @@ class Magics:
             words = words_of(line)[1:]
             self._run(command, words, shows_help=not set(HELP.flags).isdisjoint(words))
             return
-        arguments = parse(line, self._session.known_models)
+        arguments = parse(line, self._session.models.known)
         if arguments.words:
             self._command(arguments, line)
         elif arguments.help:
@@ -86,11 +86,11 @@ class Magics:
         from mm_magic.jupyter.compare_turn import CompareTurn
         from mm_magic.jupyter.left_out import spaces_for_commas
 
-        listed = self._session.known_models
+        listed = self._session.models.known
         options, prompt = unfolded(line, body, listed)
         arguments = parse(options, listed)
         if arguments.help:
-            self._session.cell.only_shows = True
+            self._session.cells.here.only_shows = True
             print_lines(table.overview())
             return None
         if arguments.words:
@@ -112,7 +112,7 @@ class Magics:
             raise mistakes.budget_without_rows()
         turn = make(self._here, arguments, prompt)
         if arguments.dry_run:
-            self._session.cell.only_shows = True
+            self._session.cells.here.only_shows = True
             print(turn.dry_run())
             return None
         if not isinstance(turn, DrawnTurn):
@@ -160,7 +160,7 @@ class Magics:
         )
         print_lines(f"From now on: {', '.join(said)}")
         model = arguments.given.get("model")
-        if isinstance(model, str) and (note := self._session.model_note(model)):
+        if isinstance(model, str) and (note := self._session.models.note(model)):
             print_lines(plain(note))
 
 

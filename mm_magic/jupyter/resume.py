@@ -143,7 +143,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     before = _ids(session)
     names = take_in(session, due, file.name)
     if is_own:
-        trusted_now = trust(session.saved, session.conversations)
+        trusted_now = trust(session.requests.saved, session.conversations)
     else:
         trusted_now = _trust_those(session, names, due)
     number = sum(map(_number_of_turns, found.values()))
@@ -151,7 +151,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     lines = [told if _ids(session) != before else f"There is nothing new to restore: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)
-    if path is None and session.last_commit and file.modified < session.last_commit:
+    if path is None and session.latest.commit and file.modified < session.latest.commit:
         lines.append(
             "The file is older than the last turn of this kernel. Save the notebook, then run "
             "`%minimax restore` again to see what the file holds."
@@ -216,7 +216,7 @@ def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
     held = {each.turn.id for each in notebook.found}
     for here in session.conversations.values():
         made = [turn.as_made for turn in here.turns]
-        lost = [turn for turn in made if turn.id not in held and session.once(turn.id)]
+        lost = [turn for turn in made if turn.id not in held and session.told.once(turn.id)]
         if lost:
             told = _lost(lost, session.options.conversation)
             show(shell, status_bundle([], [told], None))
@@ -267,7 +267,9 @@ def _trust_those(session: Session, names: Sequence[str], due: Iterable[Past]) ->
         each
         for turn in turns
         if _content(turn) in held
-        for each in trust(session.saved, session.conversations, turn.conversation, turn.number)
+        for each in trust(
+            session.requests.saved, session.conversations, turn.conversation, turn.number
+        )
     ]
 
 
@@ -296,7 +298,7 @@ def _keep_answers(session: Session, notebook: Notebook, *, is_trusted: bool = Tr
     of_cells = [each.turn for each in notebook.found if not each.is_copy]
     if not is_trusted:
         of_cells = [untrusted(turn) for turn in of_cells]
-    session.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
+    session.requests.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
 
 
 def _untrusted(past: Past) -> Past:
@@ -341,7 +343,7 @@ def _is_own(notebook: Notebook, session: Session, cell: Cell) -> bool:
     """
     if cell.id is None:
         return False
-    return not is_notebook_id(cell.id) or any(map(notebook.has_cell, session.cells))
+    return not is_notebook_id(cell.id) or any(map(notebook.has_cell, session.cells.ids))
 
 
 # What is said
@@ -477,7 +479,7 @@ def _sent(session: Session, name: str) -> int:
     options = session.options.overridden({"conversation": name})
     try:
         ask = Ask(Prompt.of_text("?"), options, is_cell=False)
-        return session.requests.history(ask, session.cell).sent
+        return session.requests.history(ask, session.cells.here).sent
     except MiniMaxError:
         return len(session.conversations[name].visible)
 

@@ -11,7 +11,7 @@ from mm_magic.jupyter.mistakes import check_one_cell, holds_key
 from mm_magic.jupyter.named_variable import named_variable
 from mm_magic.jupyter.views.rows import rows_view
 from mm_magic.session.options import BY_NAME
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.wording import counted, quoted
 
 
@@ -26,7 +26,7 @@ class RowsTurn:
         check_one_cell(body)
         prompt = body.strip("\r\n")
         options = arguments.options(here.session.options)
-        how = How(
+        how = RowsOptions(
             options,
             is_fresh=arguments.fresh,
             budget=arguments.budget or None,
