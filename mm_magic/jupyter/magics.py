@@ -85,6 +85,7 @@ class Magics:
         from mm_magic.jupyter.cell_turn import DrawnTurn, cell_turn
         from mm_magic.jupyter.compare_turn import CompareTurn
         from mm_magic.jupyter.left_out import spaces_for_commas
+        from mm_magic.jupyter.refused_together import check_together
 
         listed = self._session.models.known
         options, prompt = unfolded(line, body, listed)
@@ -98,18 +99,13 @@ class Magics:
                 raise slip
             right = right_options(arguments.words)
             raise mistakes.stray_words(arguments.words, options, [*COMMANDS], right)
-        if arguments.tools or arguments.confirm:
-            from mm_magic.jupyter.named_tools import check_tools
-
-            check_tools(arguments)
+        check_together(arguments)
         make: Callable[[Here, Arguments, str], AnyTurn]
         make = CompareTurn if arguments.answers > 1 else cell_turn
         if arguments.rows:
             from mm_magic.jupyter.rows_turn import RowsTurn
 
             make = RowsTurn
-        elif arguments.budget:
-            raise mistakes.budget_without_rows()
         turn = make(self._here, arguments, prompt)
         if arguments.dry_run:
             self._session.cells.here.only_shows = True

@@ -351,8 +351,7 @@ def test_samples_of_parallel_cells() -> None:
         def work() -> None:
             session.cells.begin(None)
             runs = session.comparisons.start(ask_of("Why?", alone=True), [*same(3)]).runs
-            requests = [session.commits._begin(run) for run in runs]
-            found.extend(request.sample for request in requests)
+            found.extend(session.requests.begin(run).sample for run in runs)
 
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:
