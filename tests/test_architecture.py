@@ -27,9 +27,14 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "traitlets": "jupyter/",
     "ipywidgets": "jupyter/",
     "nest_asyncio2": "session/sync.py",
-    "markdown_it": ("rendering/markdown.py", "rendering/dialect.py", "rendering/markup.py"),
+    "markdown_it": (
+        "rendering/code.py",
+        "rendering/dialect.py",
+        "rendering/markdown.py",
+        "rendering/markup.py",
+    ),
     "nh3": "rendering/markdown.py",
-    "pygments": "rendering/markdown.py",
+    "pygments": "rendering/code.py",
     "PIL": "prompt/pictures.py",
     "pydantic": ("session/validation.py", "session/values.py"),
 }

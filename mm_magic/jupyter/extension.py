@@ -166,7 +166,7 @@ class Extension:
         """On the first cell of a page that was loaded again: say which answers it lost."""
         before, self._page = self._page, cell.page
         if before not in (None, cell.page) and self._session.conversations:
-            from mm_magic.jupyter.resume import tell_lost
+            from mm_magic.jupyter.lost_turns import tell_lost
 
             tell_lost(self._shell, self._session, cell)
 

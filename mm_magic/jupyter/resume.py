@@ -25,11 +25,10 @@ from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, is_trusted, own
 from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
-from mm_magic.session.notes import way_to
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
-from mm_magic.wording import counted, option, plain, turns_listed, was
+from mm_magic.wording import counted, option, plain, was
 
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
@@ -192,47 +191,6 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
     if not found or not _is_own(notebook, session, cell):
         return None
     return found[0].conversation().numbered(number)
-
-
-def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
-    """The page was loaded again: show which turns of this kernel its file does not hold.
-
-    Such a page gets nothing more of an answer that was on its way. Nothing is said where the file
-    is not known, or can't be read.
-    """
-    from mm_magic.jupyter.views.finished import show
-    from mm_magic.rendering.bundles import status_bundle
-
-    path = own_path(shell, cell.id)
-    if path is None or not is_file(path):
-        return
-    try:
-        notebook = _read(path).notebook()
-    except UsageError:
-        return
-    cells = [turn.key.cell_id for turn in session.conversations.turns() if turn.key]
-    if not any(map(notebook.has_cell, cells)):  # another notebook has that name now
-        return
-    held = {each.turn.id for each in notebook.found}
-    for here in session.conversations.values():
-        made = [turn.as_made for turn in here.turns]
-        lost = [turn for turn in made if turn.id not in held and session.told.once(turn.id)]
-        if lost:
-            told = _lost(lost, session.options.conversation)
-            show(shell, status_bundle([], [told], None))
-
-
-def _lost(turns: Sequence[Turn], current: str) -> str:
-    """The sentence on these turns of one conversation, which is named unless it is the current."""
-    numbers = [turn.number for turn in turns]
-    first = way_to(turns[0], current)
-    listed = turns_listed(numbers) + (f" of {turns[0].conversation}" if first else "")
-    is_one = len(numbers) == 1
-    return (
-        f"This page was reloaded before {listed} {'was' if is_one else 'were'} saved; the kernel "
-        f"still has {'it' if is_one else 'them'}. To show {'it' if is_one else 'the first'}: "
-        f"{first}`%minimax show {numbers[0]}`"
-    )
 
 
 # What is taken in
