@@ -154,8 +154,6 @@ async def ask_async(
 ) -> Reply:
     """The same as `ask`, but awaited: `await asyncio.gather(*map(mm.ask_async, prompts))`."""
     _check_names("ask", options, "show", "type", "tools", "confirm")
-    from mm_magic.session.turn_request import from_python
-
     if lists := [name for name, value in options.items() if is_list(value)]:
         written = ", ".join(f"{name}={options.get(name)!r}" for name in lists)
         raise UsageError(
@@ -169,6 +167,8 @@ async def ask_async(
         chosen, alone = current.options.overridden(options), "conversation" not in options
         wanted = _type_or_tools(type, tools, confirm=confirm)
         if show:
+            from mm_magic.session.turn_request import from_python
+
             return await _drawn(current, from_python(prompt, chosen, alone=alone, wanted=wanted))
         return await current.turns.ask(prompt, chosen, alone=alone, wanted=wanted)
     except MiniMaxError as error:

@@ -200,7 +200,8 @@ class RowsRun:
     def _once_more(self, request: TurnRequest, misfit: Misfit) -> TurnRequest:
         """The request that quotes what was wrong with the answer to this one."""
         turn = request.turn(misfit.reply)
-        draft = Draft.of(request.ask, request.cell, None, None)
+        refused = self.session.requests.refuse_thinking
+        draft = Draft.of(request.ask, request.cell, None, None, refused)
         return draft.once_more(turn, str(misfit.wrong)).build(self.base.endpoint, self.name)
 
     def _worst(self, request: TurnRequest) -> float:

@@ -112,6 +112,26 @@ def test_a_column_for_each_field(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["answer_error"].isna().all()
 
 
+def test_refused_thinking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that refuses thinking once gets no more of it, also when a row is asked again."""
+    speaker = speaks(oak=[WRONG, OAK], elm=[WRONG, OAK])
+    carried = []
+
+    def answer(connection: Connection) -> None:
+        body = connection.request.body
+        if b"does not fit" in body:
+            carried.append(b'"type":"thinking"' in body)
+            if len(carried) == 1:
+                failure(400, "invalid params, thinking is not accepted (2013)")(connection)
+                return
+        speaker(connection)
+
+    with kernel(monkeypatch, answer):
+        found = mm.map(ASK, TREES[:2], type=Tree, parallel=1)
+    assert found["height"].tolist() == [30, 30]
+    assert carried == [True, False, False]
+
+
 def test_polars(monkeypatch: pytest.MonkeyPatch) -> None:
     """polars in, polars out, with its own types."""
     with kernel(monkeypatch, speaks(fir=[WRONG])), pytest.warns(UserWarning, match="1 row failed"):
