@@ -191,6 +191,7 @@ LATE_HERE = {
         *("rendering", "transport.network", "protocol.last_json", "protocol.failure"),
         *("prompt.values", "prompt.template", "prompt.error_text"),
         *("session.turn_request", "session.build_request", "session.run", "session.variants"),
+        *("session.turns", "session.sender", "session.commits", "session.comparisons"),
         *("session.validation", "session.tools.tool", "session.tools.calling"),
         *("jupyter.arguments", "jupyter.mistakes", "jupyter.commands.table", "jupyter.magics"),
         *("jupyter.offered_words", "jupyter.cell_turn", "jupyter.resume", "jupyter.panel"),

@@ -17,8 +17,7 @@ from mm_magic.session.watchers import Watchers
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Edits:
-    """Edits what was asked before. It asks nothing; each raises UsageError while a turn runs in the
-    conversation."""
+    """Edits what was asked before. Each raises UsageError while a turn runs in the conversation."""
 
     cells: Cells
     requests: Requests

@@ -41,9 +41,9 @@ class Running:
 
     @asynccontextmanager
     async def turn_of(self, *runs: "Run") -> AsyncIterator[None]:
-        """The same, from where it is the turn of their cell: one at a time in a conversation.
+        """While the body runs, these are in progress, and it is their turn in the conversation.
 
-        Those that stand alone go all at once.
+        One turn of a conversation runs at a time; those that stand alone do not wait.
         """
         ask = runs[0].ask
         with heartbeat(), self.now(*runs):

@@ -107,7 +107,7 @@ class Ask:
 
 
 class TypeOrTools(NamedTuple):
-    """What a call from Python is answered as, or with: functions that the model may call."""
+    """What a call from Python wants: a value of a type, or functions that the model may call."""
 
     type: "ValueType | None" = None
     tools: tuple["Tool", ...] = ()
