@@ -16,6 +16,7 @@ from mm_magic.conversation.reply import Reply, counted
 from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.messages import ToolResultBlock
+from mm_magic.rendering.status_line import status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
@@ -171,6 +172,55 @@ def test_stopped_at_any_event(blocks: Sequence[Block]) -> None:
         if has_ended:
             return
     raise AssertionError("the turn never ended")
+
+
+SAYS_NOTHING = text("\n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [
+        ([[LOOK, call("strike")]], [LOOK]),
+        ([[SIGNED, LOOK, call("look"), call("strike", id="t2")]], [SIGNED, LOOK]),
+        ([[LOOK, call()], [call("strike", id="t2")]], [LOOK]),
+        ([[LOOK, call()], [SIGNED, None]], [LOOK]),
+        ([[call("strike")]], None),
+        ([[SIGNED, SAYS_NOTHING, call("strike")]], None),
+        ([[call()], [SIGNED, None]], None),
+    ],
+)
+def test_a_stopped_turn_counts_if_it_has_text(
+    answers: list[list[Block | None]], sent: list[Block] | None
+) -> None:
+    """So it is where the text stands before a call; without any text it is not remembered."""
+
+    def strike() -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+    service = ToolService(*answers)
+    with session_of(service) as session, ThreadPoolExecutor() as pool:
+        session.begin_cell("a")
+        run = session.start(
+            replace(ask_of("Why?", OPTIONS), tools=tools_of([*Sky().functions, strike]))
+        )
+        driven = pool.submit(asyncio.run, to_end(session, run))
+        if None in answers[-1]:
+            assert service.hangs.wait(30)
+            run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            driven.result()
+        session.stop(run)
+        turns = session.conversations.turns()
+        assert run.turn is not None
+        line = status_parts(run.turn)
+
+        assert [turn.reply.status for turn in turns] == ["stopped"] * (sent is not None)
+        assert line[-1] == ("stopped" if sent else "stopped, not remembered")
+        assert ("turn 1" in line) == (sent is not None)
+        session.begin_cell("b")
+        messages = next_is_taken(session, service)
+        assert [m["content"] for m in messages[1:-1]] == ([sent] if sent else [])
 
 
 def test_only_named_functions_run() -> None:
