@@ -272,7 +272,8 @@ class _Progress:
         if calling.is_over:
             self._drawn.called(bundle)
         else:
-            self._drawn.calling(bundle, waiting_for(calling.calls))
+            # A question is asked below the call, and tells of it.
+            self._drawn.calling(bundle, "" if is_asked else waiting_for(calling.calls))
 
     def end_thinking(self, seconds: float | None) -> None:
         """The text begins, or nothing more comes."""

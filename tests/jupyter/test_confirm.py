@@ -95,7 +95,7 @@ def test_saved_while_it_waits(tooled: Page) -> None:
 
 def test_of_two_calls_one_is_asked_for(tooled: Page) -> None:
     """The question is right below its call: the next call is drawn when its turn has come."""
-    drawn = []
+    drawn: list[str] = []
 
     def note_and_stop(cell: Cell) -> None:
         drawn.extend(bundle["text/plain"] for bundle in cell.displays)

@@ -57,12 +57,16 @@ class Steps:
         self._open().thinking_done(title)
 
     def calling(self, calls: "Bundle", waiting: str) -> None:
-        """A call begins: draw it at once, as a function may keep the kernel busy."""
+        """A call begins: draw it at once, as a function may keep the kernel busy.
+
+        Where it can't be drawn again `waiting` tells of it, unless that is empty.
+        """
         self._is_calling = True
         if self._is_live:
             self._has_calls = True
             self._view.finish(calls)
         else:
+            self._view.end_text()
             self._view.tick(waiting)
 
     def called(self, calls: "Bundle") -> None:
