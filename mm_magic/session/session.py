@@ -40,7 +40,7 @@ from mm_magic.session.options import Options, first_options, model_in
 from mm_magic.session.recordings import Recordings
 from mm_magic.session.requests import Requests
 from mm_magic.session.sync import heartbeat
-from mm_magic.session.turn_queue import TurnQueue, check_not_called
+from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.session.usage import Meter
 from mm_magic.session.warn import warn
 from mm_magic.session.who_answers import Environment, WhoAnswers, redact
@@ -356,7 +356,8 @@ class Session:
         confirm = self.confirm if run.ask.confirms else None
         if confirm is not None and request.script is None:  # else nothing is called
             confirm.check()
-        asking = Asking(self._whole_answer, self._recorded_results, self._go_on, confirm)
+        queue = None if run.ask.alone else self._queues[run.ask.options.conversation]
+        asking = Asking(self._whole_answer, self._recorded_results, self._go_on, confirm, queue)
         return answer_in_steps(asking, run, request)
 
     def _go_on(self, run: "Run") -> "TurnRequest":
@@ -542,8 +543,10 @@ class Session:
         """Lets one turn of a conversation through at a time; alone ones all at once."""
         if ask.alone:
             return nullcontext()
-        check_not_called(ask.options.conversation)
-        return self._queues.setdefault(ask.options.conversation, TurnQueue()).passing()
+        name = ask.options.conversation
+        queue = self._queues.setdefault(name, TurnQueue())
+        queue.check(name)
+        return queue.passing()
 
     def _commit(self, run: "Run", reply: Reply) -> None:
         """Put a finished turn into its conversation; a reply that may not enter changes nothing."""

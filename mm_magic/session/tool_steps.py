@@ -7,7 +7,7 @@ answer that calls, it has the results, too, and nothing is called.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from mm_magic.protocol.accumulate import Growth
 from mm_magic.protocol.messages import Message, ToolResultBlock
 from mm_magic.session.run import Call, Calling, Run, Step
 from mm_magic.session.tools.calling import ToolResult, call, refused, unknown
-from mm_magic.session.turn_queue import calling_in
+from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.wording import counted
 
@@ -36,13 +36,14 @@ class Asking:
 
     `answer` sends a request and yields what arrives, `recorded` gives the results that a recording
     has of the calls of a run, and `go_on` the request behind its steps. `confirm` is None where
-    calls are made without a question.
+    calls are made without a question, and `queue` where the turn stands alone.
     """
 
     answer: "Callable[[Run, TurnRequest], AsyncGenerator[Step | Retrying, None]]"
     recorded: Callable[[Run], Mapping[str, ToolResultBlock] | None]
     go_on: Callable[[Run], TurnRequest]
     confirm: "Confirm | None"
+    queue: TurnQueue | None
 
 
 async def answer_in_steps(
@@ -99,7 +100,7 @@ async def _result(asking: Asking, run: Run, made: Call) -> ToolResult:
         allows = await asking.confirm.allows(made.use, is_awaited=run.is_awaited)
         if not allows:
             return refused()
-    with calling_in(run.ask.conversation):
+    with asking.queue.calling() if asking.queue else nullcontext():
         return await call(tool, made.use.input)
 
 
