@@ -28,6 +28,7 @@ from mm_magic.jupyter.views.finished import (
 )
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import braces_hint, fill_in
+from mm_magic.session.answerer import Saved
 from mm_magic.session.notes import reused_notes
 from mm_magic.session.run import Calling, Run, Step
 from mm_magic.session.sync import heartbeat
@@ -200,8 +201,8 @@ class DrawnTurn:
             return reply
         if run.is_kept and run.turn is not None:
             return self._keep_old(drawn, run.turn, notes)
-        if request.saved is not None:
-            notes[:0] = reused_notes([request])
+        if isinstance(request.answerer, Saved):
+            notes[:0] = reused_notes([request.answerer])
         turn = run.turn or request.turn(reply)
         if (same := request.same_prompt) is not None:
             notes.append(same_prompt_note(same))

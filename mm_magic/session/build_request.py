@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from mm_magic.conversation.catalog import (
     check_accepted,
@@ -13,7 +12,6 @@ from mm_magic.conversation.catalog import (
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.history import History, first_link
 from mm_magic.conversation.left_out import turn_in
-from mm_magic.conversation.reply import Origin
 from mm_magic.conversation.steps import known_by
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import UsageError
@@ -23,13 +21,11 @@ from mm_magic.protocol.json_values import as_count, encode_json
 from mm_magic.protocol.messages import Message
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.answerer import Answerer, Demo, Live
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
-from mm_magic.transport.endpoint import OFFLINE, Endpoint
+from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.wording import turns_listed
-
-if TYPE_CHECKING:
-    from mm_magic.transport.client import Script
 
 
 class NotSentError(UsageError):
@@ -109,23 +105,15 @@ class Draft:
         ask = replace(self.ask, prompt=prompt, known_as=known_as, without=left_out)
         return replace(self, ask=ask, conversation=there, place=None)
 
-    def build(
-        self,
-        endpoint: Endpoint | None,
-        server: str,
-        *,
-        script: "Script | None" = None,
-        origin: Origin | None = None,
-        counted_as: str = "",
-    ) -> TurnRequest:
-        """The request to `endpoint`, which the history knows as `server`, or to a script.
+    def build(self, answerer: Answerer, *, counted_as: str = "") -> TurnRequest:
+        """The request that is answered so.
 
         Raises UsageError where MiniMax's model is known to refuse it, and NotSentError. What a
         server of one's own takes is not known, and the demo takes what MiniMax does.
         """
         ask, there = self.ask, self.conversation
-        options = ask.options
-        if script is None and (endpoint is None or endpoint.backend == "minimax"):
+        options, server, endpoint = ask.options, answerer.server, answerer.endpoint
+        if isinstance(answerer, Live | Demo) and answerer.backend != "url":
             check_accepted(options.model, options.thinking, options.effort)
         to_demo = server == OFFLINE
         request_key = self.request_key(to_demo=to_demo)
@@ -145,11 +133,8 @@ class Draft:
             history=history,
             request=Request([*sent.messages, *own], ask.sent_parameters(is_minimax=is_minimax)),
             request_key=request_key,
-            endpoint=endpoint,
-            to_demo=to_demo,
+            answerer=answerer,
             counted_as=counted_as or request_key.hash,
-            script=script,
-            origin=origin,
             is_untrusted=self.is_untrusted,
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn, first_choice, with_others
 from mm_magic.errors import MiniMaxError
+from mm_magic.session.answerer import Kept
 from mm_magic.session.defaults import Defaults
 from mm_magic.session.latest import Latest
 from mm_magic.session.models import Models
@@ -114,14 +115,14 @@ class Commits:
 
     def _keep_old(self, runs: Sequence[Run], last: TurnRequest | None) -> bool:
         """Whether their cell keeps the answer that it had; `last` is what was sent last."""
-        old = next((run.request.keeps for run in runs if run.request and run.request.keeps), None)
-        if old is None:
+        kept = next((run.answerer for run in runs if isinstance(run.answerer, Kept)), None)
+        if kept is None:
             return False
         from mm_magic.session.reusing import keep_old  # few keep it
 
-        keep_old(self.requests.recordings.samples, runs, old)
+        keep_old(self.requests.recordings.samples, runs, kept.turn)
         self.latest.request = last
-        self._put(runs[0], old)
+        self._put(runs[0], kept.turn)
         return True
 
     def _put(self, run: Run, turn: Turn) -> None:
@@ -149,8 +150,8 @@ class Commits:
         """What the reader of this turn should know; some of it is told once."""
         found = notes(request, self.requests.conversations, self.told, self.defaults.options)
         model = request.ask.options.model
-        if request.script is None and self.told.once(f"model {model}"):
-            found += filter(None, [self.models.note_at(request.endpoint, model)])
+        if request.is_sent and self.told.once(f"model {model}"):
+            found += filter(None, [self.models.note_at(request.answerer.endpoint, model)])
         return found
 
     def _recording_notes(self, request: TurnRequest, *, is_stopped: bool) -> Iterable[str]:

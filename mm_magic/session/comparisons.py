@@ -62,8 +62,8 @@ class Comparisons:
         async with self.running.turn_of(*several.runs):
             requests = self.commits.begin_together(several)
             sources = {run.answer: self._kept_error(run, each) for run, each in requests.items()}
-            asked = {run.request.endpoint for run in several.runs if run.request}
-            with self.sender.client.wanting(next(iter(asked), None), max(1, len(sources))):
+            asked = (each.answerer.endpoint for each in requests.values())
+            with self.sender.client.wanting(next(filter(None, asked), None), max(1, len(sources))):
                 async with aclosing(merged(sources)) as arriving:
                     async for step in arriving:
                         yield step

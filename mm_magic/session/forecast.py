@@ -14,7 +14,9 @@ from mm_magic.conversation.catalog import (
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import as_count
 from mm_magic.protocol.messages import Usage
+from mm_magic.session.answerer import Answerer, Kept, Nobody, Recorded
 from mm_magic.session.turn_request import TurnRequest
+from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.wording import capitalised, counted, share
 
 _MOST_ANSWERS = 1000
@@ -79,19 +81,19 @@ class Forecast:
     def _sent(self) -> list[tuple[TurnRequest, int]]:
         if self._is_kept:
             return []
-        return [each for each in self.found if each[0].script is None]
+        return [each for each in self.found if each[0].is_sent]
 
     @property
     def _is_kept(self) -> bool:
         """Whether the cell keeps its old answers: then none of its requests is sent."""
-        return any(request.keeps for request, _ in self.found)
+        return any(isinstance(request.answerer, Kept) for request, _ in self.found)
 
     def _not_sent(self) -> str:
         """What is true of the others: their answers are there, or missing."""
         others = Counter[str]()
         for request, times in self.found:
-            if request.script is not None:
-                others[_where(request)] += times
+            if not request.is_sent:
+                others[_where(request.answerer)] += times
         if refused := self.answers - self.requests - others.total():
             others["not possible with these options"] = refused
         if self.answers in others.values():
@@ -144,15 +146,15 @@ def too_many(what: str, number: int, limit: int, told: str, line: str) -> UsageE
 
 def _price(sent: Sequence[tuple[TurnRequest, int]], tokens: int) -> str:
     """What requests may cost, each as often as told, with so many tokens in."""
-    endpoint = sent[0][0].endpoint
-    if endpoint is None:
+    backend = sent[0][0].answerer.backend
+    if backend == OFFLINE:
         return "Free: the answers come from the offline demo."
     prices = [
         (cost(request.ask.options.model, Usage(tokens, _max_tokens(request))), times)
         for request, times in sent
     ]
     known = [price * times for price, times in prices if price is not None]
-    if endpoint.backend != "minimax" or len(known) < len(prices):
+    if backend != "minimax" or len(known) < len(prices):
         return "The price is unknown."
     return f"At most about {dollars(sum(known))}, with prices as of {PRICES_DATE}."
 
@@ -161,8 +163,8 @@ def _max_tokens(request: TurnRequest) -> int:
     return as_count(request.request.parameters.get("max_tokens")) or 0
 
 
-def _where(request: TurnRequest) -> str:
+def _where(answerer: Answerer) -> str:
     """Where the answer to a request is that is not sent."""
-    if request.is_unanswered:
+    if isinstance(answerer, Nobody):
         return "missing from the recording"
-    return "in the recording" if request.saved is None else "in this notebook"
+    return "in the recording" if isinstance(answerer, Recorded) else "in this notebook"

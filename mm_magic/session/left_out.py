@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from mm_magic.conversation.left_out import SYSTEM, LeftOut
 from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.session.answerer import Kept
 from mm_magic.session.build_request import NotSentError
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.options import Options, listed
@@ -84,7 +85,7 @@ def check_sent(requests: Requests, cell: CellRun, ask: Ask, variants: Sequence[V
     """
     full, *others = variants
     with suppress(MiniMaxError):
-        if requests.build_next(full.of(ask), cell).keeps is not None:
+        if isinstance(requests.build_next(full.of(ask), cell).answerer, Kept):
             return
     for each in others:
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mm_magic.conversation.catalog import MODELS, find, max_tokens_warning
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.session.answerer import Nobody, Saved
 from mm_magic.session.conversations import Conversations
 from mm_magic.session.options import Options
 from mm_magic.session.picking import another_choice
@@ -69,7 +70,7 @@ def _of_request(
 
     `once` says whether a thing is told for the first time.
     """
-    options, history, is_sent = request.ask.options, request.history, request.script is None
+    options, history, is_sent = request.ask.options, request.history, request.is_sent
     found: list[str] = []
     warning = max_tokens_warning(options.model, options.max_tokens)
     if is_sent and warning and once("max_tokens"):
@@ -193,31 +194,29 @@ def untrusted_note(number: int) -> str:
     )
 
 
-def reused_notes(requests: Sequence[TurnRequest], of: int = 1) -> list[str]:
+def reused_notes(saved: Sequence[Saved], of: int = 1) -> list[str]:
     """Sentences on answers, of so many, that the notebook had already; none if there are none.
 
     Where it is known that another kind of server would be asked now, both are named.
     """
-    if not requests:
+    if not saved:
         return []
     told = "This answer was reused"
     if of > 1:
-        told = f"{capitalised(share(len(requests), of, 'answer'))} {was(len(requests))} reused"
-    is_keyless = any(request.endpoint is None and not request.to_demo for request in requests)
+        told = f"{capitalised(share(len(saved), of, 'answer'))} {was(len(saved))} reused"
+    is_keyless = any(isinstance(each.instead, Nobody) for each in saved)
     again = "asking again needs a key" if is_keyless else "`%%minimax --fresh` asks again"
-    return [f"{told}; {again}.", *dict.fromkeys(filter(None, map(_other_server, requests)))]
+    return [f"{told}; {again}.", *dict.fromkeys(filter(None, map(_other_server, saved)))]
 
 
 _SERVERS = {"minimax": "MiniMax", "url": "your own server"}
 
 
-def _other_server(request: TurnRequest) -> str:
+def _other_server(saved: Saved) -> str:
     """That another server would be asked than the one that answered, "" if it is the same."""
-    if request.saved is None or request.endpoint is None:
-        return ""
-    reply = request.saved.reply
-    then, now = reply.origin.backend if reply.origin else reply.backend, request.endpoint.backend
-    if then == now or then not in _SERVERS:
+    reply = saved.turn.reply
+    then, now = reply.origin.backend if reply.origin else reply.backend, saved.instead.backend
+    if then == now or not {then, now} <= _SERVERS.keys():
         return ""
     who = {"minimax": "MiniMax", "url": "another server"}[then]
     return f"{capitalised(who)} gave this answer; now, {_SERVERS[now]} would answer."

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mm_magic.conversation.catalog import preferred
 from mm_magic.errors import MiniMaxError
+from mm_magic.session.answerer import Live
 from mm_magic.session.defaults import Defaults
 from mm_magic.session.models import Models
 from mm_magic.session.requests import Requests
@@ -45,7 +46,8 @@ class Refusals:
         return self.requests.of_model(request, model)
 
     def _may_be_another_model(self, request: TurnRequest) -> bool:
-        return request.endpoint is not None and self.defaults.have_model_of(request.ask.options)
+        is_live = isinstance(request.answerer, Live)
+        return is_live and self.defaults.have_model_of(request.ask.options)
 
     def may_send_instead(self, request: TurnRequest, error: MiniMaxError) -> bool:
         """Whether another request may be sent in the place of one that was refused so."""
@@ -56,14 +58,14 @@ class Refusals:
     def learn(self, run: Run, request: TurnRequest) -> None:
         """What an answer tells that was sent in the place of another request; each is said once."""
         options, retired = request.ask.options, self.defaults.retired
-        if request.script is not None:
+        if not request.is_sent:
             return
-        is_replaced = bool(retired and request.endpoint) and "model" not in options.said
+        is_replaced = bool(retired and request.answerer.endpoint) and "model" not in options.said
         if is_replaced and self.told.once("retired model"):
             run.notes.append(f"{retired} is no longer served; {options.model} answered.")
         if request.history.link.with_thinking:
             return
-        self.requests.refuse_thinking.add(request.asked_of)
+        self.requests.refuse_thinking.add((request.answerer.server, options.model))
         if self.told.once("refused thinking"):
             run.notes.append(
                 "The server refused the thinking of earlier turns; they were sent without it."

@@ -17,12 +17,13 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.messages import ToolResultBlock
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.answerer import Demo, Live, Nobody, Recorded
 from mm_magic.session.build_request import Draft, history_now
 from mm_magic.session.options import BY_NAME, Options, on_line
 from mm_magic.session.turn_request import Ask, TurnRequest
-from mm_magic.transport.endpoint import OFFLINE, Endpoint
+from mm_magic.transport.endpoint import OFFLINE
 from mm_magic.transport.recording.file_format import RecordedExchange
-from mm_magic.transport.recording.player import Found, Playback, Replay, Unanswered
+from mm_magic.transport.recording.player import Found, Playback, Replay
 from mm_magic.transport.recording.writer import Asker
 from mm_magic.wording import counted, plain, quoted
 
@@ -50,7 +51,7 @@ class Replaying:
     def build(
         self,
         draft: Draft,
-        live: Callable[[], tuple[Endpoint | None, str]],
+        live: Callable[[], Live | Demo],
         live_name: str,
         reused: Callable[[], TurnRequest | None],
     ) -> TurnRequest:
@@ -71,8 +72,8 @@ class Replaying:
         is_had = own is not None and own.exchange.ending != "failed" and not draft.ask.is_fresh
         if self.fills and not is_had:
             try:
-                who = live()
-                request = reused() or draft.build(*who)
+                asked = live()
+                request = reused() or draft.build(asked)
             except MiniMaxError as error:
                 if error.kind != "auth":  # without a key it is a replay like any other
                     why = partial(_with_more_steps, error, why)
@@ -87,7 +88,7 @@ class Replaying:
         if (found := next(by_the_rest, None)) is not None:
             return self._played(draft, found)
         first = next((chain_name(each.server) for each in self.replay.exchanges), live_name)
-        return draft.build(None, first, script=Unanswered(why))
+        return draft.build(Nobody(first, why))
 
     def _own(self, draft: Draft, model: str, asker: Callable[[str], Asker]) -> Found | None:
         """The recorded answer of this very asker."""
@@ -115,8 +116,8 @@ class Replaying:
         made: they are not there, and a server is asked for what is missing. Raises UsageError if
         nobody is.
         """
-        script = called.script
-        played = script.exchange if isinstance(script, Playback) else None
+        answerer = called.answerer
+        played = answerer.playback.exchange if isinstance(answerer, Recorded) else None
         for key in _keys(draft):
             if (found := self.replay.results(key, played)) is not None:
                 return found
@@ -151,19 +152,16 @@ class Replaying:
 
     def _played(self, draft: Draft, found: Found) -> TurnRequest:
         exchange = found.exchange
-        return replace(draft, is_untrusted=self._is_untrusted(exchange)).build(
-            None,
-            chain_name(exchange.server),
-            script=Playback(exchange, self.speed),
-            origin=Origin(
-                exchange.backend,
-                exchange.day,
-                found.is_loose,
-                exchange.seconds,
-                is_of_other_picture=found.is_of_other_picture,
-            ),
-            counted_as=found.counted_as,
+        origin = Origin(
+            exchange.backend,
+            exchange.day,
+            found.is_loose,
+            exchange.seconds,
+            is_of_other_picture=found.is_of_other_picture,
         )
+        server, playback = chain_name(exchange.server), Playback(exchange, self.speed)
+        draft = replace(draft, is_untrusted=self._is_untrusted(exchange))
+        return draft.build(Recorded(server, playback, origin), counted_as=found.counted_as)
 
     def _missing(self, keys: Sequence[RequestKey], ask: Ask) -> MiniMaxError:
         """There is no answer: how the request differs from the recorded ones, and what to do."""

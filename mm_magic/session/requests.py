@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
+from mm_magic.session.answerer import Demo, Live, Nobody
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.conversations import Conversations
 from mm_magic.session.recordings import Recordings
 from mm_magic.session.who_answers import WhoAnswers
-from mm_magic.transport.endpoint import OFFLINE, Endpoint
 
 if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,15 +47,12 @@ class Requests:
         self._saved = self._saved or SavedAnswers()
         return self._saved
 
-    def live(self, *, demo_allowed: bool | None = None) -> tuple[Endpoint | None, str]:
-        """Who answers without a recording, and the name that its history knows it by.
-
-        Raises as `WhoAnswers.endpoint` does.
-        """
+    def live(self, *, demo_allowed: bool | None = None) -> Live | Demo:
+        """Who answers without a recording. Raises as `WhoAnswers.endpoint` does."""
         endpoint = self._who.endpoint(demo_allowed=demo_allowed)
-        return endpoint, endpoint.base_url if endpoint else OFFLINE
+        return Live(endpoint) if endpoint else Demo()
 
-    def to_fill(self) -> tuple[Endpoint | None, str]:
+    def to_fill(self) -> Live | Demo:
         """Who answers what a recording lacks: the demo only where it was chosen.
 
         Raises as `WhoAnswers.endpoint` does.
@@ -94,18 +91,17 @@ class Requests:
 
     def behind_calls(self, run: "Run") -> "TurnRequest":
         """The request behind the steps of a run: it goes where the first one went."""
-        first = run.request
-        assert first is not None
+        asked = run.answerer
         with self.conversations.changing:
             draft = self._draft_of(run).behind(run.earlier_steps)
-            if self.recordings.replaying is not None:
-                return self._sent(self._built(draft))
-            return self._sent(self._placed(draft.build(first.endpoint, first.asked_of[0])))
+            if self.recordings.replaying is None and isinstance(asked, Live | Demo):
+                return self._sent(self._placed(draft.build(asked)))
+            return self._sent(self._built(draft))
 
     def recorded_results(self, run: "Run") -> "Mapping[str, ToolResultBlock] | None":
         """What a recording has of the calls of its answer, None where they are to be made."""
         assert run.request is not None
-        if (replaying := self.recordings.replaying) is None or run.request.script is None:
+        if (replaying := self.recordings.replaying) is None or run.request.is_sent:
             return None
         with self.conversations.changing:
             draft = self._draft_of(run)
@@ -114,11 +110,10 @@ class Requests:
 
     def of_model(self, request: "TurnRequest", model: str) -> "TurnRequest":
         """A request to a server as it would be to another model, with the place of the first."""
-        options, endpoint = replace(request.ask.options, model=model), request.endpoint
-        assert endpoint is not None
+        options = replace(request.ask.options, model=model)
         with self.conversations.changing:
             draft = self._draft(replace(request.ask, options=options), request.cell, request.key)
-            other = draft.build(endpoint, endpoint.base_url)
+            other = draft.build(request.answerer)
         return replace(other, counted_as=request.counted_as, sample=request.sample)
 
     def _draft(self, ask: "Ask", cell: CellRun, key: TurnKey | None) -> "Draft":
@@ -136,7 +131,7 @@ class Requests:
         self.recordings.catch_up()
         replaying = self.recordings.replaying
         if replaying is None:
-            request = self._reused(draft) or draft.build(*self.live())
+            request = self._reused(draft) or draft.build(self.live())
         else:
             name, reused = self._who.server_name(), partial(self._reused, draft)
             request = replaying.build(draft, self.to_fill, name, reused)
@@ -199,28 +194,32 @@ class Requests:
             return None
         from mm_magic.session.reusing import Reuse
 
-        try:
-            who = self.to_fill()
-        except MiniMaxError:  # where nobody can be asked a model's answer comes again, too
-            who = None, self._who.server_name()
         replaying = self.recordings.replaying
         recording = replaying.replay if replaying else None
-        return Reuse(self._saved, self.recordings.samples, recording, *who).find(draft)
+        return Reuse(self._saved, self.recordings.samples, recording, self._asked()).find(draft)
+
+    def _asked(self) -> Live | Demo | Nobody:
+        """Who would be asked for a new answer."""
+        try:
+            return self.to_fill()
+        except MiniMaxError as error:  # where nobody can be asked a model's answer comes again, too
+            why = error.with_traceback(None)
+        return Nobody(self._who.server_name(), lambda: why)
 
     def _keeping(self, request: "TurnRequest") -> "TurnRequest":
-        """The request, with what its cell keeps in place of it where nobody can be asked."""
+        """The request, or what its cell keeps in place of it where nobody can be asked."""
         if self._saved is None or not self._who.is_keyless:
             return request
-        from mm_magic.session.reusing import old_turn
+        from mm_magic.session.reusing import keeping
 
-        return replace(request, keeps=old_turn(self._saved, self.conversations, request))
+        return keeping(self._saved, self.conversations, request)
 
     def history(self, ask: "Ask", cell: CellRun) -> "History":
         """What would be sent before a new prompt. Raises as `build` does."""
         if self.recordings.replaying is not None:  # it depends on what the recording holds
             return self.build(ask, cell, None).history
         with self.conversations.changing:
-            return self._draft(ask, cell, None).history(self.live()[1])
+            return self._draft(ask, cell, None).history(self.live().server)
 
     def history_now(self, turn: Turn) -> "History":
         """What would be sent before a turn's prompt if its cell ran again now."""
@@ -230,4 +229,4 @@ class Requests:
         there = self.conversations.named(turn.conversation)
         if (replaying := self.recordings.replaying) is not None:
             return replaying.history_now(there, turn, self._who.server_name())
-        return history_now(there, turn, self.live()[1], self.refuse_thinking)
+        return history_now(there, turn, self.live().server, self.refuse_thinking)

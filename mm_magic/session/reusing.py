@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mm_magic.conversation.turn import Turn
+from mm_magic.session.answerer import Demo, Kept, Live, Nobody, Saved
 from mm_magic.session.build_request import Draft
 from mm_magic.session.conversations import Conversations
 from mm_magic.session.notebook_as_recording import key_of
 from mm_magic.session.run import Run
-from mm_magic.session.saved_answers import SavedAnswers, playback
+from mm_magic.session.saved_answers import SavedAnswers
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.transport.endpoint import OFFLINE, Endpoint
-from mm_magic.transport.recording.player import Replay, Unanswered
+from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.writer import Samples
 
 NEEDS_KEY = "A new answer needs a key."
@@ -25,16 +25,14 @@ NEEDS_KEY = "A new answer needs a key."
 class Reuse:
     """Finds the answers that a notebook has.
 
-    `endpoint` would be asked, None where nobody can be, or the demo; the history knows it as
-    `server`. `samples` says which of several answers belongs to whom, `recording` what they are
-    counted by where one answers.
+    `samples` says which of several answers belongs to whom, `recording` what they are counted by
+    where one answers. `asked` would be asked for a new one.
     """
 
     saved: SavedAnswers
     samples: Samples
     recording: Replay | None
-    endpoint: Endpoint | None
-    server: str
+    asked: Live | Demo | Nobody
 
     def find(self, draft: Draft) -> TurnRequest | None:
         """The request with its answer, None if there is none.
@@ -46,7 +44,7 @@ class Reuse:
         return next((each for each in found if each is not None), None)
 
     def _find(self, draft: Draft) -> TurnRequest | None:
-        to_demo, model = self.server == OFFLINE, draft.ask.options.model
+        to_demo, model = isinstance(self.asked, Demo), draft.ask.options.model
         key = draft.request_key(to_demo=to_demo)
         if self.recording is not None:
             name = self.recording.counted_as(key, model)
@@ -56,20 +54,17 @@ class Reuse:
         saved = self.saved.find(key, model, place, to_demo=to_demo)
         if saved is None or saved.is_untrusted is not draft.is_untrusted:
             return None
-        script = playback(saved)
-        request = draft.build(self.endpoint, self.server, script=script, counted_as=name)
-        return replace(request, saved=saved)
+        return draft.build(Saved(saved, self.asked), counted_as=name)
 
 
-def old_turn(
-    saved: SavedAnswers, conversations: Conversations, request: TurnRequest
-) -> Turn | None:
-    """What a model answered in the cell of a request before, with all its answers.
+def keeping(saved: SavedAnswers, conversations: Conversations, request: TurnRequest) -> TurnRequest:
+    """The request, or what its cell keeps in place of it.
 
-    None if the request has its answer, or its error, without being sent.
+    That is what a model answered there before, with all its answers.
     """
-    if request.key is None or _is_answered(request):
-        return None
+    answerer = request.answerer
+    if request.key is None or not isinstance(answerer, Demo | Nobody):
+        return request
     there = conversations.get(request.ask.conversation or "")
     place = there.place(request.key, request.ask.prompt) if there else None
     standing = (turn for turn in conversations.turns() if turn.key == request.key)
@@ -77,12 +72,9 @@ def old_turn(
     if old is None and there is not None and place is not None:  # its cell has another name here
         old = there.turns[place]
     if old is None or old.is_demo or not old.reply.text.strip():
-        return None
-    return replace(old.as_made, key=request.key, label=request.cell.label, is_hidden=False)
-
-
-def _is_answered(request: TurnRequest) -> bool:
-    return request.script is not None and not isinstance(request.script, Unanswered)
+        return request
+    old = replace(old.as_made, key=request.key, label=request.cell.label, is_hidden=False)
+    return replace(request, answerer=Kept(old, answerer))
 
 
 def keep_old(samples: Samples, runs: Sequence[Run], old: Turn) -> None:

@@ -11,6 +11,7 @@ from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.accumulate import Accumulator, Growth
 from mm_magic.protocol.messages import Message, ToolResultBlock, ToolUseBlock
+from mm_magic.session.answerer import Answerer, Recorded, Saved
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.body import Batch
@@ -224,16 +225,21 @@ class Run:
         return self.is_over or self.error is not None
 
     @property
+    def answerer(self) -> Answerer | None:
+        """Who answers it, None until its turn has come."""
+        return self.request.answerer if self.request else None
+
+    @property
     def is_reused(self) -> bool:
         """Whether the notebook had its answer already."""
-        return self.is_kept or (self.request is not None and self.request.saved is not None)
+        return self.is_kept or isinstance(self.answerer, Saved)
 
     def _recorded_seconds(self) -> float | None:
         """How long its answers took when they were recorded; None if that is not known of each."""
-        origins = [each.origin for each in (self.request, *self.later) if each is not None]
-        found = [each.seconds for each in origins if each is not None]
+        answerers = [each.answerer for each in (self.request, *self.later) if each]
+        found = [each.origin.seconds for each in answerers if isinstance(each, Recorded)]
         known = [each for each in found if each is not None]
-        return sum(known) if len(known) == len(origins) else None
+        return sum(known) if len(known) == len(answerers) else None
 
     def end(self) -> None:
         """The answer has ended. Raises MiniMaxError if it is no complete one."""
@@ -249,9 +255,10 @@ class Run:
         if self.is_kept and self.turn is not None:
             return self.turn.reply
         is_complete = self._accumulator.state == "complete" and not self.calls
-        if is_complete and self.request and self.request.saved:
-            return self.request.saved.reply
-        origin = self.request.origin if self.request else None
+        answerer = self.answerer
+        if is_complete and isinstance(answerer, Saved):
+            return answerer.turn.reply
+        origin = answerer.origin if isinstance(answerer, Recorded) else None
         message, earlier, first = self._accumulator.message(), self.earlier_steps, self.first
         if self.calls:  # stopped while they were made
             message, earlier = Message(), self.steps_with_calls()
@@ -261,7 +268,7 @@ class Run:
         made = Reply(
             message=message,
             status="complete" if is_complete else unfinished,
-            backend=self.request.backend if self.request else OFFLINE,
+            backend=answerer.backend if answerer else OFFLINE,
             thinking_seconds=self.thinking_seconds,
             origin=origin,
             seconds=self._recorded_seconds() if origin else self.seconds,

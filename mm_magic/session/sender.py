@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from mm_magic.errors import MiniMaxError
+from mm_magic.session.answerer import Demo, Live
 from mm_magic.session.latest import Latest
 from mm_magic.session.models import Models
 from mm_magic.session.refusals import Refusals
@@ -98,9 +99,9 @@ class Sender:
                 run.end()
             except MiniMaxError as error:
                 offered: list[str] = []
-                if error.kind == "not_found" and (endpoint := request.endpoint) is not None:
-                    asked = self.models.ask_after_refusal(self.client, endpoint, refusals)
-                    offered = await asked
+                if error.kind == "not_found" and isinstance(asked := request.answerer, Live):
+                    listing = self.models.ask_after_refusal(self.client, asked.endpoint, refusals)
+                    offered = await listing
                 instead = self.refusals.instead(run, request, error, offered)
                 if instead is None:
                     raise self._explained(error, run, offered) from None
@@ -122,12 +123,13 @@ class Sender:
 
     def _source(self, run: Run, request: TurnRequest) -> Source:
         """What answers a turn. The demo does not wait between words that nobody watches."""
-        if request.script is not None:
-            return request.script
+        answerer = request.answerer
+        if not isinstance(answerer, Live | Demo):
+            return answerer
         if self.sources is not None:
-            return self.sources(request.endpoint)
-        if request.endpoint is not None:
-            return request.endpoint
+            return self.sources(answerer.endpoint)
+        if isinstance(answerer, Live):
+            return answerer.endpoint
         self.demo.speed = run.pace if run.cell.is_watched else math.inf
         return self.demo.beside_others(run.answer) if run.answer else self.demo
 
@@ -138,7 +140,7 @@ class Sender:
         if recorder is not None and request.is_recordable:
             is_left_out = partial(self.refusals.may_send_instead, request)
             key, sample = request.request_key, request.sample
-            taps.insert(0, recorder.tap(key, sample, request.endpoint, is_left_out))
+            taps.insert(0, recorder.tap(key, sample, request.answerer.endpoint, is_left_out))
         return taps
 
     def _explained(self, error: MiniMaxError, run: Run, offered: Sequence[str]) -> MiniMaxError:
@@ -150,7 +152,7 @@ class Sender:
             error.reply, error.retryable = reply, False  # to send it again would pay for it twice
         if run.later and request is not None:  # they belong together, though no turn came of it
             self.latest.became((request, *run.later), request.turn(reply))
-        endpoint = request.endpoint if request else None
+        endpoint = run.answerer.endpoint if run.answerer else None
         error.next_steps = next_steps(error, endpoint, offered, run.ask.options)
         redact(error, endpoint)
         return error

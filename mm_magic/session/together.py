@@ -11,6 +11,7 @@ from mm_magic.conversation.replies import Outcome, Replies
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Failure, Turn
 from mm_magic.errors import MiniMaxError
+from mm_magic.session.answerer import Saved
 from mm_magic.session.notes import reused_notes
 from mm_magic.session.run import Driver, Run
 from mm_magic.session.variants import Variant, replies_of
@@ -71,7 +72,7 @@ class Together:
     @property
     def reused_notes(self) -> list[str]:
         """What the reader of a page should know of answers that the notebook had already."""
-        reused = [run.request for run in self.runs if run.request and run.request.saved]
+        reused = [run.answerer for run in self.runs if isinstance(run.answerer, Saved)]
         return [] if self.is_kept else reused_notes(reused, len(self.runs))
 
     @property

@@ -14,6 +14,7 @@ from mm_magic.conversation.sent_messages import id_as_sent
 from mm_magic.conversation.steps import answered
 from mm_magic.protocol.accumulate import Growth
 from mm_magic.protocol.messages import Message, ToolResultBlock
+from mm_magic.session.answerer import Saved
 from mm_magic.session.run import Call, Calling, Run, Step
 from mm_magic.session.running import Running
 from mm_magic.session.sender import Sender
@@ -38,16 +39,16 @@ async def answer_in_steps(
     `confirm` is None where calls are made without a question. Raises MiniMaxError with `.reply`. A
     call that is interrupted raises CancelledError.
     """
-    if confirm is not None and request.script is None:  # else nothing is called
+    if confirm is not None and request.is_sent:  # else nothing is called
         confirm.check()
-    if request.saved is not None:
-        for earlier in saved_steps(request.saved.reply.earlier_steps):
+    if isinstance(saved := request.answerer, Saved):
+        for earlier in saved_steps(saved.turn.reply.earlier_steps):
             yield earlier
     for step in range(1, MOST_STEPS + 1):
         async with aclosing(sender.whole(run, request)) as arriving:
             async for each in arriving:
                 yield each
-        if request.saved is not None or not run.begin_calls():
+        if isinstance(request.answerer, Saved) or not run.begin_calls():
             return
         if step == MOST_STEPS:
             run.give_up_calls()

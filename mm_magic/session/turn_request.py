@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mm_magic.conversation.catalog import check_pictures
 from mm_magic.conversation.history import History
 from mm_magic.conversation.left_out import LeftOut, prompt_without
-from mm_magic.conversation.reply import Origin, Reply
+from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.steps import messages_so_far, think
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
@@ -16,15 +16,15 @@ from mm_magic.protocol.json_values import JsonObject, as_text, encode_json
 from mm_magic.protocol.messages import ImageBlock, Message
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.answerer import Answerer, Demo, Kept, Live, Nobody, Recorded, Saved
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.options import Options
-from mm_magic.transport.endpoint import OFFLINE, Backend, Endpoint
+from mm_magic.transport.endpoint import OFFLINE, Endpoint
 from mm_magic.wording import json_text
 
 if TYPE_CHECKING:
     from mm_magic.session.tools.tool import Tool
     from mm_magic.session.values import ValueType
-    from mm_magic.transport.client import Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +125,11 @@ def from_python(
 
 @dataclass(frozen=True, slots=True)
 class TurnRequest:
-    """A request that is ready, where it goes, and the place of its turn.
+    """A request that is ready, who answers it, and the place of its turn.
 
-    A turn that stands alone has the number 0. `endpoint` is None for the demo and a recording.
-    `to_demo`: it carries turns of the demo, as only the demo's own requests do. In replay `script`
-    answers; `origin` says where its answer came from. `sample` counts the answers to this same
-    request, from 0, under the name `counted_as`. `saved` is the turn with the answer, where the
-    notebook has it already. `keeps` is what its cell keeps in place of an answer, as nobody can be
-    asked for one. `is_untrusted`: its answer is from a file that Jupyter does not trust.
+    A turn that stands alone has the number 0. `sample` counts the answers to this same request,
+    from 0, under the name `counted_as`. `is_untrusted`: its answer is from a file that Jupyter does
+    not trust.
     """
 
     ask: Ask
@@ -142,42 +139,28 @@ class TurnRequest:
     history: History
     request: Request
     request_key: RequestKey
-    endpoint: Endpoint | None
-    to_demo: bool
+    answerer: Answerer
     counted_as: str
     sample: int = 0
-    script: "Script | None" = None
-    origin: Origin | None = None
-    saved: Turn | None = None
-    keeps: Turn | None = None
     is_untrusted: bool = False
 
     @property
-    def backend(self) -> Backend:
-        if self.saved is not None:
-            return self.saved.reply.backend
-        if self.script is not None:
-            return "recorded"
-        return self.endpoint.backend if self.endpoint else OFFLINE
+    def is_sent(self) -> bool:
+        """Whether a server or the demo is asked."""
+        return isinstance(self.answerer, Live | Demo)
 
     @property
-    def is_unanswered(self) -> bool:
-        """Whether it goes to a recording that has no answer to it."""
-        from mm_magic.transport.recording.player import Unanswered  # what made it has loaded it
-
-        return isinstance(self.script, Unanswered)
+    def to_demo(self) -> bool:
+        """Whether it carries turns of the demo, as only the demo's own requests do."""
+        return self.answerer.server == OFFLINE
 
     @property
     def is_recordable(self) -> bool:
         """Whether a recording takes down its answer: it is no recorded one."""
-        if self.saved is None:
-            return self.script is None
-        return self.saved.reply.backend != "recorded" and bool(self.endpoint or self.saved.is_demo)
-
-    @property
-    def asked_of(self) -> tuple[str, str]:
-        """The server and the model that it goes to."""
-        return self.endpoint.base_url if self.endpoint else OFFLINE, self.ask.options.model
+        match self.answerer:
+            case Saved(turn, Live() | Demo()):
+                return turn.reply.backend != "recorded"
+        return self.is_sent
 
     def instead(self, error: MiniMaxError) -> "TurnRequest | None":
         """What to send in its place where it was refused so, None if nothing else may help."""
@@ -206,8 +189,7 @@ class TurnRequest:
 
         What a server of one's own sees is not known.
         """
-        is_known = self.endpoint is None or self.endpoint.backend == "minimax"
-        if is_known and self.script is None and self.keeps is None:
+        if self.is_sent and self.answerer.backend != "url":
             own = len(self.ask.sent_prompt.pictures)
             check_pictures(self.ask.options.model, own, self.history.link.pictures)
 
@@ -240,7 +222,9 @@ class TurnRequest:
             hides_thinking=options.hide_thinking,
             is_untrusted=self.is_untrusted,
         )
-        return turn if self.saved is None else self._as_saved(turn, self.saved)
+        if isinstance(self.answerer, Saved):
+            return self._as_saved(turn, self.answerer.turn)
+        return turn
 
     @staticmethod
     def _as_saved(turn: Turn, saved: Turn) -> Turn:
@@ -259,17 +243,22 @@ class TurnRequest:
         return f"{self._where()}\n{json_text(self.request.to_shown())}"
 
     def _where(self) -> str:
-        if self.keeps is not None:
-            return (
-                "Nothing is sent: this cell keeps its old answer. With a key, this would be sent:"
-            )
-        if self.saved is not None:
-            needed = "`--fresh`" if self.endpoint or self.to_demo else "a key and `--fresh`"
-            return (
-                f"Nothing is sent: this notebook has the answer. With {needed}, this would be sent:"
-            )
-        if self.backend == "minimax" and self.endpoint is not None:
-            return f"POST {self.endpoint.base_url}/v1/messages"
-        if self.endpoint is not None:  # whose address is not for the readers of a shared notebook
-            return "To your own server: POST /v1/messages"
-        return "To the offline demo:" if self.script is None else "To the recording:"
+        match self.answerer:
+            case Live(Endpoint(base_url=url, backend="minimax")):
+                return f"POST {url}/v1/messages"
+            case Live():  # its address is not for the readers of a shared notebook
+                return "To your own server: POST /v1/messages"
+            case Demo():
+                return "To the offline demo:"
+            case Recorded() | Nobody():
+                return "To the recording:"
+            case Kept():
+                return _not_sent("this cell keeps its old answer", "a key")
+            case Saved(_, Nobody()):
+                return _not_sent("this notebook has the answer", "a key and `--fresh`")
+            case Saved():
+                return _not_sent("this notebook has the answer", "`--fresh`")
+
+
+def _not_sent(why: str, needed: str) -> str:
+    return f"Nothing is sent: {why}. With {needed}, this would be sent:"

@@ -434,7 +434,7 @@ class Kernel:
 
 def _all_came(run: Run, answer: Answer) -> bool:
     """Whether nothing more comes of an answer that is to be stopped: not of one that was saved."""
-    is_asked = run.request is not None and run.request.script is None
+    is_asked = run.request is not None and run.request.is_sent
     is_begun = is_asked and run.reply().message.id is not None
     return is_begun and answer.ending == "stopped" and run.reply().content == [*answer.blocks]
 

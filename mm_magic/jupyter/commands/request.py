@@ -105,7 +105,7 @@ def _show_events(here: Here, turn: Turn | None) -> None:
             else f"what arrived for turn {turn.number} is no longer kept",
             next_steps=("Run the cell again: only the last few answers are kept as they arrived.",),
         )
-    endpoint = last.of.endpoint
+    endpoint = last.of.answerer.endpoint
     key = endpoint.key.reveal() if endpoint and endpoint.key else ""
     kept = exchanges.all_of_turn(last.of)
     show(here.shell, *(wire_bundle(each.of.in_words(), each, key) for each in kept), is_code=True)

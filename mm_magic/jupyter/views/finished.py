@@ -14,6 +14,7 @@ from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.turn import Turn
 from mm_magic.jupyter.running_cell import running_cell
 from mm_magic.prompt.prompt import Prompt
+from mm_magic.session.answerer import Kept, Nobody
 from mm_magic.session.cell_run import CellEnd
 from mm_magic.session.session import Session
 from mm_magic.wording import in_window, plain, turns_listed, window_width
@@ -108,8 +109,8 @@ def show_pictures(shell: InteractiveShell, requests: "Sequence[TurnRequest]") ->
 
     Not if no answer can come, nor if the cell keeps its old one, which comes with its own pictures.
     """
-    is_kept = any(each.keeps is not None for each in requests)
-    if not is_kept and not all(each.is_unanswered for each in requests):
+    is_kept = any(isinstance(each.answerer, Kept) for each in requests)
+    if not is_kept and not all(isinstance(each.answerer, Nobody) for each in requests):
         show(shell, *picture_bundles(requests[0].ask.prompt))
 
 

@@ -15,6 +15,7 @@ from mm_magic.prompt.template import may_have_made, names_in
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Usage
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.answerer import Demo
 from mm_magic.session.build_request import Draft
 from mm_magic.session.forecast import forecast_of_rows, too_many
 from mm_magic.session.options import Options
@@ -117,13 +118,13 @@ class RowsJob:
     def _prepare(self, prompt: RowPrompt, variables: Mapping[str, object]) -> None:
         found = source(self._session, self._reading, self._how.file, is_fresh=self._how.is_fresh)
         prompts = template.prompts(prompt, self._table.items(), variables, self._empty)
-        is_final = found.server is None
+        is_final = found.asked is None
         self._source = found
         self._plan = plan(prompts, self._asked, found.known, is_final=is_final)
-        if self._plan.todo and found.server is not None:
+        if self._plan.todo and found.asked is not None:
             ask = self._ask(self._plan.todo[0].prompt)
             cell = self._session.cells.here
-            self._base = Draft.of(ask, cell, None, None).build(*found.server)
+            self._base = Draft.of(ask, cell, None, None).build(found.asked)
             self._check_budget(self._base)
         self._check_prompts(prompt)
 
@@ -156,10 +157,10 @@ class RowsJob:
 
     def _check_budget(self, base: TurnRequest) -> None:
         """Raise UsageError where a budget can't be kept."""
-        if self._how.budget is None or base.endpoint is None:
+        if self._how.budget is None or isinstance(base.answerer, Demo):
             return
         is_known = cost(base.ask.options.model, Usage(1, 1)) is not None
-        if base.endpoint.backend != "minimax" or not is_known:
+        if base.answerer.backend != "minimax" or not is_known:
             raise UsageError(
                 "a budget can't be used here: the price is unknown",
                 next_steps=("Leave the budget out, and try a few rows first: `df.head(5)`",),
@@ -270,11 +271,11 @@ class RowsJob:
             done=whole,
             found=whole + failed + len(made.refused),
             failed=failed + len(made.refused),
-            is_demo=self._source is not None and self._source.is_demo,
+            is_demo=self._source is not None and isinstance(self._source.asked, Demo),
         )
 
     def _running(self, count: RowsCount, *, is_awaited: bool) -> RowsRun | None:
-        if self._base is None or self._source is None or self._source.server is None:
+        if self._base is None or self._source is None or self._source.asked is None:
             return None
         return RowsRun(
             session=self._session,
@@ -284,7 +285,7 @@ class RowsJob:
             source=self._source,
             reading=self._reading,
             parallel=self._how.parallel,
-            budget=self._how.budget if self._base.endpoint else None,
+            budget=self._how.budget if self._base.answerer.endpoint else None,
             raises=self._how.on_error == "raise",
             is_awaited=is_awaited,
         )
@@ -316,10 +317,10 @@ class RowsJob:
             return notes
         if self._reused:
             fresh = "`%%minimax --fresh`" if self._how.in_cell else "fresh=True"
-            again = "" if found.server is None else f"; {fresh} asks again"
+            again = "" if found.asked is None else f"; {fresh} asks again"
             reused = f"{counted(self._reused, 'answer')} {was(self._reused)} reused"
             notes.append(f"{reused} from {found.name}{again}.")
-        if self._how.is_fresh and found.server is not None:
+        if self._how.is_fresh and found.asked is not None:
             notes.append("All rows were sent again.")
         if found.is_begun:
             notes.append(f"Started a new recording, {found.name}.")

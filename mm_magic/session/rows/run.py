@@ -69,7 +69,7 @@ class RowsRun:
             self.count.seconds = time.monotonic() - self._since
             beat()
 
-        wanting = self.session.client.wanting(self.base.endpoint, self.parallel)
+        wanting = self.session.client.wanting(self.base.answerer.endpoint, self.parallel)
         lead.begin()  # it stands for all rows: who stops it stops them
         with heartbeat(tick), self.session.running.now(lead), wanting:
             try:
@@ -228,11 +228,11 @@ class RowsRun:
 
     def _once_more(self, request: TurnRequest, misfit: Misfit) -> TurnRequest:
         """The request that quotes what was wrong with the answer to this one."""
-        assert self.source.server is not None
+        assert self.source.asked is not None
         turn = request.turn(misfit.reply)
         refused = self.session.requests.refuse_thinking
         draft = Draft.of(request.ask, request.cell, None, None, refused)
-        return draft.once_more(turn, str(misfit.wrong)).build(*self.source.server)
+        return draft.once_more(turn, str(misfit.wrong)).build(self.source.asked)
 
     def _worst(self, request: TurnRequest) -> float:
         """What a request costs at the most, in USD; 0 where nothing is limited."""

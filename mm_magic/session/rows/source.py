@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from mm_magic.conversation.notebook_file import load_bytes
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.answerer import Demo, Live
 from mm_magic.session.rows.answers import (
     Answers,
     KernelAnswers,
@@ -20,14 +20,11 @@ from mm_magic.session.rows.answers import (
 )
 from mm_magic.session.session import Session
 from mm_magic.session.turn_queue import TurnQueue
-from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
 from mm_magic.transport.recording.writer import Recorder, begin
 from mm_magic.web_page import readable
 from mm_magic.wording import counted
-
-Server: TypeAlias = tuple[Endpoint | None, str]
 
 _asking: WeakValueDictionary[tuple[Hashable, str], TurnQueue] = WeakValueDictionary()
 """Of each request that is being asked, by where its answer is kept: who asks it, and who waits."""
@@ -38,7 +35,7 @@ _lock = Lock()
 class Source:
     """Where the answers of one table come from.
 
-    `known` finds those that are there, "in" `name` for the reader. `server` is asked for the
+    `known` finds those that are there, "in" `name` for the reader. `asked` is asked for the
     others; where it is None, `why` says why nobody is. What the kernel gets now it `remembers`, and
     `recorder` takes it down. `is_begun`: the file is a new one; `answered`: the requests that it
     held answers to. All tables of this process whose answers go to one `place` share them.
@@ -46,18 +43,13 @@ class Source:
 
     known: Answers
     name: str
-    server: Server | None
+    asked: Live | Demo | None
     why: MiniMaxError | None
     remembers: KernelAnswers
     place: Hashable
     recorder: Recorder | None = None
     is_begun: bool = False
     answered: Sequence[RequestKey] = ()
-
-    @property
-    def is_demo(self) -> bool:
-        """Whether the demo is asked."""
-        return self.server is not None and self.server[0] is None
 
     def asking(self, request: str) -> AbstractAsyncContextManager[None]:
         """While the body runs, no other table asks this request, by the hash of its key."""
@@ -95,18 +87,18 @@ def source(
     session.recordings.catch_up()
     if (replaying := session.recordings.replaying) is not None:
         known = RecordedAnswers(replaying.replay, reading)
-        server, why = _server(session) if replaying.fills else (None, None)
+        asked, why = _asked(session) if replaying.fills else (None, None)
         name = replaying.name or "the notebook's saved turns"
-        asks_again = is_fresh and server is not None
+        asks_again = is_fresh and asked is not None
     else:
-        (server, why), name = (session.requests.live(), None), "this kernel"
+        asked, why, name = session.requests.live(), None, "this kernel"
         known, asks_again = None, is_fresh
-    remembers = _remembered(session, server, reading)
-    filled = session.recordings.recorder if known is not None and server is not None else None
+    remembers = _remembered(session, asked, reading)
+    filled = session.recordings.recorder if known is not None and asked is not None else None
     return Source(
         known=_known(known or remembers, asks_again),
         name=name,
-        server=server,
+        asked=asked,
         why=why,
         remembers=remembers,
         place=remembers.place if filled is None else filled.path.resolve(),
@@ -115,18 +107,18 @@ def source(
 
 
 def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) -> Source:
-    server, why = _server(session)
-    is_begun = server is not None and begin(path, path.name)
+    asked, why = _asked(session)
+    is_begun = asked is not None and begin(path, path.name)
     recording = read(load_bytes(path, path.name), path.name)
     replay = Replay(recording.exchanges)
     recorder = Recorder(path, path.name, recording)
     recorder.on_added = replay.add
     return Source(
-        known=_known(RecordedAnswers(replay, reading), is_fresh and server is not None),
+        known=_known(RecordedAnswers(replay, reading), is_fresh and asked is not None),
         name=path.name,
-        server=server,
+        asked=asked,
         why=why,
-        remembers=_remembered(session, server, reading),
+        remembers=_remembered(session, asked, reading),
         place=path.resolve(),
         recorder=recorder,
         is_begun=is_begun,
@@ -138,7 +130,7 @@ def _known(answers: Answers, asks_again: bool) -> Answers:
     return _Nothing() if asks_again else answers
 
 
-def _server(session: Session) -> tuple[Server | None, MiniMaxError | None]:
+def _asked(session: Session) -> tuple[Live | Demo | None, MiniMaxError | None]:
     """Who is asked for what a recording lacks, or why nobody is."""
     try:
         return session.requests.to_fill(), None
@@ -148,8 +140,8 @@ def _server(session: Session) -> tuple[Server | None, MiniMaxError | None]:
         return None, error
 
 
-def _remembered(session: Session, server: Server | None, reading: Reading) -> KernelAnswers:
-    known = session.row_answers.setdefault(server[1] if server else "", {})
+def _remembered(session: Session, asked: Live | Demo | None, reading: Reading) -> KernelAnswers:
+    known = session.row_answers.setdefault(asked.server if asked else "", {})
     return KernelAnswers(known, reading)
 
 

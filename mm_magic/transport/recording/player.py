@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.protocol.messages import ToolResultBlock, block_from_wire
 from mm_magic.protocol.request_key import RequestKey
@@ -201,13 +200,3 @@ class Playback:
     async def _reads(self) -> Reads:
         for read in self.exchange.reads:
             yield read
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered:
-    """Stands where no answer is: it raises the error that says why, found when it is due."""
-
-    why: Callable[[], MiniMaxError]
-
-    def answer(self, _body: Mapping[str, object]) -> Exchange:
-        raise self.why()
