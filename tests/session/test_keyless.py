@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import TURN_MIME
 from mm_magic.protocol.json_values import encode_json
 from mm_magic.session.notebook_as_recording import answers_of
+from mm_magic.session.notes import stale_note
 from mm_magic.session.reusing import trust
 
 ALONE = Cell(conversation=None, id="alone")
@@ -157,6 +159,20 @@ def test_edited_cell_keeps_the_answer_that_was_brought_back() -> None:
     kernel.session.edits.restore_version("main", 1, 1)
     edited = replace(LESSON[0], prompt="Another question")
     assert run_all(kernel, keyless([edited])) == (["answer 1"], 0)
+
+
+@pytest.mark.parametrize("is_recording", [False, True])
+def test_kept_answer_tells_what_it_outdates(tmp_path: Path, is_recording: bool) -> None:
+    """A turn that was answered while the cell was deleted is outdated when the cell is back, and
+    the cell says so, also while a recording takes down what is asked."""
+    kernel = Kernel()
+    run_all(kernel, LESSON[:2])
+    kernel.session.conversations.hide([str(LESSON[0].id)])
+    kernel.run(LESSON[1])
+    if is_recording:
+        kernel.record(tmp_path / "lesson.jsonl")
+    kernel.run(replace(LESSON[0], prompt="Another question", server="none"))
+    assert kernel.notes == [CHANGED[0], stale_note([2])]
 
 
 def test_demo_answers_new_cells_alone(lesson: bytes) -> None:
