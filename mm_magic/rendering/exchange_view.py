@@ -15,12 +15,13 @@ from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
 from mm_magic.transport.recording.writer import key_forms
-from mm_magic.wording import plain
+from mm_magic.wording import cut, plain
 
 MAX_LINE = 400  # characters
 MAX_LINES = 150
 MAX_ROWS = 100
 """More of them are left out in the middle."""
+_NAME = 40  # columns of an event's name: in plain text each line of data stands behind as many
 _RUN = 3  # events of one sort in a row that are shown of many
 
 _PRE = (
@@ -72,7 +73,7 @@ def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
     events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
     runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
     return [
-        came._replace(data=shortened(came.data))
+        came._replace(name=cut(came.name, _NAME), data=shortened(came.data))
         for came in _ends(runs, MAX_ROWS, lambda n: Came(None, "…", f"{n:,} more"))
     ]
 

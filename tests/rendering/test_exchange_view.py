@@ -131,6 +131,16 @@ def test_a_long_line_is_cut_in_its_middle() -> None:
     assert re.fullmatch(r"ax+ … 602 characters … x+b", shortened("a" + "x" * 1000 + "b"))
 
 
+def test_a_long_name_is_cut() -> None:
+    """The name of an event is cut, so that it pads no line of the others."""
+    reads = [(0.1, b"event: %b\ndata: {}\n\n" % (b"x" * 50_000)), *[(0.2, PING)] * 3]
+
+    bundle = wire_bundle("{}", kept(*reads), "")
+
+    assert "xxx…" in str(bundle["text/plain"])
+    assert max(map(len, bundle.values())) < 5000
+
+
 def test_many_lines_are_cut_in_their_middle() -> None:
     """Of many lines the first and the last stay."""
     lines = shortened("\n".join(map(str, range(1000)))).split("\n")
