@@ -12,7 +12,7 @@ _GAP = "  "
 _LONG = 32
 """A column that is wider holds text that may be cut in a terminal, and keeps `_SHORTEST` of it."""
 _SHORTEST = 20
-_WITHOUT_WINDOW = 200
+_WITHOUT_WINDOW = 400
 """The columns for which a table in a file is cut: each row of it is as long as its widest one."""
 _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
 _SHORT_CELL = "white-space:nowrap"

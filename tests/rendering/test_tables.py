@@ -65,7 +65,7 @@ def test_padding_does_not_follow_the_longest_cell(filling: str) -> None:
     if columns(filling):
         first, *others = str(bundle["text/plain"]).split("\n")[1:]
         assert first.endswith("…  y")
-        assert max(map(columns, [first, *others])) <= 200
+        assert max(map(columns, [first, *others])) <= 400
 
 
 def test_page_has_all_of_it() -> None:

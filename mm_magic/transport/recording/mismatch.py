@@ -1,7 +1,14 @@
-"""Why a request has no answer in a recording: the nearest recorded one, and what mends it."""
+"""Why a request has no answer in a recording: the nearest recorded one, and what mends it.
 
+It is looked for while the kernel waits, among any number of requests: what takes more than one pass
+over a prompt is done for a few of them.
+"""
+
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from heapq import nlargest
+from operator import concat
 from typing import TypeAlias
 
 from mm_magic.prompt.schema import split_schema
@@ -15,6 +22,7 @@ NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
 _RECORDED = "This prompt was recorded"
 _COMPARED = 1000  # characters of a prompt: comparing takes the square of the time
+_CANDIDATES = 5  # prompts that are compared, those that share the most pairs of characters
 _ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
 
@@ -57,10 +65,8 @@ def difference(
 
 def _distance(key: RequestKey, other: RecordedExchange) -> tuple[int, int]:
     """Fewer options that differ first, then fewer turns."""
-    here, there = key.earlier, other.key.earlier
-    same = SequenceMatcher(None, here, there, autojunk=False)
-    matching = sum(block.size for block in same.get_matching_blocks())
-    return len(_differing(key, other)), len(here) + len(there) - 2 * matching
+    here, there = Counter(key.earlier), Counter(other.key.earlier)
+    return len(_differing(key, other)), ((here - there) + (there - here)).total()
 
 
 # Options
@@ -207,13 +213,31 @@ def _named(texts: Mapping[str, str], prompt: str) -> str:
 
 def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
     own, texts = str(key), {str(each): each for each in others if str(each)}
-    near = max(texts, key=lambda text: _likeness(own, text), default="")
-    if _likeness(own, near) >= _ALIKE:
+    likeness = {text: _likeness(own, text) for text in _candidates(own, texts)}
+    near = max(likeness, key=likeness.__getitem__, default="")
+    if likeness.get(near, 0) >= _ALIKE:
         return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
     for text, other in texts.items():
         if other.earlier == key.earlier and other.options == key.options:
             return [f"{NOT_RECORDED} The prompt recorded at this point: {quote(text)}"]
     return [NOT_RECORDED]
+
+
+def _candidates(own: str, texts: Iterable[str]) -> list[str]:
+    """The few that share the most with `own`, of what both have."""
+    pairs = _pairs(own)
+
+    def shared(text: str) -> float:
+        others = _pairs(text)
+        return len(pairs & others) / max(1, len(pairs) + len(others))
+
+    return nlargest(_CANDIDATES, texts, key=shared)
+
+
+def _pairs(text: str) -> set[str]:
+    """Its neighbouring characters: they say more than single ones, and need no gaps of words."""
+    beginning = text[:_COMPARED]
+    return set(map(concat, beginning, beginning[1:]))
 
 
 def _likeness(first: str, second: str) -> float:
