@@ -29,8 +29,9 @@ def table_bundle(
     """Return rows of plain text under the names of their columns, and `notes` below the table.
 
     A column whose cells are all empty is left out, and so is a table without rows. The plain text
-    fits a terminal of `width` columns; without one, only long texts are cut. A table that is wider than the page is scrolled sideways: a
-    short cell is not broken, so that one that is filled later makes no row higher.
+    fits a terminal of `width` columns; without one, only long texts are cut. A table that is wider
+    than the page is scrolled sideways: a short cell is not broken, so that one that is filled later
+    makes no row higher.
     """
     used = [any(row[place] for row in rows) for place in range(len(columns))]
     columns = list(compress(columns, used))

@@ -5,17 +5,19 @@ among equal ones.
 """
 
 import math
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mm_magic.conversation.conversation import trusted
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.transport.recording import version_1
+from mm_magic.transport.recording.answers import Answers
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback
+
+K = TypeVar("K")
 
 _Look: TypeAlias = Callable[[], Iterable[tuple[RecordedExchange, Turn]]]
 
@@ -27,7 +29,8 @@ class SavedAnswers:
     """
 
     def __init__(self) -> None:
-        self._of_models, self._of_demo = _Answers(), _Answers()
+        self._of_models: Answers[Turn] = Answers()
+        self._of_demo: Answers[Turn] = Answers()
         self._of_cells: dict[TurnKey, Turn] = {}
         self._waiting: list[_Look] = []
 
@@ -50,18 +53,18 @@ class SavedAnswers:
         for look in tuple(self._waiting):
             for exchange, turn in look():
                 if exchange.is_offered:
-                    self._of(to_demo=turn.is_demo).take_in(exchange, turn)
+                    known = self._of(to_demo=turn.is_demo)
+                    samples = known.of(exchange.key.hash, is_version_1=exchange.is_version_1)
+                    samples.setdefault(exchange.sample, _alone(turn))
             with suppress(ValueError):  # another thread was here, too
                 self._waiting.remove(look)  # only now: an interrupt loses none of them
 
     def trust(self, ids: Container[str] | None = None) -> None:
         """The answers that are turns with these ids may be sent, or all of them."""
         self._take_waiting()
-        for answers in (self._of_models, self._of_demo):
-            answers.trust(ids)
-        for key, turn in self._of_cells.items():
-            if ids is None or turn.id in ids:
-                self._of_cells[key] = trusted(turn)
+        for answers in (*self._of_models, *self._of_demo):
+            answers.update(_trusted(answers, ids))
+        self._of_cells.update(_trusted(self._of_cells, ids))
 
     def add_of_cell(self, turn: Turn) -> None:
         """Keep the turn that a cell made last."""
@@ -76,7 +79,7 @@ class SavedAnswers:
         """Keep the answer of a turn that this kernel asked with this key, if it is whole."""
         is_whole = turn.reply.status == "complete" and not turn.reply.problem
         if turn.reply.backend != "recorded" and is_whole:
-            self._of(to_demo=turn.is_demo).add(key.hash, turn.sample, turn)
+            self._of(to_demo=turn.is_demo).of(key.hash)[turn.sample] = _alone(turn)
 
     def counted_as(self, key: RequestKey, model: str, *, to_demo: bool) -> str:
         """What the answers to a request are counted by."""
@@ -86,7 +89,7 @@ class SavedAnswers:
     def find(self, key: RequestKey, model: str, place: int, *, to_demo: bool) -> Turn | None:
         """The answer to this request, which asks this model, with this place among equal ones."""
         self._take_waiting()
-        return self._of(to_demo=to_demo).find(key, model, place)
+        return self._of(to_demo=to_demo).find(key, model)[1].get(place)
 
     @property
     def most(self) -> int:
@@ -94,52 +97,18 @@ class SavedAnswers:
         self._take_waiting()
         return max(self._of_models.most, self._of_demo.most)
 
-    def _of(self, *, to_demo: bool) -> "_Answers":
+    def _of(self, *, to_demo: bool) -> Answers[Turn]:
         return self._of_demo if to_demo else self._of_models
 
 
-class _Answers:
-    """Answers by the hash of their request and their sample; those of version 0.1 by themselves.
-
-    They are kept without what leads to other turns.
-    """
-
-    def __init__(self) -> None:
-        self._answers: dict[str, dict[int, Turn]] = {}
-        self._of_version_1: dict[str, dict[int, Turn]] = {}
-
-    def take_in(self, exchange: RecordedExchange, turn: Turn) -> None:
-        answers = self._of_version_1 if exchange.is_version_1 else self._answers
-        if exchange.sample not in answers.get(exchange.key.hash, ()):
-            _keep(answers, exchange.key.hash, exchange.sample, turn)
-
-    def add(self, request: str, sample: int, turn: Turn) -> None:
-        _keep(self._answers, request, sample, turn)
-
-    def trust(self, ids: Container[str] | None) -> None:
-        for answers in (*self._answers.values(), *self._of_version_1.values()):
-            for sample, turn in answers.items():
-                if ids is None or turn.id in ids:
-                    answers[sample] = trusted(turn)
-
-    def counted_as(self, key: RequestKey, model: str) -> str:
-        if not self._of_version_1:  # its keys are hashed anew for each request
-            return key.hash
-        old = (each.hash for each in version_1.keys_for(key, model))
-        return next((each for each in old if each in self._of_version_1), key.hash)
-
-    @property
-    def most(self) -> int:
-        found = (*self._answers.values(), *self._of_version_1.values())
-        return 1 + max((max(answers) for answers in found), default=-1)
-
-    def find(self, key: RequestKey, model: str, place: int) -> Turn | None:
-        old = self._of_version_1.get(self.counted_as(key, model), {})
-        return (old | self._answers.get(key.hash, {})).get(place)
+def _alone(turn: Turn) -> Turn:
+    """The turn without what leads to other ones."""
+    return replace(turn, link=None, others=())
 
 
-def _keep(answers: dict[str, dict[int, Turn]], request: str, sample: int, turn: Turn) -> None:
-    answers.setdefault(request, {})[sample] = replace(turn, link=None, others=())
+def _trusted(turns: Mapping[K, Turn], ids: Container[str] | None) -> dict[K, Turn]:
+    """Those of the turns that may be sent from now on."""
+    return {key: trusted(turn) for key, turn in turns.items() if ids is None or turn.id in ids}
 
 
 def playback(turn: Turn) -> Playback:

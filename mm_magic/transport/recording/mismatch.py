@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from heapq import nlargest
-from operator import concat
 from typing import TypeAlias
 
 from mm_magic.prompt.schema import split_schema
@@ -237,7 +236,7 @@ def _candidates(own: str, texts: Iterable[str]) -> list[str]:
 def _pairs(text: str) -> set[str]:
     """Its neighbouring characters: they say more than single ones, and need no gaps of words."""
     beginning = text[:_COMPARED]
-    return set(map(concat, beginning, beginning[1:]))
+    return set(map(str.__add__, beginning, beginning[1:]))
 
 
 def _likeness(first: str, second: str) -> float:
