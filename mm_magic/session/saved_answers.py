@@ -4,20 +4,22 @@ They are found by what was asked, as in a recording: by the key of the request, 
 among equal ones.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 from mm_magic.conversation.conversation import trusted
-from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import NOTHING, Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording.answers import Answers
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback
-
-K = TypeVar("K")
 
 _Look: TypeAlias = Callable[[], Iterable[tuple[RecordedExchange, Turn]]]
 
@@ -25,12 +27,14 @@ _Look: TypeAlias = Callable[[], Iterable[tuple[RecordedExchange, Turn]]]
 class SavedAnswers:
     """The answers of the notebook's file, as it was once, and all that this kernel got since.
 
-    Those of models and those of the demo do not stand for each other.
+    Those of models and those of the demo do not stand for each other. A kernel that runs for weeks
+    has many, most of them asked with the same parameters: those are kept once.
     """
 
     def __init__(self) -> None:
-        self._of_models: Answers[Turn] = Answers()
-        self._of_demo: Answers[Turn] = Answers()
+        self._of_models: Answers[_Answer] = Answers()
+        self._of_demo: Answers[_Answer] = Answers()
+        self._parameters: dict[bytes, JsonObject] = {}
         self._of_cells: dict[TurnKey, Turn] = {}
         self._waiting: list[_Look] = []
 
@@ -55,16 +59,21 @@ class SavedAnswers:
                 if exchange.is_offered:
                     known = self._of(to_demo=turn.is_demo)
                     samples = known.of(exchange.key.hash, is_version_1=exchange.is_version_1)
-                    samples.setdefault(exchange.sample, _alone(turn))
+                    if exchange.sample not in samples:
+                        samples[exchange.sample] = self._kept(turn)
             with suppress(ValueError):  # another thread was here, too
                 self._waiting.remove(look)  # only now: an interrupt loses none of them
 
     def trust(self, ids: Container[str] | None = None) -> None:
         """The answers that are turns with these ids may be sent, or all of them."""
         self._take_waiting()
-        for answers in (*self._of_models, *self._of_demo):
-            answers.update(_trusted(answers, ids))
-        self._of_cells.update(_trusted(self._of_cells, ids))
+        for samples in (*self._of_models, *self._of_demo):
+            for sample, each in samples.items():
+                if each.untrusted is not None and (ids is None or each.untrusted in ids):
+                    samples[sample] = each._replace(untrusted=None)
+        for key, turn in self._of_cells.items():
+            if ids is None or turn.id in ids:
+                self._of_cells[key] = trusted(turn)
 
     def add_of_cell(self, turn: Turn) -> None:
         """Keep the turn that a cell made last."""
@@ -79,7 +88,7 @@ class SavedAnswers:
         """Keep the answer of a turn that this kernel asked with this key, if it is whole."""
         is_whole = turn.reply.status == "complete" and not turn.reply.problem
         if turn.reply.backend != "recorded" and is_whole:
-            self._of(to_demo=turn.is_demo).of(key.hash)[turn.sample] = _alone(turn)
+            self._of(to_demo=turn.is_demo).of(key.hash)[turn.sample] = self._kept(turn)
 
     def counted_as(self, key: RequestKey, model: str, *, to_demo: bool) -> str:
         """What the answers to a request are counted by."""
@@ -89,7 +98,8 @@ class SavedAnswers:
     def find(self, key: RequestKey, model: str, place: int, *, to_demo: bool) -> Turn | None:
         """The answer to this request, which asks this model, with this place among equal ones."""
         self._take_waiting()
-        return self._of(to_demo=to_demo).find(key, model)[1].get(place)
+        found = self._of(to_demo=to_demo).find(key, model)[1].get(place)
+        return found and found.turn()
 
     @property
     def most(self) -> int:
@@ -97,18 +107,48 @@ class SavedAnswers:
         self._take_waiting()
         return max(self._of_models.most, self._of_demo.most)
 
-    def _of(self, *, to_demo: bool) -> Answers[Turn]:
+    def _of(self, *, to_demo: bool) -> "Answers[_Answer]":
         return self._of_demo if to_demo else self._of_models
 
+    def _kept(self, turn: Turn) -> "_Answer":
+        asked = hashlib.sha256(encode_json(turn.parameters)).digest()
+        return _Answer(
+            prompt=turn.prompt,
+            reply=turn.reply,
+            parameters=self._parameters.setdefault(asked, turn.parameters),
+            context_hash=turn.context_hash,
+            extra=turn.extra or None,
+            untrusted=turn.id if turn.is_untrusted else None,
+        )
 
-def _alone(turn: Turn) -> Turn:
-    """The turn without what leads to other ones."""
-    return replace(turn, link=None, others=())
 
+class _Answer(NamedTuple):
+    """What is kept of the turn of an answer: the rest is that of the turn which it becomes.
 
-def _trusted(turns: Mapping[K, Turn], ids: Container[str] | None) -> dict[K, Turn]:
-    """Those of the turns that may be sent from now on."""
-    return {key: trusted(turn) for key, turn in turns.items() if ids is None or turn.id in ids}
+    `untrusted` is the turn's id, where it came from an untrusted file.
+    """
+
+    prompt: Prompt
+    reply: Reply
+    parameters: JsonObject
+    context_hash: str
+    extra: Mapping[str, object] | None
+    untrusted: str | None
+
+    def turn(self) -> Turn:
+        """The answer as a turn that stands nowhere."""
+        return Turn(
+            conversation=None,
+            number=0,
+            key=None,
+            prompt=self.prompt,
+            reply=self.reply,
+            parameters=self.parameters,
+            context_hash=self.context_hash,
+            turns_hash=NOTHING,
+            is_untrusted=self.untrusted is not None,
+            extra=self.extra or {},
+        )
 
 
 def playback(turn: Turn) -> Playback:

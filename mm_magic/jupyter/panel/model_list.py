@@ -36,9 +36,9 @@ class _Asking:
 
     async def _ask(self, session: Session) -> None:
         with suppress(MiniMaxError):  # the known names are enough to go on with
-            await session.models()
+            await session.models.ask(session.client)
             self._has_come = True
-            session.tell()
+            session.watchers.tell()
 
     def leave(self, panel: "ModelList") -> None:
         """Ask no longer if this was the last panel that waits."""
@@ -56,7 +56,7 @@ _asking: WeakKeyDictionary[Session, _Asking] = WeakKeyDictionary()
 
 
 class ModelList:
-    """Fills `session.offered_models`, once for each server, and tells the session's watchers.
+    """Fills `session.models.offered`, once for each server, and tells the session's watchers.
 
     Where no event loop runs, and where a server gives no list, nothing happens.
     """

@@ -1,6 +1,7 @@
 """Answers by their request and their sample: how a recording and a notebook's file look one up."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Generic, TypeVar
 
 from mm_magic.protocol.request_key import RequestKey
@@ -17,35 +18,34 @@ class Answers(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, bool], dict[int, T]] = {}
-        self._has_version_1 = False
+        self._of_version_1: dict[str, dict[int, T]] = {}
+        self._found: dict[str, dict[int, T]] = {}
 
     def __iter__(self) -> Iterator[dict[int, T]]:
         """The answers to one request after the other."""
-        return iter(self._found.values())
+        return chain(self._of_version_1.values(), self._found.values())
 
     def of(self, request: str, *, is_version_1: bool = False) -> dict[int, T]:
         """The answers to the request with this hash by their sample, where one more is added."""
-        self._has_version_1 |= is_version_1
-        return self._found.setdefault((request, is_version_1), {})
+        return (self._of_version_1 if is_version_1 else self._found).setdefault(request, {})
 
     def counted_as(self, key: RequestKey, model: str) -> str:
         """What the answers to a request, which asks this model, are counted by: its hash."""
         old = (each.hash for each in self.old_keys(key, model))
-        return next((each for each in old if (each, True) in self._found), key.hash)
+        return next((each for each in old if each in self._of_version_1), key.hash)
 
     def find(self, key: RequestKey, model: str) -> tuple[str, Mapping[int, T]]:
         """What the answers to a request are counted by, and all of them by their sample."""
         counted_as = self.counted_as(key, model)
-        old = self._found.get((counted_as, True), {})
-        new = self._found.get((key.hash, False), {})
+        old, new = self._of_version_1.get(counted_as), self._found.get(key.hash, {})
         return counted_as, old | new if old else new
 
     def old_keys(self, key: RequestKey, model: str) -> list[RequestKey]:
         """The keys under which lines of version 0.1 may hold a request; none without such lines."""
-        return version_1.keys_for(key, model) if self._has_version_1 else []
+        return version_1.keys_for(key, model) if self._of_version_1 else []
 
     @property
     def most(self) -> int:
         """How many answers there are to one request, at most."""
-        return 1 + max(map(max, self), default=-1)
+        # Another thread may be about to add the first one to a request.
+        return 1 + max((max(samples, default=-1) for samples in self), default=-1)
