@@ -1,13 +1,11 @@
 """Why a request has no answer in a recording: the nearest recorded one, and what mends it.
 
-It is looked for while the kernel waits, among any number of requests: what takes more than one pass
-over a prompt is done for a few of them.
+It is looked for while the kernel waits, among any number of requests: each is read once, and none
+aligned with another, which takes the square of their lengths, or their cube.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
-from heapq import nlargest
 from typing import TypeAlias
 
 from mm_magic.prompt.schema import split_schema
@@ -20,9 +18,8 @@ from mm_magic.wording import shortened, turns_listed
 NOT_RECORDED = "This prompt was not recorded."
 """The whole of a step where no recorded prompt is like it."""
 _RECORDED = "This prompt was recorded"
-_COMPARED = 1000  # characters of a prompt: comparing takes the square of the time
-_CANDIDATES = 5  # prompts that are compared, those that share the most pairs of characters
-_ALIKE = 0.6  # of 1.0: below that two prompts have nothing to do with each other
+_COMPARED = 1000  # characters of a prompt
+_ALIKE = 0.5  # of 1.0: below that two prompts have nothing to do with each other
 _SHOWN = 60  # characters of a prompt
 
 _TYPE = "--type"
@@ -211,8 +208,8 @@ def _named(texts: Mapping[str, str], prompt: str) -> str:
 
 
 def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
-    own, texts = str(key), {str(each): each for each in others if str(each)}
-    likeness = {text: _likeness(own, text) for text in _candidates(own, texts)}
+    own, texts = _triples(str(key)), {str(each): each for each in others if str(each)}
+    likeness = {text: _likeness(own, _triples(text)) for text in texts}
     near = max(likeness, key=likeness.__getitem__, default="")
     if likeness.get(near, 0) >= _ALIKE:
         return [f"{NOT_RECORDED} The nearest recorded prompt: {quote(near)}"]
@@ -222,25 +219,15 @@ def _of_prompt(key: RequestKey, others: Iterable[RequestKey]) -> list[str]:
     return [NOT_RECORDED]
 
 
-def _candidates(own: str, texts: Iterable[str]) -> list[str]:
-    """The few that share the most with `own`, of what both have."""
-    pairs = _pairs(own)
-
-    def shared(text: str) -> float:
-        others = _pairs(text)
-        return len(pairs & others) / max(1, len(pairs) + len(others))
-
-    return nlargest(_CANDIDATES, texts, key=shared)
+def _triples(text: str) -> set[str]:
+    """Every three characters that stand together, in any script; the beginning counts most."""
+    line = f"  {text[:_COMPARED].lower()} "
+    return set(map("".join, zip(line, line[1:], line[2:], strict=False)))
 
 
-def _pairs(text: str) -> set[str]:
-    """Its neighbouring characters: they say more than single ones, and need no gaps of words."""
-    beginning = text[:_COMPARED]
-    return set(map(str.__add__, beginning, beginning[1:]))
-
-
-def _likeness(first: str, second: str) -> float:
-    return SequenceMatcher(None, first[:_COMPARED], second[:_COMPARED], autojunk=False).ratio()
+def _likeness(first: set[str], second: set[str]) -> float:
+    """How much of both they have in common (Dice's coefficient)."""
+    return 2 * len(first & second) / (len(first) + len(second))
 
 
 def quote(text: str) -> str:

@@ -57,6 +57,31 @@ def test_another_prompt_costs_the_same_however_long_it_is() -> None:
     assert cost_of_one(150) < 1.5 * cost_of_one(3)
 
 
+@pytest.mark.parametrize("units", [("a", "ab"), ("abc", "acb"), ("a b ", "b a a "), ("哈", "哈呵")])
+def test_repeated_text_is_compared_in_linear_work(units: tuple[str, str]) -> None:
+    """A prompt that says one thing over and over takes no more than another of its length."""
+
+    def cost(first: str, second: str) -> int:
+        return calls_of(lambda: said(key(first[:300]), [key(second[:300])]))
+
+    assert cost(units[0] * 300, units[1] * 300) < 1.5 * cost(english(1), english(2))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "near"),
+    [("Nmae a lake.", True), ("name a lake", True), ("Name a river.", True), ("Why?", False),
+     ("Write about the sea", False)],
+)  # fmt: skip
+def test_what_is_near(prompt: str, near: bool) -> None:
+    """A slip of the fingers and another word are near, another question is not."""
+    recorded = [RequestKey({"temperature": 1}, (), key("Name a lake.").prompt)]
+
+    assert said(key(prompt), recorded) == [
+        "This prompt was not recorded."
+        + (" The nearest recorded prompt: “Name a lake.”" if near else "")
+    ]
+
+
 def test_long_conversations_are_compared_in_linear_work() -> None:
     """Where a prompt was recorded behind other turns, twice as many turns are about twice as much
     work, also where all of them are alike."""
