@@ -57,20 +57,21 @@ class SavedAnswers:
         for look in tuple(self._waiting):
             for exchange, turn in look():
                 if exchange.is_offered:
-                    known = self._of(to_demo=turn.is_demo)
-                    samples = known.of(exchange.key.hash, is_version_1=exchange.is_version_1)
-                    if exchange.sample not in samples:
-                        samples[exchange.sample] = self._kept(turn)
+                    self._take_in(exchange, turn)
             with suppress(ValueError):  # another thread was here, too
                 self._waiting.remove(look)  # only now: an interrupt loses none of them
+
+    def _take_in(self, exchange: RecordedExchange, turn: Turn) -> None:
+        answers, is_old = self._of(to_demo=turn.is_demo), exchange.is_version_1
+        request, sample = exchange.key.hash, exchange.sample
+        if answers.get(request, sample, is_version_1=is_old) is None:
+            answers.put(request, sample, self._kept(turn), is_version_1=is_old)
 
     def trust(self, ids: Container[str] | None = None) -> None:
         """The answers that are turns with these ids may be sent, or all of them."""
         self._take_waiting()
-        for samples in (*self._of_models, *self._of_demo):
-            for sample, each in samples.items():
-                if each.untrusted is not None and (ids is None or each.untrusted in ids):
-                    samples[sample] = each._replace(untrusted=None)
+        for answers in (self._of_models, self._of_demo):
+            answers.change(lambda each: each.trusted(ids))
         for key, turn in self._of_cells.items():
             if ids is None or turn.id in ids:
                 self._of_cells[key] = trusted(turn)
@@ -88,7 +89,7 @@ class SavedAnswers:
         """Keep the answer of a turn that this kernel asked with this key, if it is whole."""
         is_whole = turn.reply.status == "complete" and not turn.reply.problem
         if turn.reply.backend != "recorded" and is_whole:
-            self._of(to_demo=turn.is_demo).of(key.hash)[turn.sample] = self._kept(turn)
+            self._of(to_demo=turn.is_demo).put(key.hash, turn.sample, self._kept(turn))
 
     def counted_as(self, key: RequestKey, model: str, *, to_demo: bool) -> str:
         """What the answers to a request are counted by."""
@@ -134,6 +135,11 @@ class _Answer(NamedTuple):
     context_hash: str
     extra: Mapping[str, object] | None
     untrusted: str | None
+
+    def trusted(self, ids: Container[str] | None) -> "_Answer":
+        """The answer as one that may be sent, if its turn has one of these ids, or any."""
+        is_meant = self.untrusted is not None and (ids is None or self.untrusted in ids)
+        return self._replace(untrusted=None) if is_meant else self
 
     def turn(self) -> Turn:
         """The answer as a turn that stands nowhere."""

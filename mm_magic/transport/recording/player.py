@@ -49,10 +49,11 @@ class Replay:
         if not exchange.is_offered:
             return
         self._places.setdefault(_place(exchange), len(self._places))
-        answers = self._answers.of(exchange.key.hash, is_version_1=exchange.is_version_1)
-        before = answers.get(exchange.sample)
+        request, is_old = exchange.key.hash, exchange.is_version_1
+        before = self._answers.get(request, exchange.sample, is_version_1=is_old)
         if before is None or exchange.ending == "complete" or before.ending == "failed":
-            answers[exchange.sample] = exchange  # an error does not stand for an answer
+            # An error does not stand for an answer.
+            self._answers.put(request, exchange.sample, exchange, is_version_1=is_old)
 
     def find(self, key: RequestKey, model: str, asker: Callable[[str], Asker]) -> Found | None:
         """The answer to this request, which asks this model; `asker` says who asks it."""
