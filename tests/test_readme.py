@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.kernels import Kernel
+from support.security_page import SECURITY_PAGE
 
 from mm_magic.conversation.catalog import MODELS as CATALOG
 from mm_magic.conversation.catalog import Model
@@ -176,8 +177,7 @@ def headings(page: Path) -> list[str]:
 
 def promises() -> list[tuple[str, list[tuple[str, str]]]]:
     """The promises of docs/security.md, each with the tests that it names and their files."""
-    lines = (DOCS / "security.md").read_text("utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("| **")]
+    rows = [line for line in SECURITY_PAGE.splitlines() if line.startswith("| **")]
     return [(row, [*_tests_in(row)]) for row in rows]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from support import hostile
+from support.corpora import strings
 from support.samples import one_in
 from support.timing import seconds_of
 
@@ -242,10 +242,6 @@ HOSTILE = [
 ]
 
 
-def naughty_strings() -> list[str]:
-    return [text for text in hostile.load("naughty_strings.json") if text.strip()]
-
-
 def stays_quoted(text: str) -> None:
     """The hostile text as prompt, system, model, name and earlier turn leaves the layout alone."""
     messages = [user(text), {"role": "assistant", "content": text}, user(f"a{text}")]
@@ -296,8 +292,8 @@ def test_pipes_and_backticks_stay_in_their_table_cell() -> None:
 
 @one_in(10)
 def test_naughty_strings_stay_in_their_quotes(step: int) -> None:
-    """Each of the collected naughty strings is told back without breaking JSON or Markdown."""
-    for text in naughty_strings()[::step]:
+    """Each string of the corpora is told back without breaking JSON or Markdown."""
+    for text in [*filter(str.strip, strings())][::step]:
         stays_quoted(text)
 
 
