@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mm_magic.errors import UsageError
+from mm_magic.prompt.error_text import KEY
 from mm_magic.session.options import COUNT, UNSET, Row
 from mm_magic.wording import closest, shortened
 
@@ -17,9 +18,7 @@ LINE_MAGIC = re.compile(r"\s*%minimax\b(?!\?)[^\S\n]*(?P<line>[^\n]*)(?P<below>.
 _BELOW = "The prompt goes on the lines below `%%minimax`."
 _COMMAND = "A command has one percent sign and a cell of its own: `%minimax {}`"
 # A key by its looks, or by what stands before it. Other scripts than Latin have words as long.
-_KEY = re.compile(
-    r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}|(?<!\S)[\w-]{40,}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII
-)
+_KEY = re.compile(rf"{KEY}|(?<!\S)[\w-]{{40,}}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII)
 
 
 def holds_key(text: str) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from mm_magic.errors import GENERATED
 from mm_magic.jupyter.running_cell import is_running_cell
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ SLIP = "minimax_slip"
 # As IPython reads it: blank lines, then the magic's name and its line. Another line end than "\n"
 # comes in cells that other programs wrote.
 _HEAD = re.compile(r"\s*^%%(\w+)(?:[^\S\r\n]+([^\r\n]*))?(?:\r\n|\r|\n|\Z)", re.MULTILINE)
-_CALL = "get_ipython().run_cell_magic("
+_CALL = f"{GENERATED}cell_magic("
 # IPython looks for a semicolon at the end of their body, and fails at a prompt with a bracket left
 # open: they get Python.
 _TAKE_PYTHON = ("capture", "prun", "time", "timeit")
@@ -78,9 +79,9 @@ class OwnCells:
         if (call := self._call(cell)) is not None:
             return self._code_of(call, awaits=self._may_await())
         if (words := _question(cell)) is not None:
-            return f"get_ipython().run_line_magic({MAGIC!r}, {words!r})\n"
+            return f"{GENERATED}line_magic({MAGIC!r}, {words!r})\n"
         if (python := self._slip(cell)) is not None:
-            return f"get_ipython().run_cell_magic({SLIP!r}, {python!r}, {cell!r})\n"
+            return f"{_CALL}{SLIP!r}, {python!r}, {cell!r})\n"
         return self._usual(cell)
 
     def _check(self, cell: str) -> tuple[str, int | None]:

@@ -25,7 +25,7 @@ from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, is_trusted, own
 from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
-from mm_magic.session.notes import way_to
+from mm_magic.session.notes import untrusted_note, way_to
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
@@ -382,11 +382,7 @@ def _of_models(due: Iterable[Past]) -> Iterator[Turn]:
 def _still_untrusted(due: Iterable[Past]) -> list[str]:
     """The line on turns that came from an untrusted file when they were drawn again."""
     number = sum(turn.is_untrusted and not turn.is_hidden for past in due for turn in past.turns)
-    if not number:
-        return []
-    what, are, them = ("turn", "is", "it") if number == 1 else ("turns", "are", "them")
-    told = f"{number:,} {what} from an untrusted file {are} not sent. "
-    return [f"{told}To send {them}: `%minimax restore`."]
+    return [untrusted_note(number, was_asked=False)] if number else []
 
 
 def _tables(

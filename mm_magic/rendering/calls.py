@@ -23,8 +23,7 @@ from mm_magic.rendering.markdown import (
     only_table,
     without_blank_lines,
 )
-from mm_magic.rendering.values import fenced
-from mm_magic.wording import plain, shortened
+from mm_magic.wording import fenced, plain, shortened
 
 _CALL_SHOWN = 80  # characters of name and arguments in its line
 _RESULT_SHOWN = 60  # characters
@@ -131,7 +130,7 @@ def _json(given: JsonObject | str) -> str:
 
 def _markdown(call: ShownCall) -> str:
     parts = [_arguments(call), *([] if call.result is None else [cut(call.result)])]
-    blocks = "\n\n".join(fenced(plain(part)) for part in parts)
+    blocks = "\n\n".join(fenced(plain(part), "text") for part in parts)
     return f"{disarmed(f'Call: {call_line(call)}')}\n\n{blocks}"
 
 

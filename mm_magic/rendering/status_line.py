@@ -9,9 +9,8 @@ from mm_magic.conversation.reply import counted as counted_tokens
 from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.messages import Usage
 from mm_magic.rendering.cuts import cut_note, cut_notes, was_cut
+from mm_magic.transport.endpoint import DEMO_NAME
 from mm_magic.wording import counted, model_name, without_code
-
-DEMO = "Offline demo, not a language model"
 
 
 def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
@@ -95,7 +94,7 @@ def _who(turn: Turn) -> str:
 
 def who_answered(turn: Turn) -> str:
     """The model, or that it was none; and when that was, where it was recorded."""
-    model = DEMO if turn.is_demo else _model(turn)
+    model = DEMO_NAME if turn.is_demo else _model(turn)
     if turn.reply.backend != "recorded":
         return model
     day = turn.reply.origin.day if turn.reply.origin else ""

@@ -19,9 +19,14 @@ from mm_magic.protocol.messages import (
     ToolResultBlock,
     prompt_block_from_wire,
 )
-from mm_magic.protocol.request import check_fraction, check_max_tokens
+from mm_magic.protocol.request import (
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP_P,
+    check_count,
+    check_fraction,
+)
 
-DEFAULTS: Mapping[str, float] = {"temperature": 1.0, "top_p": 0.95}
+DEFAULTS: Mapping[str, float] = {"temperature": DEFAULT_TEMPERATURE, "top_p": DEFAULT_TOP_P}
 """The service's own values, for what was not sent."""
 
 
@@ -222,4 +227,4 @@ def _check_ranges(body: Mapping[str, object]) -> None:
     for name in DEFAULTS.keys() & given.keys():
         check_fraction(name, given[name])
     if "max_tokens" in given:
-        check_max_tokens(given["max_tokens"])
+        check_count("max_tokens", given["max_tokens"])

@@ -24,10 +24,11 @@ from mm_magic.transport.demo.read_request import (
 )
 from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, sample
 from mm_magic.transport.demo.send import Script, ToolCall
+from mm_magic.transport.endpoint import DEMO_NAME
 from mm_magic.web_page import ELSEWHERE, in_page
-from mm_magic.wording import counted, turns_listed
+from mm_magic.wording import counted, fenced, turns_listed
 
-OPENING = "Offline demo, not a language model"
+OPENING = DEMO_NAME
 _THE_WAY = (
     "To ask a real model, set a key with `%minimax key` or the environment variable"
     " `MINIMAX_API_KEY`."
@@ -239,9 +240,7 @@ def changes(request: Request, before: Request | None) -> list[str] | None:
 
 
 def _fenced(quoted: str) -> str:
-    """`quoted` as a code block that nothing in it can close."""
-    fence = "`" * max(3, _longest_run(quoted) + 1)
-    return f"{fence}text\n{quoted}\n{fence}"
+    return fenced(quoted, "text")
 
 
 def _prompt(prompt: str) -> str:
