@@ -8,7 +8,7 @@ from dataclasses import replace
 from operator import is_
 from typing import NamedTuple, TypeAlias
 
-from mm_magic.conversation.history import History, chained, first_link, hash_with
+from mm_magic.conversation.history import History, chained, first_link
 from mm_magic.conversation.number_ranges import Ranges, missing, ranges
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey
@@ -193,6 +193,7 @@ class Conversation:
             links = chained(turns, first) if skipped else self._chained(turns, first, without)
         return History(
             link=links[-1],
+            turns=turns,
             sent=len(turns),
             turns_hash=known_hash,
             demo_left_out=of_demo,
@@ -479,7 +480,7 @@ def _known_now(turns: Sequence[Turn]) -> list[str]:
         known.append(hashes[_Reader.of(turn)])
         for reader in hashes:
             if id(turn) in read[reader]:
-                hashes[reader] = hash_with(hashes[reader], turn.id)
+                hashes[reader] = turn.hash_behind(hashes[reader])
     return known
 
 

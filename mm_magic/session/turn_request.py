@@ -196,7 +196,7 @@ class TurnRequest:
     @property
     def pictures(self) -> list[ImageBlock]:
         """All that it carries, those of earlier turns first."""
-        prompts = (*(turn.prompt for turn in self.history.turns()), self.ask.sent_prompt)
+        prompts = (*(turn.prompt for turn in self.history.turns), self.ask.sent_prompt)
         return [picture for prompt in prompts for picture in prompt.pictures]
 
     def check_pictures(self) -> None:
@@ -213,7 +213,7 @@ class TurnRequest:
     def same_prompt(self) -> int | None:
         """The number of the latest turn, sent along, that has the same prompt."""
         asked = self.request_key.prompt_print
-        numbers = [turn.number for turn in self.history.turns() if turn.prints[0] == asked]
+        numbers = [turn.number for turn in self.history.turns if turn.prints[0] == asked]
         return numbers[-1] if numbers else None
 
     def turn(self, reply: Reply) -> Turn:

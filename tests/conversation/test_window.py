@@ -134,7 +134,7 @@ def test_no_older_turn_in_place_of_what_is_left_out(left_out: LeftOut, sent: lis
     full = ask_of(f"Why? {LONG}", OPTIONS)
     built = [notebook.session.build(ask).history for ask in (full, replace(full, without=left_out))]
     assert [each.too_long for each in built] == [3, 3]
-    assert [turn.prompt.text.split()[0] for turn in built[1].turns()] == sent
+    assert [turn.prompt.text.split()[0] for turn in built[1].turns] == sent
 
 
 @pytest.mark.parametrize("number", ["1", "2"])

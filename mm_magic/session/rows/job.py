@@ -275,11 +275,9 @@ class RowsJob:
             plan=self._plan,
             count=count,
             base=self._base,
-            name=self._source.server[1],
+            source=self._source,
             reading=self._reading,
             parallel=self._how.parallel,
-            remembers=self._source.remembers,
-            recorder=self._source.recorder,
             budget=self._how.budget if self._base.endpoint else None,
             raises=self._how.on_error == "raise",
             is_awaited=is_awaited,
@@ -298,6 +296,7 @@ class RowsJob:
             )
 
     def _close(self, view: RowsView | None, count: RowsCount, running: RowsRun | None) -> None:
+        self._reused += running.reused if running is not None else 0
         self.concerns = [*self._concerns(count, running)]
         if view is not None:
             mended = running.mended if running is not None else []
