@@ -15,9 +15,9 @@ from mm_magic.conversation.steps import answered, call_in_words
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import ToolResultBlock, ToolUseBlock
 from mm_magic.rendering.bundles import Bundle, disarmed, finished_bundles
+from mm_magic.rendering.code import CODE_STYLE
 from mm_magic.rendering.exchange_view import shortened as cut
 from mm_magic.rendering.markdown import (
-    CODE_STYLE,
     IGNORE,
     escaped,
     only_table,

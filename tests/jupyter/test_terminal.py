@@ -273,4 +273,4 @@ def test_demo_waits_for_readers_alone(*, is_terminal: bool) -> None:
     """Only a terminal shows the demo's words as they come; a file gets them without a wait."""
     with fresh_shell() as shell, redirect_stdout(_Output(is_terminal=is_terminal)):
         shell.run("%%minimax --max-tokens 5\nWhy?")
-        assert session().cell.is_watched is is_terminal
+        assert session().cells.here.is_watched is is_terminal

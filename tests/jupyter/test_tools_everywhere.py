@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -14,50 +13,17 @@ from support.kernels import TURN, Cell, clean_environment
 from support.loopback import Loopback
 from support.pages import Page, sent
 from support.terminal import in_terminal
+from support.tool_pages import CARD, FUNCTION, looks, restart
 from support.tool_service import CallsOnce
 
 from mm_magic.cli.main import main
 
 pytestmark = pytest.mark.slow
 
-FUNCTION = """\
-looks = []
-def look(at: str) -> str:
-    "Look at something."
-    looks.append(at)
-    return f"blue {len(looks)}"
-"""
-CARD = 'Call: look(at="sea") → blue 1'
-
 
 @pytest.fixture
-def service() -> CallsOnce:
-    return CallsOnce()
-
-
-@pytest.fixture
-def server(service: CallsOnce) -> Iterator[Loopback]:
-    with Loopback(service) as server:
-        yield server
-    assert service.refusals == []
-
-
-@pytest.fixture
-def tooled(page: Page) -> Page:
-    """A page with the function."""
-    page.run("def", FUNCTION)
-    return page
-
-
-def looks(page: Page) -> str:
-    """How often the function ran in this kernel."""
-    return page.kernel.run("print(len(looks))").stdout.strip()
-
-
-def restart(page: Page, url: str = "") -> None:
-    """Another kernel, with the function."""
-    page.load(url)
-    page.run("def", FUNCTION)
+def server(calling: Loopback) -> Loopback:
+    return calling
 
 
 @pytest.mark.parametrize("more", ["", "--alone", "-c side", "-o reply", "--no-stream"])

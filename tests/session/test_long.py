@@ -31,14 +31,14 @@ def long_session(turns: int = TURNS, *seen: object) -> Session:
     """A session with a conversation of so many cells, each of 1 kB; all ask about what is seen."""
     session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
     for number in range(turns):
-        session.begin_cell(f"cell-{number}")
-        run = session.start(ask_of([f"{number}: why is the sky blue?", *seen], OPTIONS))
+        session.cells.begin(f"cell-{number}")
+        run = session.turns.start(ask_of([f"{number}: why is the sky blue?", *seen], OPTIONS))
         thought = ThinkingBlock(f"{number}: they ask why. " * 5, "5f" * 32)
         reply = Reply(Message(content=(thought, TextBlock(f"{number}: {ANSWER}"))), backend="url")
-        request = session.build(run.ask, run.cell, run.key)
+        request = session.requests.build(run.ask, run.cell, run.key)
         session.conversations.commit(request.turn(reply))
-        session.end_cell(succeeded=True)
-    session.begin_cell("new")
+        session.cells.end(succeeded=True)
+    session.cells.begin("new")
     return session
 
 
@@ -49,7 +49,7 @@ def session() -> Session:
 
 def build(session: Session) -> bytes:
     """The next request as bytes."""
-    return session.build(ask_of("next", OPTIONS)).request.encode()
+    return session.turns.request(ask_of("next", OPTIONS)).request.encode()
 
 
 def test_next_request_of_a_long_conversation(session: Session) -> None:
@@ -77,7 +77,7 @@ def test_earlier_pictures_cost_the_next_turn_nothing() -> None:
     """Behind prompts with pictures as many functions are called as behind others: none is read."""
 
     def next_request(session: Session) -> TurnRequest:
-        request = session.build(ask_of("next", OPTIONS))
+        request = session.turns.request(ask_of("next", OPTIONS))
         request.check_pictures()
         assert request.same_prompt is None
         return request
@@ -91,7 +91,9 @@ def test_earlier_pictures_cost_the_next_turn_nothing() -> None:
 
 def test_pictures_are_counted_as_turns_are_added(session: Session) -> None:
     """To count what a request carries, no earlier turn is looked at."""
-    request = replace(session.build(ask_of("next", OPTIONS)), endpoint=None)  # the demo has limits
+    request = replace(
+        session.turns.request(ask_of("next", OPTIONS)), endpoint=None
+    )  # the demo has limits
     assert calls_of(request.check_pictures) < 20
 
 

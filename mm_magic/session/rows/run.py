@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from mm_magic.conversation.catalog import BYTES_PER_TOKEN, cost, dollars, price_of
@@ -15,11 +15,13 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.failure import is_busy
 from mm_magic.protocol.messages import Usage
 from mm_magic.protocol.request import Request
+from mm_magic.session.build_request import Draft
 from mm_magic.session.rows.answers import Misfit, Reading, RowAnswer
 from mm_magic.session.rows.plan import Plan, Todo, key_of
 from mm_magic.session.rows.source import Source
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import TurnRequest
 
 PATIENCE = 12
@@ -68,7 +70,8 @@ class RowsRun:
             beat()
 
         wanting = self.session.client.wanting(self.base.endpoint, self.parallel)
-        with self.session.asking_rows(lead, tick), wanting:
+        lead.begin()  # it stands for all rows: who stops it stops them
+        with heartbeat(tick), self.session.running.now(lead), wanting:
             try:
                 await self._work_together()
             finally:
@@ -137,7 +140,7 @@ class RowsRun:
             recorder=self.source.recorder,
         )  # fmt: skip
         try:
-            reply = await self.session.answer_row(run, request)
+            reply = await self._answer(run, request)
         except MiniMaxError as error:
             self._fail(item, RowAnswer(None, error.message))
             if self._ends_all(error, done):
@@ -149,6 +152,20 @@ class RowsRun:
         answer = self.reading.answer(reply)
         self.cut += reply.stop_reason == "max_tokens" and answer.is_whole
         self._take(item, answer)
+
+    async def _answer(self, run: Run, request: TurnRequest) -> Reply:
+        """Send the request of a row. Raises MiniMaxError with `.reply`."""
+        session = self.session
+        run.request = session.latest.request = request
+        try:
+            async with aclosing(session.sender.whole(run, request)) as arriving:
+                async for _ in arriving:
+                    pass
+        finally:
+            session.meter.add(reply := run.reply(), run.ask.options.model)
+        if reply.may_enter():
+            session.refusals.learn(run, run.request)
+        return reply
 
     def _take(self, item: Todo, answer: RowAnswer) -> None:
         """Keep an answer. One that is not of the type is asked for once more, at once."""
@@ -212,9 +229,10 @@ class RowsRun:
     def _once_more(self, request: TurnRequest, misfit: Misfit) -> TurnRequest:
         """The request that quotes what was wrong with the answer to this one."""
         assert self.source.server is not None
-        server = self.base.endpoint, self.source.server[1]
         turn = request.turn(misfit.reply)
-        return self.session.row_once_more(request.ask, server, turn, str(misfit.wrong))
+        refused = self.session.requests.refuse_thinking
+        draft = Draft.of(request.ask, request.cell, None, None, refused)
+        return draft.once_more(turn, str(misfit.wrong)).build(*self.source.server)
 
     def _worst(self, request: TurnRequest) -> float:
         """What a request costs at the most, in USD; 0 where nothing is limited."""
@@ -243,6 +261,6 @@ def _tokens(reply: Reply) -> int:
 
 async def close_idle(session: Session) -> None:
     """Close what connections are left after a stop, unless others are being answered."""
-    if not session.running:
+    if not session.running.runs:
         with suppress(MiniMaxError):
             await session.client.aclose()

@@ -99,7 +99,7 @@ def source(
         name = replaying.name or "the notebook's saved turns"
         asks_again = is_fresh and server is not None
     else:
-        (server, why), name = (session.row_server(fills=False), None), "this kernel"
+        (server, why), name = (session.requests.live(), None), "this kernel"
         known, asks_again = None, is_fresh
     remembers = _remembered(session, server, reading)
     filled = session.recordings.recorder if known is not None and server is not None else None
@@ -141,7 +141,7 @@ def _known(answers: Answers, asks_again: bool) -> Answers:
 def _server(session: Session) -> tuple[Server | None, MiniMaxError | None]:
     """Who is asked for what a recording lacks, or why nobody is."""
     try:
-        return session.row_server(fills=True), None
+        return session.requests.to_fill(), None
     except MiniMaxError as error:
         if error.kind != "auth":
             raise

@@ -20,7 +20,7 @@ import mm_magic as mm
 from mm_magic.conversation.rows_count import RowsCount
 from mm_magic.session.api import session
 from mm_magic.session.replaying import Replaying
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.values import ValueType
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
@@ -42,7 +42,7 @@ def fill(path: Path) -> None:
 
 
 def job(file: Path | None = None, rows: Any = TEN, **more: Any) -> RowsJob:
-    return RowsJob(session(), "Say {{n}}", rows, How(session().options, file=file, **more))
+    return RowsJob(session(), "Say {{n}}", rows, RowsOptions(session().options, file=file, **more))
 
 
 def in_a_file(path: Path) -> list[RowsJob]:
