@@ -187,7 +187,7 @@ class Reply(Generic[T]):
         return self.status != "incomplete" and bool(self.text.strip()) and not self.problem
 
 
-def counted(reply: Reply) -> Usage:
+def counted_usage(reply: Reply) -> Usage:
     """The tokens of a complete answer, and of what was asked before it: a first try, steps.
 
     Servers count at the end; earlier counts are guesses.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.conversation import untrusted
-from mm_magic.conversation.notebook_file import Found, Notebook, load_bytes, read, shown
+from mm_magic.conversation.notebook_file import FoundTurn, Notebook, load_bytes, read, shown
 from mm_magic.conversation.stored import Past, names_here, pasts
 from mm_magic.conversation.turn import TURN_MIME, Turn, is_notebook_id
 from mm_magic.errors import MiniMaxError, UsageError
@@ -387,7 +387,7 @@ def _tables(
     return [*tables, status_bundle([], lines, None)]
 
 
-def _with_page(found: Sequence[Found]) -> list[Found]:
+def _with_page(found: Sequence[FoundTurn]) -> list[FoundTurn]:
     """Those that have to stand on the page: a copy does if the turn that it copies is not there."""
     originals = {_content(each.turn) for each in found if not each.turn.copy_of}
     return [each for each in found if not each.turn.copy_of or _content(each.turn) not in originals]

@@ -16,7 +16,7 @@ from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import ToolResultBlock, ToolUseBlock
 from mm_magic.rendering.bundles import Bundle, disarmed, finished_bundles
 from mm_magic.rendering.code import CODE_STYLE
-from mm_magic.rendering.exchange_view import shortened as cut
+from mm_magic.rendering.exchange_view import cut_in_the_middle
 from mm_magic.rendering.markdown import (
     IGNORE,
     escaped,
@@ -98,7 +98,7 @@ def _folded(call: ShownCall) -> str:
         own = _own_html(call.own or {}, call.result)
         parts += [("Result", own)] if own else []
         title = "Text that the model gets" if own else "Error" if call.is_error else "Result"
-        parts.append((title, _pre(cut(call.result))))
+        parts.append((title, _pre(cut_in_the_middle(call.result))))
     body = "".join(f"<small>{title}</small>{html}" for title, html in parts)
     return f'<div style="margin-left:1em">{body}</div>'
 
@@ -121,7 +121,7 @@ def _pre(text: str) -> str:
 
 def _arguments(call: ShownCall) -> str:
     given = _json(call.use.input)
-    return given if call.is_open else cut(given)
+    return given if call.is_open else cut_in_the_middle(given)
 
 
 def _json(given: JsonObject | str) -> str:
@@ -129,7 +129,7 @@ def _json(given: JsonObject | str) -> str:
 
 
 def _markdown(call: ShownCall) -> str:
-    parts = [_arguments(call), *([] if call.result is None else [cut(call.result)])]
+    parts = [_arguments(call), *([] if call.result is None else [cut_in_the_middle(call.result)])]
     blocks = "\n\n".join(fenced(plain(part), "text") for part in parts)
     return f"{disarmed(f'Call: {call_line(call)}')}\n\n{blocks}"
 

@@ -47,7 +47,7 @@ class GivenTool(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DemoRequest:
     """A valid request. `words` counts all that was sent as text: here, a token is a word.
 
     `pictures` are those of the prompt, where its text has "[picture 1: 8×5]". `parameters` holds
@@ -118,7 +118,7 @@ class Request:
         return float(value) if isinstance(value, int | float) else DEFAULTS[name]
 
 
-def read_request(body: Mapping[str, object]) -> Request:
+def read_request(body: Mapping[str, object]) -> DemoRequest:
     """The request in the JSON object `body`.
 
     Raises UsageError where the service would answer HTTP 400.
@@ -135,7 +135,7 @@ def read_request(body: Mapping[str, object]) -> Request:
     if not prompts:
         raise UsageError("messages: a tool_result needs its tool_use")
     asked = prompts[-1]
-    return Request(
+    return DemoRequest(
         prompt=parts[asked].content.text,
         pictures=parts[asked].content.pictures,
         earlier=_turns(parts[:asked]),
