@@ -27,6 +27,7 @@ from mm_magic.transport.body import (
     PROGRESS_SECONDS,
     SILENCE_SECONDS,
 )
+from mm_magic.transport.coalesce import AHEAD
 from mm_magic.transport.demo.offline import DEMOS
 
 ROOT = Path(__file__).parent.parent
@@ -202,7 +203,8 @@ def test_the_bounds_are_those_of_the_page() -> None:
     (bounds,) = [row for row, _ in promises() if row.startswith("| **Bounds**")]
     seconds = [SILENCE_SECONDS, PROGRESS_SECONDS, ENDING_SECONDS]
     assert [float(each) for each in re.findall(r"(?:after|complete) (\d+) s\b", bounds)] == seconds
-    assert f"more than {MAX_EVENT_BYTES // 2**20} MiB" in bounds
+    assert f"more than {MAX_EVENT_BYTES // 2**20} MiB without" in bounds
+    assert f"more than {AHEAD // 2**20} MiB has not been used" in bounds
 
 
 def test_every_page_is_named() -> None:
