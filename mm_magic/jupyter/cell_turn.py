@@ -250,7 +250,7 @@ class _Progress:
         self._since = self._clock()
         if isinstance(step, Calling):
             self.end_thinking(run.thinking_seconds)
-            self._take_calls(step, is_open=run.ask.confirms)
+            self._take_calls(step, is_asked=run.ask.confirms)
             return
         if not isinstance(step, Step):
             self._retry = step
@@ -266,15 +266,16 @@ class _Progress:
             self.end_thinking(run.thinking_seconds)
             self._drawn.update("", step.growth.text)
 
-    def _take_calls(self, calling: Calling, *, is_open: bool) -> None:
+    def _take_calls(self, calling: Calling, *, is_asked: bool) -> None:
         from mm_magic.jupyter.views.steps import Steps, bundle_of, waiting_for
 
         assert isinstance(self._drawn, Steps)
-        bundle = bundle_of(self._shell, calling.calls, self._drawn.known, is_open=is_open)
+        bundle = bundle_of(self._shell, calling.calls, self._drawn.known, is_asked=is_asked)
         if calling.is_over:
             self._drawn.called(bundle)
         else:
-            self._drawn.calling(bundle, waiting_for(calling.calls))
+            # A question is asked below the call, and tells of it.
+            self._drawn.calling(bundle, "" if is_asked else waiting_for(calling.calls))
 
     def end_thinking(self, seconds: float | None) -> None:
         """The text begins, or nothing more comes."""

@@ -1,13 +1,13 @@
 """The runs that are in progress, and whose turn it is in each conversation."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from mm_magic.errors import UsageError
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.sync import heartbeat
-from mm_magic.session.turn_queue import TurnQueue, check_not_called
+from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.session.usage import Meter
 from mm_magic.session.watchers import Watchers
 
@@ -50,9 +50,16 @@ class Running:
             if ask.alone:
                 yield
                 return
-            check_not_called(ask.options.conversation)
-            async with self._queues.setdefault(ask.options.conversation, TurnQueue()).passing():
+            name = ask.options.conversation
+            queue = self._queues.setdefault(name, TurnQueue())
+            queue.check(name)
+            async with queue.passing():
                 yield
+
+    def calling(self, run: "Run") -> AbstractContextManager[None]:
+        """While the body runs, a function is called in this run, whose turn it is."""
+        name = run.ask.conversation
+        return nullcontext() if name is None else self._queues[name].calling()
 
     def stop(self, cell: CellRun) -> None:
         """Stop what a cell still asks: an interrupt does not reach its threads."""

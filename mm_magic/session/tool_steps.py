@@ -14,11 +14,10 @@ from mm_magic.conversation.sent_messages import id_as_sent
 from mm_magic.conversation.steps import answered
 from mm_magic.protocol.accumulate import Growth
 from mm_magic.protocol.messages import Message, ToolResultBlock
-from mm_magic.session.requests import Requests
 from mm_magic.session.run import Call, Calling, Run, Step
+from mm_magic.session.running import Running
 from mm_magic.session.sender import Sender
 from mm_magic.session.tools.calling import ToolResult, call, refused, unknown
-from mm_magic.session.turn_queue import calling_in
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.client import Retrying
 from mm_magic.wording import counted
@@ -32,7 +31,7 @@ MOST_STEPS = 10
 
 
 async def answer_in_steps(
-    sender: Sender, confirm: "Confirm | None", run: Run, request: TurnRequest
+    sender: Sender, running: Running, confirm: "Confirm | None", run: Run, request: TurnRequest
 ) -> AsyncGenerator[Step | Retrying | Calling, None]:
     """Send a request and those behind its calls; yield what arrives, and the calls.
 
@@ -57,7 +56,7 @@ async def answer_in_steps(
                 "its last calls were not run."
             )
             return
-        async with aclosing(_called(sender.requests, confirm, run)) as calling:
+        async with aclosing(_called(sender, running, confirm, run)) as calling:
             async for state in calling:
                 yield state
         run.end_calls()
@@ -65,23 +64,23 @@ async def answer_in_steps(
 
 
 async def _called(
-    requests: Requests, confirm: "Confirm | None", run: Run
+    sender: Sender, running: Running, confirm: "Confirm | None", run: Run
 ) -> AsyncGenerator[Calling, None]:
     """Make the calls of the latest answer, one after the other; yield before and after each."""
-    recorded = requests.recorded_results(run)
+    recorded = sender.requests.recorded_results(run)
     for each in run.calls:
         yield Calling(run.calls)
         if recorded is not None:
             each.result = _of_block(recorded[id_as_sent(each.use)])
             continue
         try:
-            each.result = await _result(confirm, run, each)
+            each.result = await _result(running, confirm, run, each)
         except KeyboardInterrupt:  # the function was interrupted, and with it the turn
             raise asyncio.CancelledError from None
     yield Calling(run.calls)
 
 
-async def _result(confirm: "Confirm | None", run: Run, made: Call) -> ToolResult:
+async def _result(running: Running, confirm: "Confirm | None", run: Run, made: Call) -> ToolResult:
     tools: Mapping[str, Tool] = {tool.name: tool for tool in run.ask.tools}
     tool = tools.get(made.use.name)
     if tool is None:
@@ -90,7 +89,7 @@ async def _result(confirm: "Confirm | None", run: Run, made: Call) -> ToolResult
         allows = await confirm.allows(made.use, is_awaited=run.is_awaited)
         if not allows:
             return refused()
-    with calling_in(run.ask.conversation):
+    with running.calling(run):
         return await call(tool, made.use.input)
 
 

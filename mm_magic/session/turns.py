@@ -60,7 +60,7 @@ class Turns:
                 from mm_magic.session.tool_steps import answer_in_steps  # few name functions
 
                 confirm = self.front_end.confirm if run.ask.confirms else None
-                arriving = answer_in_steps(self.sender, confirm, run, request)
+                arriving = answer_in_steps(self.sender, self.running, confirm, run, request)
             else:
                 arriving = self.sender.typed(run, request)
             async with aclosing(arriving):

@@ -73,6 +73,21 @@ def test_saved_while_it_waits(tooled: Page) -> None:
     assert "moo" in tooled.ask("b").shown
 
 
+def test_of_two_calls_one_is_asked_for(tooled: Page) -> None:
+    """The question is right below its call: the next call is drawn when its turn has come."""
+    drawn: list[str] = []
+
+    def note_and_stop(cell: Cell) -> None:
+        drawn.extend(bundle["text/plain"] for bundle in cell.displays)
+        tooled.kernel.interrupt()
+
+    number = tooled.kernel.send("%%minimax --tools look --confirm\nboth", cell_id="a")
+    cell = tooled.kernel.collect(number, asks, note_and_stop)
+
+    assert drawn == ["Let me look.", 'Call: look(at="sea") …', ""]
+    assert 'look(at="lake") → failed: The user stopped' in cell.shown
+
+
 def test_stop_after_a_reload(tooled: Page) -> None:
     """Of a page that is loaded again the buttons may be gone: a stop ends the cell, too."""
     kernel = tooled.kernel

@@ -259,7 +259,8 @@ async def look(at: str) -> str:
 @pytest.mark.parametrize("line", ["", "%%time\n"], ids=["awaited", "synchronous"])
 @pytest.mark.parametrize("function", [SLEEPS, WAITS], ids=["plain", "async"])
 def test_stop_of_a_function(tooled: Page, server: Loopback, function: str, line: str) -> None:
-    """A stop ends a function that sleeps; its call says so, and the next request is taken."""
+    """A stop ends a function that sleeps, and its call says so; the text before it is remembered,
+    in another kernel, too."""
     tooled.run("def", function)
     code = f"{line}%%minimax --tools look\nWhy?"
     stopped = tooled.run("a", code, when=lambda cell: "sleeping" in cell.stdout)
@@ -271,6 +272,12 @@ def test_stop_of_a_function(tooled: Page, server: Loopback, function: str, line:
     assert turn["status"] == "stopped"
     assert [step["role"] for step in turn["steps"]] == ["assistant", "user", "assistant"]
     assert "moo" in tooled.ask("b").shown
+    assert sent(server) == ["Why?", "Let me look.", "b"]
+
+    tooled.save()
+    restart(tooled, server.url)
+    tooled.ask("c")
+    assert sent(server) == ["Why?", "Let me look.", "b", "moo", "c"]
 
 
 @pytest.mark.parametrize("trusted", [True, False])

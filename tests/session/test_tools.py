@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,9 +18,11 @@ from mm_magic.conversation.reply import Reply, counted_usage
 from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.messages import ToolResultBlock
+from mm_magic.rendering.status_line import status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.session.sync import run_to_end
 from mm_magic.session.tools.tool import tools_of
 
 OPTIONS = Options(retries=0)
@@ -171,6 +175,55 @@ def test_stopped_at_any_event(blocks: Sequence[Block]) -> None:
         if has_ended:
             return
     raise AssertionError("the turn never ended")
+
+
+SAYS_NOTHING = text("\n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [
+        ([[LOOK, call("strike")]], [LOOK]),
+        ([[SIGNED, LOOK, call("look"), call("strike", id="t2")]], [SIGNED, LOOK]),
+        ([[LOOK, call()], [call("strike", id="t2")]], [LOOK]),
+        ([[LOOK, call()], [SIGNED, None]], [LOOK]),
+        ([[call("strike")]], None),
+        ([[SIGNED, SAYS_NOTHING, call("strike")]], None),
+        ([[call()], [SIGNED, None]], None),
+    ],
+)
+def test_a_stopped_turn_counts_if_it_has_text(
+    answers: list[list[Block | None]], sent: list[Block] | None
+) -> None:
+    """So it is where the text stands before a call; without any text it is not remembered."""
+
+    def strike() -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+    service = ToolService(*answers)
+    with session_of(service) as session, ThreadPoolExecutor() as pool:
+        session.cells.begin("a")
+        run = session.turns.start(
+            replace(ask_of("Why?", OPTIONS), tools=tools_of([*Sky().functions, strike]))
+        )
+        driven = pool.submit(asyncio.run, to_end(session, run))
+        if None in answers[-1]:
+            assert service.hangs.wait(30)
+            run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            driven.result()
+        session.turns.stop(run)
+        turns = session.conversations.turns()
+        assert run.turn is not None
+        line = status_parts(run.turn)
+
+        assert [turn.reply.status for turn in turns] == ["stopped"] * (sent is not None)
+        assert line[-1] == ("stopped" if sent else "stopped, not remembered")
+        assert ("turn 1" in line) == (sent is not None)
+        session.cells.begin("b")
+        messages = next_is_taken(session, service)
+        assert [m["content"] for m in messages[1:-1]] == ([sent] if sent else [])
 
 
 def test_only_named_functions_run() -> None:
@@ -367,3 +420,66 @@ def test_function_that_asks(name: str | None) -> None:
         assert result.is_error == (name == "main")
         assert ("can't ask in main" if name == "main" else "inner") in result.text
         next_is_taken(session, service)
+
+
+def in_executor(work: Callable[[], str]) -> str:
+    pool = ThreadPoolExecutor()
+    try:
+        return pool.submit(work).result(30)
+    finally:
+        pool.shutdown(wait=False)  # a test that fails ends, too
+
+
+def in_two_threads(work: Callable[[], str]) -> str:
+    return in_executor(partial(in_executor, work))
+
+
+@pytest.mark.parametrize("somewhere", [in_executor, in_two_threads])
+@pytest.mark.parametrize("name", ["main", "side", None])
+def test_function_that_asks_in_a_thread(
+    name: str | None, somewhere: Callable[[Callable[[], str]], str]
+) -> None:
+    """So it is in a thread that the function begins and waits for: nothing hangs."""
+    service = ToolService([LOOK, call("look_up")], [text("inner")], [BLUE])
+    with session_of(service) as session:
+
+        def ask_somebody() -> str:
+            options = replace(OPTIONS, conversation=name or "main")
+            return run_to_end(session.turns.ask("Who?", options, alone=name is None)).text
+
+        def look_up() -> str:
+            """Ask somebody else."""
+            return somewhere(ask_somebody)
+
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
+        asyncio.run(to_end(session, run))
+
+        (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
+        assert result.is_error == (name == "main")
+        assert ("can't ask in main" if name == "main" else "inner") in result.text
+        next_is_taken(session, service)
+
+
+def test_another_thread_waits_for_a_turn_that_calls() -> None:
+    """A thread that was there before the call asks in the same conversation: it waits its turn."""
+    service = ToolService([LOOK, call("let_ask")], [BLUE])
+    may_ask, asks = Event(), Event()
+    with session_of(service) as session, ThreadPoolExecutor() as pool:
+
+        def ask_too() -> str:
+            assert may_ask.wait(30)
+            asks.set()
+            return run_to_end(session.turns.ask("Who?", OPTIONS, alone=False)).text
+
+        def let_ask() -> str:
+            """Let the other thread ask."""
+            may_ask.set()
+            assert asks.wait(30)
+            return "blue"
+
+        other = pool.submit(ask_too)
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([let_ask])))
+        asyncio.run(to_end(session, run))
+
+        assert other.result(30) == "It is blue."
+        assert [turn.prompt.text for turn in session.conversations.turns()] == ["Why?", "Who?"]
