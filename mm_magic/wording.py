@@ -42,6 +42,14 @@ def shortened(text: str, limit: int) -> str:
     return line if is_whole else f"{line[: limit - 1].rstrip()}…"
 
 
+def fenced(text: str, language: str = "") -> str:
+    """`text` as a block of code in Markdown that nothing in it can close."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def without_code(text: str) -> str:
     """“name” for `name`: in sentences below an answer, only a magic's line is drawn as code."""
     return _CODE.sub(r"“\1”", text)

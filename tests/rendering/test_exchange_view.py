@@ -22,7 +22,7 @@ from mm_magic.rendering.exchange_view import (
     MAX_LINES,
     MAX_ROWS,
     came_events,
-    shortened,
+    cut_in_the_middle,
     wire_bundle,
 )
 from mm_magic.transport.client import Client
@@ -127,8 +127,8 @@ def test_very_many_events() -> None:
 
 def test_a_long_line_is_cut_in_its_middle() -> None:
     """Of a long line beginning and end stay, and how much is left out is told."""
-    assert shortened("x" * MAX_LINE) == "x" * MAX_LINE
-    assert re.fullmatch(r"ax+ … 602 characters … x+b", shortened("a" + "x" * 1000 + "b"))
+    assert cut_in_the_middle("x" * MAX_LINE) == "x" * MAX_LINE
+    assert re.fullmatch(r"ax+ … 602 characters … x+b", cut_in_the_middle("a" + "x" * 1000 + "b"))
 
 
 def test_a_long_name_is_cut() -> None:
@@ -143,7 +143,7 @@ def test_a_long_name_is_cut() -> None:
 
 def test_many_lines_are_cut_in_their_middle() -> None:
     """Of many lines the first and the last stay."""
-    lines = shortened("\n".join(map(str, range(1000)))).split("\n")
+    lines = cut_in_the_middle("\n".join(map(str, range(1000)))).split("\n")
     assert (len(lines), lines[0], lines[-1]) == (MAX_LINES + 1, "0", "999")
     assert "… 850 lines …" in lines
 
