@@ -14,7 +14,6 @@ from mm_magic.rendering.bundles import Bundle
 from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
-from mm_magic.transport.recording.writer import key_forms
 from mm_magic.wording import plain
 
 MAX_LINE = 400  # characters
@@ -43,16 +42,16 @@ class Came(NamedTuple):
     data: str
 
 
-def wire_bundle(request: str, kept: KeptAnswer[T], key: str) -> Bundle:
-    """The text of a request beside what came for it. `key` is hidden, should a server repeat it."""
-    sent = shortened(_without(key, request))
-    kind = _without(key, kept.content_type.partition(";")[0].strip())
+def wire_bundle(request: str, kept: KeptAnswer[T]) -> Bundle:
+    """The text of a request beside what came for it."""
+    sent = shortened(request)
+    kind = kept.content_type.partition(";")[0].strip()
     title = f"Received: HTTP {kept.status}{f', {kind}' if kind else ''}:"
-    rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept, key)]
+    rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept)]
     return {"text/html": _html(sent, title, rows), "text/plain": _plain(sent, title, rows)}
 
 
-def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
+def came_events(kept: KeptAnswer[T]) -> list[Came]:
     """What came for one request: the events of a stream, or the one document that it was.
 
     Of many events of one sort in a row the first two and the last are there.
@@ -64,12 +63,10 @@ def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
     if not body:
         return gap
     if kept.status != 200 or is_json:
-        text = _indented(body[1000:] if gap else body)  # no half of a key at the gap
-        return [*gap, Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
+        return [*gap, Came(reads[-1][0], "(no stream)", shortened(_indented(body)))]
     events = _events(reads)
     if gap:
         events = [*gap, *events[1:]]  # the first may be a half
-    events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
     runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
     return [
         came._replace(data=shortened(came.data))
@@ -118,12 +115,6 @@ def _indented(body: bytes) -> str:
         if value
         else body.decode("utf-8", "replace")
     )
-
-
-def _without(key: str, text: str) -> str:
-    for form in key_forms(key):
-        text = text.replace(form.decode(), "…")
-    return text
 
 
 def _time(seconds: float | None) -> str:

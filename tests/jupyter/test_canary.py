@@ -257,6 +257,14 @@ def test_no_traceback_of_an_interrupt_shows_the_key(
     assert [found for cell in cells if (found := found_in(all_of(cell)))] == []
 
 
+@pytest.mark.parametrize("typed", [f"{KEY} x", f"Bearer {KEY}\u200b"])
+def test_no_traceback_of_a_key_that_is_none(kernel: Kernel, typed: str) -> None:
+    """What is typed and can't be a key is in no frame of the error, either."""
+    cell, _ = kernel.run_and_type("%minimax key", typed)
+    assert "invalid character" in cell.traceback
+    assert found_in(all_of(cell) + all_of(kernel.run(REPORT))) == []
+
+
 def test_no_progress_line_shows_the_key(kernel: Kernel) -> None:
     """The line that grows while a table is asked, and what stays of it after a stop."""
     kernel.run("names = ['Why?', 'stall']")

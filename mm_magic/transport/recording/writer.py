@@ -5,7 +5,6 @@ reader is told.
 """
 
 import asyncio
-import json
 import os
 import stat
 import sys
@@ -16,7 +15,7 @@ from datetime import UTC, date, datetime
 from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.failure import classify_response
@@ -35,6 +34,7 @@ from mm_magic.transport.recording.file_format import (
     version_of,
 )
 from mm_magic.transport.recording.reader import read
+from mm_magic.transport.recording.redacted_reads import redacted_reads
 
 Asker: TypeAlias = Hashable
 """Who asks: a cell, and how often one run of it has asked this request before."""
@@ -42,7 +42,6 @@ Asker: TypeAlias = Hashable
 How: TypeAlias = Literal["ended", "stopped", "broken"]
 """How the reads of a body came to their end: by themselves, by the reader, by an error."""
 
-_HIDDEN = "…".encode()  # in place of a key that a server repeats
 _HEADER_BYTES = 1000
 _NOTHING = Recording(())
 _BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends
@@ -209,10 +208,10 @@ class Recorder:
         known = (key.hash, sample) in self._of_others
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
-            secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
-            content_type = exchange.headers.get("content-type", "")
-            ending, model = outcome(exchange.status, content_type, reads, how)
-            error = _error(exchange, reads) if ending == "failed" else None
+            came = outcome(exchange, reads, how, endpoint)
+            if came.has_key and endpoint is not None:
+                reads = list(redacted_reads(reads, endpoint.key))
+            error = _error(exchange, reads) if came.ending == "failed" else None
             if error is not None and is_left_out(error):
                 return
             recorded = RecordedExchange(
@@ -221,14 +220,14 @@ class Recorder:
                 day=self._today().isoformat(),
                 backend=endpoint.backend if endpoint else OFFLINE,
                 server=self._label(endpoint.base_url) if endpoint else OFFLINE,
-                model=model,
-                ending=ending,
+                model=came.model,
+                ending=came.ending,
                 status=exchange.status,
-                content_type=content_type,
-                reads=tuple(_without(secret, reads)),
+                content_type=exchange.headers.get("content-type", ""),
+                reads=tuple(reads),
                 seconds=seconds_of(reads),
             )
-            self._write(recorded, secret, is_again=known)
+            self._write(recorded, is_again=known)
 
         return lambda exchange: replace(exchange, chunks=_overheard(exchange, write))
 
@@ -252,12 +251,9 @@ class Recorder:
         for each in added:
             self.on_recorded(each)
 
-    def _write(self, exchange: RecordedExchange, key: str, *, is_again: bool) -> None:
+    def _write(self, exchange: RecordedExchange, *, is_again: bool) -> None:
         """Put an exchange into the file. `is_again`: it may take the place of another kernel's."""
         line = exchange.to_line()
-        if any(form in line for form in key_forms(key)):
-            self.problem = "the request contains your API key"
-            return
         added: Sequence[RecordedExchange] = ()
 
         def last_line(file: FileIO) -> bytes:
@@ -328,26 +324,38 @@ async def _overheard(
         write(exchange, reads, how)
 
 
-def outcome(
-    status: int, content_type: str, reads: Iterable[Read], how: How
-) -> tuple[Ending, str | None]:
-    """What came of an answer, and the model that gave it, if it said so.
-
-    An answer is complete with its last event, whatever became of the connection after that, and
-    with its stop_reason, if then the reader left.
+class Outcome(NamedTuple):
+    """What came of an answer, the model that gave it, if it said so, and whether the key that the
+    server was sent stands in it, cut over several deltas: whole, it was taken out on its way here.
     """
-    if not 200 <= status < 300:
-        return "failed", None  # the status says enough, whatever is missing of the words
+
+    ending: Ending
+    model: str | None = None
+    has_key: bool = False
+
+
+def outcome(
+    exchange: Exchange, reads: Iterable[Read], how: How, endpoint: Endpoint | None
+) -> Outcome:
+    """What came of an answer.
+
+    It is complete with its last event, whatever became of the connection after that, and with its
+    stop_reason, if then the reader left.
+    """
+    if not 200 <= exchange.status < 300:
+        return Outcome("failed")  # the status says enough, whatever is missing of the words
+    content_type = exchange.headers.get("content-type", "")
+    key = endpoint.key if endpoint else None
     try:
-        accumulator, is_over, _ = take_in(content_type, reads, has_ended=how == "ended")
+        taken = take_in(content_type, reads, has_ended=how == "ended", key=key)
     except MiniMaxError:  # the client read no further, either
-        return "failed", None
-    message = accumulator.message()
-    model = message.model
-    is_left_whole = how == "stopped" and accumulator.state == "growing" and message.stop_reason
-    if accumulator.state == "complete" or is_left_whole:
-        return "complete", model
-    return "failed" if is_over or how == "ended" else how, model
+        return Outcome("failed")
+    message, state = taken.accumulator.message(), taken.accumulator.state
+    is_left_whole = how == "stopped" and state == "growing" and message.stop_reason
+    if state == "complete" or is_left_whole:
+        return Outcome("complete", message.model, taken.has_hidden)
+    ending: Ending = "failed" if taken.is_over or how == "ended" else how
+    return Outcome(ending, message.model, taken.has_hidden)
 
 
 def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
@@ -361,18 +369,3 @@ def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
     except MiniMaxError as error:
         return error
     return taken.accumulator.failure
-
-
-def _without(key: str, reads: list[Read]) -> list[Read]:
-    """The reads without a key that the server repeats; it may stand across two of them."""
-    whole = b"".join(data for _, data in reads)
-    if not any(form in whole for form in key_forms(key)):
-        return reads
-    for form in key_forms(key):
-        whole = whole.replace(form, _HIDDEN)
-    return [(reads[-1][0], whole)]
-
-
-def key_forms(key: str) -> set[bytes]:
-    """A key as it stands by itself, and in a JSON string."""
-    return {key.encode(), json.dumps(key)[1:-1].encode()} if key else set()

@@ -1,0 +1,37 @@
+"""Reads that are kept, without a key that stands across several deltas of the answer.
+
+A key that stands in one of them was taken out as it came. Here events are read and written again,
+so only where a key is: all other reads are kept as they came.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from mm_magic.protocol.events import BaseRespEvent, Unreadable, parse_events
+from mm_magic.protocol.redaction import RedactedEvents
+from mm_magic.protocol.sse import EventStreamDecoder, ServerSentEvent
+from mm_magic.protocol.stream_writer import write
+from mm_magic.transport.endpoint import Secret
+from mm_magic.transport.recording.file_format import Read
+
+
+def redacted_reads(reads: Sequence[Read], key: Secret | None) -> Sequence[Read]:
+    """The same reads where no key stands across deltas; else a read for each event, without it."""
+    redaction = RedactedEvents(key.reveal() if key else "")
+    written = [(seconds, _written(sent, redaction)) for seconds, sent in _events(reads)]
+    return written if redaction.has_hidden else reads
+
+
+def _events(reads: Sequence[Read]) -> Iterator[tuple[float, ServerSentEvent]]:
+    decoder, seconds = EventStreamDecoder(), 0.0
+    for seconds, data in reads:
+        yield from ((seconds, sent) for sent in decoder.feed(data))
+    yield from ((seconds, sent) for sent in decoder.close())
+
+
+def _written(sent: ServerSentEvent, redaction: RedactedEvents) -> bytes:
+    events = parse_events([sent])
+    passed = redaction.take(events)
+    if passed != events:
+        return write(*(e for e in passed if not isinstance(e, BaseRespEvent | Unreadable)))
+    lines = "".join(f"data: {line}\n" for line in sent.data.split("\n"))
+    return f"event: {sent.name}\n{lines}\n".encode()
