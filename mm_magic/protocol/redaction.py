@@ -5,10 +5,8 @@ place, in a block of an answer between any two deltas. What a server spells othe
 """
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from operator import attrgetter
-from re import Match, Pattern
 from typing import AnyStr, Generic, TypeAlias
 
 from mm_magic.protocol.events import (
@@ -50,32 +48,27 @@ def _forms(key: str) -> list[str]:
     """A key as it stands by itself, and in a JSON string; none for what is too short to be one."""
     if len(key) < MIN_KEY:
         return []
-    in_json = json.dumps(key)[1:-1]
-    return list(dict.fromkeys((key, in_json, in_json.replace("/", r"\/"))))
+    return list(dict.fromkeys((key, _in_json(key), _in_json(key).replace("/", r"\/"))))
+
+
+def _in_json(key: str) -> str:
+    return json.dumps(key)[1:-1]
 
 
 class Pieces(Generic[AnyStr]):
-    """One text that comes in pieces, without a key. The work grows with its length.
+    """One text that comes in pieces, without one form of a key. The work grows with its length.
 
-    `forms` are the ways to write the key, and `any_form` finds them. What may be the beginning of
-    one is held back if it has `telling` characters or more. No attribute shows the key where a
-    debugger lists variables: they are methods of it.
+    What may be the beginning of the key is held back if it has `telling` characters or more. No
+    attribute shows the key where a debugger lists variables: only functions know it. A pattern
+    would, as `re` remembers those that were compiled.
     """
 
-    def __init__(
-        self,
-        forms: Sequence[AnyStr],
-        any_form: Pattern[AnyStr],
-        hidden: AnyStr,
-        telling: int = 1,
-    ) -> None:
-        self.has_hidden = False
-        self._find: Callable[[AnyStr, int], Match[AnyStr] | None] = any_form.search
-        self._letters: set[AnyStr] = {form[n : n + 1] for form in forms for n in range(len(form))}
-        self._begins: list[tuple[AnyStr, Callable[[AnyStr], bool]]] = [
-            (form[:1], form.startswith) for form in forms
-        ]
-        self._reach = max(map(len, forms)) - 1
+    def __init__(self, form: AnyStr, hidden: AnyStr, telling: int) -> None:
+        self._find: Callable[[AnyStr, int], int] = lambda text, at: text.find(form, at)
+        self._is_beginning: Callable[[AnyStr], bool] = form.startswith
+        self._first: AnyStr = form[:1]
+        self._letters: frozenset[AnyStr] = frozenset(form[at : at + 1] for at in range(len(form)))
+        self._length = len(form)
         self._hidden: AnyStr = hidden
         self._telling = telling
         self._open: AnyStr = hidden[:0]  # the end of what came, if a key may begin with it
@@ -85,20 +78,19 @@ class Pieces(Generic[AnyStr]):
         """What can be passed on, now that this piece has come."""
         text: AnyStr = self._open + piece if self._open else piece
         found = self._find(text, 0)
-        if found is None and not self._open and self._begin_of_open(text, 0) == len(text):
+        if found < 0 and not self._open and self._begin_of_open(text, 0) == len(text):
             return piece  # as nearly always
         parts: list[AnyStr] = []
         at, last = self._told, 0
-        while found is not None:
-            parts += [text[at : found.start()], self._hidden]
-            at = last = found.end()
-            self.has_hidden = True
+        while found >= 0:
+            parts += [text[at:found], self._hidden]
+            at = last = found + self._length
             found = self._find(text, last)
         begin = self._begin_of_open(text, last)
         end = begin if len(text) - begin >= self._telling else len(text)
         parts.append(text[at:end])
         self._open, self._told = text[begin:], max(at, end) - begin
-        return parts[0] if len(parts) == 1 else text[:0].join(parts)
+        return text[:0].join(parts)
 
     def flush(self) -> AnyStr:
         """What is held back, where nothing follows that belongs to it."""
@@ -111,43 +103,47 @@ class Pieces(Generic[AnyStr]):
 
         `last` is where the last key in it ends.
         """
-        end = len(text)
         if text[-1:] not in self._letters:
-            return end
-        least = max(last, end - self._reach)
-        for first, is_beginning in self._begins:
-            at = text.find(first, least)
-            while 0 <= at < end and not is_beginning(text[at:]):
-                at = text.find(first, at + 1)
-            end = at if at >= 0 else end
-        return end
+            return len(text)
+        at = text.find(self._first, max(last, len(text) - self._length + 1))
+        while at >= 0 and not self._is_beginning(text[at:]):
+            at = text.find(self._first, at + 1)
+        return at if at >= 0 else len(text)
 
 
-def redacted_body(key: str) -> Pieces[bytes] | None:
-    """For a body that comes in reads; None where there is no key to look for."""
-    if not (forms := [form.encode() for form in _forms(key)]):
-        return None
-    any_form = re.compile(b"|".join(map(re.escape, forms)))
-    return Pieces(forms, any_form, HIDDEN.encode())
+class RedactedBody:
+    """A body that comes in reads, without a key, of which nothing is passed on."""
+
+    def __init__(self, key: str) -> None:
+        self._of_forms = [Pieces(form.encode(), HIDDEN.encode(), 1) for form in _forms(key)]
+
+    def take(self, data: bytes) -> bytes:
+        """What can be passed on, now that this read has come."""
+        for each in self._of_forms:
+            data = each.take(data)
+        return data
+
+    def flush(self) -> bytes:
+        """What is held back, where the body has ended."""
+        held = b""
+        for each in self._of_forms:
+            held = each.take(held) + each.flush()
+        return held
 
 
 class RedactedEvents:
     """The events of an answer without a key that stands across several deltas of a block.
 
-    A key that one of them holds whole is for `redacted_body`. Signatures stay as they are.
+    A key that one of them holds whole is for `RedactedBody`. Signatures stay as they are.
     """
 
     def __init__(self, key: str) -> None:
         self._blocks: dict[tuple[type[_Delta], Index], Pieces[str]] = {}
-        self._new_block: Callable[[], Pieces[str]] | None = None
-        if forms := _forms(key):
-            any_form = re.compile("|".join(map(re.escape, forms)))
-            self._new_block = lambda: Pieces(forms, any_form, HIDDEN, _TELLING)
-
-    @property
-    def has_hidden(self) -> bool:
-        """Whether a key was in it."""
-        return any(block.has_hidden for block in self._blocks.values())
+        self._new_block: Callable[[type[_Delta]], Pieces[str]] | None = None
+        if _forms(key):
+            self._new_block = lambda kind: Pieces(
+                _in_json(key) if kind is InputJsonDelta else key, HIDDEN, _TELLING
+            )
 
     def take(self, events: list[Event]) -> list[Event]:
         """What can be passed on, now that these have come."""
@@ -168,10 +164,10 @@ class RedactedEvents:
         held = ((place, block.flush()) for place, block in self._blocks.items())
         return [kind(index, text) for (kind, index), text in held if text]
 
-    def _redacted(self, delta: _Delta, new_block: Callable[[], Pieces[str]]) -> _Delta:
+    def _redacted(self, delta: _Delta, new_block: Callable[[type[_Delta]], Pieces[str]]) -> _Delta:
         kind, index = type(delta), delta.index
         if (block := self._blocks.get((kind, index))) is None:
-            block = self._blocks[kind, index] = new_block()
+            block = self._blocks[kind, index] = new_block(kind)
         text = _TEXT_OF[kind](delta)
         passed = block.take(text)
         return delta if passed == text else kind(index, passed)

@@ -531,7 +531,9 @@ class Session:
 
     def _taps(self, run: "Run", request: "TurnRequest") -> "list[Tap]":
         """What looks on while the answer passes: the recording, and the last exchanges."""
-        taps, recorder = [self.recent.tap(request)], run.recorder or self.recordings.recorder
+        sent_key = request.endpoint.key if request.endpoint else None
+        taps = [self.recent.tap(request, sent_key)]
+        recorder = run.recorder or self.recordings.recorder
         if recorder is not None and request.is_recordable:
             is_left_out = partial(self._is_sent_again, request)
             key, sample = request.request_key, request.sample

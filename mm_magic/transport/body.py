@@ -81,8 +81,7 @@ class AnswerReader:
     for. `left` is how many seconds it is still waited for, once its stop_reason has come. Raises
     NetworkError where it stands still before that, ProtocolError where it is neither stream nor
     JSON, empty, or goes on for more than MAX_EVENT_BYTES without an event, and the service's error
-    where nothing came before that. A `key` that stands across several deltas is taken out of them,
-    and then it `has_hidden` one.
+    where nothing came before that. A `key` that stands across several deltas is taken out of them.
     """
 
     def __init__(self, content_type: str, clocks: Clocks, key: Secret | None = None) -> None:
@@ -146,11 +145,6 @@ class AnswerReader:
             self._check_first(events[0] if events else None)
         return [*self._redacted.take(events), *self._redacted.flush()]
 
-    @property
-    def has_hidden(self) -> bool:
-        """Whether a key stood across deltas."""
-        return self._redacted.has_hidden
-
     def _begin(self, data: bytes) -> list[Event]:
         """Find out what it is; return the events of the read that tells that it is a stream."""
         if self._json is not None:
@@ -192,29 +186,21 @@ class AnswerReader:
 class Taken(NamedTuple):
     """What all reads of an answer make together.
 
-    `is_over`: its last event is among them. `seconds` is when its latest event came. `has_hidden`:
-    a key stood across deltas.
+    `is_over`: its last event is among them. `seconds` is when its latest event came.
     """
 
     accumulator: Accumulator
     is_over: bool
     seconds: float
-    has_hidden: bool
 
 
-def take_in(
-    content_type: str,
-    reads: Iterable[tuple[float, bytes]],
-    *,
-    has_ended: bool,
-    key: Secret | None = None,
-) -> Taken:
-    """Read an answer as it was read when it came, from a server that was sent this `key`.
+def take_in(content_type: str, reads: Iterable[tuple[float, bytes]], *, has_ended: bool) -> Taken:
+    """Read an answer as it was read when it came.
 
     `has_ended`: its body came to its end. Raises MiniMaxError as `AnswerReader` does.
     """
     patient = Clocks(silence=math.inf, progress=math.inf, ending=math.inf)
-    reader, accumulator = AnswerReader(content_type, patient, key), Accumulator()
+    reader, accumulator = AnswerReader(content_type, patient), Accumulator()
     came = latest = 0.0
     for latest, data in reads:
         if events := reader.feed(latest, data):
@@ -225,7 +211,7 @@ def take_in(
             accumulator.add(events)
             came = latest
         accumulator.end()
-    return Taken(accumulator, reader.is_over, came, reader.has_hidden)
+    return Taken(accumulator, reader.is_over, came)
 
 
 def _json_events(body: bytes) -> list[Event]:

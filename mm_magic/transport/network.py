@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError, UsageError
-from mm_magic.protocol.redaction import redacted, redacted_body
+from mm_magic.protocol.redaction import RedactedBody, redacted
 from mm_magic.transport.body import silent
 from mm_magic.transport.coalesce import gathered
 from mm_magic.transport.endpoint import Endpoint, is_loopback
@@ -86,19 +86,19 @@ class Network:
 
     async def _timed(self, response: httpx.Response, sent: float, endpoint: Endpoint) -> Reads:
         """The reads of a body, without a key that is in it, and httpx's errors in our words."""
-        body = redacted_body(endpoint.revealed_key())
+        body = RedactedBody(endpoint.revealed_key())
         is_compressed = "content-encoding" in response.headers
         pieces = _decompressed(response, self._silence) if is_compressed else _raw(response)
         try:
             async with aclosing(gathered(pieces)) as reads:
                 async for data in reads:
                     seconds = time.monotonic() - sent
-                    data = data if body is None else body.take(data)
+                    data = body.take(data)
                     for at in range(0, len(data), _READ_BYTES):
                         if at:
                             await asyncio.sleep(0)  # a stop comes through
                         yield seconds, data[at : at + _READ_BYTES]
-            if body is not None and (rest := body.flush()):
+            if rest := body.flush():
                 yield time.monotonic() - sent, rest
         except (TimeoutError, httpx.ReadTimeout):
             raise silent(

@@ -52,7 +52,7 @@ def answer(connection: Connection) -> None:
         for step in (head(), chunk(sse(*captured()[:8], error)), stall):
             step(connection)
     elif prompt == "stall":
-        for step in (head(), chunk(sse(*echoing(said)[:-3])), stall):
+        for step in (head(), chunk(sse(*echoing(said, in_pieces=False)[:-3])), stall):
             step(connection)
     else:
         call = request.json.get("tools") and prompt == "call"
@@ -60,18 +60,23 @@ def answer(connection: Connection) -> None:
             step(connection)
 
 
-def pieces(index: int, kind: str, name: str, text: str) -> list[Event]:
+def pieces(index: int, name: str, text: str, *, in_pieces: bool = True) -> list[Event]:
     """Deltas of a text: twice whole, and then in pieces of any length."""
-    cut = [text[at : at + size] for size in (1, 5, 11, 20) for at in range(0, len(text), size)]
+    kind = "input_json_delta" if name == "partial_json" else f"{name}_delta"
+    sizes = (1, 5, 11, 20) if in_pieces else ()
+    cut = [text[at : at + size] for size in sizes for at in range(0, len(text), size)]
     return [delta(index, kind, **{name: piece}) for piece in (f"{text}{text} ", *cut)]
 
 
-def echoing(said: str) -> list[Event]:
-    """An answer that repeats what the server was sent, in its thinking, in its text, beside it."""
+def echoing(said: str, *, in_pieces: bool = True) -> list[Event]:
+    """An answer that repeats what the server was sent, in its thinking, in its text, beside it.
+
+    A read that holds it in pieces is in the frames of one that breaks off.
+    """
     events = captured()
     events[0]["message"]["debug"] = {"authorization": said}
-    thinking = pieces(0, "thinking_delta", "thinking", said)
-    text = pieces(1, "text_delta", "text", said)
+    thinking = pieces(0, "thinking", said, in_pieces=in_pieces)
+    text = pieces(1, "text", said, in_pieces=in_pieces)
     return [*events[:4], *thinking, *events[4:8], *text, *events[8:]]
 
 
@@ -81,7 +86,7 @@ def calling(said: str) -> list[Event]:
     block = {"type": "tool_use", "id": "call-1", "name": "look", "input": {}}
     argument = [
         delta(2, "input_json_delta", partial_json='{"text": "Rayleigh '),
-        *pieces(2, "input_json_delta", "partial_json", said),
+        *pieces(2, "partial_json", said),
         delta(2, "input_json_delta", partial_json='"}'),
     ]
     stop = {**events[-2], "delta": {"stop_reason": "tool_use"}}

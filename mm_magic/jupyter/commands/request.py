@@ -1,11 +1,9 @@
 """`%minimax request` and `code`: what was sent, what came, and the code in an answer."""
 
 import re
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from textwrap import dedent
-from typing import TYPE_CHECKING
 
 from mm_magic.conversation.history import links_of
 from mm_magic.conversation.steps import messages_so_far
@@ -21,11 +19,7 @@ from mm_magic.protocol.request import Request
 from mm_magic.session.options import SWITCH, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.transport.recording.recent import KeptAnswer
 from mm_magic.wording import json_text, shortened
-
-if TYPE_CHECKING:
-    from mm_magic.rendering.bundles import Bundle
 
 # Behind a fence stands `python`, `Python 3`, `ipython3`, `{python}`, `{.python #id}`, `py:a.py`,
 # `python title="x"`, `{code-cell} ipython3`, a file's name, or nothing. `pycon` is no program.
@@ -100,6 +94,8 @@ def _is_python(language: str) -> bool:
 
 def _show_events(here: Here, turn: Turn | None) -> None:
     """The requests of a turn, or of the last one, each beside what came for it."""
+    from mm_magic.rendering.exchange_view import wire_bundle
+
     exchanges = here.session.recent
     last = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
     if last is None:
@@ -109,18 +105,8 @@ def _show_events(here: Here, turn: Turn | None) -> None:
             else f"what arrived for turn {turn.number} is no longer kept",
             next_steps=("Run the cell again: only the last few answers are kept as they arrived.",),
         )
-    bundles = [_exchange(each) for each in exchanges.all_of_turn(last.of)]
-    show(here.shell, *bundles, is_code=True)
-
-
-def _exchange(kept: KeptAnswer[TurnRequest]) -> "Bundle":
-    """A request beside what came for it. Neither shows the key, should the server repeat it."""
-    from mm_magic.rendering.exchange_view import wire_bundle
-    from mm_magic.transport.recording.redacted_reads import redacted_reads
-
-    key = kept.of.endpoint.key if kept.of.endpoint else None
-    reads = deque(redacted_reads(list(kept.reads), key))
-    return wire_bundle(kept.of.in_words(), replace(kept, reads=reads))
+    kept = exchanges.all_of_turn(last.of)
+    show(here.shell, *(wire_bundle(each.of.in_words(), each) for each in kept), is_code=True)
 
 
 def _last(session: Session) -> TurnRequest:

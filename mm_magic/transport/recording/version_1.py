@@ -101,10 +101,10 @@ def _prints(line: RecordedExchange) -> Iterator[tuple[str, str]]:
     """Version 0.1's fingerprints of a line's prompt and answer, with those of today."""
     yield _print(line.key.prompt), line.key.prompt_print
     try:
-        taken = take_in(line.content_type, line.reads, has_ended=line.ending == "complete")
+        answer, _, _ = take_in(line.content_type, line.reads, has_ended=line.ending == "complete")
     except MiniMaxError:  # an error has no answer that a later request could hold
         return
-    blocks = taken.accumulator.message().content
+    blocks = answer.message().content
     known = _sent(blocks, thinking=False)
     today = fingerprint(_answer(b for b in known if isinstance(b, TextBlock)))
     for sent in (known, _sent(blocks, thinking=True)):

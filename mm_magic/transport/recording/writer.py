@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import BinaryIO, Literal, NamedTuple, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.failure import classify_response
@@ -208,10 +208,9 @@ class Recorder:
         known = (key.hash, sample) in self._of_others
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
-            came = outcome(exchange, reads, how, endpoint)
-            if came.has_key and endpoint is not None:
-                reads = list(redacted_reads(reads, endpoint.key))
-            error = _error(exchange, reads) if came.ending == "failed" else None
+            content_type = exchange.headers.get("content-type", "")
+            ending, model = outcome(exchange.status, content_type, reads, how)
+            error = _error(exchange, reads) if ending == "failed" else None
             if error is not None and is_left_out(error):
                 return
             recorded = RecordedExchange(
@@ -220,11 +219,11 @@ class Recorder:
                 day=self._today().isoformat(),
                 backend=endpoint.backend if endpoint else OFFLINE,
                 server=self._label(endpoint.base_url) if endpoint else OFFLINE,
-                model=came.model,
-                ending=came.ending,
+                model=model,
+                ending=ending,
                 status=exchange.status,
-                content_type=exchange.headers.get("content-type", ""),
-                reads=tuple(reads),
+                content_type=content_type,
+                reads=tuple(redacted_reads(reads, endpoint.key if endpoint else None)),
                 seconds=seconds_of(reads),
             )
             self._write(recorded, is_again=known)
@@ -324,38 +323,26 @@ async def _overheard(
         write(exchange, reads, how)
 
 
-class Outcome(NamedTuple):
-    """What came of an answer, the model that gave it, if it said so, and whether the key that the
-    server was sent stands in it, cut over several deltas: whole, it was taken out on its way here.
-    """
-
-    ending: Ending
-    model: str | None = None
-    has_key: bool = False
-
-
 def outcome(
-    exchange: Exchange, reads: Iterable[Read], how: How, endpoint: Endpoint | None
-) -> Outcome:
-    """What came of an answer.
+    status: int, content_type: str, reads: Iterable[Read], how: How
+) -> tuple[Ending, str | None]:
+    """What came of an answer, and the model that gave it, if it said so.
 
-    It is complete with its last event, whatever became of the connection after that, and with its
-    stop_reason, if then the reader left.
+    An answer is complete with its last event, whatever became of the connection after that, and
+    with its stop_reason, if then the reader left.
     """
-    if not 200 <= exchange.status < 300:
-        return Outcome("failed")  # the status says enough, whatever is missing of the words
-    content_type = exchange.headers.get("content-type", "")
-    key = endpoint.key if endpoint else None
+    if not 200 <= status < 300:
+        return "failed", None  # the status says enough, whatever is missing of the words
     try:
-        taken = take_in(content_type, reads, has_ended=how == "ended", key=key)
+        accumulator, is_over, _ = take_in(content_type, reads, has_ended=how == "ended")
     except MiniMaxError:  # the client read no further, either
-        return Outcome("failed")
-    message, state = taken.accumulator.message(), taken.accumulator.state
-    is_left_whole = how == "stopped" and state == "growing" and message.stop_reason
-    if state == "complete" or is_left_whole:
-        return Outcome("complete", message.model, taken.has_hidden)
-    ending: Ending = "failed" if taken.is_over or how == "ended" else how
-    return Outcome(ending, message.model, taken.has_hidden)
+        return "failed", None
+    message = accumulator.message()
+    model = message.model
+    is_left_whole = how == "stopped" and accumulator.state == "growing" and message.stop_reason
+    if accumulator.state == "complete" or is_left_whole:
+        return "complete", model
+    return "failed" if is_over or how == "ended" else how, model
 
 
 def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
