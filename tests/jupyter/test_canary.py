@@ -68,7 +68,7 @@ CHANNELS = {
     "%minimax history": Channel("%minimax history", "Why?"),
     "%minimax show": Channel("%minimax show 1", "Rayleigh"),
     "a prompt with the key": Channel(
-        "print(tried(mm.ask, "My key: " + endpoint.key.reveal()).card())\n%minimax request",
+        "print(tried(mm.ask, 'My key: ' + endpoint.key.reveal()).card())\n%minimax request",
         "contains your API key",
     ),
     "%minimax panel": Channel("%minimax panel", "temperature"),
