@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from mm_magic.protocol.json_values import as_object, as_text, parse_json
 from mm_magic.protocol.sse import EventStreamDecoder
-from mm_magic.rendering.bundles import Bundle
+from mm_magic.rendering.bundles import Bundle, thinking_mark
 from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
@@ -43,12 +43,17 @@ class Came(NamedTuple):
 
 
 def wire_bundle(request: str, kept: KeptAnswer[T]) -> Bundle:
-    """The text of a request beside what came for it."""
+    """The text of a request beside what came for it, marked if there is thinking in it."""
     sent = shortened(request)
     kind = kept.content_type.partition(";")[0].strip()
     title = f"Received: HTTP {kept.status}{f', {kind}' if kind else ''}:"
     rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept)]
-    return {"text/html": _html(sent, title, rows), "text/plain": _plain(sent, title, rows)}
+    came = b"".join(data for _, data in kept.reads).decode("utf-8", "replace")
+    return {
+        "text/html": _html(sent, title, rows),
+        "text/plain": _plain(sent, title, rows),
+        **thinking_mark(f"{request}{came}"),
+    }
 
 
 def came_events(kept: KeptAnswer[T]) -> list[Came]:

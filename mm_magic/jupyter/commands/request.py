@@ -12,7 +12,7 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history import no_turns, turn_numbered
-from mm_magic.jupyter.views.finished import show
+from mm_magic.jupyter.views.finished import show, show_request
 from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request import Request
@@ -47,17 +47,17 @@ def request(here: Here, words: Sequence[str]) -> None:
         _show_events(here, turn)
         return
     if turn is None:
-        print(_last(session).in_words())
+        show_request(here.shell, _last(session).in_words())
         return
     now = session.requests.history_now(turn)
     sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
     if sent is None:
         print_lines("What was sent is no longer known: earlier turns have changed since.")
     else:
-        print(json_text(_body(turn, sent)))
+        show_request(here.shell, json_text(_body(turn, sent)))
     if sent is None or sent.context_hash != now.context_hash:
         print_lines("\nIf the cell ran again now, it would send:")
-        print(json_text(_body(turn, now.link)))
+        show_request(here.shell, json_text(_body(turn, now.link)))
 
 
 def code(here: Here, words: Sequence[str]) -> None:
