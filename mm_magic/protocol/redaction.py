@@ -21,8 +21,10 @@ from mm_magic.protocol.events import (
 MIN_KEY = 12
 """Characters. What is shorter is a word that stands for no key: `ollama`, `lm-studio`."""
 HIDDEN = "…"
-_TELLING = 8
-"""Characters at the end of a delta that are held back if a key begins so; fewer tell nothing."""
+_SHOWN = 7
+"""Characters: so much of the beginning of a key that comes in pieces is passed on at once, since
+words begin so, too, and none of an answer that is stopped may be missing. `sk-api-` tells nothing.
+"""
 
 _Delta: TypeAlias = TextDelta | ThinkingDelta | InputJsonDelta
 _TEXT_OF: Mapping[type[_Delta], Callable[[_Delta], str]] = {
@@ -58,19 +60,19 @@ def _in_json(key: str) -> str:
 class Pieces(Generic[AnyStr]):
     """One text that comes in pieces, without one form of a key. The work grows with its length.
 
-    What may be the beginning of the key is held back if it has `telling` characters or more. No
-    attribute shows the key where a debugger lists variables: only functions know it. A pattern
-    would, as `re` remembers those that were compiled.
+    `hidden` takes the place of all but the first `shown` characters of the key, however it is cut.
+    What may be more of it is held back. No attribute shows the key where a debugger lists
+    variables: only functions know it. A pattern would, as `re` remembers those that were compiled.
     """
 
-    def __init__(self, form: AnyStr, hidden: AnyStr, telling: int) -> None:
+    def __init__(self, form: AnyStr, hidden: AnyStr, shown: int = 0) -> None:
         self._find: Callable[[AnyStr, int], int] = lambda text, at: text.find(form, at)
         self._is_beginning: Callable[[AnyStr], bool] = form.startswith
         self._first: AnyStr = form[:1]
         self._letters: frozenset[AnyStr] = frozenset(form[at : at + 1] for at in range(len(form)))
         self._length = len(form)
         self._hidden: AnyStr = hidden
-        self._telling = telling
+        self._shown = shown
         self._open: AnyStr = hidden[:0]  # the end of what came, if a key may begin with it
         self._told = 0  # how much of that has been passed on
 
@@ -83,13 +85,13 @@ class Pieces(Generic[AnyStr]):
         parts: list[AnyStr] = []
         at, last = self._told, 0
         while found >= 0:
-            parts += [text[at:found], self._hidden]
+            parts += [text[at : found + self._shown], self._hidden]
             at = last = found + self._length
             found = self._find(text, last)
         begin = self._begin_of_open(text, last)
-        end = begin if len(text) - begin >= self._telling else len(text)
+        end = min(begin + self._shown, len(text))
         parts.append(text[at:end])
-        self._open, self._told = text[begin:], max(at, end) - begin
+        self._open, self._told = text[begin:], end - begin
         return text[:0].join(parts)
 
     def flush(self) -> AnyStr:
@@ -115,7 +117,7 @@ class RedactedBody:
     """A body that comes in reads, without a key, of which nothing is passed on."""
 
     def __init__(self, key: str) -> None:
-        self._of_forms = [Pieces(form.encode(), HIDDEN.encode(), 1) for form in _forms(key)]
+        self._of_forms = [Pieces(form.encode(), HIDDEN.encode()) for form in _forms(key)]
 
     def take(self, data: bytes) -> bytes:
         """What can be passed on, now that this read has come."""
@@ -141,8 +143,10 @@ class RedactedEvents:
         self._blocks: dict[tuple[type[_Delta], Index], Pieces[str]] = {}
         self._new_block: Callable[[type[_Delta]], Pieces[str]] | None = None
         if _forms(key):
-            self._new_block = lambda kind: Pieces(
-                _in_json(key) if kind is InputJsonDelta else key, HIDDEN, _TELLING
+            self._new_block = lambda kind: (
+                Pieces(_in_json(key), HIDDEN)
+                if kind is InputJsonDelta  # where an escape must not be cut
+                else Pieces(key, HIDDEN, _SHOWN)
             )
 
     def take(self, events: list[Event]) -> list[Event]:

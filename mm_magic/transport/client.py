@@ -230,7 +230,7 @@ def _key_in_request() -> UsageError:
     return UsageError(
         "the request contains your API key, so it was not sent",
         next_steps=(
-            "Remove the key from the prompt, or from the variable that is filled in.",
+            "Remove the key from the prompt, or from the variable or function that it comes from.",
             "If an earlier turn holds it, forget that turn: `%minimax forget N`",
         ),
     )
