@@ -57,12 +57,12 @@ def _in_json(key: str) -> str:
     return json.dumps(key)[1:-1]
 
 
-class Pieces(Generic[AnyStr]):
-    """One text that comes in pieces, without one form of a key. The work grows with its length.
+class Form(Generic[AnyStr]):
+    """One way to write a key, to be found in a text that comes in pieces.
 
     `hidden` takes the place of all but the first `shown` characters of the key, however it is cut.
-    What may be more of it is held back. No attribute shows the key where a debugger lists
-    variables: only functions know it. A pattern would, as `re` remembers those that were compiled.
+    No attribute shows the key where a debugger lists variables: only functions know it. A pattern
+    would, as `re` remembers those that were compiled.
     """
 
     def __init__(self, form: AnyStr, hidden: AnyStr, shown: int = 0) -> None:
@@ -73,32 +73,30 @@ class Pieces(Generic[AnyStr]):
         self._length = len(form)
         self._hidden: AnyStr = hidden
         self._shown = shown
-        self._open: AnyStr = hidden[:0]  # the end of what came, if a key may begin with it
-        self._told = 0  # how much of that has been passed on
 
-    def take(self, piece: AnyStr) -> AnyStr:
-        """What can be passed on, now that this piece has come."""
-        text: AnyStr = self._open + piece if self._open else piece
+    def take(self, before: AnyStr, piece: AnyStr) -> tuple[AnyStr, AnyStr]:
+        """What can be passed on of a text, and the end of it that a key may begin with.
+
+        `before` is that end as the last piece left it. All but its first `shown` characters are
+        held back. The work grows with the length of the text.
+        """
+        text: AnyStr = before + piece if before else piece
         found = self._find(text, 0)
-        if found < 0 and not self._open and self._begin_of_open(text, 0) == len(text):
-            return piece  # as nearly always
+        if found < 0 and not before and self._begin_of_open(text, 0) == len(text):
+            return piece, text[:0]  # as nearly always
         parts: list[AnyStr] = []
-        at, last = self._told, 0
+        at, last = min(len(before), self._shown), 0
         while found >= 0:
             parts += [text[at : found + self._shown], self._hidden]
             at = last = found + self._length
             found = self._find(text, last)
         begin = self._begin_of_open(text, last)
-        end = min(begin + self._shown, len(text))
-        parts.append(text[at:end])
-        self._open, self._told = text[begin:], end - begin
-        return text[:0].join(parts)
+        parts.append(text[at : begin + self._shown])
+        return text[:0].join(parts), text[begin:]
 
-    def flush(self) -> AnyStr:
-        """What is held back, where nothing follows that belongs to it."""
-        held: AnyStr = self._open[self._told :]
-        self._told = len(self._open)
-        return held
+    def held(self, before: AnyStr) -> AnyStr:
+        """What of that end is held back."""
+        return before[self._shown :]
 
     def _begin_of_open(self, text: AnyStr, last: int) -> int:
         """Where that end of the text begins which a key may begin with; its length if none does.
@@ -117,46 +115,47 @@ class RedactedBody:
     """A body that comes in reads, without a key, of which nothing is passed on."""
 
     def __init__(self, key: str) -> None:
-        self._of_forms = [Pieces(form.encode(), HIDDEN.encode()) for form in _forms(key)]
+        self._forms = [Form(form.encode(), HIDDEN.encode()) for form in _forms(key)]
+        self._open = [b""] * len(self._forms)
 
     def take(self, data: bytes) -> bytes:
         """What can be passed on, now that this read has come."""
-        for each in self._of_forms:
-            data = each.take(data)
+        for place, form in enumerate(self._forms):
+            data, self._open[place] = form.take(self._open[place], data)
         return data
 
     def flush(self) -> bytes:
         """What is held back, where the body has ended."""
         held = b""
-        for each in self._of_forms:
-            held = each.take(held) + each.flush()
+        for form, before in zip(self._forms, self._open, strict=True):
+            passed, before = form.take(before, held)
+            held = passed + form.held(before)
         return held
 
 
 class RedactedEvents:
     """The events of an answer without a key that stands across several deltas of a block.
 
-    A key that one of them holds whole is for `RedactedBody`. Signatures stay as they are.
+    They are deltas in a row, but for pings and those of other blocks. A key that one of them holds
+    whole is for `RedactedBody`. Signatures stay as they are.
     """
 
     def __init__(self, key: str) -> None:
-        self._blocks: dict[tuple[type[_Delta], Index], Pieces[str]] = {}
-        self._new_block: Callable[[type[_Delta]], Pieces[str]] | None = None
+        self._open: dict[tuple[type[_Delta], Index], str] = {}  # the ends of their texts
+        self._forms: Mapping[type[_Delta], Form[str]] = {}
         if _forms(key):
-            self._new_block = lambda kind: (
-                Pieces(_in_json(key), HIDDEN)
-                if kind is InputJsonDelta  # where an escape must not be cut
-                else Pieces(key, HIDDEN, _SHOWN)
-            )
+            text = Form(key, HIDDEN, _SHOWN)
+            in_json = Form(_in_json(key), HIDDEN)  # no part of an escape may be left of it
+            self._forms = {TextDelta: text, ThinkingDelta: text, InputJsonDelta: in_json}
 
     def take(self, events: list[Event]) -> list[Event]:
         """What can be passed on, now that these have come."""
-        if self._new_block is None:
+        if not self._forms:
             return events
         passed: list[Event] = []
         for event in events:
             if isinstance(event, (TextDelta, ThinkingDelta, InputJsonDelta)):
-                passed.append(self._redacted(event, self._new_block))
+                passed.append(self._redacted(event))
             elif isinstance(event, Ping):
                 passed.append(event)
             else:
@@ -165,13 +164,14 @@ class RedactedEvents:
 
     def flush(self) -> list[Event]:
         """What is held back, where no delta follows that belongs to it."""
-        held = ((place, block.flush()) for place, block in self._blocks.items())
+        ends, self._open = self._open, {}
+        held = ((place, self._forms[place[0]].held(end)) for place, end in ends.items())
         return [kind(index, text) for (kind, index), text in held if text]
 
-    def _redacted(self, delta: _Delta, new_block: Callable[[type[_Delta]], Pieces[str]]) -> _Delta:
-        kind, index = type(delta), delta.index
-        if (block := self._blocks.get((kind, index))) is None:
-            block = self._blocks[kind, index] = new_block(kind)
+    def _redacted(self, delta: _Delta) -> _Delta:
+        kind, place = type(delta), (type(delta), delta.index)
         text = _TEXT_OF[kind](delta)
-        passed = block.take(text)
-        return delta if passed == text else kind(index, passed)
+        passed, end = self._forms[kind].take(self._open.pop(place, ""), text)
+        if end:
+            self._open[place] = end
+        return delta if passed == text else kind(delta.index, passed)

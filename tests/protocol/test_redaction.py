@@ -137,10 +137,24 @@ def test_work_is_linear(part: str) -> None:
     assert steps(4000) < 4.5 * steps(1000)
 
 
+def test_many_blocks_take_linear_work() -> None:
+    """Blocks that all end like a beginning of a key cost no more than others, with or without a
+    stop."""
+
+    def steps(count: int, *after: Event) -> int:
+        events: list[Event] = []
+        for index in range(count):
+            events += [TextDelta(index, KEY[:10]), *after]
+        return calls_of(lambda: text_of(events))
+
+    for after in ([], [ContentBlockStop(0)]):
+        assert steps(4000, *after) < 4.5 * steps(1000, *after)
+
+
 def test_no_attribute_shows_the_key() -> None:
     """Whoever lists the variables of what looks for the key does not see it."""
     redaction, found = RedactedEvents(KEY), RedactedBody(KEY)
     redaction.take([TextDelta(0, "word")])
-    parts = [*redaction._blocks.values(), *found._of_forms]
+    parts = [*redaction._forms.values(), *found._forms]
     assert KEY not in repr([vars(each) for each in (redaction, found, *parts)])
     assert KEY not in repr(vars(re)).replace("\\\\", "")
