@@ -22,7 +22,7 @@ COLUMNS = '<div class="mm-columns'
 # One that is not closed goes on to the end, on a page as well.
 _BOX = re.compile(rf"{THINKING}.*?(?:</details>|\Z)", re.DOTALL)
 # Version 0.1 marked no requests and no events; and it printed the requests.
-_SHOWS_REQUESTS = re.compile(r"^%minimax +request|^%%minimax .*--dry-run", re.MULTILINE)
+_SHOWS_REQUESTS = re.compile(r"^%minimax +request|^%%minimax .*--dry[-_]run", re.MULTILINE)
 _QUOTE = re.compile(
     r"^Thinking (?:of|for) answer \d[^\n]*:\n\n?(?:>[^\n]*(?:\n|\Z))++\n?", re.MULTILINE
 )
