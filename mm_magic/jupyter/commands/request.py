@@ -13,13 +13,12 @@ from mm_magic.jupyter.arguments import read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history import no_turns, turn_numbered
 from mm_magic.jupyter.views.finished import show, show_request
-from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request import Request
 from mm_magic.session.options import SWITCH, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import json_text, shortened
+from mm_magic.wording import in_lines, json_text, shortened
 
 # Behind a fence stands `python`, `Python 3`, `ipython3`, `{python}`, `{.python #id}`, `py:a.py`,
 # `python title="x"`, `{code-cell} ipython3`, a file's name, or nothing. `pycon` is no program.
@@ -51,13 +50,15 @@ def request(here: Here, words: Sequence[str]) -> None:
         return
     now = session.requests.history_now(turn)
     sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
-    if sent is None:
-        print_lines("What was sent is no longer known: earlier turns have changed since.")
-    else:
-        show_request(here.shell, json_text(_body(turn, sent)))
+    shown = (
+        in_lines("What was sent is no longer known: earlier turns have changed since.")
+        if sent is None
+        else json_text(_body(turn, sent))
+    )
     if sent is None or sent.context_hash != now.context_hash:
-        print_lines("\nIf the cell ran again now, it would send:")
-        show_request(here.shell, json_text(_body(turn, now.link)))
+        shown += in_lines("\n\nIf the cell ran again now, it would send:\n")
+        shown += json_text(_body(turn, now.link))
+    show_request(here.shell, shown)
 
 
 def code(here: Here, words: Sequence[str]) -> None:
