@@ -52,7 +52,11 @@ ANSWERS: dict[str, Answer] = {
     "small reads": [head(), *(chunk(BYTES[at : at + 7]) for at in range(0, len(BYTES), 7)), END],
     "compressed": [head(content_encoding="gzip"), chunk(gzip.compress(BYTES)), END],
     "a document": whole(200, DOCUMENT),
-    "a header": [head(request_id=KEY, x_debug=SAID), chunk(BYTES), END],
+    "headers": [
+        head(200, f"text/event-stream; of={KEY}", request_id=KEY, x_debug=SAID),
+        chunk(BYTES),
+        END,
+    ],
     "no last event": [head(), chunk(sse(*echoing(SAID)[:-1])), END],
 }
 
