@@ -66,7 +66,7 @@ def session_for(server: Loopback) -> Session:
 
 
 def ask(session: Session, prompt: str = "Why?", **options: Any) -> Reply:
-    return asyncio.run(session.ask(prompt, Options(retries=0, **options), alone=False))
+    return asyncio.run(session.turns.ask(prompt, Options(retries=0, **options), alone=False))
 
 
 @pytest.mark.parametrize("way", ANSWERS)
@@ -79,11 +79,11 @@ def test_answer(way: str, tmp_path: Path) -> None:
         session.recordings.recorder = Recorder(tape, tape.name)
         first = ask(session)
         again = ask(session)
-    turn = session.last_turn
+    turn = session.latest.turn
     assert turn is not None
     kept = [repr(reply.message) for reply in (first, again)]
     kept += [json.dumps(turn_json(turn, session.conversations.state_of(turn)))]
-    kept += [repr(each.reads) for each in session.recent._kept]
+    kept += [repr(each.reads) for each in session.latest.exchanges._kept]
     kept += [server.requests[-1].body.decode(), tape.read_text()]
     assert "…" in first.text
     assert first.thinking.count("…") >= 2
@@ -132,8 +132,8 @@ def test_prompt() -> None:
             with pytest.raises(UsageError, match="the request contains your API key") as caught:
                 ask(session, prompt, **options)
             assert "Remove the key from the prompt" in caught.value.card()
-            assert session.last is not None
-            assert found_in(session.last.in_words()) == []
+            assert session.latest.request is not None
+            assert found_in(session.latest.request.in_words()) == []
         assert not server.requests
-        assert session.last_turn is None
+        assert session.latest.turn is None
         assert ask(session, KEY[:-1]).text == "answer 1"

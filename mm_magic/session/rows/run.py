@@ -1,9 +1,10 @@
 """Asks the requests of a table: some at a time, until all have ended or nothing more can come."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from mm_magic.conversation.catalog import BYTES_PER_TOKEN, cost, dollars, price_of
@@ -14,12 +15,14 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.failure import is_busy
 from mm_magic.protocol.messages import Usage
 from mm_magic.protocol.request import Request
-from mm_magic.session.rows.answers import KernelAnswers, Misfit, Reading, RowAnswer
+from mm_magic.session.build_request import Draft
+from mm_magic.session.rows.answers import Misfit, Reading, RowAnswer
 from mm_magic.session.rows.plan import Plan, Todo, key_of
+from mm_magic.session.rows.source import Source
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.transport.recording.writer import Recorder
 
 PATIENCE = 12
 """How often a row is sent again while the server is busy: for a minute, at the longest pauses."""
@@ -33,26 +36,26 @@ _OF_ALL = frozenset({"auth", "billing", "permission", "not_found", "redirect"})
 class RowsRun:
     """Asks what a plan has to do. `count` is how far it is.
 
-    `base` is the request that all others are like, to a server of this `name`; `reading` says how
-    answers are read. They go into the plan, and into what the kernel `remembers`; `recorder` takes
-    them down. `budget` is in USD; `spent` and what is in flight, at the most, never exceed it.
-    `mended` has what was wrong with the answers that were asked for once more.
+    `base` is the request that all others are like, to the server of the `source`; `reading` says
+    how answers are read. They go into the plan, and into what the source remembers. `budget` is in
+    USD; `spent` and what is in flight, at the most, never exceed it. `mended` has what was wrong
+    with the answers that were asked for once more, and `reused` counts the rows that another run
+    has answered meanwhile.
     """
 
     session: Session
     plan: Plan
     count: RowsCount
     base: TurnRequest
-    name: str
+    source: Source
     reading: Reading
     parallel: int
-    remembers: KernelAnswers
-    recorder: Recorder | None = None
     budget: float | None = None
     raises: bool = False
     is_awaited: bool = False
     spent: float = 0.0
     cut: int = 0
+    reused: int = 0
     mended: list[str] = field(default_factory=list)
     _reserved: float = 0.0
     _since: float = 0.0
@@ -67,7 +70,8 @@ class RowsRun:
             beat()
 
         wanting = self.session.client.wanting(self.base.endpoint, self.parallel)
-        with self.session.asking_rows(lead, tick), wanting:
+        lead.begin()  # it stands for all rows: who stops it stops them
+        with heartbeat(tick), self.session.running.now(lead), wanting:
             try:
                 await self._work_together()
             finally:
@@ -97,18 +101,46 @@ class RowsRun:
             item = todo.popleft()
             self._reserved += worst
             try:
-                await self._ask(item, request, worst)
+                async with self.source.asking(item.name):
+                    await self._ask_or_find(item, request, worst)
             finally:
                 self._reserved -= worst
+
+    async def _ask_or_find(self, item: Todo, request: TurnRequest, worst: float) -> None:
+        """Ask, unless another run has had an answer since the plan was made."""
+        found = self.source.find(key_of(self.base.request_key.options, item.prompt))
+        if found is not None and found.is_whole:
+            self._reuse(item, found)
+        elif found is not None and found.to_mend and item.first is None:
+            self.plan.todo.appendleft(item._replace(first=found))
+        else:
+            await self._ask(item, request, worst)
+            self._step_aside(item.name)
+
+    def _step_aside(self, request: str) -> None:
+        """Go on elsewhere in the table where another process has asked the same just now.
+
+        What it asks at the moment is in no file, so both would ask all rows in step.
+        """
+        if self.plan.todo and self.source.is_doubled(request):
+            self.plan.todo.rotate(random.randrange(len(self.plan.todo)))
+
+    def _reuse(self, item: Todo, answer: RowAnswer) -> None:
+        """Take an answer for which another run asked."""
+        rows = self.plan.rows_of(item.name)
+        self.plan.answers[item.name] = answer
+        self.reused += rows
+        self.count.done += rows
+        self.count.found += rows
 
     async def _ask(self, item: Todo, request: TurnRequest, worst: float) -> None:
         done = self.count.done
         run = Run(
             request.ask, request.cell, None, answer=1, patience=PATIENCE, pace=PACE,
-            recorder=self.recorder,
+            recorder=self.source.recorder,
         )  # fmt: skip
         try:
-            reply = await self.session.answer_row(run, request)
+            reply = await self._answer(run, request)
         except MiniMaxError as error:
             self._fail(item, RowAnswer(None, error.message))
             if self._ends_all(error, done):
@@ -121,13 +153,27 @@ class RowsRun:
         self.cut += reply.stop_reason == "max_tokens" and answer.is_whole
         self._take(item, answer)
 
+    async def _answer(self, run: Run, request: TurnRequest) -> Reply:
+        """Send the request of a row. Raises MiniMaxError with `.reply`."""
+        session = self.session
+        run.request = session.latest.request = request
+        try:
+            async with aclosing(session.sender.whole(run, request)) as arriving:
+                async for _ in arriving:
+                    pass
+        finally:
+            session.meter.add(reply := run.reply(), run.ask.options.model)
+        if reply.may_enter():
+            session.refusals.learn(run, run.request)
+        return reply
+
     def _take(self, item: Todo, answer: RowAnswer) -> None:
         """Keep an answer. One that is not of the type is asked for once more, at once."""
         name, misfit = item.name, answer.misfit
         if item.first is not None:
             answer = answer.after(item.first)
         self.plan.answers[name] = answer
-        self.remembers.add(name, answer)
+        self.source.remembers.add(name, answer)
         if misfit is None:
             self.count.done += self.plan.rows_of(name)
         elif answer.to_mend is not None:
@@ -182,9 +228,11 @@ class RowsRun:
 
     def _once_more(self, request: TurnRequest, misfit: Misfit) -> TurnRequest:
         """The request that quotes what was wrong with the answer to this one."""
-        server = self.base.endpoint, self.name
+        assert self.source.server is not None
         turn = request.turn(misfit.reply)
-        return self.session.row_once_more(request.ask, server, turn, str(misfit.wrong))
+        refused = self.session.requests.refuse_thinking
+        draft = Draft.of(request.ask, request.cell, None, None, refused)
+        return draft.once_more(turn, str(misfit.wrong)).build(*self.source.server)
 
     def _worst(self, request: TurnRequest) -> float:
         """What a request costs at the most, in USD; 0 where nothing is limited."""
@@ -213,6 +261,6 @@ def _tokens(reply: Reply) -> int:
 
 async def close_idle(session: Session) -> None:
     """Close what connections are left after a stop, unless others are being answered."""
-    if not session.running:
+    if not session.running.runs:
         with suppress(MiniMaxError):
             await session.client.aclose()

@@ -13,7 +13,7 @@ import mm_magic as mm
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.session.api import forget_session, session
 from mm_magic.session.replaying import Replaying
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.values import ValueType
 from mm_magic.transport.recording.player import Replay
 
@@ -203,7 +203,7 @@ def job_of(
     kernel: Kernel, budget: float | None, rows: Any = TEN, kind: ValueType | None = None
 ) -> RowsJob:
     options = kernel.session.options.overridden({"max_tokens": 1000})
-    how = How(options, parallel=4, budget=budget, type=kind)
+    how = RowsOptions(options, parallel=4, budget=budget, type=kind)
     return RowsJob(kernel.session, "Say {{n}}", rows, how)
 
 
