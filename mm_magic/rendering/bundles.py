@@ -14,6 +14,7 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.turn import THINKING_CLASS, THINKING_MIME, has_thinking
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import SOFT_LIMIT, Blocks, Piece
 from mm_magic.rendering.grammar import CONTAINERS, FENCE
@@ -79,9 +80,19 @@ def growing_thinking(text: str, title: str) -> Bundle:
 def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
     state = " open" if is_open else ""
     return (
-        f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
+        f'<details class="{THINKING_CLASS} {IGNORE}"{state}><summary>{escaped(title)}</summary>'
         f"{dim_paragraphs(text, margin='margin-left:1em;')}</details>"
     )
+
+
+def request_bundle(text: str) -> Bundle:
+    """Return the text of a request, marked if there is thinking in it."""
+    return {"text/plain": text, **thinking_mark(text)}
+
+
+def thinking_mark(text: str) -> Bundle:
+    """Return what marks an output with this JSON of requests or events; {} without thinking."""
+    return {THINKING_MIME: {}} if has_thinking(text) else {}
 
 
 def dim_paragraphs(text: str, *, margin: str = "") -> str:

@@ -133,7 +133,8 @@ class Sender:
 
     def _taps(self, run: Run, request: TurnRequest) -> list[Tap]:
         """What looks on while the answer passes: the recording, and the last exchanges."""
-        taps = [self.latest.exchanges.tap(request)]
+        sent_key = request.endpoint.key if request.endpoint else None
+        taps = [self.latest.exchanges.tap(request, sent_key)]
         recorder = run.recorder or self.requests.recordings.recorder
         if recorder is not None and request.is_recordable:
             is_left_out = partial(self.refusals.may_send_instead, request)

@@ -5,7 +5,6 @@ reader is told.
 """
 
 import asyncio
-import json
 import os
 import stat
 import sys
@@ -36,6 +35,7 @@ from mm_magic.transport.recording.file_format import (
     version_of,
 )
 from mm_magic.transport.recording.reader import read
+from mm_magic.transport.recording.redacted_reads import redacted_reads
 
 Asker: TypeAlias = Hashable
 """Who asks: a cell, and how often one run of it has asked this request before."""
@@ -43,7 +43,6 @@ Asker: TypeAlias = Hashable
 How: TypeAlias = Literal["ended", "stopped", "broken"]
 """How the reads of a body came to their end: by themselves, by the reader, by an error."""
 
-_HIDDEN = "…".encode()  # in place of a key that a server repeats
 _HEADER_BYTES = 1000
 _NOTHING = Recording(())
 _PATIENCE = 1.0
@@ -233,7 +232,6 @@ class Recorder:
         known = (key.hash, sample) in self._of_others
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
-            secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
             content_type = exchange.headers.get("content-type", "")
             ending, model = outcome(exchange.status, content_type, reads, how)
             error = _error(exchange, reads) if ending == "failed" else None
@@ -249,10 +247,10 @@ class Recorder:
                 ending=ending,
                 status=exchange.status,
                 content_type=content_type,
-                reads=tuple(_without(secret, reads)),
+                reads=tuple(redacted_reads(reads, endpoint.key if endpoint else None)),
                 seconds=seconds_of(reads),
             )
-            self._write(recorded, secret, is_again=known)
+            self._write(recorded, is_again=known)
 
         return lambda exchange: replace(exchange, chunks=_overheard(exchange, write))
 
@@ -286,12 +284,9 @@ class Recorder:
             self.on_added(each)
             self.on_recorded(each)
 
-    def _write(self, exchange: RecordedExchange, key: str, *, is_again: bool) -> None:
+    def _write(self, exchange: RecordedExchange, *, is_again: bool) -> None:
         """Put an exchange into the file. `is_again`: it may take the place of another kernel's."""
         line = exchange.to_line()
-        if any(form in line for form in key_forms(key)):
-            self.problem = "the request contains your API key"
-            return
         added: Sequence[RecordedExchange] = ()
 
         def last_line(file: FileIO) -> bytes:
@@ -397,18 +392,3 @@ def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
     except MiniMaxError as error:
         return error
     return taken.accumulator.failure
-
-
-def _without(key: str, reads: list[Read]) -> list[Read]:
-    """The reads without a key that the server repeats; it may stand across two of them."""
-    whole = b"".join(data for _, data in reads)
-    if not any(form in whole for form in key_forms(key)):
-        return reads
-    for form in key_forms(key):
-        whole = whole.replace(form, _HIDDEN)
-    return [(reads[-1][0], whole)]
-
-
-def key_forms(key: str) -> set[bytes]:
-    """A key as it stands by itself, and in a JSON string."""
-    return {key.encode(), json.dumps(key)[1:-1].encode()} if key else set()
