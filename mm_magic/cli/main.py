@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     strip.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help=OR_FOLDER)
     strip.add_argument(
-        "--thinking", action="store_true", help="also remove the thinking that is shown"
+        "--thinking", action="store_true", help="also remove the thinking that mm_magic has shown"
     )
     return parser
 

@@ -6,21 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_magic.cli.extract import say, share
+from mm_magic.cli.extract import notebooks_in_words, say
 from mm_magic.cli.files import write_whole
 from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import cells_of, checked, joined, load_bytes, shown
 from mm_magic.conversation.saved_turn import turns_of
-from mm_magic.conversation.turn import TURN_MIME
+from mm_magic.conversation.turn import THINKING_CLASS, THINKING_MIME, TURN_MIME, has_thinking
 from mm_magic.errors import UsageError
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.wording import counted, plain
 
-THINKING = '<details class="mm-thinking'
+THINKING = f'<details class="{THINKING_CLASS}'
 COLUMNS = '<div class="mm-columns'
 # More answers than stand side by side hold their thinking: as a box, or as a title with a quote.
 # One that is not closed goes on to the end, on a page as well.
 _BOX = re.compile(rf"{THINKING}.*?(?:</details>|\Z)", re.DOTALL)
+# Version 0.1 marked no requests and no events; and it printed the requests.
+_SHOWS_REQUESTS = re.compile(r"^%minimax +request|^%%minimax .*--dry[-_]run", re.MULTILINE)
 _QUOTE = re.compile(
     r"^Thinking (?:of|for) answer \d[^\n]*:\n\n?(?:>[^\n]*(?:\n|\Z))++\n?", re.MULTILINE
 )
@@ -93,7 +95,7 @@ def _in_all(done: Sequence[Taken], *, thinking: bool) -> str:
     turns, boxes = sum(each.turns for each in done), sum(each.boxes for each in done)
     changed = sum(each.is_changed for each in done)
     counts = Taken(turns, boxes, is_changed=bool(changed)).counts(thinking=thinking)
-    return f"In all: removed {counts} from {share(changed, len(done))}."
+    return f"In all: removed {counts} from {notebooks_in_words(changed, len(done))}."
 
 
 def _parsed(data: bytes, name: str) -> JsonObject:
@@ -140,7 +142,8 @@ def _number_of_turns(saved: Iterable[object]) -> int:
 def _take_thinking(cell: JsonObject) -> int:
     """Take what shows thinking out of a cell's outputs; return of how many answers."""
     outputs = _outputs(cell)
-    kept = [output for output in outputs if not _shows_thinking(output)]
+    is_of_requests = bool(_SHOWS_REQUESTS.search(joined(cell.get("source"))))
+    kept = [each for each in outputs if not _shows_thinking(each, is_of_requests=is_of_requests)]
     if len(kept) < len(outputs):
         cell["outputs"] = kept
     return len(outputs) - len(kept) + sum(map(_take_boxes, kept))
@@ -169,6 +172,11 @@ def _outputs(cell: JsonObject) -> list[object]:
     return outputs if isinstance(outputs, list) else []
 
 
-def _shows_thinking(output: object) -> bool:
-    html = as_object(as_object(output).get("data")).get("text/html")
-    return joined(html).lstrip().startswith(THINKING)
+def _shows_thinking(output: object, *, is_of_requests: bool) -> bool:
+    """Whether an output is there for thinking. `is_of_requests`: its cell shows requests."""
+    whole = as_object(output)
+    data = as_object(whole.get("data"))
+    if THINKING_MIME in data or joined(data.get("text/html")).lstrip().startswith(THINKING):
+        return True
+    text = joined(whole.get("text")) or joined(data.get("text/plain"))
+    return is_of_requests and has_thinking(text)

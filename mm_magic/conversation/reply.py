@@ -190,7 +190,7 @@ class Reply(Generic[T]):
         return self.status != "incomplete" and has_text and not self.problem
 
 
-def counted(reply: Reply) -> Usage:
+def counted_usage(reply: Reply) -> Usage:
     """The tokens of a complete answer, and of what was asked before it: a first try, steps.
 
     Servers count at the end; earlier counts are guesses.

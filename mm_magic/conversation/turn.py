@@ -20,11 +20,24 @@ if TYPE_CHECKING:
 
 TURN_MIME = "application/vnd.minimax.turn+json"
 """The MIME type under which a cell's outputs hold turns."""
+THINKING_MIME = "application/vnd.minimax.thinking+json"
+"""The MIME type that marks an output with the thinking in a request, or in what came for one."""
+THINKING_CLASS = "mm-thinking"
+"""The class of a box with thinking. It marks the outputs that show answers."""
 NOTHING = ""
 """The hash of no turns."""
+_THINKING = re.compile(r'"type" ?: ?"thinking(_delta)?"')  # a block, or a delta of one
 _MOST_HASHES = 8
 """Of what stands above a turn, as each sort of reader knows it now, and as it was before."""
 _NOTEBOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as nbformat 4.5 has it
+
+
+def has_thinking(text: str) -> bool:
+    """Whether there is thinking in this JSON of requests, or of events.
+
+    A prompt that quotes such JSON has other quotes in it.
+    """
+    return _THINKING.search(text) is not None
 
 
 class TurnKey(NamedTuple):

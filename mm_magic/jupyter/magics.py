@@ -17,6 +17,7 @@ from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.jupyter.one_line import unfolded
 from mm_magic.jupyter.option_words import right_options
 from mm_magic.jupyter.reply_display import ReplyFormatter
+from mm_magic.jupyter.views.finished import show_request
 from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.options import UNSET
 from mm_magic.session.sync import run_to_end
@@ -88,7 +89,7 @@ class Magics:
         from mm_magic.jupyter.refused_together import check_together
 
         listed = self._session.models.known
-        options, prompt = unfolded(line, body, listed)
+        options, prompt = unfolded(line, body, listed, self._operands)
         arguments = parse(options, listed)
         if arguments.help:
             self._session.cells.here.only_shows = True
@@ -109,11 +110,16 @@ class Magics:
         turn = make(self._here, arguments, prompt)
         if arguments.dry_run:
             self._session.cells.here.only_shows = True
-            print(turn.dry_run())
+            show_request(self._here.shell, turn.dry_run())
             return None
         if not isinstance(turn, DrawnTurn):
             turn.check_number(options, "" if body.strip() else prompt)
         return turn
+
+    def _operands(self, command: Command) -> Sequence[str]:
+        from mm_magic.jupyter.offered_words import operands_of  # for a prompt like a command
+
+        return operands_of(self._here, command)
 
     def _drawn(self, reply: Replied) -> Replied:
         if isinstance(reply, Reply | Replies):  # a table is drawn by whoever made its kind

@@ -7,6 +7,7 @@ from pathlib import Path
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.turn import is_notebook_id, is_notebook_name
+from mm_magic.jupyter.notary import is_configured
 from mm_magic.jupyter.signature import is_signed
 
 UNKNOWN_FILE = "mm_magic can't tell which file this notebook is saved in"
@@ -36,11 +37,11 @@ def is_file(path: Path) -> bool:
 def is_trusted(data: bytes) -> bool:
     """Whether Jupyter trusts the outputs in a notebook file's bytes: as Jupyter Server decides it.
 
-    False where that can't be found out. It leaves no file behind: without Jupyter's secret nothing
-    is signed.
+    False where that can't be found out, and where Jupyter keeps its decisions in another way than
+    it does by itself. It leaves no file behind: without Jupyter's secret nothing is signed.
     """
     with suppress(Exception):  # whatever a made-up file brings about
         from jupyter_core.paths import jupyter_data_dir
 
-        return is_signed(data, Path(jupyter_data_dir()))
+        return is_signed(data, Path(jupyter_data_dir())) and not is_configured()
     return False

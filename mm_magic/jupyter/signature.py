@@ -1,7 +1,9 @@
 """Whether Jupyter signed a notebook.
 
 Jupyter takes nbformat for that, whose import and whose copy of a notebook would take most of the
-time in which a long one is resumed. What it signs is the content alone: all names and values, one
+time in which a long one is resumed (docs/dependencies.md), and which makes and repairs the database
+that it looks into. Where Jupyter was told another algorithm, secret or database, `notary` knows it,
+and nothing is trusted. What it signs is the content alone: all names and values, one
 after the other, so other JSON can have the same signature. What nbformat refuses to read, or gives
 new ids to as it reads it, is never trusted.
 """

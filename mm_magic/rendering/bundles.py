@@ -14,9 +14,10 @@ import re
 from html import unescape
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.turn import THINKING_CLASS, THINKING_MIME, has_thinking
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import SOFT_LIMIT, Blocks, Piece
-from mm_magic.rendering.formulas import CONTAINERS
+from mm_magic.rendering.grammar import CONTAINERS, FENCE
 from mm_magic.rendering.markdown import (
     IGNORE,
     NO_DEFINITIONS,
@@ -47,7 +48,7 @@ PAGE_FORMULAS = 12
 as many, which may take a page 100 ms, it does even within a list, at the next item.
 """
 
-_FENCED = re.compile(r" {0,3}(?:```|~~~)")
+_FENCED = re.compile(rf" {{0,3}}{FENCE}")
 
 _DIM = "opacity:.75"
 
@@ -79,9 +80,19 @@ def growing_thinking(text: str, title: str) -> Bundle:
 def _thinking_html(text: str, title: str, *, is_open: bool) -> str:
     state = " open" if is_open else ""
     return (
-        f'<details class="mm-thinking {IGNORE}"{state}><summary>{escaped(title)}</summary>'
+        f'<details class="{THINKING_CLASS} {IGNORE}"{state}><summary>{escaped(title)}</summary>'
         f"{dim_paragraphs(text, margin='margin-left:1em;')}</details>"
     )
+
+
+def request_bundle(text: str) -> Bundle:
+    """Return the text of a request, marked if there is thinking in it."""
+    return {"text/plain": text, **thinking_mark(text)}
+
+
+def thinking_mark(text: str) -> Bundle:
+    """Return what marks an output with this JSON of requests or events; {} without thinking."""
+    return {THINKING_MIME: {}} if has_thinking(text) else {}
 
 
 def dim_paragraphs(text: str, *, margin: str = "") -> str:
@@ -203,7 +214,7 @@ _OPENS_IMAGE = re.compile(r"!(?=\[)")
 _OPENS_LINK = re.compile(r"\](?=[(:](?![ \t\n]*<?(?:https?://|mailto:)))", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?=(#?\w{1,32};))", re.ASCII)
 _OPENS_RAW = re.compile(r"\{(?=\s*=)")
-_FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))(.*)$", re.MULTILINE)
+_FENCE_LINE = re.compile(rf"^({CONTAINERS}{FENCE})(.*)$", re.MULTILINE)
 _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNORECASE)
 
 

@@ -10,17 +10,17 @@ from typing import NamedTuple, TypeVar
 
 from mm_magic.protocol.json_values import as_object, as_text, parse_json
 from mm_magic.protocol.sse import EventStreamDecoder
-from mm_magic.rendering.bundles import Bundle
+from mm_magic.rendering.bundles import Bundle, thinking_mark
 from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
-from mm_magic.transport.recording.writer import key_forms
-from mm_magic.wording import plain
+from mm_magic.wording import cut, plain
 
 MAX_LINE = 400  # characters
 MAX_LINES = 150
 MAX_ROWS = 100
 """More of them are left out in the middle."""
+_NAME = 40  # columns of an event's name: in plain text each line of data stands behind as many
 _RUN = 3  # events of one sort in a row that are shown of many
 
 _PRE = (
@@ -43,16 +43,21 @@ class Came(NamedTuple):
     data: str
 
 
-def wire_bundle(request: str, kept: KeptAnswer[T], key: str) -> Bundle:
-    """The text of a request beside what came for it. `key` is hidden, should a server repeat it."""
-    sent = shortened(_without(key, request))
-    kind = _without(key, kept.content_type.partition(";")[0].strip())
+def wire_bundle(request: str, kept: KeptAnswer[T]) -> Bundle:
+    """The text of a request beside what came for it, marked if there is thinking in it."""
+    sent = cut_in_the_middle(request)
+    kind = kept.content_type.partition(";")[0].strip()
     title = f"Received: HTTP {kept.status}{f', {kind}' if kind else ''}:"
-    rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept, key)]
-    return {"text/html": _html(sent, title, rows), "text/plain": _plain(sent, title, rows)}
+    rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept)]
+    came = b"".join(data for _, data in kept.reads).decode("utf-8", "replace")
+    return {
+        "text/html": _html(sent, title, rows),
+        "text/plain": _plain(sent, title, rows),
+        **thinking_mark(f"{request}{came}"),
+    }
 
 
-def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
+def came_events(kept: KeptAnswer[T]) -> list[Came]:
     """What came for one request: the events of a stream, or the one document that it was.
 
     Of many events of one sort in a row the first two and the last are there.
@@ -64,20 +69,18 @@ def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
     if not body:
         return gap
     if kept.status != 200 or is_json:
-        text = _indented(body[1000:] if gap else body)  # no half of a key at the gap
-        return [*gap, Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
+        return [*gap, Came(reads[-1][0], "(no stream)", cut_in_the_middle(_indented(body)))]
     events = _events(reads)
     if gap:
         events = [*gap, *events[1:]]  # the first may be a half
-    events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
     runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
     return [
-        came._replace(data=shortened(came.data))
+        came._replace(name=cut(came.name, _NAME), data=cut_in_the_middle(came.data))
         for came in _ends(runs, MAX_ROWS, lambda n: Came(None, "…", f"{n:,} more"))
     ]
 
 
-def shortened(text: str) -> str:
+def cut_in_the_middle(text: str) -> str:
     """A text with at most so many lines of at most so many characters, cut in the middle."""
     lines = _ends(text.split("\n"), MAX_LINES, lambda n: f"… {n:,} lines …")
     return "\n".join(
@@ -118,12 +121,6 @@ def _indented(body: bytes) -> str:
         if value
         else body.decode("utf-8", "replace")
     )
-
-
-def _without(key: str, text: str) -> str:
-    for form in key_forms(key):
-        text = text.replace(form.decode(), "…")
-    return text
 
 
 def _time(seconds: float | None) -> str:

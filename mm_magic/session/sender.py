@@ -135,12 +135,13 @@ class Sender:
 
     def _taps(self, run: Run, request: TurnRequest) -> list[Tap]:
         """What looks on while the answer passes: the recording, and the last exchanges."""
-        taps = [self.latest.exchanges.tap(request)]
+        endpoint = request.answerer.endpoint
+        taps = [self.latest.exchanges.tap(request, endpoint.key if endpoint else None)]
         recorder = run.recorder or self.requests.recordings.recorder
         if recorder is not None and request.is_recordable:
             is_left_out = partial(self.refusals.may_send_instead, request)
             key, sample = request.request_key, request.sample
-            taps.insert(0, recorder.tap(key, sample, request.answerer.endpoint, is_left_out))
+            taps.insert(0, recorder.tap(key, sample, endpoint, is_left_out))
         return taps
 
     def _explained(self, error: MiniMaxError, run: Run, offered: Sequence[str]) -> MiniMaxError:

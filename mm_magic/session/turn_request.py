@@ -14,6 +14,7 @@ from mm_magic.prompt.prompt import Asked, Prompt
 from mm_magic.prompt.schema import with_schema
 from mm_magic.protocol.json_values import JsonObject, as_text, encode_json
 from mm_magic.protocol.messages import ImageBlock, Message
+from mm_magic.protocol.redaction import redacted
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.answerer import Answerer, Demo, Kept, Live, Nobody, Recorded, Saved
@@ -239,8 +240,14 @@ class TurnRequest:
         )
 
     def in_words(self) -> str:
-        """The request as it goes over the wire, without its headers, where the key is."""
-        return f"{self._where()}\n{json_text(self.request.to_shown())}"
+        """The request as it goes over the wire, without its headers, where the key is.
+
+        One that holds the key is not sent, nor is the key shown.
+        """
+        shown = json_text(self.request.to_shown())
+        if (endpoint := self.answerer.endpoint) is not None:
+            shown = redacted(shown, endpoint.revealed_key())
+        return f"{self._where()}\n{shown}"
 
     def _where(self) -> str:
         match self.answerer:

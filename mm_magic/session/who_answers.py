@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.transport.endpoint import REGIONS, Endpoint, Secret
+from mm_magic.transport.endpoint import DEMO_NAME, REGIONS, Endpoint, Secret
 from mm_magic.web_page import ELSEWHERE, NO_SERVER, in_page
 
 DEFAULT_BASE_URL = "https://api.minimax.io/anthropic"
@@ -95,11 +95,19 @@ class WhoAnswers:
         """
         endpoint = self.endpoint()
         if endpoint is None:
-            return "the offline demo, not a language model"
+            return f"the {DEMO_NAME[0].lower()}{DEMO_NAME[1:]}"
         key = "with a key" if endpoint.key else "without a key"
         if endpoint.backend == "minimax":
             return f"MiniMax ({endpoint.host}, {REGIONS[endpoint.host]}), {key}"
         return f"your own server (MINIMAX_BASE_URL), {key}"
+
+    def way_to_model(self) -> str:
+        """How a model answers again, or for the first time, where the demo does."""
+        if in_page():
+            return ELSEWHERE
+        if self.has_server():
+            return "`%minimax live` switches back."
+        return "`%minimax key` adds a key; then a model answers."
 
     def server_name(self) -> str:
         """The address that would be asked, "" where the environment names none that is one."""
@@ -182,20 +190,30 @@ def normalise_base_url(url: str) -> str:
 
     Raises UsageError unless it is an http or https address without user name or password.
     """
+    url = url.strip().strip("'\"")
+    if (problem := _problem_of_address(url)) is not None:
+        del url  # a key or a password may have been pasted there, and a traceback show it
+        raise problem
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/").removesuffix("/messages").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _problem_of_address(url: str) -> UsageError | None:
+    """Why it is no address of a server, without showing it."""
     try:
-        parts = urlsplit(url.strip().strip("'\""))
+        parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise UsageError("MINIMAX_BASE_URL is not a valid address") from None
+        return UsageError("MINIMAX_BASE_URL is not a valid address")
     if parts.username is not None or parts.password is not None:
-        raise UsageError("MINIMAX_BASE_URL must not hold a user name or a password")
+        return UsageError("MINIMAX_BASE_URL must not hold a user name or a password")
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(  # not showing it: a key or a password may have been pasted there
+        return UsageError(
             "MINIMAX_BASE_URL must begin with https:// or http://",
             next_steps=(f"MiniMax's own address is {DEFAULT_BASE_URL}",),
         )
-    path = parts.path.rstrip("/").removesuffix("/messages").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return None
 
 
 def clean_key(text: str) -> Secret | None:
@@ -252,18 +270,25 @@ def _key_for(host: str, environ: Mapping[str, str], typed: TypedKey | None) -> S
     if key := clean_key(environ.get("MINIMAX_API_KEY", "")):
         return key
     path = environ.get("MINIMAX_API_KEY_FILE", "").strip()
-    if not path:
-        return None
+    return clean_key(_read_key_file(path)) if path else None
+
+
+def _read_key_file(path: str) -> str:
+    """What stands in the key's file. Raises UsageError that leads to nothing of it."""
     try:
-        data = Path(path).expanduser().read_bytes()
-        # What editors on Windows put in front, and `>` in its PowerShell.
-        is_utf_16 = data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
-        return clean_key(data.decode("utf-16" if is_utf_16 else "utf-8-sig"))
+        return _decoded(Path(path).expanduser().read_bytes())
     except (OSError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~nobody
-        raise UsageError(
-            f"MINIMAX_API_KEY_FILE can't be read: {type(error).__name__}",
-            next_steps=("It must name a text file that holds the key and nothing else.",),
-        ) from None
+        problem = type(error).__name__
+    raise UsageError(  # outside of `except`: a UnicodeDecodeError holds all that it was to decode
+        f"MINIMAX_API_KEY_FILE can't be read: {problem}",
+        next_steps=("It must name a text file that holds the key and nothing else.",),
+    )
+
+
+def _decoded(data: bytes) -> str:
+    # What editors on Windows put in front, and `>` in its PowerShell.
+    is_utf_16 = data.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
 def _check_key_may_go(endpoint: Endpoint, environ: Mapping[str, str]) -> None:
@@ -284,4 +309,4 @@ def redact(error: MiniMaxError, endpoint: Endpoint | None) -> None:
     """A server may repeat the key that it got: no error shows it, nor leads to what held it."""
     error.__context__ = None  # its frames can hold the request's headers, or the server's words
     if endpoint is not None and endpoint.key is not None:
-        error.redact(endpoint.key.reveal())
+        error.redact(endpoint.revealed_key())

@@ -28,7 +28,9 @@ from mm_magic.protocol.events import (
 )
 from mm_magic.protocol.failure import classify_error, unexpected_content
 from mm_magic.protocol.json_values import parse_json
+from mm_magic.protocol.redaction import RedactedEvents
 from mm_magic.protocol.stream import EventReader
+from mm_magic.transport.endpoint import Secret
 from mm_magic.transport.exchange import Exchange, Reads
 
 _BOM = b"\xef\xbb\xbf"
@@ -79,12 +81,13 @@ class AnswerReader:
     for. `left` is how many seconds it is still waited for, once its stop_reason has come. Raises
     NetworkError where it stands still before that, ProtocolError where it is neither stream nor
     JSON, empty, or goes on for more than MAX_EVENT_BYTES without an event, and the service's error
-    where nothing came before that.
+    where nothing came before that. A `key` that stands across several deltas is taken out of them.
     """
 
-    def __init__(self, content_type: str, clocks: Clocks) -> None:
+    def __init__(self, content_type: str, clocks: Clocks, key: Secret | None = None) -> None:
         self.is_over = False
         self.left = math.inf
+        self._redacted = RedactedEvents(key.reveal() if key else "")
         self._content_type = content_type
         self._clocks = clocks
         self._whole: float | None = None  # when the stop_reason came, or content behind it
@@ -126,7 +129,8 @@ class AnswerReader:
         if self._whole is not None:
             self.left = self._whole + self._clocks.ending - seconds
             self.is_over |= self.left <= 0
-        return events
+        events = self._redacted.take(events)
+        return [*events, *self._redacted.flush()] if self.is_over else events
 
     def close(self) -> list[Event]:
         """The body has ended; return the events that were still to come."""
@@ -139,7 +143,7 @@ class AnswerReader:
             events = self._stream.feed(self._beginning) + self._stream.close()
         if not self._has_begun:
             self._check_first(events[0] if events else None)
-        return events
+        return [*self._redacted.take(events), *self._redacted.flush()]
 
     def _begin(self, data: bytes) -> list[Event]:
         """Find out what it is; return the events of the read that tells that it is a stream."""

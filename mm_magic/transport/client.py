@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import quote, urlencode
 
-from mm_magic.errors import MiniMaxError, NetworkError
+from mm_magic.errors import MiniMaxError, NetworkError, UsageError
 from mm_magic.protocol.failure import (
     classify_error,
     classify_response,
@@ -27,6 +27,7 @@ from mm_magic.protocol.failure import (
     unexpected_content,
 )
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text, parse_json
+from mm_magic.protocol.redaction import holds_key
 from mm_magic.protocol.request import Request
 from mm_magic.transport.body import AnswerReader, Batch, Clocks, drain, whole_body
 from mm_magic.transport.endpoint import Endpoint
@@ -212,12 +213,27 @@ class Client:
                 clocks = (
                     self._clocks if exchange.is_live else replace(self._clocks, ending=math.inf)
                 )
-                yield chunks, AnswerReader(exchange.headers.get("content-type", ""), clocks)
+                key = source.key if isinstance(source, Endpoint) else None
+                yield chunks, AnswerReader(exchange.headers.get("content-type", ""), clocks, key)
 
     def _exchange(self, source: Source, request: Request) -> AbstractAsyncContextManager[Exchange]:
         if isinstance(source, Endpoint):
-            return self._network.exchange(source, "POST", "/v1/messages", request.encode())
+            body = request.encode()
+            if holds_key(body, source.revealed_key()):
+                raise _key_in_request()
+            return self._network.exchange(source, "POST", "/v1/messages", body)
         return _played(source.answer(request.to_body()))
+
+
+def _key_in_request() -> UsageError:
+    """A key in a prompt goes to the model, and into every file that keeps the prompt."""
+    return UsageError(
+        "the request contains your API key, so it was not sent",
+        next_steps=(
+            "Remove the key from the prompt, or from the variable or function that it comes from.",
+            "If an earlier turn holds it, forget that turn: `%minimax forget N`",
+        ),
+    )
 
 
 def _names(page: JsonObject) -> list[str]:

@@ -10,6 +10,8 @@ Backend: TypeAlias = Literal["minimax", "url", "offline", "recorded"]
 """Who answered: MiniMax's own hosts, another server, the offline demo, a recording."""
 
 OFFLINE: Backend = "offline"
+DEMO_NAME = "Offline demo, not a language model"
+"""What the embedded demo is called wherever it answers."""
 
 REGIONS: Mapping[str, str] = {
     "api.minimax.io": "global",
@@ -61,8 +63,11 @@ class Endpoint:
     @property
     def key_kind(self) -> str:
         """How the key begins: "sk-api-" draws on a balance, "sk-cp-" on a plan; "" if neither."""
-        key = self.key.reveal() if self.key else ""
-        return next((kind for kind in _KEY_KINDS if key.startswith(kind)), "")
+        return next(filter(self.revealed_key().startswith, _KEY_KINDS), "")
+
+    def revealed_key(self) -> str:
+        """The key itself, for a header and to look for it; "" if there is none."""
+        return self.key.reveal() if self.key else ""
 
     @property
     def is_https(self) -> bool:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError, UsageError
+from mm_magic.protocol.redaction import RedactedBody, redacted
 from mm_magic.transport.body import silent
 from mm_magic.transport.coalesce import gathered
 from mm_magic.transport.endpoint import Endpoint, is_loopback
@@ -56,7 +57,7 @@ class Network:
         async with pool.client(endpoint) as http:
             response = await self._sent(http, endpoint, method, path, body)
             try:
-                headers = {name.lower(): value for name, value in response.headers.items()}
+                headers = _answered(response, endpoint)
                 chunks = self._timed(response, sent, endpoint)
                 yield Exchange(response.status_code, headers, chunks, is_live=True)
             finally:
@@ -84,17 +85,21 @@ class Network:
             raise _network_error(error, endpoint) from None
 
     async def _timed(self, response: httpx.Response, sent: float, endpoint: Endpoint) -> Reads:
-        """The reads of a body, and httpx's errors in our words."""
+        """The reads of a body, without a key that is in it, and httpx's errors in our words."""
+        body = RedactedBody(endpoint.revealed_key())
         is_compressed = "content-encoding" in response.headers
         pieces = _decompressed(response, self._silence) if is_compressed else _raw(response)
         try:
             async with aclosing(gathered(pieces)) as reads:
                 async for data in reads:
                     seconds = time.monotonic() - sent
+                    data = body.take(data)
                     for at in range(0, len(data), _READ_BYTES):
                         if at:
                             await asyncio.sleep(0)  # a stop comes through
                         yield seconds, data[at : at + _READ_BYTES]
+            if rest := body.flush():
+                yield time.monotonic() - sent, rest
         except (TimeoutError, httpx.ReadTimeout):
             raise silent(
                 f"the server stopped sending: nothing arrived for {self._silence:g} s"
@@ -223,8 +228,16 @@ def _headers(endpoint: Endpoint, body: bytes | None) -> dict[str, str]:
     if body is not None:
         headers["content-type"] = "application/json"
     if endpoint.key is not None:
-        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+        headers["authorization"] = f"Bearer {endpoint.revealed_key()}"
     return headers
+
+
+def _answered(response: httpx.Response, endpoint: Endpoint) -> dict[str, str]:
+    """The headers of an answer, by their names in lower case, without a key in them."""
+    return {
+        name.lower(): redacted(value, endpoint.revealed_key())
+        for name, value in response.headers.items()
+    }
 
 
 def _raw(response: httpx.Response) -> AsyncIterable[bytes]:

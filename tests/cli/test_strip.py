@@ -10,6 +10,8 @@ from typing import Any
 import nbformat
 import pytest
 from support.files import cell, file, saved, turn
+from support.loopback import Connection, Loopback, captured, streamed
+from support.pages import Page
 
 import mm_magic as mm
 from mm_magic.cli.main import main
@@ -136,6 +138,106 @@ def test_thinking_that_is_not_closed(tmp_path: Path, times: int) -> None:
     assert main(["strip", str(path), "--thinking"]) == 0
     (answers,) = outputs(path)
     assert joined(answers["data"]["text/html"]) == COLUMNS + '"><p>Yes</p>'
+
+
+THOUGHT = "canary-thought"
+
+
+def answer(connection: Connection) -> None:
+    """Answer with a thought that can be recognised; call a function that is offered."""
+    request = connection.request.json
+    events = captured(thinking=f"A {THOUGHT}.", text="Yes.")
+    if request.get("tools") and len(request["messages"]) == 1:
+        block = {"type": "tool_use", "id": "call-1", "name": "look", "input": {"text": "up"}}
+        events[-2]["delta"] = {"stop_reason": "tool_use"}
+        events[-2:-2] = [
+            {"type": "content_block_start", "index": 2, "content_block": block},
+            {"type": "content_block_stop", "index": 2},
+        ]
+    for step in streamed(events):
+        step(connection)
+
+
+SHOWING = (
+    "%%minimax\nWhy?",
+    "%%minimax\nAnd then?",
+    "%%minimax -n 2\nTwice?",
+    "%%minimax -n 5\nFive times?",
+    "%minimax pick 2",
+    "%minimax diff",
+    "def look(text: str) -> str:\n    return text",
+    "%%minimax --tools look\nCall!",
+    "%minimax request",
+    "%minimax request 2",
+    "%minimax request --events",
+    "%minimax request 1 --events",
+    "get_ipython().run_line_magic('minimax', 'request')",
+    "get_ipython().run_line_magic('minimax', 'request 2')",
+    "get_ipython().run_line_magic('minimax', 'request --events')",
+    "get_ipython().run_cell_magic('minimax', '--dry-run', 'And now?')",
+    "%%minimax --dry-run\nAnd now?",
+    "%%minimax --dry-run -n 2\nAnd now?",
+    "%%minimax --rows names --dry-run\n{{row}}",
+    "%%minimax --rows names\n{{row}}",
+    "%%minimax --without 1\nAnd without it?",
+    "%%minimax --reuse\nWhy?",
+    "%minimax show",
+    "%minimax show 3",
+    "%minimax history",
+    "%minimax usage",
+    "%minimax code",
+    "%minimax fork idea 1",
+    "%minimax request",
+    "%minimax restore 1",
+    "%minimax",
+    "import mm_magic as mm\nmm.ask('Why?', show=True)",
+    "mm.ask('Why?')",
+    "mm.compare('Why?', n=2)",
+    "mm.compare('Why?', n=5)",
+    "mm.map('{{row}}', names)",
+    "%minimax record tape.jsonl",
+    "%minimax replay tape.jsonl --list",
+)
+"""All that shows something of an answer."""
+SENT_WITH_IT = {cell for cell in SHOWING if "request" in cell or "dry-run" in cell} - {
+    "%%minimax --rows names --dry-run\n{{row}}"
+}
+
+
+def test_no_output_of_ours_shows_thinking_then(page: Page) -> None:
+    """Whatever shows thinking in a notebook, nothing of it is left with --thinking."""
+    with Loopback(answer) as server:
+        page.load(server.url)
+        page.run("names", "names = ['one', 'two']")
+        for number, code in enumerate(SHOWING):
+            page.run(str(number), code)
+    page.save()
+    before = {code: page.cells[str(number)] for number, code in enumerate(SHOWING)}
+    shown = {code for code, cell in before.items() if THOUGHT in json.dumps(cell["outputs"])}
+    assert shown >= SENT_WITH_IT
+
+    assert main(["strip", "--thinking", str(page.path)]) == 0
+    after = json.loads(page.path.read_text())["cells"]
+    left = ["".join(cell["source"]) for cell in after if THOUGHT in json.dumps(cell)]
+    assert left == []
+    assert "Yes." in page.path.read_text()
+
+
+@pytest.mark.parametrize("source", ["%minimax request", "%%minimax --dry-run -t 1\nWhy?"])
+def test_thinking_in_requests_of_version_0_1(tmp_path: Path, source: str) -> None:
+    """Version 0.1 printed a request and marked nothing: it is found by its cell and its text."""
+    sent = json.dumps({"content": [{"type": "thinking", "thinking": THOUGHT}]}, indent=2)
+    printed = {"output_type": "stream", "name": "stdout", "text": sent.splitlines(keepends=True)}
+    quoted = {**printed, "text": json.dumps({"content": sent})}
+    path = tmp_path / "a.ipynb"
+    made = [cell("a") | {"source": source, "outputs": [printed]}]
+    made += [cell("b") | {"source": source, "outputs": [quoted]}]
+    made += [cell("c") | {"source": "print(sent)", "outputs": [printed]}]
+    path.write_bytes(file(*made))
+
+    assert main(["strip", "--thinking", str(path)]) == 0
+    left = [each["outputs"] for each in json.loads(path.read_text())["cells"]]
+    assert left == [[], [quoted], [printed]]
 
 
 def reply(thinking: str, text: str) -> Reply:

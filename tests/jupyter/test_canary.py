@@ -49,6 +49,14 @@ CHANNELS = {
     "pickle of the session": Channel("tried(pickle.dumps, session)", "rror"),
     "copy": Channel("tried(copy.copy, endpoint.key), tried(copy.deepcopy, endpoint)", "pickled or"),
     "%store": Channel("tried(get_ipython().run_line_magic, 'store', 'endpoint')", "pickled or"),
+    "a call": Channel(
+        "def look(text: str) -> str:\n    return text\n"
+        "get_ipython().run_cell_magic('minimax', '--alone --tools look', 'call')",
+        "look(",
+    ),
+    "a call, in Python": Channel(
+        "called = mm.ask('call', tools=[look])\ncalled, called.steps, called.thinking", "Rayleigh"
+    ),
     "reply": Channel("vars(reply.message) if 0 else (reply, reply.message)", "Rayleigh"),
     "reply, pickled": Channel("pickle.dumps(reply)", "Rayleigh"),
     "reply, expanded": Channel("print(expanded(reply))", "Rayleigh"),
@@ -59,6 +67,10 @@ CHANNELS = {
     "%minimax usage": Channel("%minimax usage", "in / "),
     "%minimax history": Channel("%minimax history", "Why?"),
     "%minimax show": Channel("%minimax show 1", "Rayleigh"),
+    "a prompt with the key": Channel(
+        "print(tried(mm.ask, 'My key: ' + endpoint.key.reveal()).card())\n%minimax request",
+        "contains your API key",
+    ),
     "%minimax panel": Channel("%minimax panel", "temperature"),
     "widgets": Channel(
         "%minimax panel\nimport ipywidgets\nipywidgets.Widget.get_manager_state()", "with a key"
@@ -255,6 +267,14 @@ def test_no_traceback_of_an_interrupt_shows_the_key(
     cells += [kernel.run(REPORT), kernel.run("%xmode Context")]
     assert cells[0].status == "error"
     assert [found for cell in cells if (found := found_in(all_of(cell)))] == []
+
+
+@pytest.mark.parametrize("typed", [f"{KEY} x", f"Bearer {KEY}\u200b"])
+def test_no_traceback_of_a_key_that_is_none(kernel: Kernel, typed: str) -> None:
+    """What is typed and can't be a key is in no frame of the error, either."""
+    cell, _ = kernel.run_and_type("%minimax key", typed)
+    assert "invalid character" in cell.traceback
+    assert found_in(all_of(cell) + all_of(kernel.run(REPORT))) == []
 
 
 def test_no_progress_line_shows_the_key(kernel: Kernel) -> None:

@@ -44,5 +44,9 @@ def test_address_is_in_no_output(kernel: Kernel) -> None:
     assert WHO in cells["%minimax"].shown
     assert WHO in cells["%minimax live"].shown
     assert cells["%minimax request"].shown.startswith("To your own server: POST /v1/messages\n{")
-    assert cells["%%minimax --dry-run\nWhy?"].shown.startswith("To your own server: POST /v1/")
+    assert (
+        cells["%%minimax --dry-run\nWhy?"]
+        .shown.lstrip()
+        .startswith("To your own server: POST /v1/")
+    )
     assert "your own server" in cells["key"].shown

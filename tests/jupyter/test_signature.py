@@ -175,6 +175,57 @@ def test_lines_and_marks_that_count_for_nothing(data: Path) -> None:
     assert is_trusted(json.dumps(unmarked).encode())
 
 
+CONFIGURED = {
+    "jupyter_server_config.py": "c.NotebookNotary.db_file = ':memory:'",
+    "jupyter_config.py": "if True:\n    c.NotebookNotary.algorithm = 'sha512'",
+    "jupyter_lab_config.json": '{"NotebookNotary": {"secret_file": "elsewhere"}}',
+    "jupyter_server_config.d/own.json": '{"NotebookNotary": {"db_file": "elsewhere"}}',
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_decisions_kept_elsewhere(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where Jupyter is configured to keep its decisions in another way, no old one counts."""
+    content = json.dumps(SMALL).encode()
+    sign(data, content)
+    folder = tmp_path / "config"
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+    (folder / name).parent.mkdir(parents=True)
+    (folder / "jupyter_server_config.json").write_text('{"ServerApp": {"port": 8889}}')
+    assert is_trusted(content)
+    (folder / name).write_text(CONFIGURED[name])
+    assert not is_trusted(content)
+
+
+@pytest.mark.parametrize(
+    ("words", "trusted"),
+    [
+        (["--ServerApp.port=8889"], True),
+        (["--NotebookNotary.db_file=elsewhere.db"], False),
+        (["--config=other.py"], False),
+        (["--config", "other.py"], False),
+        (["--ServerApp.config_file=other.py"], False),
+        (["other.py"], True),
+    ],
+)
+def test_decisions_kept_elsewhere_by_the_line(data: Path, words: list[str], trusted: bool) -> None:
+    """The same where the server's command line says so, or names a file that does."""
+    content = json.dumps(SMALL).encode()
+    sign(data, content)
+    (data / "a.ipynb").write_bytes(content)
+    (data / "other.py").write_text("c.NotebookNotary.db_file = 'elsewhere.db'")
+    kernel = (
+        "from pathlib import Path\nfrom mm_magic.jupyter.own_notebook import is_trusted\n"
+        "print(is_trusted(Path('a.ipynb').read_bytes()))"
+    )
+    server = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {kernel!r}])"
+    command = [sys.executable, "-c", server, *words]
+    done = subprocess.run(command, cwd=data, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{trusted}\n"
+
+
 def test_nbformat_is_not_imported(data: Path) -> None:
     """What Jupyter trusts is found without it."""
     content = json.dumps(SMALL).encode()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 
 import pytest
 from IPython.core.ultratb import VerboseTB
@@ -17,7 +18,9 @@ from mm_magic.session.session import Session
 from mm_magic.session.who_answers import (
     DEFAULT_BASE_URL,
     Choice,
+    Environment,
     TypedKey,
+    WhoAnswers,
     anthropic_hint,
     choose_endpoint,
     clean_key,
@@ -236,6 +239,64 @@ def test_no_key_in_a_verbose_traceback(environ: dict[str, str]) -> None:
     text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(map(str, shown)))
     assert "choose_endpoint" in text
     assert KEY not in text
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MINIMAX_API_KEY": f"{KEY} and more"},
+        {"MINIMAX_API_KEY": f"{KEY}\u200b"},
+        WITH_KEY | {"MINIMAX_BASE_URL": "http://hub.invalid"},
+        {"MINIMAX_BASE_URL": f"https://{KEY}@hub.invalid"},
+        {"MINIMAX_BASE_URL": f"https://hub.invalid:{KEY}"},
+        {"MINIMAX_BASE_URL": KEY},
+    ],
+)
+def test_no_variable_of_an_error_holds_the_key(environ: dict[str, str]) -> None:
+    """Wherever the key is that can't be used, no frame of the error's traceback holds it."""
+    with pytest.raises(UsageError) as caught:
+        WhoAnswers(Environment(environ)).endpoint()
+    assert KEY not in variables_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"{KEY} and more".encode(),
+        f"{KEY} and more".encode("utf-16"),
+        KEY.encode() + b"\xff",
+        KEY.encode("utf-16") + b"\0",
+    ],
+    ids=["a space", "a space in UTF-16", "no UTF-8", "half a character of UTF-16"],
+)
+@pytest.mark.parametrize("base_url", ["", "http://hub.invalid"])
+def test_no_variable_of_an_error_holds_the_key_of_a_file(
+    tmp_path: Path, data: bytes, base_url: str
+) -> None:
+    """The same for a file with a key that can't be used, as text and as bytes."""
+    path = tmp_path / "key"
+    path.write_bytes(data)
+    environ = {"MINIMAX_API_KEY_FILE": str(path), "MINIMAX_BASE_URL": base_url}
+    with pytest.raises(UsageError) as caught:
+        WhoAnswers(Environment(environ)).endpoint()
+    shown = variables_of(caught.value)
+    assert "path = " in shown
+    assert KEY not in shown
+    assert repr(data)[2:-1] not in shown
+
+
+def variables_of(error: BaseException) -> str:
+    """What a crash reporter sends: the variables of each frame, of an error and all behind it."""
+    lines: list[str] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        if (each := todo.pop()) is None:
+            continue
+        lines += [repr(each), repr(vars(each))]
+        for frame, _ in list(walk_tb(each.__traceback__))[each is error :]:  # not this test's
+            lines += [f"{name} = {value!r}" for name, value in frame.f_locals.items()]
+        todo += [each.__cause__, each.__context__]
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.1.2.3", "::1"])

@@ -2,7 +2,19 @@
 
 import base64
 
-from support.loopback import Connection, captured, chunk, failure, head, sse, stall, streamed, whole
+from support.loopback import (
+    Connection,
+    Event,
+    captured,
+    chunk,
+    delta,
+    failure,
+    head,
+    sse,
+    stall,
+    streamed,
+    whole,
+)
 
 KEY = "sk-canary-Zq81-b1d5e7f0c3a94d26"
 MODELS = whole(200, {"data": [{"id": "MiniMax-M2.7"}]})
@@ -23,7 +35,10 @@ def found_in(text: str) -> list[str]:
 
 
 def answer(connection: Connection) -> None:
-    """Answer as the prompt asks. A failure repeats the key that came, as careless servers do."""
+    """Answer as the prompt asks, and repeat the key that came, as careless servers do.
+
+    It stands whole and in pieces in the thinking, in the text and in the arguments of a call.
+    """
     request = connection.request
     said = request.headers.get("authorization", "")
     if request.method == "GET":
@@ -37,11 +52,52 @@ def answer(connection: Connection) -> None:
         for step in (head(), chunk(sse(*captured()[:8], error)), stall):
             step(connection)
     elif prompt == "stall":
-        for step in (head(), chunk(sse(*captured()[:8])), stall):
+        for step in (head(), chunk(sse(*echoing(said, in_pieces=False)[:-3])), stall):
             step(connection)
     else:
-        for step in streamed():
+        call = request.json.get("tools") and prompt == "call"
+        for step in streamed(calling(said) if call else echoing(said)):
             step(connection)
+
+
+def pieces(index: int, name: str, text: str, *, in_pieces: bool = True) -> list[Event]:
+    """Deltas of a text: twice whole, and then in pieces of any length."""
+    kind = "input_json_delta" if name == "partial_json" else f"{name}_delta"
+    sizes = (1, 5, 11, 20) if in_pieces else ()
+    cut = [text[at : at + size] for size in sizes for at in range(0, len(text), size)]
+    return [delta(index, kind, **{name: piece}) for piece in (f"{text}{text} ", *cut)]
+
+
+def echoing(said: str, *, in_pieces: bool = True) -> list[Event]:
+    """An answer that repeats what the server was sent, in its thinking, in its text, beside it.
+
+    A read that holds it in pieces is in the frames of one that breaks off.
+    """
+    events = captured()
+    events[0]["message"]["debug"] = {"authorization": said}
+    thinking = pieces(0, "thinking", said, in_pieces=in_pieces)
+    text = pieces(1, "text", said, in_pieces=in_pieces)
+    return [*events[:4], *thinking, *events[4:8], *text, *events[8:]]
+
+
+def calling(said: str) -> list[Event]:
+    """A call whose argument `text` is what the server was sent, whole and in pieces."""
+    events = echoing(said)
+    block = {"type": "tool_use", "id": "call-1", "name": "look", "input": {}}
+    argument = [
+        delta(2, "input_json_delta", partial_json='{"text": "Rayleigh '),
+        *pieces(2, "partial_json", said),
+        delta(2, "input_json_delta", partial_json='"}'),
+    ]
+    stop = {**events[-2], "delta": {"stop_reason": "tool_use"}}
+    return [
+        *events[:-2],
+        {"type": "content_block_start", "index": 2, "content_block": block},
+        *argument,
+        {"type": "content_block_stop", "index": 2},
+        stop,
+        events[-1],
+    ]
 
 
 PRELUDE = '''

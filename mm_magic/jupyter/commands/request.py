@@ -12,14 +12,13 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history import no_turns, turn_numbered
-from mm_magic.jupyter.views.finished import show
-from mm_magic.jupyter.views.printed import print_lines
+from mm_magic.jupyter.views.finished import show, show_request
 from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request import Request
 from mm_magic.session.options import SWITCH, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
-from mm_magic.wording import json_text, shortened
+from mm_magic.wording import in_lines, json_text, shortened
 
 # Behind a fence stands `python`, `Python 3`, `ipython3`, `{python}`, `{.python #id}`, `py:a.py`,
 # `python title="x"`, `{code-cell} ipython3`, a file's name, or nothing. `pycon` is no program.
@@ -47,17 +46,19 @@ def request(here: Here, words: Sequence[str]) -> None:
         _show_events(here, turn)
         return
     if turn is None:
-        print(_last(session).in_words())
+        show_request(here.shell, _last(session).in_words())
         return
     now = session.requests.history_now(turn)
     sent = now.link if turn.link is None and turn.context_hash == now.context_hash else turn.link
-    if sent is None:
-        print_lines("What was sent is no longer known: earlier turns have changed since.")
-    else:
-        print(json_text(_body(turn, sent)))
+    shown = (
+        in_lines("What was sent is no longer known: earlier turns have changed since.")
+        if sent is None
+        else json_text(_body(turn, sent))
+    )
     if sent is None or sent.context_hash != now.context_hash:
-        print_lines("\nIf the cell ran again now, it would send:")
-        print(json_text(_body(turn, now.link)))
+        shown += in_lines("\n\nIf the cell ran again now, it would send:\n")
+        shown += json_text(_body(turn, now.link))
+    show_request(here.shell, shown)
 
 
 def code(here: Here, words: Sequence[str]) -> None:
@@ -105,10 +106,8 @@ def _show_events(here: Here, turn: Turn | None) -> None:
             else f"what arrived for turn {turn.number} is no longer kept",
             next_steps=("Run the cell again: only the last few answers are kept as they arrived.",),
         )
-    endpoint = last.of.answerer.endpoint
-    key = endpoint.key.reveal() if endpoint and endpoint.key else ""
     kept = exchanges.all_of_turn(last.of)
-    show(here.shell, *(wire_bundle(each.of.in_words(), each, key) for each in kept), is_code=True)
+    show(here.shell, *(wire_bundle(each.of.in_words(), each) for each in kept), is_code=True)
 
 
 def _last(session: Session) -> TurnRequest:

@@ -37,6 +37,18 @@ def show(shell: InteractiveShell, *bundles: "Bundle", is_code: bool = False) -> 
         page.show(str(number), bundle, update=False)
 
 
+def show_request(shell: InteractiveShell, text: str) -> None:
+    """Print the text of a request. With thinking in it, a page gets a display that is marked: what
+    is printed can't be told from what the cell's own code prints."""
+    from mm_magic.rendering.bundles import request_bundle
+
+    bundle = request_bundle(text)
+    if len(bundle) > 1:
+        show(shell, bundle, is_code=True)
+    else:
+        print(text)
+
+
 def width_of(shell: InteractiveShell) -> int | None:
     """The columns that there are for a table; None where a page or a file takes any number."""
     is_window = running_cell(shell).audience == "terminal" and sys.stdout.isatty()

@@ -14,6 +14,7 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import may_have_made, names_in
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Usage
+from mm_magic.protocol.request import check_count
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.answerer import Demo
 from mm_magic.session.build_request import Draft
@@ -57,18 +58,13 @@ class RowsOptions:
     in_cell: bool = False
 
     def __post_init__(self) -> None:
-        _check_number("parallel", self.parallel)
+        check_count("parallel", self.parallel)
         if self.on_error not in _ON_ERROR:
             raise UsageError(f"on_error must be 'continue' or 'raise', got {self.on_error!r}")
         if not _is_name(self.column):
             raise UsageError(f"column must be a name, got {self.column!r}")
         if self.budget is not None and not _is_amount(self.budget):
             raise UsageError(f"budget must be an amount in USD above 0, got {self.budget!r}")
-
-
-def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} must be a whole number of 1 or more, got {value!r}")
 
 
 def _is_name(value: object) -> bool:

@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from mm_magic.conversation.catalog import BYTES_PER_TOKEN, cost, dollars, price_of
-from mm_magic.conversation.reply import Reply, counted
+from mm_magic.conversation.reply import Reply, counted_usage
 from mm_magic.conversation.rows_count import RowsCount
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
@@ -255,7 +255,7 @@ class RowsRun:
 
 def _tokens(reply: Reply) -> int:
     """The tokens in and out of an answer, as far as its server counted them."""
-    usage = counted(reply)
+    usage = counted_usage(reply)
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 

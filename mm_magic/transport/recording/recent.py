@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Generic, TypeVar
 
+from mm_magic.transport.endpoint import Secret
 from mm_magic.transport.exchange import Exchange, Reads
 from mm_magic.transport.recording.file_format import Read
+from mm_magic.transport.recording.redacted_reads import redacted_reads
 
 T = TypeVar("T")
 """A turn as it was prepared."""
@@ -48,8 +50,11 @@ class RecentExchanges(Generic[T]):
         self._size = 0
         self._lock = Lock()
 
-    def tap(self, of: T) -> Callable[[Exchange], Exchange]:
-        """Keep the answers that pass from now on, which are for the turn `of`."""
+    def tap(self, of: T, key: Secret | None = None) -> Callable[[Exchange], Exchange]:
+        """Keep the answers that pass from now on, which are for the turn `of`.
+
+        `key` is what the server was sent: it is not kept, should the server repeat it.
+        """
 
         def keep(exchange: Exchange) -> Exchange:
             kept = KeptAnswer(of, exchange.status, exchange.headers.get("content-type", ""))
@@ -57,7 +62,7 @@ class RecentExchanges(Generic[T]):
                 self._kept.append(kept)
                 if len(self._kept) > MAX_EXCHANGES:
                     self._let_go(self._kept.popleft())
-            return replace(exchange, chunks=self._keep(exchange.chunks, kept))
+            return replace(exchange, chunks=self._keep(exchange.chunks, kept, key))
 
         return keep
 
@@ -86,11 +91,25 @@ class RecentExchanges(Generic[T]):
         with self._lock:
             return next(filter(is_meant, reversed(self._kept)), None)
 
-    async def _keep(self, chunks: Reads, kept: KeptAnswer[T]) -> Reads:
-        async with aclosing(chunks):
-            async for read in chunks:
+    async def _keep(self, chunks: Reads, kept: KeptAnswer[T], key: Secret | None) -> Reads:
+        try:
+            async with aclosing(chunks):
+                async for read in chunks:
+                    self._add(kept, read)
+                    yield read
+        finally:
+            self._redact(kept, key)
+
+    def _redact(self, kept: KeptAnswer[T], key: Secret | None) -> None:
+        """Keep what came without a key that stands in it in pieces."""
+        came = list(kept.reads)
+        if kept.is_kept and (reads := redacted_reads(came, key)) is not came:
+            with self._lock:
+                self._let_go(kept)
+                kept.reads.clear()
+                kept.is_kept = True
+            for read in reads:
                 self._add(kept, read)
-                yield read
 
     def _let_go(self, kept: KeptAnswer[T]) -> None:
         """Keep nothing of an answer, also if more of it comes: many short ones take little."""

@@ -5,10 +5,10 @@ reader is told.
 """
 
 import asyncio
-import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
@@ -35,6 +35,7 @@ from mm_magic.transport.recording.file_format import (
     version_of,
 )
 from mm_magic.transport.recording.reader import read
+from mm_magic.transport.recording.redacted_reads import redacted_reads
 
 Asker: TypeAlias = Hashable
 """Who asks: a cell, and how often one run of it has asked this request before."""
@@ -42,9 +43,12 @@ Asker: TypeAlias = Hashable
 How: TypeAlias = Literal["ended", "stopped", "broken"]
 """How the reads of a body came to their end: by themselves, by the reader, by an error."""
 
-_HIDDEN = "…".encode()  # in place of a key that a server repeats
 _HEADER_BYTES = 1000
 _NOTHING = Recording(())
+_PATIENCE = 1.0
+"""Seconds for which a file's lock is waited for: other kernels hold it for one write. Meanwhile
+nothing else runs here."""
+_LITTLE_PATIENCE = 0.05  # where the last one waited in vain
 _BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends
 
 
@@ -124,14 +128,16 @@ def _has_content(path: Path) -> bool:
     return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
-def append(path: Path, line: bytes | Callable[[FileIO], bytes]) -> int:
+def append(
+    path: Path, line: bytes | Callable[[FileIO], bytes], *, patience: float = _PATIENCE
+) -> int:
     """Put a line at the end of a recording; return how many bytes it has then.
 
     Raises OSError, or UsageError if it is none any more. Half a line at the end, of a process that
     died, becomes a line of its own. Another kernel that appends to the same file waits, also while
-    `line` looks into it.
+    `line` looks into it; one that waits longer than `patience`, in seconds, gets BlockingIOError.
     """
-    with _opened(path) as file:
+    with _opened(path, patience=patience) as file:
         if version_of(file.readline(_HEADER_BYTES), path.name) is None:
             raise UsageError(f"{path.name!r} is no longer a recording")
         new = line if isinstance(line, bytes) else line(file)
@@ -143,7 +149,7 @@ def append(path: Path, line: bytes | Callable[[FileIO], bytes]) -> int:
 
 
 @contextmanager
-def _opened(path: Path, flags: int = 0) -> Iterator[FileIO]:
+def _opened(path: Path, flags: int = 0, *, patience: float = _PATIENCE) -> Iterator[FileIO]:
     """A file to read and to append to; while the body runs, no other kernel has it so.
 
     Else another one could add half a line, and die, between a look at the last line and a write.
@@ -152,11 +158,25 @@ def _opened(path: Path, flags: int = 0) -> Iterator[FileIO]:
     handle = os.open(path, os.O_RDWR | os.O_APPEND | _BINARY | flags, 0o600)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         if sys.platform != "win32":
-            import fcntl
-
-            with suppress(OSError):  # some network drives have no locks
-                fcntl.flock(handle, fcntl.LOCK_EX)  # until the file is closed
+            _lock(handle, patience)
         yield file
+
+
+def _lock(handle: int, patience: float) -> None:
+    """Lock a file until it is closed. Raises BlockingIOError if another program keeps it locked."""
+    import fcntl
+
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise BlockingIOError(error.errno, "another program keeps it locked") from None
+        except OSError:  # some network drives have no locks
+            return
+        time.sleep(0.005)  # nothing tells when a lock is free
 
 
 class Recorder:
@@ -186,6 +206,7 @@ class Recorder:
         self._size = known.size  # of what is known of the file
         self._today = today
         self._lock = Lock()
+        self._patience = _PATIENCE
         self._next: dict[str, int] = {}  # of each request, the sample behind all that are known
         self._prompts: set[str] = set()  # that have an answer
         self._of_others: set[tuple[str, int]] = set()  # requests and samples: complete ones
@@ -211,7 +232,6 @@ class Recorder:
         known = (key.hash, sample) in self._of_others
 
         def write(exchange: Exchange, reads: list[Read], how: How) -> None:
-            secret = endpoint.key.reveal() if endpoint and endpoint.key else ""
             content_type = exchange.headers.get("content-type", "")
             ending, model = outcome(exchange.status, content_type, reads, how)
             error = _error(exchange, reads) if ending == "failed" else None
@@ -227,10 +247,10 @@ class Recorder:
                 ending=ending,
                 status=exchange.status,
                 content_type=content_type,
-                reads=tuple(_without(secret, reads)),
+                reads=tuple(redacted_reads(reads, endpoint.key if endpoint else None)),
                 seconds=seconds_of(reads),
             )
-            self._write(recorded, secret, is_again=known)
+            self._write(recorded, is_again=known)
 
         return lambda exchange: replace(exchange, chunks=_overheard(exchange, write))
 
@@ -264,12 +284,9 @@ class Recorder:
             self.on_added(each)
             self.on_recorded(each)
 
-    def _write(self, exchange: RecordedExchange, key: str, *, is_again: bool) -> None:
+    def _write(self, exchange: RecordedExchange, *, is_again: bool) -> None:
         """Put an exchange into the file. `is_again`: it may take the place of another kernel's."""
         line = exchange.to_line()
-        if any(form in line for form in key_forms(key)):
-            self.problem = "the request contains your API key"
-            return
         added: Sequence[RecordedExchange] = ()
 
         def last_line(file: FileIO) -> bytes:
@@ -283,12 +300,14 @@ class Recorder:
 
         try:
             with self._lock:
-                self._size = append(self.path, last_line)
+                self._size = append(self.path, last_line, patience=self._patience)
                 self._know(exchange)
         except (OSError, UsageError) as error:
+            if isinstance(error, BlockingIOError):
+                self._patience = _LITTLE_PATIENCE  # else a table's rows would wait one by one
             self.problem = str(getattr(error, "strerror", None) or error)
         else:
-            self.problem = ""
+            self.problem, self._patience = "", _PATIENCE
             self.count += exchange.is_offered
         self._tell(added)
         if not self.problem:
@@ -373,18 +392,3 @@ def _error(exchange: Exchange, reads: Sequence[Read]) -> MiniMaxError | None:
     except MiniMaxError as error:
         return error
     return taken.accumulator.failure
-
-
-def _without(key: str, reads: list[Read]) -> list[Read]:
-    """The reads without a key that the server repeats; it may stand across two of them."""
-    whole = b"".join(data for _, data in reads)
-    if not any(form in whole for form in key_forms(key)):
-        return reads
-    for form in key_forms(key):
-        whole = whole.replace(form, _HIDDEN)
-    return [(reads[-1][0], whole)]
-
-
-def key_forms(key: str) -> set[bytes]:
-    """A key as it stands by itself, and in a JSON string."""
-    return {key.encode(), json.dumps(key)[1:-1].encode()} if key else set()
