@@ -867,13 +867,18 @@ class Session:
         with heartbeat(beat), self._running_now(run):
             yield
 
-    async def answer_row(self, run: "Run", request: "TurnRequest") -> Reply:
-        """Ask for one row. Raises MiniMaxError with `.reply`."""
+    async def answer_row(
+        self, run: "Run", request: "TurnRequest", on_retry: "Callable[[Retrying], None]"
+    ) -> Reply:
+        """Ask for one row. Raises MiniMaxError with `.reply`, and what `on_retry` raises."""
+        from mm_magic.transport.client import Retrying
+
         run.request = self.last = request
         try:
             async with aclosing(self._whole_answer(run, request)) as arriving:
-                async for _ in arriving:
-                    pass
+                async for step in arriving:
+                    if isinstance(step, Retrying):
+                        on_retry(step)
         finally:
             self.meter.add(reply := run.reply(), run.ask.options.model)
         if reply.may_enter():

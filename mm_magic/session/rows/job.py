@@ -19,6 +19,7 @@ from mm_magic.session.forecast import forecast_of_rows, too_many
 from mm_magic.session.options import Options
 from mm_magic.session.rows import template
 from mm_magic.session.rows.answers import Reading
+from mm_magic.session.rows.budget import Budget
 from mm_magic.session.rows.columns import Columns
 from mm_magic.session.rows.plan import Plan, plan
 from mm_magic.session.rows.run import RowsRun, close_idle
@@ -212,7 +213,7 @@ class RowsJob:
         """How many requests are to be sent, what they may cost, and what is empty in them."""
         if self._base is None:
             return "Nothing is sent: every row has an answer."
-        told = forecast_of_rows(self._base, self.number, self._plan.size)
+        told = forecast_of_rows(self._base, [*self._plan.sizes()])
         return " ".join((told, *template.empty_told(self._empty)))
 
     def dry_run(self) -> str:
@@ -284,7 +285,7 @@ class RowsJob:
             parallel=self._how.parallel,
             remembers=self._source.remembers,
             recorder=self._source.recorder,
-            budget=self._how.budget if self._base.endpoint else None,
+            budget=Budget(self._how.budget if self._base.endpoint else None),
             raises=self._how.on_error == "raise",
             is_awaited=is_awaited,
         )

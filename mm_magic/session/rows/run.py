@@ -6,19 +6,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from mm_magic.conversation.catalog import BYTES_PER_TOKEN, cost, dollars, price_of
-from mm_magic.conversation.reply import Reply, counted
+from mm_magic.conversation.catalog import dollars, price_of
+from mm_magic.conversation.reply import Reply, counted, has_begun
 from mm_magic.conversation.rows_count import RowsCount
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.failure import is_busy
-from mm_magic.protocol.messages import Usage
 from mm_magic.protocol.request import Request
 from mm_magic.session.rows.answers import KernelAnswers, Misfit, Reading, RowAnswer
+from mm_magic.session.rows.budget import Bill, Budget, TooDear, may_be_charged
 from mm_magic.session.rows.plan import Plan, Todo, key_of
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
+from mm_magic.transport.client import Retrying
 from mm_magic.transport.recording.writer import Recorder
 
 PATIENCE = 12
@@ -35,8 +36,8 @@ class RowsRun:
 
     `base` is the request that all others are like, to a server of this `name`; `reading` says how
     answers are read. They go into the plan, and into what the kernel `remembers`; `recorder` takes
-    them down. `budget` is in USD; `spent` and what is in flight, at the most, never exceed it.
-    `mended` has what was wrong with the answers that were asked for once more.
+    them down. No request is sent for which the `budget` may be too small. `mended` has what was
+    wrong with the answers that were asked for once more.
     """
 
     session: Session
@@ -48,13 +49,11 @@ class RowsRun:
     parallel: int
     remembers: KernelAnswers
     recorder: Recorder | None = None
-    budget: float | None = None
+    budget: Budget = field(default_factory=Budget)
     raises: bool = False
     is_awaited: bool = False
-    spent: float = 0.0
     cut: int = 0
     mended: list[str] = field(default_factory=list)
-    _reserved: float = 0.0
     _since: float = 0.0
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -91,32 +90,39 @@ class RowsRun:
         todo = self.plan.todo
         while todo:
             request = self._request(todo[0])
-            worst = self._worst(request)
-            if self.budget is not None and self.spent + self._reserved + worst > self.budget:
+            if not self.budget.has_room(request):
                 return  # who is still in flight looks again when it knows what it took
             item = todo.popleft()
-            self._reserved += worst
-            try:
-                await self._ask(item, request, worst)
-            finally:
-                self._reserved -= worst
+            with self.budget.sending(request) as bill:
+                try:
+                    await self._ask(item, request, bill)
+                except TooDear:
+                    todo.appendleft(item)
+                    return
 
-    async def _ask(self, item: Todo, request: TurnRequest, worst: float) -> None:
+    async def _ask(self, item: Todo, request: TurnRequest, bill: Bill) -> None:
+        """Ask one row. Raises TooDear where it is not sent again, as that could cost too much."""
         done = self.count.done
         run = Run(
             request.ask, request.cell, None, answer=1, patience=PATIENCE, pace=PACE,
-            recorder=self.recorder,
+            recorder=self.recorder, allows=bill.again,
         )  # fmt: skip
+
+        def on_retry(retry: Retrying) -> None:
+            if self._charge(retry.error, bill, has_begun=False):
+                bill.again(bill.request)
+
         try:
-            reply = await self.session.answer_row(run, request)
+            reply = await self.session.answer_row(run, request, on_retry)
         except MiniMaxError as error:
+            self._charge(error, bill, has_begun=has_begun(run.reply()))
             self._fail(item, RowAnswer(None, error.message))
             if self._ends_all(error, done):
                 raise
             return
         if item.first is None:
             self._follow(run)
-        self._pay(reply, request, worst)
+        self._pay(reply, run, bill)
         answer = self.reading.answer(reply)
         self.cut += reply.stop_reason == "max_tokens" and answer.is_whole
         self._take(item, answer)
@@ -138,11 +144,19 @@ class RowsRun:
             if self.raises:
                 raise self.reading.error(misfit)
 
-    def _pay(self, reply: Reply, request: TurnRequest, worst: float) -> None:
+    def _charge(self, error: MiniMaxError, bill: Bill, *, has_begun: bool) -> bool:
+        """Count a request that failed so, if it may have to be paid for."""
+        is_charged = may_be_charged(error, has_begun=has_begun)
+        if is_charged:
+            bill.pay(None)
+            self.count.uncounted += 1
+        return is_charged
+
+    def _pay(self, reply: Reply, run: Run, bill: Bill) -> None:
         """Count what an answer took."""
         self.count.tokens += _tokens(reply)
-        price = price_of(reply, request.ask.options.model)
-        self.spent += worst if price is None else price
+        price = price_of(reply, run.ask.options.model)
+        bill.pay(price)
         if price is None or self.count.price is None:
             self.count.price = None
         else:
@@ -186,22 +200,16 @@ class RowsRun:
         turn = request.turn(misfit.reply)
         return self.session.row_once_more(request.ask, server, turn, str(misfit.wrong))
 
-    def _worst(self, request: TurnRequest) -> float:
-        """What a request costs at the most, in USD; 0 where nothing is limited."""
-        if self.budget is None:
-            return 0.0
-        tokens = sum(map(len, request.request.messages)) // BYTES_PER_TOKEN + 1
-        limit = request.request.parameters["max_tokens"]
-        usage = Usage(tokens, limit if isinstance(limit, int) else 0)
-        return cost(request.ask.options.model, usage) or 0.0
-
     def _budget_error(self) -> UsageError:
-        assert self.budget is not None
-        left = len(self.plan.todo)
+        left, budget = len(self.plan.todo), self.budget
+        spent = f"{'' if budget.is_exact else 'at most '}{dollars(budget.spent)} spent"
         return UsageError(
-            f"stopped before the next request could exceed the budget of {dollars(self.budget)}: "
-            f"{dollars(self.spent)} spent, {left:,} request{'s' * (left != 1)} not sent",
-            next_steps=("Run the same line with a larger budget: only the rest is sent.",),
+            f"stopped before the next request could exceed the budget of {dollars(budget.limit)}: "
+            f"{spent}, {left:,} request{'s' * (left != 1)} not sent",
+            next_steps=(
+                "Run the same line with a larger budget: only the rest is sent. The next request "
+                f"can cost up to {dollars(budget.missed)}.",
+            ),
         )
 
 

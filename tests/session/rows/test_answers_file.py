@@ -243,7 +243,7 @@ def test_budget_is_never_exceeded() -> None:
 def test_budget_counts_what_is_asked_once_more() -> None:
     """The second request for a value is not sent either; a larger budget asks for it alone."""
     kernel, kind = paid(), ValueType.of(int)
-    first = 1000 * 1.2 / 1e6 + 1e-5  # enough for one request, and not for a longer one after it
+    first = 1.5 * 1000 * 1.2 / 1e6  # enough for one request, and not for a longer one after it
     with pytest.raises(UsageError, match="1 request not sent") as raised:
         run(job_of(kernel, first, TEN.head(1), kind))
     assert "the answer has no JSON in it" in raised.value.rows["answer_error"][0]
