@@ -110,6 +110,7 @@ class RowsJob:
         self.concerns: list[str] = []
         self.was_shown = False
         self._reused = 0
+        self._has_begun_file = False
         self._empty = Counter[str]()  # rows without a value for an insert of the template
         if self._table.size:
             self._prepare(prompt, variables or {})
@@ -240,7 +241,8 @@ class RowsJob:
         self.was_shown = view is not None
         running = self._running(count, is_awaited=is_awaited)
         try:
-            if running is not None:
+            if running is not None and self._source is not None:
+                self._has_begun_file = self._source.begin()
                 await running.run(view.tick if view else _nothing)
             elif self._source is not None and self.number:
                 raise missing(self._source, self.number, self._table.size)
@@ -321,7 +323,7 @@ class RowsJob:
             notes.append(f"{reused} from {found.name}{again}.")
         if self._how.is_fresh and found.server is not None:
             notes.append("All rows were sent again.")
-        if found.is_begun:
+        if self._has_begun_file:
             notes.append(f"Started a new recording, {found.name}.")
         return notes
 

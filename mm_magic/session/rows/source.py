@@ -19,7 +19,7 @@ from mm_magic.session.session import Session
 from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, begin
+from mm_magic.transport.recording.writer import BEGINNING, Recorder, begin, is_new
 from mm_magic.web_page import readable
 from mm_magic.wording import counted
 
@@ -32,8 +32,8 @@ class Source:
 
     `known` finds those that are there, "in" `name` for the reader. `server` is asked for the
     others; where it is None, `why` says why nobody is. What the kernel gets now it `remembers`, and
-    `recorder` takes it down. `is_begun`: the file is a new one; `answered`: the requests that it
-    held answers to.
+    `recorder` takes it down. `is_new`: its file is not there yet; `answered`: the requests that it
+    holds answers to.
     """
 
     known: Answers
@@ -42,8 +42,13 @@ class Source:
     why: MiniMaxError | None
     remembers: KernelAnswers
     recorder: Recorder | None = None
-    is_begun: bool = False
+    is_new: bool = False
     answered: Sequence[RequestKey] = ()
+
+    def begin(self) -> bool:
+        """Make its file; False if there is none to make. Raises UsageError."""
+        recorder = self.recorder if self.is_new else None
+        return recorder is not None and begin(recorder.path, self.name)
 
     @property
     def is_demo(self) -> bool:
@@ -82,8 +87,8 @@ def source(
 
 def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) -> Source:
     server, why = _server(session)
-    is_begun = server is not None and begin(path, path.name)
-    recording = read(load_bytes(path, path.name), path.name)
+    is_missing = server is not None and is_new(path, path.name)
+    recording = read(BEGINNING if is_missing else load_bytes(path, path.name), path.name)
     known = RecordedAnswers(Replay(recording.exchanges), reading)
     return Source(
         known=_known(known, is_fresh and server is not None),
@@ -92,7 +97,7 @@ def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) 
         why=why,
         remembers=_remembered(session, server, reading),
         recorder=Recorder(path, path.name, recording),
-        is_begun=is_begun,
+        is_new=is_missing,
         answered=[each.key for each in recording.exchanges if each.is_offered],
     )
 
