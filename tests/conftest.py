@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 collect_ignore = ["data"]  # the notebooks there are samples: nbval would run them
-pytest_plugins = ["support.page_fixtures", "support.schedule"]
+pytest_plugins = ["support.page_fixtures", "support.schedule", "support.tool_pages"]
 
 _OURS = re.compile(r"(MINIMAX|ANTHROPIC)_.*|.*_PROXY", re.IGNORECASE)
 _found: dict[str, str] = {}

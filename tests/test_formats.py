@@ -98,11 +98,11 @@ def asked_and_recorded(path: Path) -> list[Wire]:
     session.recordings.recorder = Recorder(path, path.name)
 
     async def ask_all() -> None:
-        await session.ask("Why is the sky blue?", said(temperature=0.3), alone=False)
-        await session.ask("And at night?", said(), alone=False)
+        await session.turns.ask("Why is the sky blue?", said(temperature=0.3), alone=False)
+        await session.turns.ask("And at night?", said(), alone=False)
         service.next_answer = Answer("refused")
         with pytest.raises(MiniMaxError):
-            await session.ask("And on Mars?", said(retries=0), alone=False)
+            await session.turns.ask("And on Mars?", said(retries=0), alone=False)
 
     asyncio.run(ask_all())
     conversation = session.conversations["main"]
@@ -141,14 +141,14 @@ def test_several_answers_follow_the_schema() -> None:
     session = ScriptedSession(service)
     session.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
     asked = [*variants(said(), {"temperature": (0.1, 1.0)}, 2)]
-    asyncio.run(session.compare("Why?", asked, alone=False))
+    asyncio.run(session.comparisons.ask("Why?", asked, alone=False))
     (turn,) = session.conversations["main"].turns
     lost = replace(turn.others[0], failure=Failure("rate_limit", "slow down"))
     wire: Wire = turn_json(replace(turn, others=(lost, *turn.others[1:])), None)
 
     assert problems(TURN, wire) == []
     there = session.conversations["main"]
-    now, _ = session.pick(2, is_drawn=True)
+    now, _ = session.edits.pick(2, is_drawn=True)
     pick = pick_json(there.picks[-1], now)
     record: Wire = record_json([], [("main", there.state)], [pick])
     assert record["states"]["main"]["picks"] == [[1, 1]]
@@ -192,10 +192,10 @@ def test_turns_of_all_sorts_follow_the_schema(tmp_path: Path) -> None:
     said_all = replace(NIGHT, temperature=0.3, system="Be brief.", model="MiniMax-M3")
     for cell in (WHY, WHY, said_all, replace(ALONE, server="demo")):
         kernel.run(cell)
-    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    kernel.service.stop = lambda: kernel.session.running.runs[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         kernel.run(replace(WHY, prompt="Stop?", id="s", ending="stopped"))
-    kernel.session.stop(kernel.last_run)
+    kernel.session.turns.stop(kernel.last_run)
     kernel.session.conversations.hide(["a"])
     again = replaying(tmp_path / "r", is_loose=True)
     again.run(said_all)

@@ -138,8 +138,7 @@ def max_tokens_warning(model: str, value: int | None) -> str | None:
         )
     return (
         f"max_tokens {value} is above {known.page_max}, the limit on MiniMax's API page. It is "
-        f"sent anyway: other MiniMax documentation gives a limit of {known.most_out} for "
-        f"{known.name}."
+        f"sent anyway: other pages allow {known.most_out}."
     )
 
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from operator import is_
 from typing import NamedTuple, TypeAlias
 
-from mm_magic.conversation.history import History, chained, first_link, hash_with
+from mm_magic.conversation.history import History, chained, first_link
+from mm_magic.conversation.knowing import Reader, known_now, renamed
 from mm_magic.conversation.number_ranges import Ranges, missing, ranges
 from mm_magic.conversation.pick import Pick
-from mm_magic.conversation.turn import NOTHING, Link, Turn, TurnKey
+from mm_magic.conversation.turn import Link, Turn, TurnKey
 from mm_magic.conversation.versions import former_version, succeeding
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
@@ -59,7 +60,7 @@ class Conversation:
         self._picks: list[Pick] = []  # by time
         self._forgotten: dict[int, Turn] = {}
         self._chains: dict[_Chain, list[Link]] = {}  # as they were sent last, or further
-        self._known: dict[_Reader, tuple[list[Turn], list[Turn]]] = {}  # of all turns, those
+        self._known: dict[Reader, tuple[list[Turn], list[Turn]]] = {}  # of all turns, those
         self._prints: tuple[list[Turn], tuple[tuple[str, ...], ...]] = [], ()
 
     @property
@@ -125,9 +126,9 @@ class Conversation:
         A demo turn goes to nobody but the demo, and one of a file to nobody if no server takes it.
         `with_untrusted` are those of an untrusted file, too: not sent, but shown above.
         """
-        return self._known_to(_Reader(to_demo, with_untrusted), place)
+        return self._known_to(Reader(to_demo, with_untrusted), place)
 
-    def _known_to(self, reader: "_Reader", place: int | None) -> list[Turn]:
+    def _known_to(self, reader: Reader, place: int | None) -> list[Turn]:
         """The same; only turns that were not there the last time are looked at."""
         above = self.turns[:place]
         seen, known = self._known.get(reader, ([], []))
@@ -193,6 +194,7 @@ class Conversation:
             links = chained(turns, first) if skipped else self._chained(turns, first, without)
         return History(
             link=links[-1],
+            turns=turns,
             sent=len(turns),
             turns_hash=known_hash,
             demo_left_out=of_demo,
@@ -375,7 +377,7 @@ class Conversation:
 
     def stale_turns(self) -> set[int]:
         """The numbers of the turns that were made with other turns above than stand there now."""
-        now = _known_now(self.turns)
+        now = known_now(self.turns)
         return {
             turn.number
             for turn, known in zip(self.turns, now, strict=True)
@@ -384,7 +386,7 @@ class Conversation:
 
     def renew(self, numbers: Container[int]) -> None:
         """Let the turns with these numbers count as made with those that stand above them now."""
-        now = _known_now(self.turns)
+        now = known_now(self.turns)
         self.turns = [
             replace(turn, turns_hash=known) if turn.number in numbers else turn
             for turn, known in zip(self.turns, now, strict=True)
@@ -428,29 +430,6 @@ def untrusted(turn: Turn) -> Turn:
     return trusted(turn, is_trusted=False)
 
 
-def renamed(turns: Sequence[Turn], name: str) -> list[Turn]:
-    """The turns in a conversation of this name, stale where they were stale before.
-
-    `turns_hash` needs care: it is made of ids, and an id depends on the name of the conversation.
-    """
-    old = next((turn.conversation for turn in turns if turn.conversation != name), name)
-    if old == name:
-        return list(turns)
-    made = [replace(turn, conversation=name) for turn in turns]
-    before = _known_now([replace(turn, conversation=old) for turn in turns])
-    return [
-        _knowing(turn, was, now)
-        for turn, was, now in zip(made, before, _known_now(made), strict=True)
-    ]
-
-
-def _knowing(turn: Turn, was: str, now: str) -> Turn:
-    """The turn, and the other answers to its prompt, with what they knew under its new name."""
-    others = tuple(_knowing(each, was, now) for each in turn.others)
-    turns_hash = now if turn.turns_hash == was else turn.turns_hash
-    return replace(turn, turns_hash=turns_hash, others=others)
-
-
 def picked(turns: Iterable[Turn], picks: Iterable[Pick]) -> list[Turn]:
     """The turns, each with the answer that was picked last for it, or else as it was made."""
     answers = {pick.number: pick.answer for pick in picks if not pick.is_undone}
@@ -468,38 +447,3 @@ def _settled(turns: Iterable[Turn], numbers: Set[int], picks: Sequence[Pick]) ->
 def _begins_with(turns: Sequence[Turn], first: Sequence[Turn]) -> bool:
     """Whether the turns begin with these very objects; none of them is looked into."""
     return len(first) <= len(turns) and all(map(is_, first, turns))
-
-
-def _known_now(turns: Sequence[Turn]) -> list[str]:
-    """For each turn, what it would know of the turns above if its cell ran again now."""
-    known = []
-    hashes = dict.fromkeys(map(_Reader.of, turns), NOTHING)
-    read = {reader: set(map(id, reader.known_among(turns))) for reader in hashes}
-    for turn in turns:
-        known.append(hashes[_Reader.of(turn)])
-        for reader in hashes:
-            if id(turn) in read[reader]:
-                hashes[reader] = hash_with(hashes[reader], turn.id)
-    return known
-
-
-class _Reader(NamedTuple):
-    """Which turns above itself a turn knows."""
-
-    is_demo: bool
-    is_untrusted: bool
-
-    @classmethod
-    def of(cls, turn: Turn) -> "_Reader":
-        return cls(turn.is_demo, turn.is_untrusted)
-
-    def known_among(self, turns: Iterable[Turn]) -> list[Turn]:
-        is_demo, is_untrusted = self
-        return [
-            turn
-            for turn in turns
-            if not turn.is_hidden
-            and turn.is_sendable
-            and (is_demo or not turn.is_demo)
-            and (is_untrusted or not turn.is_untrusted)
-        ]

@@ -5,10 +5,10 @@ another chain.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from operator import attrgetter, is_
+from operator import attrgetter, call, is_
+from weakref import ref
 
 from mm_magic.conversation.catalog import weight
 from mm_magic.conversation.turn import NOTHING, Link, Turn
@@ -19,12 +19,13 @@ from mm_magic.protocol.json_values import fingerprint
 class History:
     """The earlier turns as they will be sent.
 
-    `sent` counts them; `turns_hash` is the fingerprint of the turns above. `demo_left_out`,
-    `untrusted_left_out` and `too_long` count what stays out: turns of the demo, those of an
-    untrusted file, and the oldest where there is no room.
+    `turns` are those that are sent, oldest first, and `sent` counts them; `turns_hash` is the
+    fingerprint of the turns above. `demo_left_out`, `untrusted_left_out` and `too_long` count what
+    stays out: turns of the demo, those of an untrusted file, and the oldest where there is no room.
     """
 
     link: Link
+    turns: Sequence[Turn] = ()
     sent: int = 0
     turns_hash: str = NOTHING
     demo_left_out: int = 0
@@ -44,24 +45,19 @@ class History:
     def carries_thinking(self) -> bool:
         """Whether a turn goes with what only its own model and server may get: its thinking."""
         return any(
-            link.turn and link.messages != link.turn.encoded(in_context=False)
-            for link in self.links()
+            link.messages != turn.encoded(in_context=False)
+            for link, turn in zip(self.links(), self.turns, strict=True)
         )
 
     def without_thinking(self) -> "History":
         """The same turns without their thinking, for a server that refuses it."""
         links = self.links()
         first = (links[0].before or self.link) if links else self.link
-        turns = list(self.turns())
-        return replace(self, link=chained(turns, replace(first, with_thinking=False))[-1])
+        return replace(self, link=chained(self.turns, replace(first, with_thinking=False))[-1])
 
     def links(self) -> list[Link]:
         """The links of the turns, oldest first."""
         return links_of(self.link)
-
-    def turns(self) -> Iterator[Turn]:
-        """The turns that are sent, oldest first."""
-        return (link.turn for link in self.links() if link.turn is not None)
 
 
 def first_link(model: str, server: str, system: str, *, with_thinking: bool = True) -> Link:
@@ -82,7 +78,8 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
     """
     links = [first]
     if known and begins_alike(known[0], first):
-        holds = [*map(is_, map(_TURN, known[1:]), turns)]  # each request asks this of all turns
+        there = map(call, map(_TURN, known[1:]))
+        holds = [*map(is_, there, turns)]  # each request asks this of all turns
         links = [*known[: holds.index(False) + 1 if False in holds else len(holds) + 1]]
     for turn in turns[len(links) - 1 :]:
         links.append(_link(links[-1], turn))
@@ -92,12 +89,6 @@ def chained(turns: Sequence[Turn], first: Link, known: Sequence[Link] = ()) -> l
 def begins_alike(link: Link, other: Link) -> bool:
     """Whether two first links begin the same chain."""
     return (link.context_hash, link.with_thinking) == (other.context_hash, other.with_thinking)
-
-
-@lru_cache(maxsize=20_000)  # a cell that runs again asks this of all turns
-def hash_with(turns_hash: str, turn_id: str) -> str:
-    """The hash of some turns and the next one."""
-    return fingerprint([turns_hash, turn_id])
 
 
 def links_of(link: Link | None) -> list[Link]:
@@ -116,10 +107,10 @@ def _link(before: Link, turn: Turn) -> Link:
     pictures = turn.prompt.pictures if encoded else []
     return Link(
         before=before,
-        turn=turn,
+        turn=ref(turn),
         messages=encoded,
         context_hash=hashlib.sha256(before.context_hash.encode() + encoded).hexdigest()[:16],
-        turns_hash=hash_with(before.turns_hash, turn.id),
+        turns_hash=turn.hash_behind(before.turns_hash),
         size=before.size + weight(len(encoded), pictures) + 1,
         with_thinking=before.with_thinking,
         pictures=before.pictures + len(pictures),

@@ -182,9 +182,12 @@ class Reply(Generic[T]):
     def may_enter(self) -> bool:
         """Whether it becomes part of its conversation.
 
-        It is not incomplete, it has text, and it is of the type that was asked for.
+        It is not incomplete, it has text, and it is of the type that was asked for. The text of one
+        that was stopped may stand before a call.
         """
-        return self.status != "incomplete" and bool(self.text.strip()) and not self.problem
+        steps = self.steps if self.status == "stopped" else (self.message,)
+        has_text = any(step.text.strip() for step in steps if step.role == "assistant")
+        return self.status != "incomplete" and has_text and not self.problem
 
 
 def has_begun(reply: Reply) -> bool:

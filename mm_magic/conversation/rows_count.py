@@ -7,10 +7,10 @@ from dataclasses import dataclass
 class RowsCount:
     """Counts of rows and of what they took so far.
 
-    Of `done` and `failed` rows, `found` ended before anything was asked. `tokens` are those
-    in and out of what was asked now, `price` its USD, None where a price is not known; of
-    `uncounted` requests nobody knows what they took, as their answers broke off or never came.
-    `seconds` is how long it has taken. `is_demo`: the demo answers, which takes its own time.
+    Of `done` and `failed` rows, `found` were not asked in this run. `tokens` are those in and out
+    of what was asked now, `price` its USD, None where a price is not known; of `uncounted` requests
+    nobody knows what they took, as their answers broke off or never came. `seconds` is how long it
+    has taken. `is_demo`: the demo answers, which takes its own time.
     """
 
     rows: int

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
-from mm_magic.conversation.conversation import Conversation, State, picked, renamed
+from mm_magic.conversation.conversation import Conversation, State, picked
+from mm_magic.conversation.knowing import renamed
 from mm_magic.conversation.notebook_file import Found, FoundPick, Notebook, load
 from mm_magic.conversation.number_ranges import Ranges, within
 from mm_magic.conversation.pick import Pick

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mm_magic.conversation.left_out import LeftOut, prompt_without
 from mm_magic.conversation.reply import Reply
@@ -15,10 +15,15 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import JsonObject, encode_json, fingerprint
 from mm_magic.protocol.messages import Message
 
+if TYPE_CHECKING:
+    from weakref import ref
+
 TURN_MIME = "application/vnd.minimax.turn+json"
 """The MIME type under which a cell's outputs hold turns."""
 NOTHING = ""
 """The hash of no turns."""
+_MOST_HASHES = 8
+"""Of what stands above a turn, as each sort of reader knows it now, and as it was before."""
 _NOTEBOOK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")  # as nbformat 4.5 has it
 
 
@@ -115,6 +120,22 @@ class Turn:
         if self.reply.earlier_steps:
             content = [*map(in_wire, self.reply.earlier_steps), *content]
         return fingerprint([self.conversation, self.number, self.prompt.to_wire(), content])
+
+    def hash_behind(self, turns_hash: str) -> str:
+        """The hash of the turns with this hash, and of this one behind them.
+
+        It is kept, as a cell that runs again asks this of all turns.
+        """
+        known = self._hashes
+        if (found := known.get(turns_hash)) is None:
+            if len(known) >= _MOST_HASHES:
+                known.clear()
+            found = known[turns_hash] = fingerprint([turns_hash, self.id])
+        return found
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        return {}
 
     @property
     def steps(self) -> tuple[Message, ...]:
@@ -248,15 +269,17 @@ def with_others(turn: Turn, answers: Iterable[Turn]) -> Turn:
 class Link:
     """One earlier turn as it is sent, and all before it.
 
-    `messages` is the JSON of its messages, joined by commas. The first link has no turn: it stands
-    for model, server and system prompt. In a chain that is not `with_thinking` no turn is sent with
+    `messages` is the JSON of its messages, joined by commas. `turn` does not keep its turn alive:
+    each turn has the links that its request carried, and would keep those turns, and what their own
+    requests carried, however often their cells ran again. The first link has no turn: it stands for
+    model, server and system prompt. In a chain that is not `with_thinking` no turn is sent with
     its thinking. `context_hash` is the fingerprint of all up to here,
     `turns_hash` that of the turns alone. `size` counts the bytes up to here, as `weight` does, and
     `pictures` the pictures.
     """
 
     before: "Link | None"
-    turn: Turn | None
+    turn: "ref[Turn] | None"
     messages: bytes
     context_hash: str
     turns_hash: str

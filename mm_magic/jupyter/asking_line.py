@@ -30,10 +30,10 @@ class AskingLine:
         self._due = 0.0
 
     def register(self) -> None:
-        self._session.while_asking = self._beat
+        self._session.front_end.while_asking = self._beat
 
     def unregister(self) -> None:
-        self._session.while_asking = lambda _cell: None
+        self._session.front_end.while_asking = lambda _cell: None
 
     def end_cell(self) -> None:
         """The cell has ended: its line goes."""
@@ -46,7 +46,7 @@ class AskingLine:
         if asking is None or now < max(asking.since + FIRST_SECONDS, self._due):
             return
         self._due = now + PERIOD
-        is_here = cell is self._session.cell and cell.is_watched
+        is_here = cell is self._session.cells.here and cell.is_watched
         # A thread's displays may go to another cell.
         if not is_here or threading.current_thread() is not threading.main_thread():
             return

@@ -53,7 +53,7 @@ def ask_of(here: Here, arguments: Arguments, body: str) -> tuple[Ask, list[str]]
     if not arguments.literal:
         check_one_cell(body)
         hint = braces_hint(prompt, here.shell.user_ns)
-        if hint and here.session.once(hint):
+        if hint and here.session.told.once(hint):
             notes.append(hint)
         content, left_out = fill_in(prompt, here.last_error.variables(prompt))
         asked = Prompt(content)
@@ -130,7 +130,7 @@ class DrawnTurn:
 
     def _checked(self) -> TurnRequest:
         """The request, with pictures that may be sent. Raises UsageError."""
-        request = self._session.build(self.ask)
+        request = self._session.turns.request(self.ask)
         request.check_pictures()
         return request
 
@@ -143,12 +143,14 @@ class DrawnTurn:
         cell = running_cell(self._shell)
         if self.ask.prompt.pictures:
             show_pictures(self._shell, [self._checked()])
-        run = self._session.start(self.ask, is_drawn=not cell.is_captured, is_awaited=is_awaited)
+        run = self._session.turns.start(
+            self.ask, is_drawn=not cell.is_captured, is_awaited=is_awaited
+        )
         drawn = self._view(cell.audience)
         try:
             await self._draw(run, drawn)
         except asyncio.CancelledError:
-            reply = self._session.stop(run)
+            reply = self._session.turns.stop(run)
             self._end_calls(drawn, run)
             self._keep(drawn, run, reply)
             raise
@@ -180,7 +182,7 @@ class DrawnTurn:
         progress = _Progress(self._shell, drawn, asyncio.get_running_loop().time)
         try:
             with heartbeat(progress.tick):
-                async with aclosing(self._session.steps(run)) as steps:
+                async with aclosing(self._session.turns.steps(run)) as steps:
                     async for step in steps:
                         if run.is_reused:
                             drawn.draw_at_end()
@@ -248,7 +250,7 @@ class _Progress:
         self._since = self._clock()
         if isinstance(step, Calling):
             self.end_thinking(run.thinking_seconds)
-            self._take_calls(step, is_open=run.ask.confirms)
+            self._take_calls(step, is_asked=run.ask.confirms)
             return
         if not isinstance(step, Step):
             self._retry = step
@@ -264,15 +266,16 @@ class _Progress:
             self.end_thinking(run.thinking_seconds)
             self._drawn.update("", step.growth.text)
 
-    def _take_calls(self, calling: Calling, *, is_open: bool) -> None:
+    def _take_calls(self, calling: Calling, *, is_asked: bool) -> None:
         from mm_magic.jupyter.views.steps import Steps, bundle_of, waiting_for
 
         assert isinstance(self._drawn, Steps)
-        bundle = bundle_of(self._shell, calling.calls, self._drawn.known, is_open=is_open)
+        bundle = bundle_of(self._shell, calling.calls, self._drawn.known, is_asked=is_asked)
         if calling.is_over:
             self._drawn.called(bundle)
         else:
-            self._drawn.calling(bundle, waiting_for(calling.calls))
+            # A question is asked below the call, and tells of it.
+            self._drawn.calling(bundle, "" if is_asked else waiting_for(calling.calls))
 
     def end_thinking(self, seconds: float | None) -> None:
         """The text begins, or nothing more comes."""

@@ -30,6 +30,7 @@ from mm_magic.jupyter.views.finished import (
 from mm_magic.rendering.bundles import Bundle, line_bundle
 from mm_magic.rendering.comparison import answer_label, error_card, thinking_title
 from mm_magic.session.forecast import Forecast
+from mm_magic.session.left_out import check_sent
 from mm_magic.session.notes import continues_note
 from mm_magic.session.run import Run, Step
 from mm_magic.session.sync import heartbeat
@@ -52,7 +53,7 @@ class CompareTurn:
         self._left_out = left_out_of(here, arguments, self.ask, body)
         if self._left_out:
             once = islice(self._variants(n=1), 1 + len(self._left_out))
-            self._session.check_left_out(self.ask, list(once))
+            check_sent(self._session.requests, self._session.cells.here, self.ask, list(once))
         self.replies: Replies | None = None
         self._turn: Turn | None = None
 
@@ -84,7 +85,9 @@ class CompareTurn:
     def _forecast(self) -> Forecast:
         given = self._arguments
         asks = ((each.of(self.ask), given.n) for each in self._variants(n=1))
-        return Forecast(given.answers, self._session.foresee(asks))
+        return Forecast(
+            given.answers, self._session.requests.foresee(asks, self._session.cells.here)
+        )
 
     def stopped(self) -> Stopped:
         """What is raised where the cell was stopped."""
@@ -98,14 +101,14 @@ class CompareTurn:
         cell = running_cell(self._shell)
         if self.ask.prompt.pictures:
             show_pictures(self._shell, [each for each, _ in self._forecast().found])
-        several = self._session.start_together(
+        several = self._session.comparisons.start(
             self.ask, list(self._variants()), is_drawn=not cell.is_captured, is_awaited=is_awaited
         )
         view = self._view(several, cell.audience)
         try:
             await self._wait(several, view)
         except asyncio.CancelledError:
-            self._session.stop_together(several)
+            self._session.commits.commit_together(several)
             self._keep(several, view)
             raise
         except MiniMaxError as error:
@@ -131,7 +134,7 @@ class CompareTurn:
     async def _wait(self, several: Together, view: AnswersView) -> None:
         progress = _Progress(several, view)
         with heartbeat(progress.tick):
-            async with aclosing(self._session.together(several)) as steps:
+            async with aclosing(self._session.comparisons.steps(several)) as steps:
                 async for number, step in steps:
                     progress.take(number, step)
 

@@ -43,7 +43,7 @@ class MiniMax(Configurable):
         # A configuration file is a part of the environment: the notebook has not said this.
         configured = {name: getattr(self, name) for name in self._named_in(self.config)}
         session.options = replace(session.options, **configured)
-        session.is_model_chosen |= "model" in configured
+        session.defaults.is_model_chosen |= "model" in configured
         for name in BY_NAME:
             self.set_trait(name, getattr(session.options, name))
         self._first = session.options

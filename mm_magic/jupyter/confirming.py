@@ -27,10 +27,10 @@ class InNotebook:
         self._session = session
 
     def register(self) -> None:
-        self._session.confirm = self
+        self._session.front_end.confirm = self
 
     def unregister(self) -> None:
-        self._session.confirm = InTerminal()
+        self._session.front_end.confirm = InTerminal()
 
     def check(self) -> None:
         """Raise UsageError where nobody can be asked."""

@@ -68,8 +68,8 @@ class Extension:
         self._replies.register()
         self._asking.register()
         self._confirm.register()
-        self._session.draw = self._draw
-        self._session.watch_rows = self._watch_rows
+        self._session.front_end.draw = self._draw
+        self._session.front_end.watch_rows = self._watch_rows
         completion.register(shell, self._complete)
         self._begin()
 
@@ -86,7 +86,7 @@ class Extension:
         self._replies.unregister()
         self._asking.unregister()
         self._confirm.unregister()
-        self._session.draw = self._session.watch_rows = None
+        self._session.front_end.draw = self._session.front_end.watch_rows = None
         completion.unregister(shell, self._complete)
         running.set(None)  # the kernel keeps what a cell has set, and the session with it
 
@@ -160,13 +160,13 @@ class Extension:
         label = "" if cell.audience == "nobody" else f"[{self._running_count()}]"
         if cell.audience == "page":
             self._tell_lost(cell)
-        self._session.begin_cell(cell.id, label, cell.deleted, is_watched=cell.is_watched)
+        self._session.cells.begin(cell.id, label, cell.deleted, is_watched=cell.is_watched)
 
     def _tell_lost(self, cell: Cell) -> None:
         """On the first cell of a page that was loaded again: say which answers it lost."""
         before, self._page = self._page, cell.page
         if before not in (None, cell.page) and self._session.conversations:
-            from mm_magic.jupyter.resume import tell_lost
+            from mm_magic.jupyter.lost_turns import tell_lost
 
             tell_lost(self._shell, self._session, cell)
 
@@ -180,8 +180,8 @@ class Extension:
             return
         self._asking.end_cell()
         if isinstance(result.error_in_exec, KeyboardInterrupt):
-            self._session.stop_cell()
-        end = self._session.end_cell(succeeded=bool(result.success))
+            self._session.running.stop(self._session.cells.latest)
+        end = self._session.cells.end(succeeded=bool(result.success))
         if running_cell(self._shell).audience != "terminal":
             leave_in_file(self._shell, self._session, end)
 

@@ -48,7 +48,7 @@ class Magics:
             words = words_of(line)[1:]
             self._run(command, words, shows_help=not set(HELP.flags).isdisjoint(words))
             return
-        arguments = parse(line, self._session.known_models)
+        arguments = parse(line, self._session.models.known)
         if arguments.words:
             self._command(arguments, line)
         elif arguments.help:
@@ -85,12 +85,13 @@ class Magics:
         from mm_magic.jupyter.cell_turn import DrawnTurn, cell_turn
         from mm_magic.jupyter.compare_turn import CompareTurn
         from mm_magic.jupyter.left_out import spaces_for_commas
+        from mm_magic.jupyter.refused_together import check_together
 
-        listed = self._session.known_models
+        listed = self._session.models.known
         options, prompt = unfolded(line, body, listed)
         arguments = parse(options, listed)
         if arguments.help:
-            self._session.cell.only_shows = True
+            self._session.cells.here.only_shows = True
             print_lines(table.overview())
             return None
         if arguments.words:
@@ -98,21 +99,16 @@ class Magics:
                 raise slip
             right = right_options(arguments.words)
             raise mistakes.stray_words(arguments.words, options, [*COMMANDS], right)
-        if arguments.tools or arguments.confirm:
-            from mm_magic.jupyter.named_tools import check_tools
-
-            check_tools(arguments)
+        check_together(arguments)
         make: Callable[[Here, Arguments, str], AnyTurn]
         make = CompareTurn if arguments.answers > 1 else cell_turn
         if arguments.rows:
             from mm_magic.jupyter.rows_turn import RowsTurn
 
             make = RowsTurn
-        elif arguments.budget:
-            raise mistakes.budget_without_rows()
         turn = make(self._here, arguments, prompt)
         if arguments.dry_run:
-            self._session.cell.only_shows = True
+            self._session.cells.here.only_shows = True
             print(turn.dry_run())
             return None
         if not isinstance(turn, DrawnTurn):
@@ -160,7 +156,7 @@ class Magics:
         )
         print_lines(f"From now on: {', '.join(said)}")
         model = arguments.given.get("model")
-        if isinstance(model, str) and (note := self._session.model_note(model)):
+        if isinstance(model, str) and (note := self._session.models.note(model)):
             print_lines(plain(note))
 
 

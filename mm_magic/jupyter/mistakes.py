@@ -194,15 +194,6 @@ def key_in_cell() -> UsageError:
     )
 
 
-def budget_without_rows() -> UsageError:
-    """The error of a budget for a single request."""
-    return UsageError(
-        "--budget works only with --rows: it limits the cost of a whole table",
-        next_steps=("With a table: `%%minimax --rows NAME --budget 0.5`",
-                    "For a single answer, limit its length: `%%minimax --max-tokens 500`"),
-    )  # fmt: skip
-
-
 def unclosed_quote(line: str) -> UsageError:
     """The error of a quote without its end: `-s You're brief`, `-s 'Be brief`."""
     if holds_key(line):

@@ -71,7 +71,7 @@ def _behind(
 
 
 def _models(here: Here) -> list[str]:
-    return _words(dict.fromkeys([*here.session.known_models, *MODELS]))
+    return _words(dict.fromkeys([*here.session.models.known, *MODELS]))
 
 
 def _conversations(here: Here) -> list[str]:
@@ -99,7 +99,7 @@ def _conversation(session: Session) -> Conversation | None:
 def _answers(here: Here) -> list[str]:
     """The answers that can be picked, if it is known of which turn."""
     with suppress(UsageError):
-        return [str(number) for number in here.session.compare_to_pick(None).choices]
+        return [str(number) for number in here.session.edits.compare_to_pick(None).choices]
     return []
 
 

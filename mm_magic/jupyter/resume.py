@@ -25,11 +25,10 @@ from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, is_trusted, own
 from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
-from mm_magic.session.notes import way_to
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
-from mm_magic.wording import counted, option, plain, turns_listed, was
+from mm_magic.wording import counted, option, plain, was
 
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
@@ -143,7 +142,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     before = _ids(session)
     names = take_in(session, due, file.name)
     if is_own:
-        trusted_now = trust(session.saved, session.conversations)
+        trusted_now = trust(session.requests.saved, session.conversations)
     else:
         trusted_now = _trust_those(session, names, due)
     number = sum(map(_number_of_turns, found.values()))
@@ -151,7 +150,7 @@ def restore(shell: InteractiveShell, session: Session, path: str | None) -> None
     lines = [told if _ids(session) != before else f"There is nothing new to restore: {told}"]
     lines += _new_names(due, names)
     lines += _left_out(session, found, due, notebook)
-    if path is None and session.last_commit and file.modified < session.last_commit:
+    if path is None and session.latest.commit and file.modified < session.latest.commit:
         lines.append(
             "The file is older than the last turn of this kernel. Save the notebook, then run "
             "`%minimax restore` again to see what the file holds."
@@ -194,47 +193,6 @@ def find_turn(shell: InteractiveShell, session: Session, number: int) -> Turn | 
     return found[0].conversation().numbered(number)
 
 
-def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
-    """The page was loaded again: show which turns of this kernel its file does not hold.
-
-    Such a page gets nothing more of an answer that was on its way. Nothing is said where the file
-    is not known, or can't be read.
-    """
-    from mm_magic.jupyter.views.finished import show
-    from mm_magic.rendering.bundles import status_bundle
-
-    path = own_path(shell, cell.id)
-    if path is None or not is_file(path):
-        return
-    try:
-        notebook = _read(path).notebook()
-    except UsageError:
-        return
-    cells = [turn.key.cell_id for turn in session.conversations.turns() if turn.key]
-    if not any(map(notebook.has_cell, cells)):  # another notebook has that name now
-        return
-    held = {each.turn.id for each in notebook.found}
-    for here in session.conversations.values():
-        made = [turn.as_made for turn in here.turns]
-        lost = [turn for turn in made if turn.id not in held and session.once(turn.id)]
-        if lost:
-            told = _lost(lost, session.options.conversation)
-            show(shell, status_bundle([], [told], None))
-
-
-def _lost(turns: Sequence[Turn], current: str) -> str:
-    """The sentence on these turns of one conversation, which is named unless it is the current."""
-    numbers = [turn.number for turn in turns]
-    first = way_to(turns[0], current)
-    listed = turns_listed(numbers) + (f" of {turns[0].conversation}" if first else "")
-    is_one = len(numbers) == 1
-    return (
-        f"This page was reloaded before {listed} {'was' if is_one else 'were'} saved; the kernel "
-        f"still has {'it' if is_one else 'them'}. To show {'it' if is_one else 'the first'}: "
-        f"{first}`%minimax show {numbers[0]}`"
-    )
-
-
 # What is taken in
 
 
@@ -267,7 +225,9 @@ def _trust_those(session: Session, names: Sequence[str], due: Iterable[Past]) ->
         each
         for turn in turns
         if _content(turn) in held
-        for each in trust(session.saved, session.conversations, turn.conversation, turn.number)
+        for each in trust(
+            session.requests.saved, session.conversations, turn.conversation, turn.number
+        )
     ]
 
 
@@ -296,7 +256,7 @@ def _keep_answers(session: Session, notebook: Notebook, *, is_trusted: bool = Tr
     of_cells = [each.turn for each in notebook.found if not each.is_copy]
     if not is_trusted:
         of_cells = [untrusted(turn) for turn in of_cells]
-    session.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
+    session.requests.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
 
 
 def _untrusted(past: Past) -> Past:
@@ -341,7 +301,7 @@ def _is_own(notebook: Notebook, session: Session, cell: Cell) -> bool:
     """
     if cell.id is None:
         return False
-    return not is_notebook_id(cell.id) or any(map(notebook.has_cell, session.cells))
+    return not is_notebook_id(cell.id) or any(map(notebook.has_cell, session.cells.ids))
 
 
 # What is said
@@ -477,7 +437,7 @@ def _sent(session: Session, name: str) -> int:
     options = session.options.overridden({"conversation": name})
     try:
         ask = Ask(Prompt.of_text("?"), options, is_cell=False)
-        return session.requests.history(ask, session.cell).sent
+        return session.requests.history(ask, session.cells.here).sent
     except MiniMaxError:
         return len(session.conversations[name].visible)
 

@@ -3,16 +3,15 @@
 import asyncio
 from typing import Any
 
-from mm_magic.errors import MiniMaxError, Stopped, UsageError
+from mm_magic.errors import MiniMaxError, Stopped
 from mm_magic.jupyter.arguments import Arguments
 from mm_magic.jupyter.cell_turn import type_of
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.mistakes import check_one_cell, holds_key
 from mm_magic.jupyter.named_variable import named_variable
 from mm_magic.jupyter.views.rows import rows_view
-from mm_magic.session.options import BY_NAME
-from mm_magic.session.rows.job import How, RowsJob
-from mm_magic.wording import counted, quoted
+from mm_magic.session.rows.job import RowsJob, RowsOptions
+from mm_magic.wording import counted
 
 
 class RowsTurn:
@@ -22,11 +21,10 @@ class RowsTurn:
         """Check the cell, and make all prompts. Raises MiniMaxError; sends nothing."""
         self._shell = here.shell
         self._arguments = arguments
-        _check_together(arguments)
         check_one_cell(body)
         prompt = body.strip("\r\n")
         options = arguments.options(here.session.options)
-        how = How(
+        how = RowsOptions(
             options,
             is_fresh=arguments.fresh,
             budget=arguments.budget or None,
@@ -72,40 +70,6 @@ class RowsTurn:
     def _store(self, table: object) -> None:
         if self._arguments.to:
             self._shell.user_ns[self._arguments.to] = table
-
-
-def _check_together(arguments: Arguments) -> None:
-    """Raise UsageError for what does not go with `--rows`, with the line that works."""
-    kind = f"--type {quoted(arguments.type)}" if arguments.type else ""
-    to = f"-o {arguments.to}" if arguments.to else ""
-    rest = " ".join(filter(None, [f"--rows {arguments.rows}", kind, to]))
-    if arguments.varying:
-        first = {name: values[0] for name, values in arguments.varying.items()}
-        words = [BY_NAME[name].on_line(value) or "" for name, value in first.items()]
-        renamed = ", choose a new name for -o," if arguments.to else ""
-        lists = " and ".join(BY_NAME[name].flags[0] for name in arguments.varying)
-        raise UsageError(
-            f"--rows asks once per row, so {lists} can have only one value",
-            next_steps=(
-                f"With one value: `%%minimax {' '.join(filter(None, words))} {rest}`",
-                f"To try another value, replace this one{renamed} and run the cell again.",
-            ),
-        )
-    if arguments.n > 1:
-        raise UsageError(
-            f"--rows asks once per row, so it can't be used with -n {arguments.n}",
-            next_steps=(f"Without -n: `%%minimax {rest}`",),
-        )
-    if arguments.without:
-        raise UsageError(
-            "--rows asks once per row, so it can't be used with --without",
-            next_steps=(f"Write: `%%minimax {rest}`",),
-        )
-    if arguments.literal:
-        raise UsageError(
-            "--rows fills in {{…}}, so it can't be used with --literal",
-            next_steps=(f"Without --literal: `%%minimax {rest}`",),
-        )
 
 
 def _not_sent(here: Here, name: str) -> list[str]:

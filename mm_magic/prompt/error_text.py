@@ -67,12 +67,17 @@ def _message(error: BaseException, name_of: Namer) -> tuple[str, bool]:
 
 
 def _causes(error: BaseException, name_of: Namer) -> Iterator[str]:
-    """A line for each error that led to this one, the latest first."""
+    """A line for each error that led to this one, the latest first.
+
+    None for one that says the same as the error it led to: pandas raises a KeyError again.
+    """
     seen = {id(error)}
+    before = _message(error, name_of)
     while len(seen) <= _MAX_CAUSES:
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None or id(cause) in seen:
             return
         seen.add(id(cause))
-        yield f"caused by {_message(cause, name_of)[0]}"
-        error = cause
+        if (told := _message(cause, name_of)) != before:
+            yield f"caused by {told[0]}"
+        error, before = cause, told

@@ -15,9 +15,9 @@ from mm_magic.conversation.steps import answered, call_in_words
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import ToolResultBlock, ToolUseBlock
 from mm_magic.rendering.bundles import Bundle, disarmed, finished_bundles
+from mm_magic.rendering.code import CODE_STYLE
 from mm_magic.rendering.exchange_view import shortened as cut
 from mm_magic.rendering.markdown import (
-    CODE_STYLE,
     IGNORE,
     escaped,
     only_table,
@@ -28,9 +28,12 @@ from mm_magic.wording import plain, shortened
 
 _CALL_SHOWN = 80  # characters of name and arguments in its line
 _RESULT_SHOWN = 60  # characters
+_NAME = 40  # characters of an argument's name in a title
 _LARGEST_TABLE = 100_000  # characters of HTML
 _LARGEST_PICTURE = 1_500_000  # characters in base64
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
+_TABLE_RULE = re.compile(r"\|(?: *:?-+:? *\|)+(?:\n|\Z)")
+_BAR = re.compile(r"(?<!\\)\|")
 _PRE = f"{CODE_STYLE};white-space:pre-wrap;overflow-wrap:anywhere"
 
 
@@ -78,10 +81,23 @@ def call_line(call: ShownCall) -> str:
     """A call in one line, as `look(at="sky") → blue`."""
     called = shortened(call_in_words(call.use), _CALL_SHOWN)
     if call.result is None:
-        return f"{called} …"
-    first, *more = call.result.strip().split("\n", 1)
-    result = shortened(first, _RESULT_SHOWN) + " …" * bool(more)
-    return f"{called} → {'failed: ' if call.is_error else ''}{result}"
+        return _going_on(called)
+    return f"{called} → {'failed: ' if call.is_error else ''}{_beginning(call.result)}"
+
+
+def _going_on(line: str) -> str:
+    """A line that ends with an ellipsis, whether or not it was cut."""
+    return line if line.endswith("…") else f"{line} …"
+
+
+def _beginning(result: str) -> str:
+    """The first line of a result; of a table in Markdown, the names of its columns."""
+    first, *more = result.strip().split("\n", 1)
+    if more and _TABLE_RULE.match(more[0]):
+        names = filter(None, map(str.strip, _BAR.split(first)))
+        return shortened(f"table: {', '.join(names)}", _RESULT_SHOWN)
+    line = shortened(first, _RESULT_SHOWN)
+    return _going_on(line) if more else line
 
 
 def _html(call: ShownCall) -> str:
@@ -94,7 +110,7 @@ def _html(call: ShownCall) -> str:
 
 
 def _folded(call: ShownCall) -> str:
-    parts = [("Arguments", _pre(_arguments(call)))]
+    parts = [(escaped(title), _pre(text)) for title, text in _arguments(call)]
     if call.result is not None:
         own = _own_html(call.own or {}, call.result)
         parts += [("Result", own)] if own else []
@@ -117,22 +133,42 @@ def _own_html(own: Bundle, alt: str) -> str:
 
 
 def _pre(text: str) -> str:
-    return f'<pre style="{_PRE}">{escaped(text)}</pre>'
+    # Without <code> the fonts of a page that nbconvert makes are those of prose.
+    return f'<pre style="{_PRE}"><code>{escaped(text)}</code></pre>'
 
 
-def _arguments(call: ShownCall) -> str:
-    given = _json(call.use.input)
-    return given if call.is_open else cut(given)
+def _arguments(call: ShownCall) -> list[tuple[str, str]]:
+    """The arguments, each part with its title: JSON, and texts of several lines as they are."""
+    given = call.use.input
+    if isinstance(given, str):
+        parts = [("Arguments", given)]
+    else:
+        texts = {name: value for name, value in given.items() if _has_lines(value)}
+        others = {name: value for name, value in given.items() if name not in texts}
+        parts = [("Arguments", _json(others))] if others or not texts else []
+        parts += [(f"Argument {shortened(plain(name), _NAME)}", str(texts[name])) for name in texts]
+    return parts if call.is_open else [(title, cut(text)) for title, text in parts]
 
 
-def _json(given: JsonObject | str) -> str:
-    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, indent=2)
+def _has_lines(value: object) -> bool:
+    """Whether it is a text of several lines, such as code, that shows all that it holds."""
+    if not isinstance(value, str) or "\n" not in value.strip():
+        return False
+    return value.replace("\n", "").replace("\t", "").isprintable()
+
+
+def _json(given: JsonObject) -> str:
+    return json.dumps(given, ensure_ascii=False, indent=2)
 
 
 def _markdown(call: ShownCall) -> str:
-    parts = [_arguments(call), *([] if call.result is None else [cut(call.result)])]
-    blocks = "\n\n".join(fenced(plain(part)) for part in parts)
-    return f"{disarmed(f'Call: {call_line(call)}')}\n\n{blocks}"
+    blocks = [disarmed(f"Call: {call_line(call)}")]
+    for title, text in _arguments(call):
+        blocks += [disarmed(title)] * (title != "Arguments")
+        blocks.append(fenced(plain(text)))
+    if call.result is not None:
+        blocks.append(fenced(plain(cut(call.result))))
+    return "\n\n".join(blocks)
 
 
 def _plain(call: ShownCall) -> str:

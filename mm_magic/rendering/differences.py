@@ -21,7 +21,8 @@ _LONGEST_SAME = 60
 """Words that stand in both texts; of more of them only `_AROUND` are shown on each side."""
 _AROUND = 20
 _SHORTEST_SAME = 4
-"""So many words between changes that are longer than they are belong to the changes."""
+"""So many words between changes that are longer than they are belong to the changes, unless a line
+begins with them: a table's rows and a list's items are compared one by one."""
 
 # Scripts without spaces between words: there a character is compared as a word is.
 _NO_GAPS = (
@@ -164,7 +165,7 @@ def _without_short(stretches: Iterable[_Stretch]) -> list[_Stretch]:
     """The same, without the few words that two unlike passages have in common by chance."""
     found: list[_Stretch] = []
     for each in stretches:
-        if len(found) > 1 and not each.is_same and _is_by_chance(found[-1], found[-2], each):
+        if len(found) > 1 and not each.is_same and _is_by_chance(found[-2], found[-1], each):
             same = found.pop()
             found[-1].before += same.before + each.before
             found[-1].after += same.after + each.after
@@ -173,11 +174,24 @@ def _without_short(stretches: Iterable[_Stretch]) -> list[_Stretch]:
     return found
 
 
-def _is_by_chance(same: _Stretch, *around: _Stretch) -> bool:
+def _is_by_chance(changed: _Stretch, same: _Stretch, behind: _Stretch) -> bool:
     size = sum(len(each.word) for each in same.after)
-    return len(same.after) <= _SHORTEST_SAME and all(
-        _is_as_long(each.before, size) or _is_as_long(each.after, size) for each in around
+    return (
+        len(same.after) <= _SHORTEST_SAME
+        and not (
+            _begins_line(changed.before, same.before) and _begins_line(changed.after, same.after)
+        )
+        and all(
+            _is_as_long(each.before, size) or _is_as_long(each.after, size)
+            for each in (changed, behind)
+        )
     )
+
+
+def _begins_line(changed: Sequence[_Token], same: Sequence[_Token]) -> bool:
+    """Whether a line begins with a word of `same`, and no paragraph; `changed` comes before it."""
+    gaps = [each.gap for each in (*changed[-1:], *same[:-1])]
+    return any("\n" in gap and not _BLANK_LINES.search(gap) for gap in gaps)
 
 
 def _is_as_long(tokens: Iterable[_Token], size: int) -> bool:
@@ -227,7 +241,9 @@ def _changed(removed: str, added: str) -> Iterator[_Piece]:
         gap = removed[len(removed.rstrip()) :]
         if _BLANK_LINES.search(both):
             gap = "\n\n"
-        elif "\n" not in both:
+        elif "\n" in both:
+            gap = "\n"
+        else:
             gap = " " if gap or " " in both else ""
         removed = removed.rstrip() + gap
     yield from _edged("removed", removed)

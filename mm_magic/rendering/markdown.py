@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from functools import cache, lru_cache
+from functools import cache
 from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,24 +18,19 @@ from urllib.parse import quote
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from pygments.lexers import get_lexer_by_name
-from pygments.token import Comment, Error, Keyword, Number, Operator, String
-from pygments.token import _TokenType as TokenType
-from pygments.util import ClassNotFound
 
-from mm_magic.rendering import markup
+from mm_magic.rendering import code, markup
 from mm_magic.rendering.dialect import PAIRED_TAGS, install
 from mm_magic.rendering.fences import lengthened
 from mm_magic.rendering.formulas import find_formulas, typeset_form
 from mm_magic.wording import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from markdown_it.renderer import RendererHTML
     from markdown_it.rules_core import StateCore
     from markdown_it.utils import EnvType, OptionsDict
-    from pygments.lexer import Lexer
 
 # Beyond this many characters a fragment is shown as plain text: the parser needs up to 30 µs a
 # character, for a row of "![", so this bounds one call to about three seconds.
@@ -43,8 +38,6 @@ MAX_MARKDOWN = 100_000
 # Beyond this many no code is looked for in Markdown that is kept as such: the two parsers of
 # `code_lines` need up to 15 µs a character, for a row of lists in lists.
 MAX_DISARMED = 300_000
-# Some lexers backtrack; a longer listing stays without colours.
-MAX_HIGHLIGHT = 50_000
 MAX_NESTING = 40
 # MathJax's time goes by the characters of TeX: 2 to 4 ms for each so many, the layout included.
 FORMULA_SIZE = 40
@@ -61,30 +54,13 @@ _RESERVED = str.maketrans({"\ufdd0": "\ufffd", "\ufdd1": "\ufffd"})
 _LINK = re.compile(r"https?://|mailto:", re.IGNORECASE)
 # Zero-width and reordering characters, as they look in an encoded address.
 _HIDDEN_IN_LINK = re.compile(r"%E2%80%(?:8[B-F]|A[A-E])|%E2%81%A|%EF%BB%BF|%F3%A0", re.IGNORECASE)
-_LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,30}")
 # Models begin at "##". JupyterLab draws h5 as large as the text and h6 smaller than it.
 _HEADINGS = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 _HEADING_STYLES = {"h5": "font-size:1.1em", "h6": "font-size:1em"}
 _STRONG, _STRONG_END = Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)
-# A page may strip `var()` with JupyterLab's colours; this grey can be seen on light and on dark.
-CODE_STYLE = "margin:0 0 1em;border:1px solid #8886;padding:0.5em;overflow-x:auto;background:none"
-# JupyterLab breaks lines anywhere. Here they break at spaces, at no less than 39em, which are about
-# 65 characters: nbconvert's page has room for them on A4 paper. A narrower page scrolls the box.
-PRE_STYLE = "width:max-content;max-width:max(100%, 39em);word-break:normal;word-wrap:normal"
 # Beyond this a line of text is hard to follow. Tables and code may be wider.
 READABLE = "max-width:46em"
 _MEASURED = {"p", "ul", "ol", "blockquote"}
-# What JupyterLab's editor colours, each family in one colour; neither names nor punctuation. A
-# span around every token, as Pygments writes them, would make code many times its size.
-_COLOURS = {
-    Comment: "c",
-    Error: "err",
-    Keyword: "k",
-    Number: "m",
-    Operator: "o",
-    String: "s",
-}
-
 # MathJax 3 (JupyterLab) and MathJax 2 (nbconvert) go by different class names.
 IGNORE = "mathjax_ignore tex2jax_ignore"
 _PROCESS = "mathjax_process tex2jax_process"
@@ -138,7 +114,7 @@ _CLEANER = nh3.Cleaner(
         "background",
     },
     allowed_classes={
-        "span": {*_COLOURS.values(), *_PROCESS.split()},
+        "span": {*code.COLOURS.values(), *_PROCESS.split()},
         "div": {"highlight"},
     }
     | {tag: {"jp-toc-ignore"} for tag in _LOWERED},
@@ -370,8 +346,8 @@ class _Parser(MarkdownIt):
         self.core.ruler.push("mm_formulas", _put_formulas_back)
         self.add_render_rule(markup.FOLDED, _folded_html)
         self.add_render_rule(markup.ENDED, _ended_html)
-        self.add_render_rule("fence", _code_html)
-        self.add_render_rule("code_block", _code_html)
+        self.add_render_rule("fence", code.html)
+        self.add_render_rule("code_block", code.html)
 
     def validateLink(self, url: str) -> bool:  # noqa: N802
         return _LINK.match(url) is not None and _HIDDEN_IN_LINK.search(url) is None
@@ -531,60 +507,3 @@ def _ended_html(
     if not markup.ends_thinking(tokens[index]):
         return ""
     return "<p><small>Everything above is thinking, written as text.</small></p>\n"
-
-
-def _code_html(
-    _renderer: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    _options: OptionsDict,
-    _env: EnvType,
-) -> str:
-    token = tokens[index]
-    lexer = _lexer(token.info.split(maxsplit=1)[0]) if token.info.strip() else None
-    if lexer is None or len(token.content) > MAX_HIGHLIGHT:
-        code = escape(token.content)
-    else:
-        code = _coloured(lexer.get_tokens(token.content))
-    name = _language(token.info, lexer)
-    label = f"<small>{escape(name)}</small>" if name else ""
-    return (
-        f'<div class="highlight" dir="ltr" style="{CODE_STYLE}">{label}'
-        f'<pre style="{PRE_STYLE}"><code>{code}</code></pre></div>\n'
-    )
-
-
-def _language(info: str, lexer: Lexer | None) -> str:
-    """The name to show above code: Pygments', or what the fence says if Pygments knows no such."""
-    said = info.split(maxsplit=1)[0] if info.strip() else ""
-    if lexer is None:
-        return said if _LANGUAGE.fullmatch(said) else ""
-    return "" if "text" in lexer.aliases else str(lexer.name)
-
-
-def _coloured(tokens: Iterable[tuple[TokenType, str]]) -> str:
-    """Code with a span around each run of what has one colour; white space joins any run."""
-    runs: list[tuple[str, list[str]]] = [("", [])]
-    for kind, text in tokens:
-        name = runs[-1][0] if text.isspace() else _colour(kind)
-        if name != runs[-1][0]:
-            runs.append((name, []))
-        runs[-1][1].append(escape(text, quote=False))
-    return "".join(
-        f'<span class="{name}">{"".join(parts)}</span>' if name else "".join(parts)
-        for name, parts in runs
-    )
-
-
-@cache
-def _colour(kind: TokenType) -> str:
-    """The class of a kind of token, "" if a notebook does not colour it."""
-    return next((name for family, name in _COLOURS.items() if kind in family), "")
-
-
-@lru_cache(maxsize=100)
-def _lexer(name: str) -> Lexer | None:
-    try:
-        return get_lexer_by_name(name, stripnl=False) if _LANGUAGE.fullmatch(name) else None
-    except ClassNotFound:
-        return None

@@ -25,10 +25,9 @@ def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
 def _parts(turn: Turn) -> list[str]:
     who, reply = _who(turn), turn.reply
     called = [counted(len(reply.calls), "call")] if reply.calls else []
-    if not reply.message.content and reply.status != "complete":
+    if not any(step.content for step in reply.steps) and reply.status != "complete":
         place = [] if turn.conversation else [_place(turn, is_lost=True)]
-        ending = "no answer" if reply.status == "incomplete" else "stopped"
-        return [who, *place, *called, ending]
+        return [who, *place, "no answer" if reply.status == "incomplete" else "stopped"]
     is_lost = turn.conversation is not None and not reply.may_enter()
     parts = [who, *filter(None, [_place(turn, is_lost=is_lost)]), *called]
     if turn.others:

@@ -21,11 +21,10 @@ from mm_magic.rendering.bundles import (
     growing_thinking,
     line_bundle,
 )
+from mm_magic.rendering.code import CODE_STYLE, PRE_STYLE
 from mm_magic.rendering.columns import OPENING, frame
 from mm_magic.rendering.dialect import TAG
 from mm_magic.rendering.markdown import (
-    CODE_STYLE,
-    PRE_STYLE,
     READABLE,
     as_written,
     to_html,

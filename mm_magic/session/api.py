@@ -21,7 +21,7 @@ from mm_magic.wording import shortened
 if TYPE_CHECKING:
     from mm_magic.conversation.conversation import Conversation
     from mm_magic.session.rows.template import RowPrompt
-    from mm_magic.session.turn_request import How
+    from mm_magic.session.turn_request import Ask, TypeOrTools
     from mm_magic.session.values import ValueType
 
 V = TypeVar("V")
@@ -164,19 +164,36 @@ async def ask_async(
         )
     current = session()
     try:
-        chosen, how = current.options.overridden(options), _how(type, tools, confirm=confirm)
-        ask_it = current.ask_drawn if show else current.ask
-        return await ask_it(prompt, chosen, alone="conversation" not in options, how=how)
+        chosen, alone = current.options.overridden(options), "conversation" not in options
+        wanted = _type_or_tools(type, tools, confirm=confirm)
+        if show:
+            from mm_magic.session.turn_request import from_python
+
+            return await _drawn(current, from_python(prompt, chosen, alone=alone, wanted=wanted))
+        return await current.turns.ask(prompt, chosen, alone=alone, wanted=wanted)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
 
 
-def _how(kind: object, tools: object, *, confirm: bool) -> "How":
+async def _drawn(current: Session, ask: "Ask") -> Reply:
+    """Ask as a cell does, and draw it. Raises UsageError where nothing can draw it."""
+    if current.front_end.draw is None:
+        raise UsageError(
+            "show=True needs a notebook in which mm_magic is loaded",
+            next_steps=(
+                "In a notebook: run `%load_ext mm_magic` first.",
+                "In a script: `print(mm.ask(…))`",
+            ),
+        )
+    return await current.front_end.draw(ask)
+
+
+def _type_or_tools(kind: object, tools: object, *, confirm: bool) -> "TypeOrTools":
     """As a type, or with functions that the model may call. Raises UsageError."""
-    from mm_magic.session.turn_request import How
+    from mm_magic.session.turn_request import TypeOrTools
 
     if not tools and not confirm and isinstance(tools, list | tuple):
-        return How(_value_type(kind))
+        return TypeOrTools(_value_type(kind))
     if not isinstance(tools, list | tuple):
         raise UsageError(
             f"tools must be a list of functions, got {shortened(repr(tools), 60)}",
@@ -194,7 +211,7 @@ def _how(kind: object, tools: object, *, confirm: bool) -> "How":
         )
     from mm_magic.session.tools.tool import tools_of  # few name functions
 
-    return How(tools=tools_of(tools), confirms=confirm)
+    return TypeOrTools(tools=tools_of(tools), confirms=confirm)
 
 
 def _value_type(kind: object) -> "ValueType | None":
@@ -289,28 +306,30 @@ async def compare_async(
     """The same as `compare`, but awaited."""
     _check_names("compare", options, "n", "without", "yes", "type")
     from mm_magic.session.forecast import Forecast
-    from mm_magic.session.left_out import check_left_out
+    from mm_magic.session.left_out import check_left_out, check_sent
     from mm_magic.session.left_out import from_python as left_out_of
-    from mm_magic.session.turn_request import How, from_python
+    from mm_magic.session.turn_request import TypeOrTools, from_python
     from mm_magic.session.variants import number_of, split, variants
 
     current = session()
     try:
         single, varying = split(options)
-        chosen, how = current.options.overridden(single), How(_value_type(type))
+        chosen, wanted = current.options.overridden(single), TypeOrTools(_value_type(type))
         alone = "conversation" not in options
         left_out = left_out_of(without, alone=alone)
         check_left_out(left_out, chosen, varying)
-        first = from_python(prompt, chosen, alone=alone, how=how)
+        first = from_python(prompt, chosen, alone=alone, wanted=wanted)
         each_once = list(variants(chosen, varying, 1, left_out))
         if left_out:
-            current.check_left_out(first, each_once[: 1 + len(left_out)])
+            once = each_once[: 1 + len(left_out)]
+            check_sent(current.requests, current.cells.here, first, once)
         number = number_of(varying, _checked_n(n), len(left_out))
         if number > chosen.confirm_above and not yes:
-            foreseen = Forecast(number, current.foresee((each.of(first), n) for each in each_once))
+            asks = ((each.of(first), n) for each in each_once)
+            foreseen = Forecast(number, current.requests.foresee(asks, current.cells.here))
             foreseen.check(chosen.confirm_above, "mm.compare(…, yes=True)")
         several = list(variants(chosen, varying, n, left_out))
-        return await current.compare(prompt, several, alone=alone, how=how)
+        return await current.comparisons.ask(prompt, several, alone=alone, wanted=wanted)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
 
@@ -384,20 +403,20 @@ async def map_async(  # noqa: PLR0913 - as map
             "map has no conversation: each row stands alone",
             next_steps=("Leave `conversation` out; put what every row needs into the prompt.",),
         )
-    from mm_magic.session.rows.job import How, RowsJob
+    from mm_magic.session.rows.job import RowsJob, RowsOptions
 
     current = session()
     try:
         path = None if file is None else Path(file)
         chosen = current.options.overridden(options)
         kind = _value_type(type)
-        how = How(chosen, column, parallel, path, fresh, on_error, budget, kind)
+        how = RowsOptions(chosen, column, parallel, path, fresh, on_error, budget, kind)
         job = RowsJob(current, prompt, rows, how)
-        if current.watch_rows is not None and not yes:
+        if current.front_end.watch_rows is not None and not yes:
             job.check_number("mm.map(…, yes=True)")
         elif not yes and (other := job.other_prompt()):
             warn(f"{other} {job.forecast()}")
-        answered = await job.run(current.watch_rows)
+        answered = await job.run(current.front_end.watch_rows)
     except MiniMaxError as error:
         raise error.with_traceback(None) from None
     if not job.was_shown:

@@ -14,7 +14,7 @@ from mm_magic.conversation.turn import Turn, TurnKey
 
 @dataclass(slots=True, eq=False)
 class CellRun:
-    """One run of a cell, in the session `owner`.
+    """One run of a cell. `owner` is the `Cells` of its session.
 
     `cell_id` is None where the front end does not tell which. `label` names it for the reader, as
     "[3]". `made` are the turns that came of it, `undrawn` those of them that nobody sees on the

@@ -19,7 +19,7 @@ _MOST_ANSWERS = 1000
 class Forecast:
     """What comes of a cell that asks for `answers` answers.
 
-    `found` are the requests that would be made of it, as `Session.foresee` gives them: each with
+    `found` are the requests that would be made of it, as `Requests.foresee` gives them: each with
     the number of those that are like it.
     """
 

@@ -1,10 +1,16 @@
 """What the requests of a cell or a call leave out in turn: whether it can be had without it."""
 
 from collections.abc import Container, Sequence
+from contextlib import suppress
 
 from mm_magic.conversation.left_out import SYSTEM, LeftOut
-from mm_magic.errors import UsageError
+from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.session.build_request import NotSentError
+from mm_magic.session.cell_run import CellRun
 from mm_magic.session.options import Options, listed
+from mm_magic.session.requests import Requests
+from mm_magic.session.turn_request import Ask
+from mm_magic.session.variants import Variant
 
 
 def from_python(without: object, *, alone: bool) -> Sequence[LeftOut]:
@@ -68,3 +74,22 @@ def check_left_out(
             "no system prompt is set, so there is none to leave out",
             next_steps=('Set one: `-s "TEXT"`, or in Python `system="TEXT"`',),
         )
+
+
+def check_sent(requests: Requests, cell: CellRun, ask: Ask, variants: Sequence[Variant]) -> None:
+    """Raise UsageError if a variant of `ask` leaves out a turn that would not be sent.
+
+    The first one leaves out nothing; a cell that keeps the old answer to it sends none. What else
+    is wrong with a request is told in its own place.
+    """
+    full, *others = variants
+    with suppress(MiniMaxError):
+        if requests.build_next(full.of(ask), cell).keeps is not None:
+            return
+    for each in others:
+        try:
+            requests.build_next(each.of(ask), cell)
+        except NotSentError:
+            raise
+        except MiniMaxError:
+            continue

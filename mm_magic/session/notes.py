@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from mm_magic.conversation.catalog import MODELS, find, max_tokens_warning
 from mm_magic.conversation.conversation import Conversation
 from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.session.conversations import Conversations
 from mm_magic.session.options import Options
 from mm_magic.session.picking import another_choice
+from mm_magic.session.told import Told
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.wording import (
     capitalised,
@@ -31,25 +33,44 @@ UNDO_DELETION = "undo the deletion (Edit > Undo Cell Operation) and run the cell
 
 
 def notes(
-    request: TurnRequest,
-    conversations: Mapping[str, Conversation],
-    hidden: Set[TurnKey | None],
-    defaults: Options,
-    once: Callable[[str], bool],
+    request: TurnRequest, conversations: Conversations, told: Told, defaults: Options
 ) -> list[str]:
-    """What the reader of this turn should know.
+    """What the reader of this turn should know; some of it is told once."""
+    with conversations.changing:
+        return [
+            *_hidden(conversations, told.take_hidden(but=request.key), defaults),
+            *_of_request(request, conversations, told.once),
+            *_unpicked(request, conversations, told.take_unpicked(), defaults),
+        ]
 
-    `hidden` are the keys of the turns that were hidden since the last turn; `once` says whether a
-    thing is told for the first time.
+
+def _hidden(
+    conversations: Conversations, keys: Set[TurnKey | None], defaults: Options
+) -> Iterator[str]:
+    """The sentences on turns with these keys that are hidden."""
+    for conversation in conversations.values():
+        turns = (turn for turn in conversation.turns if turn.is_hidden and turn.key in keys)
+        yield from (hidden_note(each, defaults.conversation) for each in _by_cell(turns))
+
+
+def _unpicked(
+    request: TurnRequest, conversations: Conversations, turns: Iterable[Turn], defaults: Options
+) -> Iterator[str]:
+    """The sentences on turns that have another answer, as the cells that picked were deleted."""
+    for turn in turns:
+        if turn.key != request.key and conversations.stands(turn):
+            yield unpicked_note(turn, defaults.conversation)
+
+
+def _of_request(
+    request: TurnRequest, conversations: Conversations, once: Callable[[str], bool]
+) -> list[str]:
+    """The sentences on what a request sends, and leaves out.
+
+    `once` says whether a thing is told for the first time.
     """
     options, history, is_sent = request.ask.options, request.history, request.script is None
-    found = [
-        hidden_note(turns, defaults.conversation)
-        for conversation in conversations.values()
-        for turns in _by_cell(
-            turn for turn in conversation.turns if turn.is_hidden and turn.key in hidden
-        )
-    ]
+    found: list[str] = []
     warning = max_tokens_warning(options.model, options.max_tokens)
     if is_sent and warning and once("max_tokens"):
         found.append(warning)

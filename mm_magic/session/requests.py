@@ -13,23 +13,28 @@ from mm_magic.session.who_answers import WhoAnswers
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
 
 if TYPE_CHECKING:  # they come when they are needed: %load_ext is quick
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mm_magic.conversation.history import History
+    from mm_magic.protocol.messages import ToolResultBlock
     from mm_magic.session.build_request import Draft
+    from mm_magic.session.run import Run
     from mm_magic.session.saved_answers import SavedAnswers
     from mm_magic.session.turn_request import Ask, TurnRequest
 
 
 class Requests:
-    """Builds requests. It sends nothing, and changes no conversation."""
+    """Builds requests, and counts those that are sent: so each has its own answer, or sample.
+
+    It sends nothing itself, and changes no conversation.
+    """
 
     def __init__(
         self, who: WhoAnswers, conversations: Conversations, recordings: Recordings
     ) -> None:
         self._who = who
-        self._conversations = conversations
-        self._recordings = recordings
+        self.conversations = conversations
+        self.recordings = recordings
         self.refuse_thinking: set[tuple[str, str]] = set()
         """Servers, with their models, that refused the thinking of earlier turns."""
         self._saved: SavedAnswers | None = None  # before the first answer
@@ -68,41 +73,86 @@ class Requests:
 
     def build(self, ask: "Ask", cell: CellRun, key: TurnKey | None) -> "TurnRequest":
         """The request that a turn would be now. Raises UsageError, and as `live` does."""
-        with self._conversations.changing:
-            return self._keeping(self.built(self.draft(ask, cell, key), cell))
+        with self.conversations.changing:
+            return self._keeping(self._built(self._draft(ask, cell, key)))
 
-    def draft(self, ask: "Ask", cell: CellRun, key: TurnKey | None) -> "Draft":
+    def build_next(self, ask: "Ask", cell: CellRun) -> "TurnRequest":
+        """The request that the next turn of a cell would be now. Raises as `build` does."""
+        return self.build(ask, cell, cell.key() if ask.has_key else None)
+
+    def begin(self, run: "Run") -> "TurnRequest":
+        """The request of a run whose turn has come. Raises as `build` does."""
+        with self.conversations.changing:  # of two threads that ask the same each gets its sample
+            request = self.build(run.ask, run.cell, run.key)
+            request.check_pictures()
+            return self._sent(request)
+
+    def once_more(self, run: "Run", turn: Turn, problem: str) -> "TurnRequest":
+        """The request that asks once more for what the answer of this turn should have been."""
+        with self.conversations.changing:
+            return self._sent(self._built(self._draft_of(run).once_more(turn, problem)))
+
+    def behind_calls(self, run: "Run") -> "TurnRequest":
+        """The request behind the steps of a run: it goes where the first one went."""
+        first = run.request
+        assert first is not None
+        with self.conversations.changing:
+            draft = self._draft_of(run).behind(run.earlier_steps)
+            if self.recordings.replaying is not None:
+                return self._sent(self._built(draft))
+            return self._sent(self._placed(draft.build(first.endpoint, first.asked_of[0])))
+
+    def recorded_results(self, run: "Run") -> "Mapping[str, ToolResultBlock] | None":
+        """What a recording has of the calls of its answer, None where they are to be made."""
+        assert run.request is not None
+        if (replaying := self.recordings.replaying) is None or run.request.script is None:
+            return None
+        with self.conversations.changing:
+            draft = self._draft_of(run)
+        called = run.later[-1] if run.later else run.request
+        return replaying.results(draft.behind(run.steps_with_calls()), called)
+
+    def of_model(self, request: "TurnRequest", model: str) -> "TurnRequest":
+        """A request to a server as it would be to another model, with the place of the first."""
+        options, endpoint = replace(request.ask.options, model=model), request.endpoint
+        assert endpoint is not None
+        with self.conversations.changing:
+            draft = self._draft(replace(request.ask, options=options), request.cell, request.key)
+            other = draft.build(endpoint, endpoint.base_url)
+        return replace(other, counted_as=request.counted_as, sample=request.sample)
+
+    def _draft(self, ask: "Ask", cell: CellRun, key: TurnKey | None) -> "Draft":
         """The turn, before it is known who answers it."""
         from mm_magic.session.build_request import Draft
 
-        there = None if ask.alone else self._conversations.get(ask.options.conversation)
+        there = None if ask.alone else self.conversations.get(ask.options.conversation)
         return Draft.of(ask, cell, key, there, self.refuse_thinking)
 
-    def built(self, draft: "Draft", cell: CellRun) -> "TurnRequest":
+    def _draft_of(self, run: "Run") -> "Draft":
+        return self._draft(run.ask, run.cell, run.key)
+
+    def _built(self, draft: "Draft") -> "TurnRequest":
         """The request of a draft. Raises as `build` does."""
-        self._recordings.catch_up()
-        replaying = self._recordings.replaying
+        self.recordings.catch_up()
+        replaying = self.recordings.replaying
         if replaying is None:
             request = self._reused(draft) or draft.build(*self.live())
         else:
             name, reused = self._who.server_name(), partial(self._reused, draft)
             request = replaying.build(draft, self.to_fill, name, reused)
-        return self._counted(request, cell)
+        return self._placed(request)
 
-    def _counted(self, request: "TurnRequest", cell: CellRun) -> "TurnRequest":
+    def _placed(self, request: "TurnRequest") -> "TurnRequest":
         """The request, with the place of its answer among those to the same one."""
-        name = request.counted_as
-        return replace(request, sample=self._recordings.samples.place(name, cell.asker(name)))
+        name, samples = request.counted_as, self.recordings.samples
+        return replace(request, sample=samples.place(name, request.cell.asker(name)))
 
-    def behind(self, draft: "Draft", cell: CellRun, first: "TurnRequest") -> "TurnRequest":
-        """The request of a draft that goes on behind calls: it goes where the `first` one went.
-
-        Raises as `build` does.
-        """
-        if self._recordings.replaying is not None:
-            return self.built(draft, cell)
-        request = draft.build(first.endpoint, first.asked_of[0])
-        return self._counted(request, cell)
+    def _sent(self, request: "TurnRequest") -> "TurnRequest":
+        """It is being sent: which answer to it belongs to whom is told by counting."""
+        name, cell = request.counted_as, request.cell
+        self.recordings.samples.keep(name, cell.asker(name))
+        cell.has_asked(name)
+        return request
 
     def foresee(
         self, asks: "Iterable[tuple[Ask, int]]", cell: CellRun
@@ -115,7 +165,7 @@ class Requests:
         cell = cell.copy()
         found: list[tuple[TurnRequest, int]] = []
         refused: list[MiniMaxError] = []
-        with self._conversations.changing, self._recordings.samples.on_trial():
+        with self.conversations.changing, self.recordings.samples.on_trial():
             for ask, times in asks:
                 try:
                     found += self._foreseen(ask, times, cell)
@@ -129,18 +179,17 @@ class Requests:
         self, ask: "Ask", times: int, cell: CellRun
     ) -> "Iterator[tuple[TurnRequest, int]]":
         """The requests of one Ask; none is beyond what is known but the last, for all of those."""
-        replaying, samples = self._recordings.replaying, self._recordings.samples
+        replaying = self.recordings.replaying
         answers = (self._saved, replaying and replaying.replay)
         known = max((each.most for each in answers if each), default=0)
         for left in range(times, 0, -1):
-            request = self.build(ask, cell, cell.key() if ask.has_key else None)
+            request = self.build_next(ask, cell)
             request.check_pictures()
             if request.sample >= known:
                 yield request, left
                 return
             yield request, 1
-            samples.keep(request.counted_as, cell.asker(request.counted_as))
-            cell.has_asked(request.counted_as)
+            self._sent(request)
 
     def _reused(self, draft: "Draft") -> "TurnRequest | None":
         """The request with the answer that this notebook has; None if it has none, or may not."""
@@ -154,9 +203,9 @@ class Requests:
             who = self.to_fill()
         except MiniMaxError:  # where nobody can be asked a model's answer comes again, too
             who = None, self._who.server_name()
-        replaying = self._recordings.replaying
+        replaying = self.recordings.replaying
         recording = replaying.replay if replaying else None
-        return Reuse(self._saved, self._recordings.samples, recording, *who).find(draft)
+        return Reuse(self._saved, self.recordings.samples, recording, *who).find(draft)
 
     def _keeping(self, request: "TurnRequest") -> "TurnRequest":
         """The request, with what its cell keeps in place of it where nobody can be asked."""
@@ -164,21 +213,21 @@ class Requests:
             return request
         from mm_magic.session.reusing import old_turn
 
-        return replace(request, keeps=old_turn(self._saved, self._conversations, request))
+        return replace(request, keeps=old_turn(self._saved, self.conversations, request))
 
     def history(self, ask: "Ask", cell: CellRun) -> "History":
         """What would be sent before a new prompt. Raises as `build` does."""
-        if self._recordings.replaying is not None:  # it depends on what the recording holds
+        if self.recordings.replaying is not None:  # it depends on what the recording holds
             return self.build(ask, cell, None).history
-        with self._conversations.changing:
-            return self.draft(ask, cell, None).history(self.live()[1])
+        with self.conversations.changing:
+            return self._draft(ask, cell, None).history(self.live()[1])
 
     def history_now(self, turn: Turn) -> "History":
         """What would be sent before a turn's prompt if its cell ran again now."""
         from mm_magic.session.build_request import history_now
 
         assert turn.conversation is not None
-        there = self._conversations.named(turn.conversation)
-        if (replaying := self._recordings.replaying) is not None:
+        there = self.conversations.named(turn.conversation)
+        if (replaying := self.recordings.replaying) is not None:
             return replaying.history_now(there, turn, self._who.server_name())
         return history_now(there, turn, self.live()[1], self.refuse_thinking)

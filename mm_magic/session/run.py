@@ -124,6 +124,7 @@ class Run:
     _is_thinking: bool = False
     _before: float = 0.0  # seconds that the requests before the latest one took
     _driver: Driver | None = None
+    _latest: Reply | None = None
 
     def begin(self, driver: Driver | None = None) -> None:
         """The running task drives it from now on, or this one."""
@@ -262,7 +263,7 @@ class Run:
         first_try = FirstTry(first.problem, first.text, first.usage) if first else None
         if first is not None and not message.content:  # what came is never lost
             return replace(first, status=unfinished, first_try=first_try, problem="")
-        return Reply(
+        made = Reply(
             message=message,
             status="complete" if is_complete else unfinished,
             backend=self.request.backend if self.request else OFFLINE,
@@ -274,3 +275,8 @@ class Run:
             earlier_steps=earlier,
             _value=self._value,
         )
+        # One that is asked for again is the same object: the conversation, the saved answers and
+        # IPython's `Out` keep it for long, and all of them together only once.
+        if made != (latest := self._latest) or made._value is not latest._value:
+            self._latest = latest = made
+        return latest

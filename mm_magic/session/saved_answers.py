@@ -4,19 +4,25 @@ They are found by what was asked, as in a recording: by the key of the request, 
 among equal ones.
 """
 
+import hashlib
 import math
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mm_magic.conversation.conversation import trusted
-from mm_magic.conversation.turn import Turn, TurnKey
+from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import NOTHING, Turn, TurnKey
+from mm_magic.prompt.prompt import Prompt
+from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.recording import version_1
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback
 
+_Place: TypeAlias = tuple[str, int]
+"""The hash of a request, and the place among those that ask it."""
 _Look: TypeAlias = Callable[[], Iterable[tuple[RecordedExchange, Turn]]]
 
 
@@ -98,48 +104,91 @@ class SavedAnswers:
         return self._of_demo if to_demo else self._of_models
 
 
+class _Answer(NamedTuple):
+    """What is kept of the turn of an answer: the rest is that of the turn which it becomes.
+
+    `untrusted` is the turn's id, where it came from an untrusted file.
+    """
+
+    prompt: Prompt
+    reply: Reply
+    parameters: JsonObject
+    context_hash: str
+    extra: Mapping[str, object] | None
+    untrusted: str | None
+
+    def turn(self) -> Turn:
+        """The answer as a turn that stands nowhere."""
+        return Turn(
+            conversation=None,
+            number=0,
+            key=None,
+            prompt=self.prompt,
+            reply=self.reply,
+            parameters=self.parameters,
+            context_hash=self.context_hash,
+            turns_hash=NOTHING,
+            is_untrusted=self.untrusted is not None,
+            extra=self.extra or {},
+        )
+
+
 class _Answers:
     """Answers by the hash of their request and their sample; those of version 0.1 by themselves.
 
-    They are kept without what leads to other turns.
+    A kernel that runs for weeks has many, most of them asked with the same parameters: those are
+    kept once.
     """
 
     def __init__(self) -> None:
-        self._answers: dict[str, dict[int, Turn]] = {}
-        self._of_version_1: dict[str, dict[int, Turn]] = {}
+        self._answers: dict[_Place, _Answer] = {}
+        self._of_version_1: dict[_Place, _Answer] = {}
+        self._names_of_version_1: set[str] = set()
+        self._parameters: dict[bytes, JsonObject] = {}
 
     def take_in(self, exchange: RecordedExchange, turn: Turn) -> None:
-        answers = self._of_version_1 if exchange.is_version_1 else self._answers
-        if exchange.sample not in answers.get(exchange.key.hash, ()):
-            _keep(answers, exchange.key.hash, exchange.sample, turn)
+        answers, name = self._answers, exchange.key.hash
+        if exchange.is_version_1:
+            answers = self._of_version_1
+            self._names_of_version_1.add(name)
+        if (name, exchange.sample) not in answers:
+            answers[name, exchange.sample] = self._kept(turn)
 
     def add(self, request: str, sample: int, turn: Turn) -> None:
-        _keep(self._answers, request, sample, turn)
+        self._answers[request, sample] = self._kept(turn)
+
+    def _kept(self, turn: Turn) -> "_Answer":
+        asked = hashlib.sha256(encode_json(turn.parameters)).digest()
+        return _Answer(
+            prompt=turn.prompt,
+            reply=turn.reply,
+            parameters=self._parameters.setdefault(asked, turn.parameters),
+            context_hash=turn.context_hash,
+            extra=turn.extra or None,
+            untrusted=turn.id if turn.is_untrusted else None,
+        )
 
     def trust(self, ids: Container[str] | None) -> None:
-        for answers in (*self._answers.values(), *self._of_version_1.values()):
-            for sample, turn in answers.items():
-                if ids is None or turn.id in ids:
-                    answers[sample] = trusted(turn)
+        for answers in (self._answers, self._of_version_1):
+            for place, each in answers.items():
+                if each.untrusted is not None and (ids is None or each.untrusted in ids):
+                    answers[place] = each._replace(untrusted=None)
 
     def counted_as(self, key: RequestKey, model: str) -> str:
         if not self._of_version_1:  # its keys are hashed anew for each request
             return key.hash
         old = (each.hash for each in version_1.keys_for(key, model))
-        return next((each for each in old if each in self._of_version_1), key.hash)
+        return next((each for each in old if each in self._names_of_version_1), key.hash)
 
     @property
     def most(self) -> int:
-        found = (*self._answers.values(), *self._of_version_1.values())
-        return 1 + max((max(answers) for answers in found), default=-1)
+        samples = (sample for _, sample in (*self._answers, *self._of_version_1))
+        return 1 + max(samples, default=-1)
 
     def find(self, key: RequestKey, model: str, place: int) -> Turn | None:
-        old = self._of_version_1.get(self.counted_as(key, model), {})
-        return (old | self._answers.get(key.hash, {})).get(place)
-
-
-def _keep(answers: dict[str, dict[int, Turn]], request: str, sample: int, turn: Turn) -> None:
-    answers.setdefault(request, {})[sample] = replace(turn, link=None, others=())
+        found = self._answers.get((key.hash, place))
+        found = found or self._of_version_1.get((self.counted_as(key, model), place))
+        return found and found.turn()
 
 
 def playback(turn: Turn) -> Playback:

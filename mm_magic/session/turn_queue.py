@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
-from threading import Lock
+from threading import Lock, Thread, current_thread
+from threading import enumerate as enumerate_threads
 
 from mm_magic.errors import UsageError
 
@@ -17,6 +18,7 @@ class TurnQueue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._tickets: deque[Future[None]] = deque()
+        self._threads: frozenset[Thread] | None = None  # those that there were before a call
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
@@ -33,6 +35,31 @@ class TurnQueue:
                 self._tickets.remove(ticket)
                 self._call_first()
 
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """While the body runs, the turn that has passed waits for a function."""
+        before = _calling.set(_calling.get() | {self})
+        self._threads = frozenset(enumerate_threads())
+        try:
+            yield
+        finally:
+            self._threads = None
+            _calling.reset(before)
+
+    def check(self, conversation: str) -> None:
+        """Raise UsageError where a turn of this conversation would wait for itself.
+
+        A thread does not know what began it. One that began during a call counts as the function's:
+        if it is, it would wait for ever.
+        """
+        is_of_call = self._threads is not None and current_thread() not in self._threads
+        if self in _calling.get() or is_of_call:
+            raise UsageError(
+                f"a function called during a turn of {conversation} can't ask in {conversation}: "
+                "the turn and the function would wait for each other",
+                next_steps=("In the function, leave `conversation` out, or name another one.",),
+            )
+
     def _call_first(self) -> None:
         # One that is cancelled and not gone yet calls the next one when it goes.
         if self._tickets and not self._tickets[0].done():
@@ -40,25 +67,5 @@ class TurnQueue:
                 self._tickets[0].set_result(None)
 
 
-_calling: ContextVar[frozenset[str]] = ContextVar("mm_magic_calling", default=frozenset())
-"""The conversations whose turns wait for a function that runs here."""
-
-
-@contextmanager
-def calling_in(conversation: str | None) -> Iterator[None]:
-    """While the body runs, a turn of this conversation waits for it."""
-    before = _calling.set(_calling.get() | ({conversation} if conversation else frozenset()))
-    try:
-        yield
-    finally:
-        _calling.reset(before)
-
-
-def check_not_called(conversation: str) -> None:
-    """Raise UsageError where a turn of this conversation would wait for itself."""
-    if conversation in _calling.get():
-        raise UsageError(
-            f"a function called during a turn of {conversation} can't ask in {conversation}: "
-            "the turn and the function would wait for each other",
-            next_steps=("In the function, leave `conversation` out, or name another one.",),
-        )
+_calling: ContextVar[frozenset[TurnQueue]] = ContextVar("mm_magic_calling", default=frozenset())
+"""Where a turn has passed that waits for a function which runs here."""

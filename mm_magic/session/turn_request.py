@@ -106,17 +106,19 @@ class Ask:
         return self.is_cell or not self.alone
 
 
-class How(NamedTuple):
-    """How a call from Python is answered: as a type, or with functions that the model may call."""
+class TypeOrTools(NamedTuple):
+    """What a call from Python wants: a value of a type, or functions that the model may call."""
 
     type: "ValueType | None" = None
     tools: tuple["Tool", ...] = ()
     confirms: bool = False
 
 
-def from_python(prompt: Asked, options: Options, *, alone: bool, how: How | None = None) -> Ask:
+def from_python(
+    prompt: Asked, options: Options, *, alone: bool, wanted: TypeOrTools | None = None
+) -> Ask:
     """What a call from Python asks: a text as it stands, or a list of texts and pictures."""
-    kind, tools, confirms = how or How()
+    kind, tools, confirms = wanted or TypeOrTools()
     ask = Ask(Prompt.of(prompt), options, alone, is_cell=False, type=kind)
     return replace(ask, tools=tools, confirms=confirms)
 
@@ -196,7 +198,7 @@ class TurnRequest:
     @property
     def pictures(self) -> list[ImageBlock]:
         """All that it carries, those of earlier turns first."""
-        prompts = (*(turn.prompt for turn in self.history.turns()), self.ask.sent_prompt)
+        prompts = (*(turn.prompt for turn in self.history.turns), self.ask.sent_prompt)
         return [picture for prompt in prompts for picture in prompt.pictures]
 
     def check_pictures(self) -> None:
@@ -213,7 +215,7 @@ class TurnRequest:
     def same_prompt(self) -> int | None:
         """The number of the latest turn, sent along, that has the same prompt."""
         asked = self.request_key.prompt_print
-        numbers = [turn.number for turn in self.history.turns() if turn.prints[0] == asked]
+        numbers = [turn.number for turn in self.history.turns if turn.prints[0] == asked]
         return numbers[-1] if numbers else None
 
     def turn(self, reply: Reply) -> Turn:

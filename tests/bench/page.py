@@ -124,8 +124,8 @@ def session() -> Session:
 
 def commit(session: Session, prompt: str, text: str, model: str = "bench") -> Turn:
     """A turn of the conversation "main", as a cell of its own would make it."""
-    session.begin_cell(f"cell-{prompt}")
-    prepared = session.build(ask_of(prompt, Options(model=model)))
+    session.cells.begin(f"cell-{prompt}")
+    prepared = session.turns.request(ask_of(prompt, Options(model=model)))
     message = Message("id", model, content=(TextBlock(text),), usage=Usage(12, 250))
     turn = prepared.turn(Reply(message, "complete", "url", None))
     return session.conversations.commit(turn)
@@ -139,7 +139,7 @@ def _conversation(rounds: int) -> list[Row]:
         for turn in range(TURNS):
             commit(here, f"Question {turn}: {'why? ' * 30}", f"Answer {turn}. " * 65)
         options = Options(model="bench")
-        prepared = here.build(ask_of("And now?", options))
+        prepared = here.turns.request(ask_of("And now?", options))
         prepared.request.encode()
         gc.collect()
         memory = tracemalloc.get_traced_memory()[0] / 1e6
@@ -149,7 +149,7 @@ def _conversation(rounds: int) -> list[Row]:
     body = prepared.request.to_body()
     for _ in range(rounds):
         begin = time.process_time()
-        here.build(ask_of("And now?", options)).request.encode()
+        here.turns.request(ask_of("And now?", options)).request.encode()
         middle = time.process_time()
         json.dumps(body, ensure_ascii=False).encode()
         ours.append(middle - begin)

@@ -129,9 +129,9 @@ class Ours:
         self.session = Session({"MINIMAX_BASE_URL": url})
 
     async def drain(self, name: str) -> int:
-        run = self.session.start(self._asked(name))
+        run = self.session.turns.start(self._asked(name))
         characters = 0
-        async with aclosing(self.session.steps(run)) as steps:
+        async with aclosing(self.session.turns.steps(run)) as steps:
             async for step in steps:
                 if isinstance(step, Step):
                     characters += len(step.growth.text)
@@ -139,8 +139,8 @@ class Ours:
 
     async def first(self, name: str) -> int:
         begin, found = time.monotonic_ns(), 0
-        run = self.session.start(self._asked(name))
-        async with aclosing(self.session.steps(run)) as steps:
+        run = self.session.turns.start(self._asked(name))
+        async with aclosing(self.session.turns.steps(run)) as steps:
             async for step in steps:
                 end = time.monotonic_ns()
                 if not found and isinstance(step, Step) and step.growth.text:
@@ -148,7 +148,7 @@ class Ours:
         return found
 
     async def ask(self, name: str) -> None:
-        await self.session.ask("Hi", Options(model=name), alone=True)
+        await self.session.turns.ask("Hi", Options(model=name), alone=True)
 
     async def close(self) -> None:
         await self.session.client.aclose()

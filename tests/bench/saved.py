@@ -63,7 +63,7 @@ def _is_prose(part: str) -> bool:
 
 
 def _code() -> str:
-    source = (_PROJECT / "mm_magic" / "session" / "session.py").read_text("utf-8")[:7_000]
+    source = (_PROJECT / "mm_magic" / "session" / "run.py").read_text("utf-8")[:7_000]
     return _repeated(f"Here is the code:\n\n```python\n{source}\n```\n\n")
 
 

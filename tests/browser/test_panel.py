@@ -271,7 +271,8 @@ def test_server_without_widgets(lab: Lab, server: Server) -> None:
 
 def test_look(lab: Lab) -> None:
     """In both themes the text can be read; the panel is small, and nothing in it is cut off in a
-    narrow column; each field has a name, and New and Reset stay side by side."""
+    narrow column, nor the line to copy; each field has a name, and New and Reset stay side by
+    side."""
     lab.open("look.ipynb", [LOAD, PANEL])
     lab.run(0, 1)
     panel = lab.panel()
@@ -291,6 +292,7 @@ def test_look(lab: Lab) -> None:
     for width in (620, 390):
         lab.page.set_viewport_size({"width": width, "height": 900})
         assert cut_off(panel) == []
+        assert line(lab).evaluate("box => box.scrollHeight <= box.clientHeight")
         buttons = [panel.get_by_role("button", name=name) for name in ("New", "Reset")]
         new, reset = (button.bounding_box() for button in buttons)
         assert new is not None

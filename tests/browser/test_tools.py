@@ -22,11 +22,20 @@ def model() -> Iterator[Loopback]:
         yield model
 
 
-def open_page(lab: Lab, name: str, model: Loopback, function: str, options: str = "") -> None:
+def open_page(
+    lab: Lab,
+    name: str,
+    model: Loopback,
+    function: str,
+    options: str = "",
+    *,
+    kernel: str = "python3",
+) -> None:
     """Open a notebook with a function, and with a cell that lets the model call it."""
     environment = f"%env MINIMAX_BASE_URL={model.url}"
     ask = f"%%minimax --tools look {options}\nWhy?"
-    lab.open(name, ["%load_ext mm_magic", environment, function, ask, "%%minimax\nAnd now?"])
+    cells = ["%load_ext mm_magic", environment, function, ask, "%%minimax\nAnd now?"]
+    lab.open(name, cells, kernel)
     lab.run(0, 1, 2)
 
 
@@ -67,6 +76,28 @@ def test_click(lab: Lab, model: Loopback, name: str, answer: str) -> None:
     expect(button(lab, name)).to_have_count(0)
     expect(lab.cell(3).locator("details.mm-call pre").first).to_be_hidden()
     assert "widget-view" not in str(lab.save()["cells"][3]["outputs"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"), [("y", "It is blue."), ("n", "It is The user refused")]
+)
+def test_line_with_an_older_ipykernel(
+    lab: Lab, model: Loopback, older_kernel: str, typed: str, answer: str
+) -> None:
+    """Where no click arrives a line is typed, below the arguments; the next cell works."""
+    open_page(lab, f"line-{typed}.ipynb", model, LOOKS, "--confirm", kernel=older_kernel)
+    lab.start(3)
+    line = lab.cell(3).locator(".jp-Stdin-input")
+    expect(line).to_be_visible()
+    expect(lab.cell(3)).to_contain_text('Run look(at="sea")? [y/N]')
+    expect(lab.cell(3).locator("details.mm-call pre")).to_be_visible()
+    line.fill(typed)
+    line.press("Enter")
+    lab.wait()
+    lab.run(4)
+
+    expect(lab.answer(3).last).to_contain_text(answer)
+    expect(lab.answer(4)).to_have_text("moo")
 
 
 def test_stop_at_the_question_after_a_reload(lab: Lab, model: Loopback) -> None:

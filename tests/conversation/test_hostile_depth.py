@@ -70,7 +70,7 @@ def asked(url: str, times: int = 1) -> tuple[Session, MiniMaxError | None]:
     session, failed = Session({"MINIMAX_BASE_URL": url}), None
     for _ in range(times):
         try:
-            asyncio.run(session.ask("Hi", Options(retries=0), alone=False))
+            asyncio.run(session.turns.ask("Hi", Options(retries=0), alone=False))
         except MiniMaxError as error:
             failed = error
     return session, failed

@@ -44,8 +44,8 @@ def prepared(
     prompt: str = "Why?", *, url: str = URL, alone: bool = False, **options: Any
 ) -> TurnRequest:
     session = Session({"MINIMAX_BASE_URL": url, "MINIMAX_API_KEY": KEY})
-    session.begin_cell("cell-1")
-    return session.build(ask_of(prompt, said(**options), alone=alone))
+    session.cells.begin("cell-1")
+    return session.turns.request(ask_of(prompt, said(**options), alone=alone))
 
 
 def saved_turn(asked: TurnRequest, reply: Reply) -> JsonObject:

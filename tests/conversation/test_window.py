@@ -40,10 +40,10 @@ class Notebook:
     def run(self, prompt: str, text: str = "Yes.", options: Options = OPTIONS) -> list[str]:
         """The notes of a turn."""
         self.service.next_answer = answer(text)
-        run = self.session.start(ask_of(prompt, options))
+        run = self.session.turns.start(ask_of(prompt, options))
 
         async def drive() -> None:
-            async for _ in self.session.steps(run):
+            async for _ in self.session.turns.steps(run):
                 pass
 
         asyncio.run(drive())
@@ -108,7 +108,7 @@ def test_what_is_sent_fits() -> None:
         notebook.run(f"{n} {LONG}", LONG)
     left = room_of(OPTIONS, encode_message("user", "next"))
     assert left is not None
-    parts = notebook.session.build(ask_of("next", OPTIONS)).history.messages
+    parts = notebook.session.turns.request(ask_of("next", OPTIONS)).history.messages
     size = sum(len(part) + 1 for part in parts)
     one_more = notebook.session.conversations.named("main").turns[-len(parts) - 1]
     assert size <= left < size + len(one_more.prompt.text) + len(one_more.reply.text)
@@ -132,9 +132,12 @@ def test_no_older_turn_in_place_of_what_is_left_out(left_out: LeftOut, sent: lis
     for n in range(5):
         notebook.run(f"{n} {LONG}", LONG)
     full = ask_of(f"Why? {LONG}", OPTIONS)
-    built = [notebook.session.build(ask).history for ask in (full, replace(full, without=left_out))]
+    built = [
+        notebook.session.turns.request(ask).history
+        for ask in (full, replace(full, without=left_out))
+    ]
     assert [each.too_long for each in built] == [3, 3]
-    assert [turn.prompt.text.split()[0] for turn in built[1].turns()] == sent
+    assert [turn.prompt.text.split()[0] for turn in built[1].turns] == sent
 
 
 @pytest.mark.parametrize("number", ["1", "2"])
@@ -145,7 +148,7 @@ def test_what_has_no_room_cannot_be_left_out(number: str) -> None:
         notebook.run(f"{n} {LONG}", LONG)
     ask = replace(ask_of("Why?", OPTIONS), without=LeftOut(number))
     with pytest.raises(NotSentError, match=f"turn {number} is not sent"):
-        notebook.session.build(ask)
+        notebook.session.turns.request(ask)
 
 
 def test_turns_that_were_left_out_come_back() -> None:

@@ -14,7 +14,7 @@ from traitlets.config import Config
 
 from mm_magic.jupyter.config import MiniMax
 from mm_magic.jupyter.panel.panel import Panel
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.session import Session
 
 ROWS, AT_A_TIME = 12, 4
@@ -41,7 +41,7 @@ class Desk:
         (stall if prompt == "hang" else echo)(connection)
 
     def ask_rows(self) -> "asyncio.Task[Any]":
-        how = How(self.session.options, parallel=AT_A_TIME)
+        how = RowsOptions(self.session.options, parallel=AT_A_TIME)
         job = RowsJob(self.session, "Say {{n}}", pd.DataFrame({"n": range(ROWS)}), how)
         return asyncio.create_task(job.run(None))
 
@@ -70,10 +70,10 @@ def test_cells_and_settings_beside_a_table(desk: Desk) -> None:
     async def main() -> Any:
         rows = desk.ask_rows()
         await desk.arrive(AT_A_TIME)
-        await desk.session.ask("one", desk.session.options, alone=False)
+        await desk.session.turns.ask("one", desk.session.options, alone=False)
         desk.panel.controls.settings["temperature"].widget.set_state({"value": "0.3"})
-        await desk.session.ask("two", desk.session.options, alone=False)
-        desk.session.fork("idea")
+        await desk.session.turns.ask("two", desk.session.options, alone=False)
+        desk.session.edits.fork("idea")
         desk.go_on.set()
         return await rows
 
@@ -90,7 +90,7 @@ def test_cells_and_settings_beside_a_table(desk: Desk) -> None:
     for name in ("main", "idea"):
         turns = desk.session.conversations[name].turns
         assert [turn.reply.text.strip() for turn in turns] == ["<one>", "<two>"]
-    assert desk.session.running == []
+    assert desk.session.running.runs == []
 
 
 def test_stop_of_the_panel_ends_both(desk: Desk) -> None:
@@ -99,14 +99,16 @@ def test_stop_of_the_panel_ends_both(desk: Desk) -> None:
     async def main() -> None:
         rows = desk.ask_rows()
         await desk.arrive(AT_A_TIME)
-        cell = asyncio.create_task(desk.session.ask("hang", desk.session.options, alone=False))
+        cell = asyncio.create_task(
+            desk.session.turns.ask("hang", desk.session.options, alone=False)
+        )
         await desk.arrive(AT_A_TIME + 1)
         desk.panel.controls.stop.click()
         found = await asyncio.gather(rows, cell, return_exceptions=True)
         assert [*map(type, found)] == [asyncio.CancelledError] * 2
         for connection in desk.server.connections:
             assert await asyncio.to_thread(connection.closed.wait, 30)
-        assert desk.session.running == []
+        assert desk.session.running.runs == []
         desk.server.requests.clear()
         desk.go_on.set()
         table = await desk.ask_rows()

@@ -86,7 +86,7 @@ CHANNELS = {
     ),
     "crash report of a cancel": Channel(
         "task = asyncio.ensure_future(mm.ask_async('stall'))\n"
-        "while not session.running or not session.running[0].reply().text:\n"
+        "while not session.running.runs or not session.running.runs[0].reply().text:\n"
         "    await asyncio.sleep(0.005)\n"
         "task.cancel()\n"
         "try:\n    await task\nexcept asyncio.CancelledError as error:\n"

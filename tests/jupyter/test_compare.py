@@ -513,7 +513,7 @@ def test_stop_by_the_panel(kernel: Kernel) -> None:
         kernel.run(
             "import asyncio, mm_magic.session.api as api\n"
             "async def press():\n"
-            "    runs = api.session().running\n"
+            "    runs = api.session().running.runs\n"
             "    while len(runs) < 4 or not any(run.is_over for run in runs):\n"
             "        await asyncio.sleep(0.01)\n"
             "    for run in tuple(runs): run.cancel()\n"
@@ -539,7 +539,7 @@ def test_refused_after_a_wait(kernel: Kernel) -> None:
             "import asyncio, os, mm_magic as mm, mm_magic.session.api as api\n"
             "first = asyncio.create_task(mm.ask_async('Why?', conversation='main'))\n"
             "async def later():\n"
-            "    while len(api.session().running) < 3: await asyncio.sleep(0.01)\n"
+            "    while len(api.session().running.runs) < 3: await asyncio.sleep(0.01)\n"
             "    os.environ['MINIMAX_BASE_URL'] = 'ftp://127.0.0.1'\n"
             "asyncio.create_task(later())"
         )

@@ -1,6 +1,5 @@
 """`--confirm`: the user is asked before a function is called, and can stop instead."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -9,32 +8,17 @@ import pytest
 from support.kernels import Cell
 from support.loopback import Loopback
 from support.pages import Page
-from support.tool_service import CallsOnce
+from support.tool_pages import CARD, looks
 
 VIEW = "application/vnd.jupyter.widget-view+json"
-FUNCTION = "looks = []\ndef look(at: str) -> str:\n    looks.append(at)\n    return 'blue'"
 AWAITED = "%%minimax --tools look --confirm\nWhy?"
 SYNCHRONOUS = f"%%time\n{AWAITED}"
 REFUSED = 'Call: look(at="sea") → failed: The user refused this call, so it did not run.'
 
 
 @pytest.fixture
-def service() -> CallsOnce:
-    return CallsOnce()
-
-
-@pytest.fixture
-def server(service: CallsOnce) -> Iterator[Loopback]:
-    with Loopback(service) as server:
-        yield server
-    assert service.refusals == []
-
-
-@pytest.fixture
-def tooled(page: Page) -> Page:
-    """A page with the function."""
-    page.run("def", FUNCTION)
-    return page
+def server(calling: Loopback) -> Loopback:
+    return calling
 
 
 def asks(cell: Cell) -> bool:
@@ -42,13 +26,9 @@ def asks(cell: Cell) -> bool:
     return any(VIEW in bundle for bundle in cell.displays)
 
 
-def looks(page: Page) -> str:
-    return page.kernel.run("print(len(looks))").stdout.strip()
-
-
 @pytest.mark.parametrize(
     ("button", "ran", "shown"),
-    [("Run", "1", 'Call: look(at="sea") → blue'), ("Refuse", "0", REFUSED)],
+    [("Run", "1", CARD), ("Refuse", "0", REFUSED)],
 )
 def test_click(tooled: Page, server: Loopback, button: str, ran: str, shown: str) -> None:
     """A click runs the function or refuses it, and the answer comes in either case."""
@@ -93,6 +73,21 @@ def test_saved_while_it_waits(tooled: Page) -> None:
     assert "moo" in tooled.ask("b").shown
 
 
+def test_of_two_calls_one_is_asked_for(tooled: Page) -> None:
+    """The question is right below its call: the next call is drawn when its turn has come."""
+    drawn: list[str] = []
+
+    def note_and_stop(cell: Cell) -> None:
+        drawn.extend(bundle["text/plain"] for bundle in cell.displays)
+        tooled.kernel.interrupt()
+
+    number = tooled.kernel.send("%%minimax --tools look --confirm\nboth", cell_id="a")
+    cell = tooled.kernel.collect(number, asks, note_and_stop)
+
+    assert drawn == ["Let me look.", 'Call: look(at="sea") …', ""]
+    assert 'look(at="lake") → failed: The user stopped' in cell.shown
+
+
 def test_stop_after_a_reload(tooled: Page) -> None:
     """Of a page that is loaded again the buttons may be gone: a stop ends the cell, too."""
     kernel = tooled.kernel
@@ -112,7 +107,7 @@ def test_stop_after_a_reload(tooled: Page) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "ran", "shown"),
-    [("y", "1", 'Call: look(at="sea") → blue'), ("", "0", REFUSED), ("n", "0", REFUSED)],
+    [("y", "1", CARD), ("", "0", REFUSED), ("n", "0", REFUSED)],
 )
 def test_line(tooled: Page, typed: str, ran: str, shown: str) -> None:
     """Where no click can arrive a line is asked for; only "y" or "yes" runs the function."""

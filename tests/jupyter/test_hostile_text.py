@@ -236,7 +236,7 @@ def test_naughty_strings_as_names(step: int) -> None:
     async def main(session: Session) -> None:
         for text in names:
             options = Options(model=text, system=text, conversation=text, retries=0)
-            await session.ask("Hi", options, alone=False)
+            await session.turns.ask("Hi", options, alone=False)
 
     names = [text for text in dict.fromkeys(NAUGHTY[::step]) if text.strip()]
     with Loopback(streamed()) as server:

@@ -50,6 +50,6 @@ def test_threads_of_other_cells_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
             shell.run(f"{THREAD.format(call=CALLS['ask'])}\nassert arrived.wait(30)")
             shell.error("raise KeyboardInterrupt")
             assert not shell["ended"].is_set()
-            (run,) = session().running
+            (run,) = session().running.runs
             run.cancel()
             assert shell["ended"].wait(30)

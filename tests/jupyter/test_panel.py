@@ -272,7 +272,7 @@ def test_defaults_keep_the_model_that_answers(desk: Desk) -> None:
     """A model that the session chose, as the default one is not served any more, stays."""
     panel = desk.panel()
     desk.session.options = replace(desk.session.options, model="MiniMax-M3")
-    desk.session.tell()
+    desk.session.watchers.tell()
     panel.controls.defaults.click()
     assert desk.settings.model == "MiniMax-M3"
 
@@ -501,7 +501,7 @@ def test_cell_overrides_for_itself() -> None:
 
 def asked(desk: Desk) -> None:
     """One turn of the conversation that is chosen."""
-    asyncio.run(desk.session.ask("Why?", desk.session.options, alone=False))
+    asyncio.run(desk.session.turns.ask("Why?", desk.session.options, alone=False))
 
 
 def test_new_conversation(desk: Desk) -> None:
@@ -661,7 +661,7 @@ def test_models_of_the_server() -> None:
             came = asyncio.Event()
             panel.controls.model.observe(lambda _: came.set(), "options")
             await came.wait()
-            desk.session.tell()
+            desk.session.watchers.tell()
             desk.panel()
             await asyncio.sleep(0)
             assert panel.controls.model.options[:2] == ("Own-Model", hostile)
@@ -712,7 +712,7 @@ class Silent:
 
 def check_stopped(desk: Desk, panel: Panel, server: Loopback) -> None:
     assert server.connections[-1].closed.wait(30)
-    assert desk.session.running == []
+    assert desk.session.running.runs == []
     assert panel.controls.stop.disabled
 
 
@@ -729,7 +729,7 @@ def test_stop_of_an_awaited_turn() -> None:
                 await asyncio.sleep(0)
             thread = silent.click_stop(panel, seen)
             with pytest.raises(asyncio.CancelledError):
-                await desk.session.ask("Why?", desk.session.options, alone=False)
+                await desk.session.turns.ask("Why?", desk.session.options, alone=False)
             thread.join()
             check_stopped(desk, panel, server)
 
@@ -748,7 +748,7 @@ def test_stop_of_a_synchronous_turn() -> None:
         panel = desk.panel()
         thread = silent.click_stop(panel, seen)
         with pytest.raises(KeyboardInterrupt):
-            run_to_end(desk.session.ask("Why?", desk.session.options, alone=False))
+            run_to_end(desk.session.turns.ask("Why?", desk.session.options, alone=False))
         thread.join()
         check_stopped(desk, panel, server)
         desk.close()
@@ -773,7 +773,7 @@ def test_stop_out_of_reach(monkeypatch: pytest.MonkeyPatch, reach: Reach, platfo
             monkeypatch.setattr("mm_magic.jupyter.panel.panel.in_page", lambda: True)
         thread = silent.click_stop(panel, seen)
         with pytest.raises(KeyboardInterrupt):
-            run_to_end(desk.session.ask("Why?", desk.session.options, alone=True))
+            run_to_end(desk.session.turns.ask("Why?", desk.session.options, alone=True))
         thread.join()
         assert seen == [named, False]
         assert panel.controls.stop.description == "Stop"

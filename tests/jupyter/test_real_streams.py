@@ -64,8 +64,8 @@ def draw(steps: list[Step], clocks: Clocks | None = None) -> Drawn:
     live, final = Live(pages[0], clock=lambda: float(next(ticking))), Final(pages[1])
 
     async def main(session: Session) -> mm_magic.session.run.Run:
-        run = session.start(ask_of("Hi"))
-        async with aclosing(session.steps(run)) as arriving:
+        run = session.turns.start(ask_of("Hi"))
+        async with aclosing(session.turns.steps(run)) as arriving:
             async for step in arriving:
                 assert isinstance(step, mm_magic.session.run.Step)
                 for view in (live, final):
@@ -173,8 +173,8 @@ def test_an_answer_of_nothing_but_an_end_is_asked_again() -> None:
         session.client = Client(jitter=lambda: 0.0)
 
         async def main() -> Reply:
-            run = session.start(ask_of("Hi"))
-            async with aclosing(session.steps(run)) as steps:
+            run = session.turns.start(ask_of("Hi"))
+            async with aclosing(session.turns.steps(run)) as steps:
                 async for _ in steps:
                     pass
             return run.reply()

@@ -267,7 +267,7 @@ def test_stop(monkeypatch: pytest.MonkeyPatch) -> None:
             if prompt_of(connection) == "Say fir":
                 while not session().row_answers[connection.server.url]:
                     connection.closed.wait(0.01)
-                for running in session().running:
+                for running in session().running.runs:
                     running.cancel()  # as the panel's Stop does
             until(hold)(connection)
         echo(connection)

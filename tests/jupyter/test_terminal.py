@@ -32,6 +32,7 @@ from support.loopback import (
 )
 from support.shells import fresh_shell
 from support.timing import within_half_a_second
+from support.tool_service import CallsOnce
 
 from mm_magic.session.api import session
 from mm_magic.wording import columns
@@ -129,6 +130,27 @@ def test_text_streams_and_thinking_is_dimmed(terminal: Terminal) -> None:
     assert "Out[" not in begun + rest
     assert "complete Rayleigh" in terminal.run("print(_.status, Out[max(Out)].text.strip())")
     assert "Rayleigh scattering." in terminal.run("_")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [("", 'calling look(at="sea") …'), ("--confirm", 'Run look(at="sea")? [y/N] ')],
+)
+def test_call_is_told_on_its_own_line(terminal: Terminal, options: str, told: str) -> None:
+    """Below the text that came a line tells what is called, or asks whether it may be, once."""
+    function = "def look(at: str) -> str:\\n 'Look.'\\n return 'blue'"
+    with Loopback(CallsOnce()) as server:
+        terminal.run(f"%env MINIMAX_BASE_URL={server.url}")
+        terminal.run(f'exec("{function}")')
+        terminal.begin(f"%%minimax --alone --tools look {options}\nWhy?")
+        asked = terminal.read_to(told)
+        if options:
+            terminal.type("y\n")
+        rest = terminal.end()
+
+    assert "Let me look." in asked.removesuffix(told).splitlines()
+    assert asked.endswith(f"\n{told}")
+    assert 'Call: look(at="sea") → blue' in rest
 
 
 @pytest.mark.parametrize(
@@ -273,4 +295,4 @@ def test_demo_waits_for_readers_alone(*, is_terminal: bool) -> None:
     """Only a terminal shows the demo's words as they come; a file gets them without a wait."""
     with fresh_shell() as shell, redirect_stdout(_Output(is_terminal=is_terminal)):
         shell.run("%%minimax --max-tokens 5\nWhy?")
-        assert session().cell.is_watched is is_terminal
+        assert session().cells.here.is_watched is is_terminal

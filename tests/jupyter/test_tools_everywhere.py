@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -14,50 +13,17 @@ from support.kernels import TURN, Cell, clean_environment
 from support.loopback import Loopback
 from support.pages import Page, sent
 from support.terminal import in_terminal
+from support.tool_pages import CARD, FUNCTION, looks, restart
 from support.tool_service import CallsOnce
 
 from mm_magic.cli.main import main
 
 pytestmark = pytest.mark.slow
 
-FUNCTION = """\
-looks = []
-def look(at: str) -> str:
-    "Look at something."
-    looks.append(at)
-    return f"blue {len(looks)}"
-"""
-CARD = 'Call: look(at="sea") → blue 1'
-
 
 @pytest.fixture
-def service() -> CallsOnce:
-    return CallsOnce()
-
-
-@pytest.fixture
-def server(service: CallsOnce) -> Iterator[Loopback]:
-    with Loopback(service) as server:
-        yield server
-    assert service.refusals == []
-
-
-@pytest.fixture
-def tooled(page: Page) -> Page:
-    """A page with the function."""
-    page.run("def", FUNCTION)
-    return page
-
-
-def looks(page: Page) -> str:
-    """How often the function ran in this kernel."""
-    return page.kernel.run("print(len(looks))").stdout.strip()
-
-
-def restart(page: Page, url: str = "") -> None:
-    """Another kernel, with the function."""
-    page.load(url)
-    page.run("def", FUNCTION)
+def server(calling: Loopback) -> Loopback:
+    return calling
 
 
 @pytest.mark.parametrize("more", ["", "--alone", "-c side", "-o reply", "--no-stream"])
@@ -293,7 +259,8 @@ async def look(at: str) -> str:
 @pytest.mark.parametrize("line", ["", "%%time\n"], ids=["awaited", "synchronous"])
 @pytest.mark.parametrize("function", [SLEEPS, WAITS], ids=["plain", "async"])
 def test_stop_of_a_function(tooled: Page, server: Loopback, function: str, line: str) -> None:
-    """A stop ends a function that sleeps; its call says so, and the next request is taken."""
+    """A stop ends a function that sleeps, and its call says so; the text before it is remembered,
+    in another kernel, too."""
     tooled.run("def", function)
     code = f"{line}%%minimax --tools look\nWhy?"
     stopped = tooled.run("a", code, when=lambda cell: "sleeping" in cell.stdout)
@@ -305,6 +272,12 @@ def test_stop_of_a_function(tooled: Page, server: Loopback, function: str, line:
     assert turn["status"] == "stopped"
     assert [step["role"] for step in turn["steps"]] == ["assistant", "user", "assistant"]
     assert "moo" in tooled.ask("b").shown
+    assert sent(server) == ["Why?", "Let me look.", "b"]
+
+    tooled.save()
+    restart(tooled, server.url)
+    tooled.ask("c")
+    assert sent(server) == ["Why?", "Let me look.", "b", "moo", "c"]
 
 
 @pytest.mark.parametrize("trusted", [True, False])

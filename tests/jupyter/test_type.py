@@ -126,7 +126,7 @@ def test_spaces(shell: Shell, cell: str, name: str, prompt: str) -> None:
     """A type goes on to the end of its brackets, and beside a bar; a prompt may follow."""
     shell.run(f"%%minimax {cell}")
 
-    turn = session().last_turn
+    turn = session().latest.turn
     assert turn is not None
     assert turn.prompt.text == prompt
     assert split_schema(turn.system)[1] == named_type(name, shell.ip.user_ns).schema

@@ -1,6 +1,8 @@
 """Calls and their results as a reader sees them."""
 
 import json
+import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +87,14 @@ def test_picture() -> None:
             ShownCall(use(), "ValueError: no", is_error=True),
             'look(at="sea") → failed: ValueError: no',
         ),
-        (ShownCall(use(), "| a |\n| - |"), 'look(at="sea") → | a | …'),
+        (ShownCall(use(), "a | b\nc"), 'look(at="sea") → a | b …'),
+        (ShownCall(use(), "| a |\n| b |"), 'look(at="sea") → | a | …'),
+        (
+            ShownCall(use(), "|  | a | b \\| c |\n| --- | --- | ---: |\n| 0 | 1 | 2 |"),
+            'look(at="sea") → table: a, b \\| c',
+        ),
+        (ShownCall(use("f", {"a": "x" * 99})), 'f(a="' + "x" * 74 + "…"),
+        (ShownCall(use("f", {}), "x" * 99 + "\ny"), "f() → " + "x" * 59 + "…"),
         (ShownCall(use("f", {})), "f() …"),
         (ShownCall(use("f", "{at: x")), "f({at: x) …"),
         (ShownCall(use("f", {"a": "é", "n": [1, None]})), 'f(a="é", n=[1, null]) …'),
@@ -117,6 +126,34 @@ def test_steps() -> None:
     assert [each["text/plain"] for each in step_bundles(reply, hide_thinking=False)] == [
         "Let me look.", 'Call: look(at="sea") → blue', 'Call: wait(at="sea") …',
     ]  # fmt: skip
+
+
+CODE = 'for at in ("sea", "\\n"):\n\tlook(at)\n'
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_texts_of_several_lines(is_open: bool) -> None:
+    """Code among the arguments is read as code, each text below its name; the rest is JSON."""
+    given = {"code": CODE, "n": 2, "a<b": "x\n\ny", "line": "x\n"}
+    bundle = calls_bundle([ShownCall(use("run", given), is_open=is_open)])
+    html = str(bundle["text/html"])
+
+    found = re.findall("<small>(.*?)</small><pre[^>]*><code>(.*?)</code>", html)
+    assert [(title, unescape(text.replace("<br>", "\n"))) for title, text in found] == [
+        ("Arguments", '{\n  "n": 2,\n  "line": "x\\n"\n}'),
+        ("Argument code", CODE),
+        ("Argument a&lt;b", "x\n\ny"),
+    ]
+    assert f"Argument code\n\n```text\n{CODE}" in str(bundle["text/markdown"])
+
+
+@pytest.mark.parametrize("sign", ["\r", "\x1b", "\u202e", "\u200b", "\x00"])
+def test_a_text_with_signs_that_show_nothing(sign: str) -> None:
+    """Such a text is not read as it stands: its lines could be others than one sees."""
+    html = str(calls_bundle([ShownCall(use("run", {"code": f"x\n{sign}y"}))])["text/html"])
+
+    assert "Argument code" not in html
+    assert "x\\n" in html
 
 
 def test_what_is_decided_on_is_whole() -> None:

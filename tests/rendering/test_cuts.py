@@ -37,11 +37,11 @@ def thought(reply: Reply) -> Reply:
 def answers(*replies: Reply, limits: tuple[int, ...] = (), chosen: int = 1) -> Turn:
     """A turn with so many answers, each with its own max_tokens; the chosen one is the turn."""
     session = Session({"MINIMAX_API_KEY": "sk-live-4f6e"})
-    session.begin_cell("cell-1")
+    session.cells.begin("cell-1")
     turns = []
     for number, reply in enumerate(replies, start=1):
         options = said(max_tokens=limits[number - 1]) if limits else said()
-        turn = session.build(ask_of("Why?", options)).turn(reply)
+        turn = session.turns.request(ask_of("Why?", options)).turn(reply)
         turns.append(replace(turn, answer=number))
     return with_others(turns[chosen - 1], turns)
 

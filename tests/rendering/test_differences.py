@@ -64,6 +64,41 @@ def test_words(before: str, after: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "shown"),
     [
+        (
+            "| oak | timber for ships |\n| elm | wheels of carts |",
+            "| oak | floors, furniture |\n| elm | coffins, boats |",
+            "| oak | [-timber for ships-] {+floors, furniture+} |\n"
+            "| elm | [-wheels of carts-] {+coffins, boats+} |",
+        ),
+        (
+            "- timber for ships\n- wheels of carts",
+            "- floors, furniture\n- coffins, boats",
+            "- [-timber for ships-] {+floors, furniture+}\n"
+            "- [-wheels of carts-] {+coffins, boats+}",
+        ),
+        (
+            "| oak | wood |\n| elm | boats |\n\nEnd.",
+            "| oak | wood |\n| fir | trees |\n| ash | bows |\n\nEnd.",
+            "| oak | wood |\n| [-elm | boats-]\n{+fir | trees |\n| ash | bows+} |\n\nEnd.",
+        ),
+        (
+            "Rivers flow out.\n\nThe north stays cold.",
+            "One outflow here.\n\nThe sea gets warmer.",
+            "[-Rivers flow out.-]\n\n[-The north stays cold-]\n\n"
+            "{+One outflow here.+}\n\n{+The sea gets warmer+}.",
+        ),
+    ],
+    ids=["table", "list", "other rows", "paragraphs"],
+)
+def test_lines(before: str, after: str, shown: str) -> None:
+    """Rows of a table and items of a list are compared one by one, but not paragraphs that begin
+    alike by chance; what was removed ends before a line that was added begins."""
+    assert compared(before, after) == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
         ("贝加尔湖是最深的湖。", "贝加尔湖是最大的湖。", "贝加尔湖是最[-深-]{+大+}的湖。"),
         ("湖は深いです。", "湖は古いです。", "湖は[-深-]{+古+}いです。"),
         ("ทะเลสาบลึก", "ทะเลสาบเก่า", "ทะเลสาบ[-ลึก-]{+เก่า+}"),

@@ -20,11 +20,10 @@ from support.timing import calls_of, seconds_of
 from mm_magic.rendering import markdown
 from mm_magic.rendering.blocks import Blocks
 from mm_magic.rendering.bundles import disarmed
+from mm_magic.rendering.code import CODE_STYLE, PRE_STYLE
 from mm_magic.rendering.dialect import PAIRED_TAGS
 from mm_magic.rendering.markdown import (
-    CODE_STYLE,
     MAX_MARKDOWN,
-    PRE_STYLE,
     fragment,
     to_html,
     with_typeset,

@@ -336,6 +336,22 @@ def test_turn_that_a_reloaded_page_lost_is_told_once(page: Page) -> None:
     assert "reloaded" not in page.run("d", "1 + 1").shown
 
 
+def test_turn_that_a_reloaded_page_lost_and_makes_again(page: Page) -> None:
+    """Nothing is said of a lost turn whose own cell runs now; another lost turn is told there."""
+    page.run("a", "1 + 1")
+    page.run("b", "1 + 1")
+    page.save()
+    page.ask("a")
+    page.ask("b")
+    page.kernel.page = "loaded again"
+    again = page.ask("b").shown
+
+    assert "before turn 1 was saved" in again
+    assert "turn 2 was" not in again
+    page.kernel.page = "and again"
+    assert "reloaded" not in page.ask("b").shown
+
+
 def test_reloaded_page_that_lost_nothing(page: Page) -> None:
     """Nothing is said where the file holds all turns, nor where it is another notebook's."""
     page.ask("a")

@@ -55,7 +55,7 @@ def test_no_error_repeats_the_key(failing: str, wants: str) -> None:
     """Whatever a server repeats of the key, and wherever it is cut, no form of the error has it."""
     with Loopback(FAILURES[failing]) as server:
         session = Session({"MINIMAX_BASE_URL": server.url, "MINIMAX_API_KEY": KEY})
-        asked = session.ask("Why?", Options(retries=0), alone=True)
+        asked = session.turns.ask("Why?", Options(retries=0), alone=True)
         with pytest.raises(MiniMaxError) as caught:
             asyncio.run(asked if wants == "an answer" else first_model(session, asked))
         error = caught.value
@@ -68,4 +68,4 @@ def test_no_error_repeats_the_key(failing: str, wants: str) -> None:
 
 async def first_model(session: Session, asked: Coroutine[object, object, object]) -> str:
     asked.close()
-    return (await session.models())[0]
+    return (await session.models.ask(session.client))[0]

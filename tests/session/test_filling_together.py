@@ -11,7 +11,7 @@ import pytest
 from support.replays import Cell, Kernel, replaying, to_end
 from support.scripted import Answer
 
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.variants import variants
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.reader import read
@@ -78,9 +78,9 @@ def test_both_ask_at_the_same_time(path: Path) -> None:
         runs = []
         for kernel in (ada, ben):
             kernel.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
-            kernel.session.begin_cell(ONE.id)
+            kernel.session.cells.begin(ONE.id)
             kernel.service.next_answer = answer_of(kernel)
-            runs.append(to_end(kernel.session, kernel.session.start(kernel.ask(ONE))))
+            runs.append(to_end(kernel.session, kernel.session.turns.start(kernel.ask(ONE))))
         await asyncio.gather(*runs)
 
     asyncio.run(at_once())
@@ -102,7 +102,7 @@ def test_both_compare_at_the_same_time(path: Path) -> None:
             kernel.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
             kernel.service.next_answer = answer_of(kernel)
             three = [*variants(kernel.session.options, {}, 3)]
-            asking.append(kernel.session.compare("Name one.", three, alone=True))
+            asking.append(kernel.session.comparisons.ask("Name one.", three, alone=True))
         await asyncio.gather(*asking)
 
     asyncio.run(at_once())
@@ -146,13 +146,15 @@ def test_many_cells_in_threads(path: Path) -> None:
 
 
 def test_two_tables_at_the_same_time(path: Path) -> None:
-    """Both tables are whole, and so is their file, which answers a third one."""
+    """Both tables have the same answers, each paid for once, and the file answers a third one."""
     rows = [{"word": word} for word in ("oak", "elm", "fir", "ash")]
 
     def job(kernel: Kernel) -> RowsJob:
         kernel.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
         kernel.service.next_answer = answer_of(kernel)
-        return RowsJob(kernel.session, "Say {{word}}", rows, How(kernel.session.options, file=path))
+        return RowsJob(
+            kernel.session, "Say {{word}}", rows, RowsOptions(kernel.session.options, file=path)
+        )
 
     async def at_once() -> list[Any]:
         return [*await asyncio.gather(*(job(each).run(None) for each in kernels))]
@@ -161,8 +163,9 @@ def test_two_tables_at_the_same_time(path: Path) -> None:
     kernels[0].thinking, kernels[1].thinking = "Ada", "Ben"
     tables = asyncio.run(at_once())
 
-    assert [[*table["answer"]] for table in tables] == [["Ada answers."] * 4, ["Ben answers."] * 4]
-    assert sorted(samples(path)) == [0] * 4 + [1] * 4
+    assert [list(table["answer"]) for table in tables] == [[*tables[0]["answer"]]] * 2
+    assert sum(len(each.service.requests) for each in kernels) == 4
+    assert samples(path) == [0] * 4
     kernels = [Kernel()]
     (table,) = asyncio.run(at_once())
     assert table["answer"].notna().all()

@@ -23,7 +23,7 @@ from mm_magic.session.values import ValueType
 def forecast(session: Session, n: int, *options: Options) -> Forecast:
     """Of `n` answers with each of these options."""
     asks = ((ask_of("Why?", each, alone=True), n) for each in options)
-    return Forecast(len(options) * n, session.foresee(asks))
+    return Forecast(len(options) * n, session.requests.foresee(asks, session.cells.here))
 
 
 def test_it_says_what_it_is_made_of() -> None:
@@ -31,7 +31,7 @@ def test_it_says_what_it_is_made_of() -> None:
     session = Session({"MINIMAX_API_KEY": "sk-not-a-key-at-all"})
     asked = said(model="MiniMax-M3", max_tokens=1000)
     cold, warm = replace(asked, temperature=0.1), replace(asked, temperature=1.0)
-    size = len(session.build(ask_of("Why?", cold)).request.encode())
+    size = len(session.turns.request(ask_of("Why?", cold)).request.encode())
 
     assert forecast(session, 3, cold, warm).in_words() == (
         f"6 requests: about {6 * (size // 3 + 1):,} tokens in, and at most 6,000 out, as "
@@ -47,7 +47,7 @@ def test_another_try_for_a_value_is_told() -> None:
     """An answer that does not fit its type is asked for again, which no forecast can count."""
     session = Session({"MINIMAX_API_KEY": "sk-not-a-key-at-all"})
     ask = replace(ask_of("How many?", said(), alone=True), type=ValueType.of(int))
-    told = Forecast(20, session.foresee([(ask, 20)])).in_words()
+    told = Forecast(20, session.requests.foresee([(ask, 20)], session.cells.here)).in_words()
     assert told.endswith(
         "If an answer does not fit the type, the model is asked again, which costs extra."
     )
@@ -80,7 +80,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 
 def compare(cell: str = "a", **options: Any) -> int:
     """How many answers a run of a cell with `mm.compare` gets."""
-    shared_session().begin_cell(cell)
+    shared_session().cells.begin(cell)
     return len(mm.compare("Why?", **options))
 
 

@@ -40,11 +40,11 @@ class Notebook:
         return self.kernel.session.conversations
 
     def begin(self, cell: str | None, *, deleted: Sequence[str] = ()) -> None:
-        self.kernel.session.begin_cell(cell, "[1]", deleted)
+        self.kernel.session.cells.begin(cell, "[1]", deleted)
         self.outputs[str(cell)] = []
 
     def end(self, cell: str | None, *, is_well: bool = True) -> None:
-        end = self.kernel.session.end_cell(succeeded=is_well)
+        end = self.kernel.session.cells.end(succeeded=is_well)
         self.outputs[str(cell)] += [self._json(each) for each in (*end.undrawn, *end.kept)]
 
     def ask(self, cell: str, prompt: str = "", name: str = "main", **more: Any) -> list[Any]:
@@ -66,7 +66,7 @@ class Notebook:
 
     def forked(self, cell: str | None, name: str, until: int | None = None) -> Forked:
         """Fork in the running cell."""
-        forked = self.kernel.session.fork(name, until)
+        forked = self.kernel.session.edits.fork(name, until)
         self.outputs[str(cell)].append(record_json(map(self._json, forked.copies)))
         return forked
 
@@ -197,11 +197,11 @@ def test_forgotten_copy_stays_forgotten(notebook: Notebook) -> None:
     """Where a copy was forgotten, the cell makes the others anew, with the same line."""
     notebook.fork("f", until=3)
     notebook.ask("d", name="idea")
-    notebook.kernel.session.forget("idea", 2)
+    notebook.kernel.session.edits.forget("idea", 2)
     notebook.fork("f", until=3)
     assert notebook.prompts() == ["a?", "c?", "d?"]
 
-    notebook.kernel.session.forget("idea")
+    notebook.kernel.session.edits.forget("idea")
     notebook.fork("f")
     assert notebook.prompts() == ["a?", "b?", "c?"]
     assert notebook.numbers() == [5, 6, 7]
@@ -211,7 +211,7 @@ def test_origin_goes_its_own_way(notebook: Notebook) -> None:
     """The copies stay as they are when turns of the origin are asked again or forgotten."""
     notebook.fork("f")
     notebook.ask("a", prompt="A?")
-    notebook.kernel.session.forget("main")
+    notebook.kernel.session.edits.forget("main")
 
     assert texts(notebook.ask("d", name="idea")) == ["a?", "b?", "c?", "d?"]
     assert notebook.conversations["idea"].stale_turns() == set()
@@ -296,7 +296,7 @@ def test_cells_with_other_names(notebook: Notebook) -> None:
     notebook.ask("vscode-notebook-cell:/a#X", prompt="c?", name="idea")  # it has no such turn
     assert notebook.prompts() == ["a?", "a?", "c?", "d?", "c?"]
 
-    notebook.kernel.session.forget("idea", 5)
+    notebook.kernel.session.edits.forget("idea", 5)
     notebook.ask("b", prompt="B?")
     notebook.fork("vscode-notebook-cell:/a#Y")
     assert notebook.prompts() == ["a?", "B?", "c?", "d?"]
@@ -379,7 +379,7 @@ def test_no_name(notebook: Notebook, name: str) -> None:
 
 def test_nothing_to_copy(notebook: Notebook) -> None:
     """An empty conversation has nothing to copy; neither has one whose turns are all hidden."""
-    notebook.kernel.session.forget("main")
+    notebook.kernel.session.edits.forget("main")
     nothing = ("conversation main has no turns to copy",
                "To begin idea without earlier turns: `%%minimax -c idea`")  # fmt: skip
     assert notebook.refused("f") == nothing

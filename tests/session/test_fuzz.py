@@ -128,10 +128,10 @@ def _runner() -> Iterator[None]:
 
 
 async def asked(session: Session) -> tuple[Reply, MiniMaxError | None, str]:
-    run = session.start(ask_of("Why?", Options(retries=0)))
+    run = session.turns.start(ask_of("Why?", Options(retries=0)))
     shown = ""
     try:
-        async for step in session.steps(run):
+        async for step in session.turns.steps(run):
             assert isinstance(step, Step)
             shown += step.growth.thinking + step.growth.text
     except MiniMaxError as error:
@@ -157,7 +157,7 @@ def check(server: Server, data: bytes) -> None:
         assert error.reply is None or error.reply.message.content
     for turn in turns:
         check_turn(turn)
-        json.loads(session.build(ask_of("And?", Options())).request.encode())
+        json.loads(session.turns.request(ask_of("And?", Options())).request.encode())
 
 
 def check_turn(turn: Turn) -> None:

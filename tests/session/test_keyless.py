@@ -38,7 +38,9 @@ def opened(data: bytes, *, is_trusted: bool) -> Kernel:
     """A new kernel of a notebook with this file, as `%load_ext` leaves it."""
     kernel, notebook = Kernel(), read(data)
     of_cells = [trusted(each.turn, is_trusted=is_trusted) for each in notebook.found]
-    kernel.session.saved.take_in(partial(answers_of, notebook, is_trusted=is_trusted), of_cells)
+    kernel.session.requests.saved.take_in(
+        partial(answers_of, notebook, is_trusted=is_trusted), of_cells
+    )
     for name, (past, *_) in pasts(notebook).items():
         turns = [
             trusted(turn, is_trusted=is_trusted and not turn.is_untrusted) for turn in past.turns
@@ -133,7 +135,7 @@ def test_cell_that_stands_alone_is_trusted() -> None:
     edited = replace(ALONE, prompt="How?", server="none")
     kernel.run(edited)
     before = kernel.turn.is_untrusted
-    trust(kernel.session.saved, kernel.session.conversations)
+    trust(kernel.session.requests.saved, kernel.session.conversations)
     kernel.run(edited)
     assert (before, kernel.turn.is_untrusted) == (True, False)
 
@@ -152,7 +154,7 @@ def test_edited_cell_keeps_the_answer_that_was_brought_back() -> None:
     kernel = Kernel()
     for _ in range(2):
         kernel.run(LESSON[0])
-    kernel.session.restore_version("main", 1, 1)
+    kernel.session.edits.restore_version("main", 1, 1)
     edited = replace(LESSON[0], prompt="Another question")
     assert run_all(kernel, keyless([edited])) == (["answer 1"], 0)
 
@@ -245,7 +247,7 @@ def test_untrusted_turns_are_not_sent(lesson: bytes) -> None:
         assert here.notes == []
         assert here.session.conversations["main"].stale_turns() == set()
 
-        trust(here.session.saved, here.session.conversations)
+        trust(here.session.requests.saved, here.session.conversations)
         assert here.session.conversations["main"].stale_turns() == {5, 6}
         here.run(new)
         assert sent(here)[:-1] == [
@@ -263,7 +265,7 @@ def test_answer_that_was_given_without_them_is_reused_there(lesson: bytes) -> No
     cells = [*LESSON, Cell("A new question", id="new")]
     assert run_all(kernel, cells)[1] == 1
     assert run_all(kernel, cells)[1] == 0
-    trust(kernel.session.saved, kernel.session.conversations)
+    trust(kernel.session.requests.saved, kernel.session.conversations)
     assert run_all(kernel, cells)[1] == 1
     assert run_all(kernel, cells)[1] == 0
 
@@ -271,7 +273,7 @@ def test_answer_that_was_given_without_them_is_reused_there(lesson: bytes) -> No
 def test_one_turn_is_trusted(lesson: bytes) -> None:
     """`%minimax restore N` is for one turn, also where it is drawn again."""
     kernel = opened(lesson, is_trusted=False)
-    trust(kernel.session.saved, kernel.session.conversations, "main", 2)
+    trust(kernel.session.requests.saved, kernel.session.conversations, "main", 2)
     run_all(kernel, keyless(LESSON[:2]))
     kernel.run(Cell("A new question", id="new"))
     assert sent(kernel) == ["Question 2", "answer 2", "A new question"]
@@ -299,7 +301,7 @@ def test_whatever_the_reader_does(
     outputs = {cell["id"]: cell["outputs"][0]["data"] for cell in json.loads(lesson)["cells"]}
     for number, (cell, prompt, server) in enumerate(steps):
         if number == restore_at:
-            trust(kernel.session.saved, conversations)
+            trust(kernel.session.requests.saved, conversations)
             states = [(name, there.state) for name, there in conversations.items()]
             outputs = {"restore": {TURN_MIME: record_json([], states)}} | outputs
         requests = len(kernel.service.requests)

@@ -3,16 +3,20 @@
 import gc
 import json
 import tracemalloc
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from random import Random
 
 import pytest
 from support.asks import ask_of
 from support.images import plain_image
+from support.replays import Cell, Kernel
 from support.samples import one_in
 from support.timing import calls_of
 
 from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.messages import Message, TextBlock, ThinkingBlock
 from mm_magic.session.options import Options
 from mm_magic.session.session import Session
@@ -27,14 +31,14 @@ def long_session(turns: int = TURNS, *seen: object) -> Session:
     """A session with a conversation of so many cells, each of 1 kB; all ask about what is seen."""
     session = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:1"})
     for number in range(turns):
-        session.begin_cell(f"cell-{number}")
-        run = session.start(ask_of([f"{number}: why is the sky blue?", *seen], OPTIONS))
+        session.cells.begin(f"cell-{number}")
+        run = session.turns.start(ask_of([f"{number}: why is the sky blue?", *seen], OPTIONS))
         thought = ThinkingBlock(f"{number}: they ask why. " * 5, "5f" * 32)
         reply = Reply(Message(content=(thought, TextBlock(f"{number}: {ANSWER}"))), backend="url")
-        request = session.build(run.ask, run.cell, run.key)
+        request = session.requests.build(run.ask, run.cell, run.key)
         session.conversations.commit(request.turn(reply))
-        session.end_cell(succeeded=True)
-    session.begin_cell("new")
+        session.cells.end(succeeded=True)
+    session.cells.begin("new")
     return session
 
 
@@ -45,7 +49,7 @@ def session() -> Session:
 
 def build(session: Session) -> bytes:
     """The next request as bytes."""
-    return session.build(ask_of("next", OPTIONS)).request.encode()
+    return session.turns.request(ask_of("next", OPTIONS)).request.encode()
 
 
 def test_next_request_of_a_long_conversation(session: Session) -> None:
@@ -73,7 +77,7 @@ def test_earlier_pictures_cost_the_next_turn_nothing() -> None:
     """Behind prompts with pictures as many functions are called as behind others: none is read."""
 
     def next_request(session: Session) -> TurnRequest:
-        request = session.build(ask_of("next", OPTIONS))
+        request = session.turns.request(ask_of("next", OPTIONS))
         request.check_pictures()
         assert request.same_prompt is None
         return request
@@ -87,7 +91,9 @@ def test_earlier_pictures_cost_the_next_turn_nothing() -> None:
 
 def test_pictures_are_counted_as_turns_are_added(session: Session) -> None:
     """To count what a request carries, no earlier turn is looked at."""
-    request = replace(session.build(ask_of("next", OPTIONS)), endpoint=None)  # the demo has limits
+    request = replace(
+        session.turns.request(ask_of("next", OPTIONS)), endpoint=None
+    )  # the demo has limits
     assert calls_of(request.check_pictures) < 20
 
 
@@ -104,3 +110,59 @@ def test_memory_of_a_long_conversation(step: int) -> None:
         tracemalloc.stop()
     assert len(session.conversations.named("main").turns) == TURNS // step
     assert used < 10_000_000 // step
+
+
+# What a kernel keeps of the cells that ran in it
+
+RUNS, CELLS = 300, 12
+
+
+class _Forgetting(list[object]):
+    """A list that keeps nothing: what the test's own server took would count as ours."""
+
+    def append(self, _item: object) -> None:
+        pass
+
+
+def rerun(kernel: Kernel, runs: Iterable[int]) -> None:
+    """Run the cells of a notebook in no order, and ask something new each time."""
+    chance = Random(7)
+    for number in runs:
+        kernel.run(Cell(f"{number}: why is the sky blue?", id=f"c{chance.randrange(CELLS)}"))
+
+
+def test_turns_of_former_runs_are_not_kept() -> None:
+    """But for the last few of each cell: `--reuse` needs the answers of the others alone."""
+    kernel = Kernel()
+    there = _turns()
+    rerun(kernel, range(RUNS))
+    assert _turns() - there < 10 * CELLS < RUNS
+
+
+def _turns() -> int:
+    gc.collect()
+    return sum(isinstance(each, Turn) for each in gc.get_objects())
+
+
+def test_memory_of_an_answer() -> None:
+    """What a kernel keeps of a short one, `Out` included, takes at most 3 kB."""
+    kernel, out = Kernel(), list[Reply]()
+    kernel.service.requests = _Forgetting()
+    rerun(kernel, range(RUNS))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        out += [kernel.run(Cell(f"{number}: why?", id="a")) for number in range(RUNS)]
+        gc.collect()
+        found = tracemalloc.take_snapshot()
+    finally:
+        tracemalloc.stop()
+    ours = found.filter_traces([tracemalloc.Filter(inclusive=False, filename_pattern="*/tests/*")])
+    assert sum(each.size for each in ours.statistics("filename")) / RUNS < 3_000
+
+
+def test_an_answer_is_one_object() -> None:
+    """Whoever asks a run for its reply keeps the one that the conversation has."""
+    kernel = Kernel()
+    reply = kernel.run(Cell(id="a"))
+    assert kernel.last_run.reply() is reply is kernel.turn.reply

@@ -112,9 +112,9 @@ def test_what_counts_is_the_end() -> None:
     cut = [head(), *(chunk(sse(event)) for event in captured()[:-1]), close]
     with Loopback(streamed(events), cut) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
-        asyncio.run(session.ask("Why?", session.options, alone=True))
+        asyncio.run(session.turns.ask("Why?", session.options, alone=True))
         with pytest.raises(MiniMaxError):
-            asyncio.run(session.ask("Why?", session.options, alone=True))
+            asyncio.run(session.turns.ask("Why?", session.options, alone=True))
 
     assert session.meter.lines()[1] == (
         "  MiniMax-M2.7 on your own server: 2 answers · 39 in / 41 out · 1 not counted"

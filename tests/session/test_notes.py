@@ -35,7 +35,7 @@ def test_note_of_a_failed_call() -> None:
     with Loopback(failure(400, "no (2013)", "invalid_request_error")) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
         with pytest.warns(UserWarning, match="max_tokens 5000"), pytest.raises(mm.MiniMaxError):
-            asyncio.run(session.ask("Why?", Options(max_tokens=5000, retries=0), alone=True))
+            asyncio.run(session.turns.ask("Why?", Options(max_tokens=5000, retries=0), alone=True))
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_hidden_turn_of_another_conversation(name: str, way: str) -> None:
     """The note tells how to come to the conversation in which `restore` finds the turn."""
     with Loopback(streamed()) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
-        session.begin_cell("a")
-        asyncio.run(session.ask("Why?", replace(SIDE, conversation=name), alone=False))
-        session.begin_cell("b", deleted=["a"])
+        session.cells.begin("a")
+        asyncio.run(session.turns.ask("Why?", replace(SIDE, conversation=name), alone=False))
+        session.cells.begin("b", deleted=["a"])
         with pytest.warns(UserWarning, match="is not sent") as warned:
-            asyncio.run(session.ask("How?", Options(retries=0), alone=False))
+            asyncio.run(session.turns.ask("How?", Options(retries=0), alone=False))
     assert [str(each.message) for each in warned] == [
         f"Turn 1 of {name} is not sent: its cell was deleted. To bring it back: "
         f"{way}, then `%minimax restore 1`, or {UNDO_DELETION}."
@@ -65,12 +65,12 @@ def test_hidden_turns_of_one_cell() -> None:
     """One sentence tells of all turns of a deleted cell."""
     with Loopback(streamed()) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
-        session.begin_cell("a")
+        session.cells.begin("a")
         for _ in range(3):
-            asyncio.run(session.ask("Why?", Options(retries=0), alone=False))
-        session.begin_cell("b", deleted=["a"])
+            asyncio.run(session.turns.ask("Why?", Options(retries=0), alone=False))
+        session.cells.begin("b", deleted=["a"])
         with pytest.warns(UserWarning, match="not sent") as warned:
-            asyncio.run(session.ask("How?", Options(retries=0), alone=False))
+            asyncio.run(session.turns.ask("How?", Options(retries=0), alone=False))
     assert [str(each.message) for each in warned] == [
         "Turns 1 to 3 are not sent: their cell was deleted. To bring them back: "
         f"`%minimax restore N`, or {UNDO_DELETION}."
@@ -82,12 +82,12 @@ def test_turn_that_is_sent_again_is_not_told_as_hidden(way: str) -> None:
     """A turn that was hidden and came back before the next answer is not told of."""
     with Loopback(streamed()) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})
-        session.begin_cell("a")
-        asyncio.run(session.ask("Why?", SIDE, alone=False))
-        session.begin_cell("b", deleted=["a"])
+        session.cells.begin("a")
+        asyncio.run(session.turns.ask("Why?", SIDE, alone=False))
+        session.cells.begin("b", deleted=["a"])
         if way == "runs again":
-            session.begin_cell("a")
+            session.cells.begin("a")
         else:
             session.conversations.bring_back("my side", 1)
-        asyncio.run(session.ask("Why?", SIDE, alone=False))  # a warning would be an error
+        asyncio.run(session.turns.ask("Why?", SIDE, alone=False))  # a warning would be an error
     assert not any(turn.is_hidden for turn in session.conversations.named("my side").turns)

@@ -89,14 +89,14 @@ def test_any_place_of_a_saved_turn(value: Any) -> None:
         kernel = Kernel(MINIMAX_BASE_URL="http://a.invalid")
         session = kernel.session
         take_in(session, latest(session, pasts(notebook)), "a.ipynb")
-        session.saved.take_in(partial(answers_of, notebook))
+        session.requests.saved.take_in(partial(answers_of, notebook))
         for each in session.conversations.turns():
             answer_bundle(each.reply.text)
             status_of(each, session.conversations.state_of(each), [])
         for form in FORMATS.values():
             form(rows_of(notebook, "a.ipynb")).encode()
-        session.begin_cell("new")
-        json.loads(session.build(ask_of("And now?", session.options)).request.encode())
+        session.cells.begin("new")
+        json.loads(session.turns.request(ask_of("And now?", session.options)).request.encode())
         found[bool(notebook.unreadable)] += 1
     assert found[True] > 0
     assert found[False] > 0 or value == DEEP

@@ -30,7 +30,7 @@ REFUSALS = [
 
 
 def cell(session: Session, prompt: str) -> Run:
-    run = session.start(ask_of(prompt, Options(retries=0)), is_drawn=True)
+    run = session.turns.start(ask_of(prompt, Options(retries=0)), is_drawn=True)
     asyncio.run(to_end(session, run))
     return run
 

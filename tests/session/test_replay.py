@@ -84,7 +84,7 @@ def test_replay_asks_and_gets_what_was_recorded(
     if have_ids:  # Run All once more in the same kernel
         again.session.replay(again.session.recordings.replaying)
         for name in list(again.session.conversations):
-            again.session.forget(name)
+            again.session.edits.forget(name)
         assert [each[1:] for each in told(again, lesson)] == [each[1:] for each in before]
 
 
@@ -219,7 +219,7 @@ def in_threads(kernel: Kernel, times: int) -> list[str]:
     """The answers to one prompt, asked alone from eight threads that take turns very often."""
 
     def ask(_: int) -> str:
-        return asyncio.run(kernel.session.ask("Why?", Options(), alone=True)).text
+        return asyncio.run(kernel.session.turns.ask("Why?", Options(), alone=True)).text
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -253,7 +253,7 @@ def test_threads_that_replay_the_same(tmp_path: Path) -> None:
 def test_answer_is_not_replaced_by_less(tmp_path: Path, ending: Ending) -> None:
     """What was stopped, or refused, does not stand for an answer that was whole."""
     kernel = recorded(tmp_path / "r", WHY)
-    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    kernel.service.stop = lambda: kernel.session.running.runs[0].cancel()
     with pytest.raises((asyncio.CancelledError, MiniMaxError)):
         kernel.run(replace(WHY, ending=ending))
 
@@ -358,7 +358,7 @@ def test_difference_is_named(tmp_path: Path, ran: list[Cell], asks: Cell, steps:
         Cell("Where?", conversation=None, temperature=0.3),
         Cell("What?", conversation=None, system='Say "yes"\n'),
     )
-    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    kernel.service.stop = lambda: kernel.session.running.runs[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         kernel.run(Cell("Stop?", conversation=None, ending="stopped"))
     again = replaying(path)
@@ -647,10 +647,10 @@ def test_stop_comes_through_at_full_speed(tmp_path: Path) -> None:
     long = replace(exchange, reads=((0.0, sse(BEGIN)), *words, (0.2, sse(STOP))))
     kernel = replaying(tmp_path / "r")
     kernel.session.replay(Replaying(Replay([long]), "r", math.inf))
-    run = kernel.session.start(kernel.ask(WHY))
+    run = kernel.session.turns.start(kernel.ask(WHY))
 
     async def stop_at_the_first_word() -> None:
-        async with aclosing(kernel.session.steps(run)) as steps:
+        async with aclosing(kernel.session.turns.steps(run)) as steps:
             async for step in steps:
                 if isinstance(step, Step) and step.growth.text and not run.reply().text[5:]:
                     asyncio.get_running_loop().call_soon(run.cancel)
@@ -721,11 +721,11 @@ def test_note_on_a_stopped_answer(tmp_path: Path) -> None:
     """An answer that is stopped while it is recorded is told not to be replayed."""
     kernel = Kernel()
     kernel.record(tmp_path / "r")
-    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    kernel.service.stop = lambda: kernel.session.running.runs[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         kernel.run(replace(WHY, ending="stopped"))
     run = kernel.last_run
-    kernel.session.stop(run)
+    kernel.session.turns.stop(run)
 
     assert run.notes == [
         "A stopped answer is not replayed: run the cell again to record a complete one."

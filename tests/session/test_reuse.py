@@ -89,8 +89,8 @@ def test_code_that_asked_before_it_was_set() -> None:
     for reuse in (False, True):
         kernel.session.options = kernel.session.options.overridden({"reuse": reuse})
         asked = replace(from_python, options=from_python.options.overridden({"reuse": reuse}))
-        kernel.session.begin_cell("loop")
-        asyncio.run(to_end(kernel.session, kernel.session.start(asked)))
+        kernel.session.cells.begin("loop")
+        asyncio.run(to_end(kernel.session, kernel.session.turns.start(asked)))
         run_all(kernel, [replace(ALONE, id="later")])
     assert len(kernel.service.requests) == 3
 
@@ -112,9 +112,9 @@ def test_answer_that_was_brought_back() -> None:
     kernel.run(NIGHT)
     for _ in range(2):
         kernel.run(replace(NIGHT, is_fresh=True))
-    kernel.session.restore_version("main", 2, 1)
+    kernel.session.edits.restore_version("main", 2, 1)
     assert run_all(kernel, [WHY, NIGHT]) == (["answer 1", "answer 2"], 0)
-    kernel.session.restore_version("main", 2, 3)
+    kernel.session.edits.restore_version("main", 2, 3)
     assert run_all(kernel, [WHY, NIGHT]) == (["answer 1", "answer 4"], 0)
 
 
@@ -123,7 +123,7 @@ def test_answer_to_an_earlier_prompt_that_was_brought_back() -> None:
     kernel = reusing()
     kernel.run(WHY)
     kernel.run(replace(WHY, prompt="How?"))
-    kernel.session.restore_version("main", 1, 1)
+    kernel.session.edits.restore_version("main", 1, 1)
     assert run_all(kernel, [replace(WHY, prompt="How?")]) == (["answer 2"], 0)
     assert run_all(kernel, [WHY]) == (["answer 1"], 0)
 
@@ -136,9 +136,9 @@ def test_forks_and_what_goes_on_behind_them() -> None:
     for sent in (3, 0):
         before = len(kernel.service.requests)
         run_all(kernel, lesson)
-        kernel.session.begin_cell("fork")
-        kernel.session.fork("idea")
-        kernel.session.end_cell(succeeded=True)
+        kernel.session.cells.begin("fork")
+        kernel.session.edits.fork("idea")
+        kernel.session.cells.end(succeeded=True)
         run_all(kernel, [there])
         assert len(kernel.service.requests) - before == sent
 
@@ -154,10 +154,10 @@ def test_what_is_not_whole_is_asked_again(ending: Ending) -> None:
 def test_a_stopped_answer_is_asked_again() -> None:
     """It stands in the conversation, and is no answer to come again."""
     kernel = reusing()
-    kernel.service.stop = lambda: kernel.session.running[0].cancel()
+    kernel.service.stop = lambda: kernel.session.running.runs[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         kernel.run(replace(WHY, ending="stopped"))
-    kernel.session.stop(kernel.last_run)
+    kernel.session.turns.stop(kernel.last_run)
     assert [turn.reply.status for turn in kernel.session.conversations.turns()] == ["stopped"]
     assert run_all(kernel, [WHY])[1] == 1
 
@@ -192,13 +192,13 @@ def test_demo_and_models_answer_for_themselves() -> None:
     be asked a model's comes again."""
     kernel, demo = reusing(), [replace(cell, server="demo") for cell in (WHY, NIGHT)]
     models, _ = run_all(kernel, [WHY, NIGHT])
-    kernel.session.forget("main")
+    kernel.session.edits.forget("main")
     demos, sent = run_all(kernel, demo)
 
     assert sent == 2
     assert kernel.turn.is_demo
     assert run_all(kernel, demo) == (demos, 0)
-    kernel.session.forget("main")
+    kernel.session.edits.forget("main")
     assert run_all(kernel, [WHY, NIGHT]) == (models, 0)
     assert run_all(kernel, [replace(cell, server="none") for cell in (WHY, NIGHT)]) == (models, 0)
 
@@ -236,7 +236,7 @@ def test_what_is_new_is_sent_and_nothing_else(runs: list[tuple[str, str]], set_a
 def restarted(data: bytes, variables: Mapping[str, str] | None = None) -> Kernel:
     """A new kernel of the notebook with this file."""
     kernel = reusing(Kernel(**(variables or {})))
-    kernel.session.saved.take_in(partial(answers_of, read(data)))
+    kernel.session.requests.saved.take_in(partial(answers_of, read(data)))
     return kernel
 
 
@@ -270,9 +270,9 @@ def test_an_interrupt_loses_none_of_them() -> None:
                 raise pressed.pop()
 
     other = reusing(Kernel())
-    other.session.saved.take_in(interrupted)
+    other.session.requests.saved.take_in(interrupted)
     with pytest.raises(KeyboardInterrupt):
-        _ = other.session.saved.most
+        _ = other.session.requests.saved.most
     assert run_all(other, SIX) == (first, 0)
 
 
@@ -283,7 +283,7 @@ def test_file_that_is_read_later_takes_nothing_back() -> None:
     other = reusing()
     other.run(ALONE)
     newer, _ = run_all(other, [WHY])
-    other.session.saved.take_in(partial(answers_of, read(data)))
+    other.session.requests.saved.take_in(partial(answers_of, read(data)))
     assert run_all(other, [WHY]) == (newer, 0)
 
 
@@ -295,7 +295,7 @@ def test_answer_of_an_earlier_kernel_that_was_brought_back() -> None:
     kernel = restarted(saved_in(before))
     take_in(kernel.session, latest(kernel.session, pasts(file)), "lesson.ipynb")
     kernel.run(replace(WHY, is_fresh=True))
-    kernel.session.restore_version("main", 1, 1)
+    kernel.session.edits.restore_version("main", 1, 1)
     assert run_all(kernel, [WHY]) == (["answer 2"], 0)
 
 
@@ -310,7 +310,7 @@ def test_second_answer_of_a_cell_of_an_earlier_kernel_that_was_brought_back() ->
     take_in(kernel.session, latest(kernel.session, pasts(file)), "lesson.ipynb")
     kernel.run(Cell("Which cell?", conversation="three", id=None))  # it counts for no other
     kernel.run(*(replace(each, is_fresh=True) for each in (one, two)))
-    kernel.session.restore_version("two", 1, 1)
+    kernel.session.edits.restore_version("two", 1, 1)
     kernel.run(one, two)
     texts = [turn.reply.text for turn in kernel.session.conversations.turns()]
     assert texts == ["answer 2", "answer 5", "answer 1"]
@@ -370,7 +370,7 @@ def test_file_first_then_saved_then_the_service(tmp_path: Path) -> None:
     recorded(tmp_path / "r", SIX[0])
     kernel = reusing()
     saved, _ = run_all(kernel, [SIX[0], ALONE_TOO])
-    kernel.session.forget("main")
+    kernel.session.edits.forget("main")
     kernel.replay(tmp_path / "r", fills=True)
 
     assert run_all(kernel, [SIX[0], ALONE_TOO]) == (["answer 1", saved[1]], 0)

@@ -40,7 +40,7 @@ def session_for(server: Loopback) -> Session:
 
 
 def ask(session: Session, prompt: str, options: Options = PLAIN, *, alone: bool = False) -> Reply:
-    return asyncio.run(session.ask(prompt, options, alone=alone))
+    return asyncio.run(session.turns.ask(prompt, options, alone=alone))
 
 
 def prompts_of(request: Any) -> list[str]:
@@ -121,7 +121,7 @@ def test_cell_that_runs_again_sends_what_stands_before_it() -> None:
     with Loopback(streamed()) as server:
         session = session_for(server)
         for cell, prompt in [("a", "one"), ("b", "two"), ("a", "again"), ("c", "three")]:
-            session.begin_cell(cell)
+            session.cells.begin(cell)
             ask(session, prompt)
         assert [prompts_of(request) for request in server.requests] == [
             ["one"],
@@ -136,7 +136,7 @@ def test_turns_of_one_cell_are_kept_apart() -> None:
     with Loopback(streamed()) as server:
         session = session_for(server)
         for _ in range(2):
-            session.begin_cell("a")
+            session.cells.begin("a")
             for prompt in ("one", "two"):
                 ask(session, prompt)
         assert [len(prompts_of(request)) for request in server.requests] == [1, 2, 1, 2]
@@ -146,7 +146,7 @@ def test_turns_at_the_same_time_get_numbers_of_their_own() -> None:
     """Two turns of one conversation that run together both enter, each with its own number."""
 
     async def main(session: Session) -> None:
-        await asyncio.gather(*(session.ask(p, PLAIN, alone=False) for p in ("one", "two")))
+        await asyncio.gather(*(session.turns.ask(p, PLAIN, alone=False) for p in ("one", "two")))
 
     with Loopback(streamed()) as server:
         session = session_for(server)
@@ -159,13 +159,13 @@ def test_turns_at_the_same_time_get_numbers_of_their_own() -> None:
 def test_conversations_in_threads_keep_all_their_turns() -> None:
     """Threads that each have a conversation of their own lose no turn of it."""
     session, names = Session({"MINIMAX_BASE_URL": "http://127.0.0.1:9"}), "abcdefgh"
-    session.begin_cell("cell-1")
+    session.cells.begin("cell-1")
 
     def make(name: str) -> None:
         options = replace(PLAIN, conversation=name)
         for number in range(20):
-            run = session.start(ask_of(f"{number}", options, is_cell=False))
-            request = session.build(run.ask, run.cell, run.key)
+            run = session.turns.start(ask_of(f"{number}", options, is_cell=False))
+            request = session.requests.build(run.ask, run.cell, run.key)
             reply = Reply(Message(content=(TextBlock("Yes."),)))
             session.conversations.commit(request.turn(reply))
 
@@ -184,7 +184,7 @@ def test_cell_moves_to_another_conversation() -> None:
     with Loopback(streamed()) as server:
         session = session_for(server)
         for name in ("main", "other"):
-            session.begin_cell("a")
+            session.cells.begin("a")
             ask(session, "Hi", Options(conversation=name))
     assert not session.conversations.named("main").turns
     assert len(session.conversations.named("other").turns) == 1
@@ -238,8 +238,8 @@ def test_steps_show_the_growth() -> None:
     """The steps of a run bring retries, then thinking, then text, as they arrive."""
 
     async def main(session: Session) -> list[Step | Retrying | Calling]:
-        run = session.start(ask_of("Hi", Options(retries=1)))
-        return [step async for step in session.steps(run)]
+        run = session.turns.start(ask_of("Hi", Options(retries=1)))
+        return [step async for step in session.turns.steps(run)]
 
     with Loopback(failure(429, "busy (1002)", retry_after="0.01"), streamed()) as server:
         retry, *steps = asyncio.run(main(session_for(server)))
@@ -256,10 +256,10 @@ def test_stopped_run(events: int, enters: bool) -> None:
     """A stopped run closes its connection and keeps what came; it enters only with text."""
 
     async def main(server: Loopback, session: Session) -> Reply:
-        run = session.start(ask_of("Hi", PLAIN))
+        run = session.turns.start(ask_of("Hi", PLAIN))
 
         async def drive() -> None:
-            async for _ in session.steps(run):
+            async for _ in session.turns.steps(run):
                 seen.set()
 
         seen = asyncio.Event()
@@ -269,7 +269,7 @@ def test_stopped_run(events: int, enters: bool) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await asyncio.to_thread(server.connections[0].closed.wait, 0.5)
-        return session.stop(run)
+        return session.turns.stop(run)
 
     with Loopback([head(), chunk(sse(*captured()[:events])), stall]) as server:
         session = session_for(server)
@@ -283,8 +283,8 @@ def test_cancelled_ask_keeps_what_came() -> None:
     """A cancelled `ask` of a conversation leaves its text there as a stopped turn."""
 
     async def main(session: Session) -> None:
-        task = asyncio.create_task(session.ask("Hi", PLAIN, alone=False))
-        while not (session.running and session.running[0].reply().text):
+        task = asyncio.create_task(session.turns.ask("Hi", PLAIN, alone=False))
+        while not (session.running.runs and session.running.runs[0].reply().text):
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -309,9 +309,9 @@ def test_watcher_that_fails_leaves_no_run() -> None:
         with pytest.raises(RuntimeError, match="the widget is gone"):
             ask(session, "Hi")
         session.watchers.clear()
-        assert session.running == []
+        assert session.running.runs == []
         ask(session, "Hi")
-        assert len(session.forget("main")) == 1
+        assert len(session.edits.forget("main")) == 1
 
 
 def test_demo_answers_through_the_same_client() -> None:
@@ -401,19 +401,16 @@ def test_key_that_a_server_repeats_is_taken_out(answer: Any) -> None:
 
 def test_list_of_models_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that stalls on its list of models gives a time-out after ten seconds."""
-    monkeypatch.setattr("mm_magic.session.offered_models.LIST_SECONDS", 0.2)
-    with (
-        Loopback([stall]) as server,
-        pytest.raises(
-            MiniMaxError, match=r"the server sent no list of models within 0\.2 s"
-        ) as caught,
-    ):
-        asyncio.run(session_for(server).models())
+    monkeypatch.setattr("mm_magic.session.models.LIST_SECONDS", 0.2)
+    with Loopback([stall]) as server:
+        session, told = session_for(server), r"the server sent no list of models within 0\.2 s"
+        with pytest.raises(MiniMaxError, match=told) as caught:
+            asyncio.run(session.models.ask(session.client))
     assert caught.value.kind == "timeout"
 
 
 def test_dry_run_leaves_no_conversation() -> None:
     """A request that is only prepared opens no conversation."""
     session = Session({"MINIMAX_BACKEND": "offline"})
-    session.build(ask_of("Hi", Options(conversation="typo")))
+    session.turns.request(ask_of("Hi", Options(conversation="typo")))
     assert session.conversations == {}

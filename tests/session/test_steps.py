@@ -23,7 +23,7 @@ def sent_after(kernel: Kernel, prompt: str = "And now?") -> list[Any]:
     """The messages that the next prompt is sent with, but for itself."""
     kernel.service.requests.clear()
     kernel.service.next_answer = Answer("whole", (BLUE,))
-    asyncio.run(to_end(kernel.session, kernel.session.start(ask_of(prompt))))
+    asyncio.run(to_end(kernel.session, kernel.session.turns.start(ask_of(prompt))))
     before: list[Any]
     *before, last = kernel.service.take_request()["messages"]
     assert last == {"role": "user", "content": prompt}
@@ -34,7 +34,7 @@ def called(kernel: Kernel, *content: dict[str, Any]) -> None:
     """A turn whose answer has these blocks."""
     kernel.variables["MINIMAX_BASE_URL"] = "http://a.invalid"
     kernel.service.next_answer = Answer("whole", content)
-    asyncio.run(to_end(kernel.session, kernel.session.start(ask_of("Why?"))))
+    asyncio.run(to_end(kernel.session, kernel.session.turns.start(ask_of("Why?"))))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def restored(kernel: Kernel, *steps: dict[str, Any], **more: object) -> None:
     """Take a turn with these steps from a saved turn of version 2 into a kernel."""
     called(kernel, BLUE)
     wire = turn_json(kernel.turn, None) | {"steps": list(steps), **more}
-    kernel.session.forget("main")
+    kernel.session.edits.forget("main")
     turn = read_turn(wire).turn
     assert turn_json(turn, None) == wire | {"id": turn.id}
     kernel.session.conversations.take_in("main", [turn], State("b"))

@@ -75,16 +75,16 @@ def cut_session(cut: Cut) -> Session:
 async def drive(session: Session, run: Run) -> None:
     """What the cell does: it takes what comes, and at a Stop keeps it."""
     try:
-        async with aclosing(session.steps(run)) as steps:
+        async with aclosing(session.turns.steps(run)) as steps:
             async for _ in steps:
                 pass
     except asyncio.CancelledError:
-        session.stop(run)
+        session.turns.stop(run)
 
 
 def check_goes_on(session: Session) -> list[Any]:
     """The next request is one that the service accepts; its answers so far."""
-    body = session.build(ask_of("next", OPTIONS)).request.to_body()
+    body = session.turns.request(ask_of("next", OPTIONS)).request.to_body()
     read_request(body)
     messages: Any = body["messages"]
     assert [m["role"] for m in messages] == ["user", "assistant"] * (len(messages) // 2) + ["user"]
@@ -101,7 +101,7 @@ def test_stop_at_every_event(place: int) -> None:
     """Stopped behind any event, an answer enters from its first word on, and the next is valid."""
     cut = Cut([sse(event) for event in EVENTS[: place + 1]])
     session = cut_session(cut)
-    run = session.start(ask_of("Why?", OPTIONS), is_drawn=True)
+    run = session.turns.start(ask_of("Why?", OPTIONS), is_drawn=True)
     cut.stop = run.cancel
     asyncio.run(drive(session, run))
     answers = check_goes_on(session)
@@ -119,7 +119,7 @@ def test_stop_at_any_byte() -> None:
     for length in range(0, len(stream), 11):
         cut = Cut([stream[at : at + 11] for at in range(0, length, 11)])
         session = cut_session(cut)
-        run = session.start(ask_of("Why?", OPTIONS), is_drawn=True)
+        run = session.turns.start(ask_of("Why?", OPTIONS), is_drawn=True)
         cut.stop = run.cancel
         asyncio.run(drive(session, run))
         entered.append(len(check_goes_on(session)))
@@ -134,11 +134,11 @@ def test_stopped_cell_keeps_its_older_turn() -> None:
     ends = []
     for parts in ([sse(*EVENTS)], [sse(event) for event in EVENTS[:FIRST_TEXT]]):
         cut.parts = parts
-        session.begin_cell("a")
-        run = session.start(ask_of("Why?", OPTIONS), is_drawn=True)
+        session.cells.begin("a")
+        run = session.turns.start(ask_of("Why?", OPTIONS), is_drawn=True)
         cut.stop = run.cancel
         asyncio.run(drive(session, run))
-        ends.append(session.end_cell(succeeded=len(parts) == 1))
+        ends.append(session.cells.end(succeeded=len(parts) == 1))
     (turn,) = session.conversations.named("main").turns
     assert turn.reply.status == "complete"
     assert ends[-1].kept == [turn]
@@ -158,17 +158,17 @@ def test_stop_over_a_socket() -> None:
         nonlocal sent
         for sent in range(1, len(EVENTS) - 1):
             expected = [block.to_wire() for block in message(sse(*EVENTS[:sent])).content]
-            run = session.start(ask_of(f"{sent} events", OPTIONS), is_drawn=True)
+            run = session.turns.start(ask_of(f"{sent} events", OPTIONS), is_drawn=True)
             task = asyncio.current_task()
             assert task is not None
             try:
-                async with aclosing(session.steps(run)) as steps:
+                async with aclosing(session.turns.steps(run)) as steps:
                     async for _ in steps:
                         if run.reply().content == expected:
                             run.cancel()
             except asyncio.CancelledError:
                 task.uncancel()
-                session.stop(run)
+                session.turns.stop(run)
 
     with Loopback(answer) as server:
         session = Session({"MINIMAX_BASE_URL": server.url})

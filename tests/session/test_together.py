@@ -160,14 +160,14 @@ def test_cell_counts_the_answers() -> None:
                 release.set()
 
         async def main() -> None:
-            session.while_asking = look
-            await session.compare("Why?", [*mm_variants()], alone=True)
+            session.front_end.while_asking = look
+            await session.comparisons.ask("Why?", [*mm_variants()], alone=True)
             await session.client.aclose()
 
         asyncio.run(main())
     assert release.is_set()
     assert said_then & {"request 2 …, 0 s"}
-    asking = session.cell.asking
+    asking = session.cells.here.asking
     assert asking is not None
     assert (asking.begun, asking.ended) == (2, 2)
 
@@ -203,7 +203,7 @@ def test_stopped_at_any_moment(monkeypatch: pytest.MonkeyPatch, times: int) -> N
     unending = [head(), *(chunk(sse(event)) for event in captured()[:-2]), stall]
 
     async def stopped(session: Session, server: Loopback) -> None:
-        task = asyncio.create_task(session.compare("Why?", [*same(32)], alone=False))
+        task = asyncio.create_task(session.comparisons.ask("Why?", [*same(32)], alone=False))
         for _ in range(moments.randrange(400)):
             await asyncio.sleep(0)
         begun = moments.randrange(33)
@@ -212,7 +212,7 @@ def test_stopped_at_any_moment(monkeypatch: pytest.MonkeyPatch, times: int) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert session.running == []
+        assert session.running.runs == []
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert all([await asyncio.to_thread(each.closed.wait, 30) for each in server.connections])
         assert all(turn.reply.may_enter() for turn in session.conversations.turns())
@@ -224,7 +224,7 @@ def test_stopped_at_any_moment(monkeypatch: pytest.MonkeyPatch, times: int) -> N
                 await stopped(session, server)
         with Loopback(streamed()) as server:
             monkeypatch.setenv("MINIMAX_BASE_URL", server.url)
-            await session.ask("And?", said(), alone=False)
+            await session.turns.ask("And?", said(), alone=False)
 
     session = Session(os.environ)
     asyncio.run(main())
@@ -236,14 +236,14 @@ def test_stop_while_it_waits_for_its_turn() -> None:
         session = Session({"MINIMAX_BASE_URL": server.url})
 
         async def main() -> None:
-            first = asyncio.create_task(session.ask("Why?", said(), alone=False))
+            first = asyncio.create_task(session.turns.ask("Why?", said(), alone=False))
             while not server.requests:
                 await asyncio.sleep(0)
             variants = [*mm_variants()]
-            second = asyncio.create_task(session.compare("And?", variants, alone=False))
-            while len(session.running) < 3:
+            second = asyncio.create_task(session.comparisons.ask("And?", variants, alone=False))
+            while len(session.running.runs) < 3:
                 await asyncio.sleep(0)
-            session.running[-1].cancel()
+            session.running.runs[-1].cancel()
             with pytest.raises(asyncio.CancelledError):
                 await second
             first.cancel()
@@ -261,7 +261,7 @@ def test_stop_of_each_run_cancels_once(server: Loopback) -> None:
 
     async def asked() -> int:
         try:
-            await session.compare("Why?", [*mm_variants()], alone=True)
+            await session.comparisons.ask("Why?", [*mm_variants()], alone=True)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             assert task is not None
@@ -270,9 +270,9 @@ def test_stop_of_each_run_cancels_once(server: Loopback) -> None:
 
     async def main() -> int:
         task = asyncio.create_task(asked())
-        while len(session.running) < 2:
+        while len(session.running.runs) < 2:
             await asyncio.sleep(0)
-        for run in tuple(session.running):
+        for run in tuple(session.running.runs):
             run.cancel()
         count = await task
         await session.client.aclose()
@@ -349,10 +349,9 @@ def test_samples_of_parallel_cells() -> None:
         found: list[int] = []
 
         def work() -> None:
-            session.begin_cell(None)
-            runs = session.start_together(ask_of("Why?", alone=True), [*same(3)]).runs
-            requests = [session._begin(run) for run in runs]
-            found.extend(request.sample for request in requests)
+            session.cells.begin(None)
+            runs = session.comparisons.start(ask_of("Why?", alone=True), [*same(3)]).runs
+            found.extend(session.requests.begin(run).sample for run in runs)
 
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
@@ -16,9 +18,11 @@ from mm_magic.conversation.reply import Reply, counted
 from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.messages import ToolResultBlock
+from mm_magic.rendering.status_line import status_parts
 from mm_magic.session.options import Options
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.session.sync import run_to_end
 from mm_magic.session.tools.tool import tools_of
 
 OPTIONS = Options(retries=0)
@@ -61,14 +65,14 @@ def asked(sky: Sky, prompt: str = "Why?") -> Any:
 
 def ask(session: Session, sky: Sky, prompt: str = "Why?") -> Reply:
     """Run a turn with the tools to its end."""
-    run = session.start(asked(sky, prompt))
+    run = session.turns.start(asked(sky, prompt))
     asyncio.run(to_end(session, run))
     return run.reply()
 
 
 async def to_end(session: Session, run: Run, events: int | None = None) -> None:
     """Drive a run; after so many events it is stopped."""
-    async with aclosing(session.steps(run)) as steps:
+    async with aclosing(session.turns.steps(run)) as steps:
         async for _ in steps:
             if events is not None and (events := events - 1) < 0:
                 run.cancel()
@@ -77,7 +81,7 @@ async def to_end(session: Session, run: Run, events: int | None = None) -> None:
 def next_is_taken(session: Session, service: ToolService) -> list[Any]:
     """Ask without tools, and return the messages that were sent: none may be refused."""
     service.answers = [[BLUE]]
-    asyncio.run(to_end(session, session.start(ask_of("And now?", OPTIONS))))
+    asyncio.run(to_end(session, session.turns.start(ask_of("And now?", OPTIONS))))
     assert service.refusals == []
     messages: list[Any] = service.bodies[-1]["messages"]
     return messages
@@ -152,11 +156,11 @@ def test_stopped_at_any_event(blocks: Sequence[Block]) -> None:
     for number in range(100):
         sky, service = Sky(), ToolService(blocks, [LOOK, call(id="t3")], [BLUE])
         with session_of(service) as session:
-            run = session.start(asked(sky))
+            run = session.turns.start(asked(sky))
             try:
                 asyncio.run(to_end(session, run, number))
             except asyncio.CancelledError:
-                session.stop(run)
+                session.turns.stop(run)
             assert run.request is not None
             turn = run.turn or run.request.turn(run.reply("stopped"))
             assert len(sky.looks) <= 3
@@ -171,6 +175,55 @@ def test_stopped_at_any_event(blocks: Sequence[Block]) -> None:
         if has_ended:
             return
     raise AssertionError("the turn never ended")
+
+
+SAYS_NOTHING = text("\n")
+
+
+@pytest.mark.parametrize(
+    ("answers", "sent"),
+    [
+        ([[LOOK, call("strike")]], [LOOK]),
+        ([[SIGNED, LOOK, call("look"), call("strike", id="t2")]], [SIGNED, LOOK]),
+        ([[LOOK, call()], [call("strike", id="t2")]], [LOOK]),
+        ([[LOOK, call()], [SIGNED, None]], [LOOK]),
+        ([[call("strike")]], None),
+        ([[SIGNED, SAYS_NOTHING, call("strike")]], None),
+        ([[call()], [SIGNED, None]], None),
+    ],
+)
+def test_a_stopped_turn_counts_if_it_has_text(
+    answers: list[list[Block | None]], sent: list[Block] | None
+) -> None:
+    """So it is where the text stands before a call; without any text it is not remembered."""
+
+    def strike() -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+    service = ToolService(*answers)
+    with session_of(service) as session, ThreadPoolExecutor() as pool:
+        session.cells.begin("a")
+        run = session.turns.start(
+            replace(ask_of("Why?", OPTIONS), tools=tools_of([*Sky().functions, strike]))
+        )
+        driven = pool.submit(asyncio.run, to_end(session, run))
+        if None in answers[-1]:
+            assert service.hangs.wait(30)
+            run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            driven.result()
+        session.turns.stop(run)
+        turns = session.conversations.turns()
+        assert run.turn is not None
+        line = status_parts(run.turn)
+
+        assert [turn.reply.status for turn in turns] == ["stopped"] * (sent is not None)
+        assert line[-1] == ("stopped" if sent else "stopped, not remembered")
+        assert ("turn 1" in line) == (sent is not None)
+        session.cells.begin("b")
+        messages = next_is_taken(session, service)
+        assert [m["content"] for m in messages[1:-1]] == ([sent] if sent else [])
 
 
 def test_only_named_functions_run() -> None:
@@ -191,7 +244,7 @@ def test_retries_call_nothing_again() -> None:
     sky, service = Sky(), ToolService([call()], 529, 500, [BLUE])
     with session_of(service) as session:
         options = Options(retries=2)
-        run = session.start(replace(asked(sky), options=options))
+        run = session.turns.start(replace(asked(sky), options=options))
         asyncio.run(to_end(session, run))
 
         assert sky.looks == ["sky"]
@@ -219,7 +272,7 @@ def test_ten_steps() -> None:
     """A model that never stops calling is stopped after ten requests; the next is taken."""
     sky, service = Sky(), ToolService([LOOK, call()])
     with session_of(service) as session:
-        run = session.start(asked(sky))
+        run = session.turns.start(asked(sky))
         asyncio.run(to_end(session, run))
 
         assert len(service.bodies) == 10
@@ -237,10 +290,10 @@ def test_saved_turn_that_still_calls() -> None:
     with session_of(service) as session:
         runs = []
         for reuse in (False, True):
-            session.begin_cell("a")
-            run = session.start(replace(asked(sky), options=replace(OPTIONS, reuse=reuse)))
+            session.cells.begin("a")
+            run = session.turns.start(replace(asked(sky), options=replace(OPTIONS, reuse=reuse)))
             asyncio.run(to_end(session, run))
-            session.end_cell(succeeded=True)
+            session.cells.end(succeeded=True)
             runs.append(run)
 
         assert [run.is_reused for run in runs] == [False, True]
@@ -256,14 +309,14 @@ def test_interrupt_where_nothing_handles_it() -> None:
         raise KeyboardInterrupt
 
     with session_of(ToolService([LOOK, call("strike")])) as session:
-        run = session.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([strike])))
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([strike])))
         with pytest.raises(asyncio.CancelledError), ThreadPoolExecutor() as pool:
             pool.submit(asyncio.run, to_end(session, run)).result()
-        reply = session.stop(run)
+        reply = session.turns.stop(run)
 
         assert reply.status == "stopped"
         assert "The user stopped" in str(reply.steps[1].content)
-        assert session.running == []
+        assert session.running.runs == []
 
 
 @pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded", "refusal"])
@@ -287,8 +340,8 @@ def test_all_requests_count() -> None:
 
         assert (counted(reply).input_tokens, counted(reply).output_tokens) == (30, 15)
         assert "30 in / 15 out" in str(session.meter.total())
-        assert session.last_turn is not None
-        saved = read_turn(turn_json(session.last_turn, None)).turn
+        assert session.latest.turn is not None
+        saved = read_turn(turn_json(session.latest.turn, None)).turn
         assert counted(saved.reply) == counted(reply)
         assert [s.content for s in saved.reply.steps] == [s.content for s in reply.steps]
 
@@ -307,10 +360,10 @@ def test_requests_before_an_error_count() -> None:
             """Be interrupted."""
             raise KeyboardInterrupt
 
-        run = session.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([strike])))
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([strike])))
         with pytest.raises(asyncio.CancelledError), ThreadPoolExecutor() as pool:
             pool.submit(asyncio.run, to_end(session, run)).result()
-        session.stop(run)
+        session.turns.stop(run)
         assert "30 in / 15 out" in str(session.meter.total())
 
 
@@ -331,7 +384,7 @@ def test_type_for_minimax_alone() -> None:
     requests = []
     for environ in ({"MINIMAX_API_KEY": "k" * 20}, {"MINIMAX_BASE_URL": "http://127.0.0.1:9"}):
         session = Session(environ)
-        requests.append(session.build(asked(Sky())))
+        requests.append(session.turns.request(asked(Sky())))
     minimax, own = (request.request.to_body()["tools"] for request in requests)
 
     assert isinstance(minimax, list)
@@ -358,12 +411,75 @@ def test_function_that_asks(name: str | None) -> None:
         async def look_up() -> str:
             """Ask somebody else."""
             options = replace(OPTIONS, conversation=name or "main")
-            return (await session.ask("Who?", options, alone=name is None)).text
+            return (await session.turns.ask("Who?", options, alone=name is None)).text
 
-        run = session.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
         asyncio.run(to_end(session, run))
 
         (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
         assert result.is_error == (name == "main")
         assert ("can't ask in main" if name == "main" else "inner") in result.text
         next_is_taken(session, service)
+
+
+def in_executor(work: Callable[[], str]) -> str:
+    pool = ThreadPoolExecutor()
+    try:
+        return pool.submit(work).result(30)
+    finally:
+        pool.shutdown(wait=False)  # a test that fails ends, too
+
+
+def in_two_threads(work: Callable[[], str]) -> str:
+    return in_executor(partial(in_executor, work))
+
+
+@pytest.mark.parametrize("somewhere", [in_executor, in_two_threads])
+@pytest.mark.parametrize("name", ["main", "side", None])
+def test_function_that_asks_in_a_thread(
+    name: str | None, somewhere: Callable[[Callable[[], str]], str]
+) -> None:
+    """So it is in a thread that the function begins and waits for: nothing hangs."""
+    service = ToolService([LOOK, call("look_up")], [text("inner")], [BLUE])
+    with session_of(service) as session:
+
+        def ask_somebody() -> str:
+            options = replace(OPTIONS, conversation=name or "main")
+            return run_to_end(session.turns.ask("Who?", options, alone=name is None)).text
+
+        def look_up() -> str:
+            """Ask somebody else."""
+            return somewhere(ask_somebody)
+
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
+        asyncio.run(to_end(session, run))
+
+        (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
+        assert result.is_error == (name == "main")
+        assert ("can't ask in main" if name == "main" else "inner") in result.text
+        next_is_taken(session, service)
+
+
+def test_another_thread_waits_for_a_turn_that_calls() -> None:
+    """A thread that was there before the call asks in the same conversation: it waits its turn."""
+    service = ToolService([LOOK, call("let_ask")], [BLUE])
+    may_ask, asks = Event(), Event()
+    with session_of(service) as session, ThreadPoolExecutor() as pool:
+
+        def ask_too() -> str:
+            assert may_ask.wait(30)
+            asks.set()
+            return run_to_end(session.turns.ask("Who?", OPTIONS, alone=False)).text
+
+        def let_ask() -> str:
+            """Let the other thread ask."""
+            may_ask.set()
+            assert asks.wait(30)
+            return "blue"
+
+        other = pool.submit(ask_too)
+        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([let_ask])))
+        asyncio.run(to_end(session, run))
+
+        assert other.result(30) == "It is blue."
+        assert [turn.prompt.text for turn in session.conversations.turns()] == ["Why?", "Who?"]

@@ -44,11 +44,11 @@ class Dice:
 
 def rolled(session: Session, dice: Dice, cell: str) -> Reply:
     """A cell that stands alone and asks for a roll, as each of them does."""
-    session.begin_cell(cell)
+    session.cells.begin(cell)
     ask = replace(ask_of("Roll!", OPTIONS, alone=True), tools=tools_of([dice.roll]))
-    run = session.start(ask)
+    run = session.turns.start(ask)
     asyncio.run(to_end(session, run))
-    session.end_cell(succeeded=True)
+    session.cells.end(succeeded=True)
     return run.reply()
 
 
@@ -90,8 +90,8 @@ def test_equal_prompts_get_their_own_results(
         session.recordings.recorder = Recorder(path, path.name, read(path.read_bytes(), path.name))
         for cell in "abc":
             live.append(rolled(session, dice, cell))
-            assert session.last_turn is not None
-            turns.append(session.last_turn)
+            assert session.latest.turn is not None
+            turns.append(session.latest.turn)
     assert [told(reply) for reply in live] == [([f"{n}"], f"It is {n}.") for n in (1, 2, 3)]
 
     again = Session({})
@@ -106,7 +106,7 @@ def test_seconds_of_a_turn_of_the_notebook() -> None:
     dice, again = Dice(), Session({})
     with session_of(ToolService([call("roll")], [text("It is 1.")])) as session:
         rolled(session, dice, "a")
-        turn = session.last_turn
+        turn = session.latest.turn
     assert turn is not None
     turn = replace(turn, reply=replace(turn.reply, seconds=5.0))
 

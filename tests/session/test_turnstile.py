@@ -58,12 +58,12 @@ def test_second_turn_waits_and_others_do_not() -> None:
     go_on = threading.Event()
 
     async def main(session: Session) -> None:
-        first = asyncio.create_task(session.ask("one", MAIN, alone=False))
+        first = asyncio.create_task(session.turns.ask("one", MAIN, alone=False))
         await arrives(server)
-        second = asyncio.create_task(session.ask("two", MAIN, alone=False))
-        await session.ask("aside", SIDE, alone=False)
-        await session.ask("alone", MAIN, alone=True)
-        assert len(session.running) == 2
+        second = asyncio.create_task(session.turns.ask("two", MAIN, alone=False))
+        await session.turns.ask("aside", SIDE, alone=False)
+        await session.turns.ask("alone", MAIN, alone=True)
+        assert len(session.running.runs) == 2
         assert prompts(server) == [["one"], ["aside"], ["alone"]]
         go_on.set()
         await asyncio.gather(first, second)
@@ -83,7 +83,7 @@ def test_threads_wait_for_each_other() -> None:
     go_on, has_ended = threading.Event(), []
 
     def ask(session: Session, prompt: str, options: Options) -> None:
-        asyncio.run(session.ask(prompt, options, alone=False))
+        asyncio.run(session.turns.ask(prompt, options, alone=False))
         has_ended.append(prompt)
 
     def thread(prompt: str, options: Options = MAIN) -> threading.Thread:
@@ -117,10 +117,10 @@ from mm_magic.session.options import Options
 session, options = Session(), Options(retries=0)
 
 async def main():
-    outer = asyncio.create_task(session.ask("one", options, alone=False))
+    outer = asyncio.create_task(session.turns.ask("one", options, alone=False))
     await asyncio.to_thread(input)  # the request has arrived
     asyncio.get_running_loop().call_soon(functools.partial(print, "inside", flush=True))
-    run_to_end(session.ask("two", options, alone=False))
+    run_to_end(session.turns.ask("two", options, alone=False))
     print(outer.done())
     await session.client.aclose()
 
@@ -157,11 +157,11 @@ def test_waiting_turn_that_is_cancelled_sends_nothing() -> None:
 
     async def main(session: Session) -> None:
         first, second, third = (
-            asyncio.create_task(session.ask(prompt, MAIN, alone=False))
+            asyncio.create_task(session.turns.ask(prompt, MAIN, alone=False))
             for prompt in ("one", "two", "three")
         )
         await arrives(server)
-        assert [run.ask.prompt.text for run in session.running] == ["one", "two", "three"]
+        assert [run.ask.prompt.text for run in session.running.runs] == ["one", "two", "three"]
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
@@ -172,7 +172,7 @@ def test_waiting_turn_that_is_cancelled_sends_nothing() -> None:
         session = session_for(server)
         asyncio.run(main(session))
         assert prompts(server) == [["one"], ["one", "three"]]
-    assert session.running == []
+    assert session.running.runs == []
 
 
 def test_running_turn_that_is_stopped_lets_the_next_one_through() -> None:
@@ -180,16 +180,16 @@ def test_running_turn_that_is_stopped_lets_the_next_one_through() -> None:
 
     async def first(run: Run) -> None:
         try:
-            async with aclosing(session.steps(run)) as steps:
+            async with aclosing(session.turns.steps(run)) as steps:
                 async for step in steps:
                     if step.growth.text:  # type: ignore[union-attr]
                         run.cancel()
         except asyncio.CancelledError:
-            session.stop(run)
+            session.turns.stop(run)
 
     async def main(session: Session) -> None:
-        run = session.start(ask_of("one", MAIN), is_drawn=True)
-        await asyncio.gather(first(run), session.ask("two", MAIN, alone=False))
+        run = session.turns.start(ask_of("one", MAIN), is_drawn=True)
+        await asyncio.gather(first(run), session.turns.ask("two", MAIN, alone=False))
 
     with Loopback([head(), chunk(sse(*captured()[:8])), stall], streamed()) as server:
         session = session_for(server)
@@ -203,7 +203,7 @@ def test_failed_turn_lets_the_next_one_through() -> None:
     """Behind a turn that fails the waiting one is sent, without it."""
 
     async def main(session: Session) -> None:
-        asks = (session.ask(prompt, MAIN, alone=False) for prompt in ("one", "two"))
+        asks = (session.turns.ask(prompt, MAIN, alone=False) for prompt in ("one", "two"))
         failed, reply = await asyncio.gather(*asks, return_exceptions=True)
         assert isinstance(failed, MiniMaxError)
         assert isinstance(reply, Reply)
@@ -220,24 +220,24 @@ def test_conversation_in_use_is_not_forgotten() -> None:
     go_on = threading.Event()
 
     async def main(session: Session) -> None:
-        await session.compare("zero", [*variants(MAIN, {}, 2)], alone=False)
+        await session.comparisons.ask("zero", [*variants(MAIN, {}, 2)], alone=False)
         server.arrived.clear()
-        running = asyncio.create_task(session.ask("one", MAIN, alone=False))
+        running = asyncio.create_task(session.turns.ask("one", MAIN, alone=False))
         await arrives(server)
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
-            session.pick(2)
+            session.edits.pick(2)
         session.options = SIDE
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
-            session.fork("main")
+            session.edits.fork("main")
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
-            session.forget("main")
+            session.edits.forget("main")
         with pytest.raises(UsageError, match="a turn is running in conversation main"):
-            session.restore_version("main", 1, 1)
-        assert session.forget("side") == []
+            session.edits.restore_version("main", 1, 1)
+        assert session.edits.forget("side") == []
         go_on.set()
         await running
-        assert session.pick(2)[0].answer == 2
-        assert len(session.forget("main")) == 2
+        assert session.edits.pick(2)[0].answer == 2
+        assert len(session.edits.forget("main")) == 2
 
     with Loopback(streamed(), streamed(), held(go_on)) as server:
         asyncio.run(main(session_for(server)))

@@ -249,7 +249,7 @@ def test_both_requests_are_counted_and_told(answers: Any) -> None:
     answers(NO_YEAR, GOOD)
     mm.ask("Q", type=Review)
 
-    turn = session().last_turn
+    turn = session().latest.turn
     assert turn is not None
     assert "78 in / 82 out" in status_parts(turn)
     assert status_notes(turn)[0] == (
@@ -386,7 +386,7 @@ def test_saved_and_read(answers: Any) -> None:
     """A file keeps both tries; the value of a turn that was read from it is plain data."""
     answers(NO_YEAR, GOOD)
     mm.ask("Q", type=Review, conversation="main")
-    turn = session().last_turn
+    turn = session().latest.turn
     assert turn is not None
     saved = json.loads(json.dumps(turn_json(turn, None)))
     saved["later"] = 1
@@ -402,7 +402,7 @@ def test_a_wrong_answer_in_a_file_is_not_sent(answers: Any) -> None:
     answers(NO_YEAR, NO_YEAR)
     error = error_of("Q", type=Review, conversation="main")
     assert error.reply is not None
-    request = session().last
+    request = session().latest.request
     assert request is not None
     read = read_turn(turn_json(request.turn(error.reply), None)).turn
 
@@ -435,7 +435,7 @@ def test_compare(answers: Any) -> None:
         mm.compare("Q", temperature=[0.5, 1], type=Review, conversation="main")
     assert caught.value.replies is not None
     assert [reply.has_value for reply in caught.value.replies] == [False, True]
-    turn = session().last_turn
+    turn = session().latest.turn
     assert turn is not None
     assert turn.answer == 2
     assert turn.choices == [2]
@@ -448,11 +448,11 @@ def test_key(answers: Any) -> None:
     for options in ({"type": Review}, {"type": Book}, {}, {"type": Review, "system": "x"}):
         with suppress(mm.AnswerError):
             mm.ask("Q", **options)
-        request = session().last
+        request = session().latest.request
         assert request is not None
         keys.append(request.request_key.hash)
     mm.ask("Q", system=with_schema("", ValueType.of(Review).schema))
-    request = session().last
+    request = session().latest.request
     assert request is not None
 
     assert len(set(keys)) == 4

@@ -16,15 +16,15 @@ from mm_magic.conversation.saved_turn import turn_json
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
+from mm_magic.session.left_out import check_sent
 from mm_magic.session.notebook_as_recording import recording_of
 from mm_magic.session.options import Options
 from mm_magic.session.replaying import Replaying
-from mm_magic.session.rows.job import How as HowOfRows
-from mm_magic.session.rows.job import RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.run import Run
 from mm_magic.session.together import Together
 from mm_magic.session.tools.tool import tools_of
-from mm_magic.session.turn_request import Ask, How
+from mm_magic.session.turn_request import Ask, TypeOrTools
 from mm_magic.session.variants import Variant, variants
 from mm_magic.transport.recording.player import Replay
 from support import scripted
@@ -259,7 +259,12 @@ class Kernel:
         variants = comparison.variants(self._options(comparison.call))
         try:
             if comparison.without:
-                self.session.check_left_out(self._ask_of(comparison.call), variants)
+                check_sent(
+                    self.session.requests,
+                    self.session.cells.here,
+                    self._ask_of(comparison.call),
+                    variants,
+                )
         except UsageError:
             return False, []
         for each, sent in zip(comparison.asked, messages, strict=True):
@@ -292,7 +297,7 @@ class Kernel:
             request = scripted.Asked(asked, WHOS[table.who][2], None)
             self._service.by_request.append((request, ANSWERS[answer]))
         rows = [{"word": word} for word in table.answers]
-        how = HowOfRows(self._options(call), file=file)
+        how = RowsOptions(self._options(call), file=file)
         job = RowsJob(self.session, table.prompt("{{word}}"), rows, how)
         without_end = sum(table.ending(word) == "stopped" for word in sent)
         self._loop.run_until_complete(self._ask_rows(job, len(sent), without_end))
@@ -308,7 +313,7 @@ class Kernel:
         before = self.session.options
         self.session.options = before.overridden({"conversation": origin})
         try:
-            return self.session.fork(name, until).copies
+            return self.session.edits.fork(name, until).copies
         except UsageError:
             return ()
         finally:
@@ -331,18 +336,18 @@ class Kernel:
         self._service.by_request = []
 
     async def _magic(self, call: Call) -> tuple[bool, list[Any], list[str]]:
-        run = self.session.start(self._ask_of(call), is_drawn=True)
+        run = self.session.turns.start(self._ask_of(call), is_drawn=True)
         answer = ANSWERS[call.answer]
         is_well = False
         try:
-            async with aclosing(self.session.steps(run)) as steps:
+            async with aclosing(self.session.turns.steps(run)) as steps:
                 async for _ in steps:
                     if _all_came(run, answer):
                         run.cancel()
             is_well, reply = True, run.reply()
         except asyncio.CancelledError:
             _stay()
-            reply = self.session.stop(run)
+            reply = self.session.turns.stop(run)
         except MiniMaxError:
             reply = run.reply()
         if run.request is None:  # refused before anything was sent
@@ -354,17 +359,17 @@ class Kernel:
         self, comparison: Comparison, variants: list[Variant]
     ) -> tuple[bool, list[Any], list[str]]:
         call = comparison.call
-        several = self.session.start_together(self._ask_of(call), variants, is_drawn=True)
+        several = self.session.comparisons.start(self._ask_of(call), variants, is_drawn=True)
         watching = asyncio.ensure_future(self._stop_when_rest_came(comparison, several))
         is_well = False
         try:
-            async with aclosing(self.session.together(several)) as steps:
+            async with aclosing(self.session.comparisons.steps(several)) as steps:
                 async for _ in steps:
                     pass
             is_well = True
         except asyncio.CancelledError:
             _stay()
-            self.session.stop_together(several)
+            self.session.commits.commit_together(several)
         except MiniMaxError:
             pass
         finally:
@@ -392,7 +397,7 @@ class Kernel:
         """From any thread: stop the turn of `ask`."""
 
         def look() -> None:
-            (run,) = self.session.running
+            (run,) = self.session.running.runs
             if run.reply().content == [*ANSWERS[call.answer].blocks]:
                 run.cancel()
             else:
@@ -416,9 +421,9 @@ class Kernel:
     async def _ask(self, call: Call) -> bool:
         is_alone = call.conversation is None
         try:
-            how = How(tools=TOOLS if call.has_tools else ())
+            wanted = TypeOrTools(tools=TOOLS if call.has_tools else ())
             options = self._options(call)
-            await self.session.ask(asked(call.prompt), options, alone=is_alone, how=how)
+            await self.session.turns.ask(asked(call.prompt), options, alone=is_alone, wanted=wanted)
         except asyncio.CancelledError:
             _stay()
             return False

@@ -364,7 +364,7 @@ class Day:
     def dry_run(self, cell: str) -> None:
         """`%%minimax --dry-run` only shows: the cell keeps its turns."""
         self._begin(cell)
-        self.kernel.session.cell.only_shows = True
+        self.kernel.session.cells.here.only_shows = True
         self._end(cell, None, is_well=True)
 
     @step(
@@ -383,7 +383,7 @@ class Day:
             turn = self.oracle.bring_back(name, number)
         else:
             which = number if what == "forget" else None
-            changed = self.kernel.session.forget(name, which)
+            changed = self.kernel.session.edits.forget(name, which)
             self.oracle.forget(name, which)
         if changed:
             self._mark(cell, name, back)
@@ -448,7 +448,7 @@ class Day:
         ]
         name, number, version = (kept or [("main", 1, 1)])[which % max(1, len(kept))]
         self._begin(cell)
-        found = self.kernel.session.restore_version(name, number, version)
+        found = self.kernel.session.edits.restore_version(name, number, version)
         expected = self.oracle.restore_version(name, number, version)
         assert (found is None) is (expected is None)
         if found and expected:
@@ -559,7 +559,7 @@ class Day:
             kernel.replay(read(self._file()))
             for number, prompt in enumerate(asked):
                 expected = reader.answer(arrives(prompt), {})
-                kernel.session.begin_cell(f"reader-{number}")
+                kernel.session.cells.begin(f"reader-{number}")
                 is_well, (turn, *_) = kernel.magic(Call(None, "usual", prompt, "blue"))
                 assert is_well is (expected is not None)
                 if expected:
@@ -596,7 +596,7 @@ class Day:
 
     def _begin(self, cell: str) -> None:
         self._insert(cell)
-        self.kernel.session.begin_cell(cell, "[1]", self.deleted)
+        self.kernel.session.cells.begin(cell, "[1]", self.deleted)
         self.oracle.hide(self.deleted - {cell})
         self.oracle.begin(cell)
         self.deleted = set()
@@ -713,7 +713,7 @@ class Day:
     def _pick(self, cell: str, number: int) -> bool:
         expected = self.oracle.pick((cell, 0), number)
         try:
-            turn, _ = self.kernel.session.pick(number, is_drawn=True)
+            turn, _ = self.kernel.session.edits.pick(number, is_drawn=True)
         except UsageError:
             assert expected is None
             return False
@@ -749,7 +749,7 @@ class Day:
         """Kernel and oracle take in what was saved; the names that it has here."""
         session = self.kernel.session
         notebook = read(file)
-        session.saved.take_in(partial(answers_of, notebook))
+        session.requests.saved.take_in(partial(answers_of, notebook))
         self.oracle.keep_answers(page)
         names = take_in(session, latest(session, pasts(notebook)), f"{FILE}.ipynb")
         last = {name: each.last_number for name, each in session.conversations.items()}
@@ -773,7 +773,7 @@ class Day:
         copies: Sequence[Key] = (),
     ) -> None:
         session = self.kernel.session
-        end = session.end_cell(succeeded=is_well)
+        end = session.cells.end(succeeded=is_well)
         turns = [*end.undrawn, *end.kept]
         kept = [
             (there, pick, turn)

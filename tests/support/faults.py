@@ -87,7 +87,7 @@ def choosing(chance: random.Random, met: Counter[str]) -> Step:
 async def turn(session: Session, number: int, chance: random.Random) -> None:
     """One turn, that may fail or be cancelled at any moment."""
     options = Options(retries=1, conversation=f"c{number % 5}", stream=number % 3 > 0)
-    asking = asyncio.create_task(session.ask(f"Q{number}", options, alone=number % 4 == 0))
+    asking = asyncio.create_task(session.turns.ask(f"Q{number}", options, alone=number % 4 == 0))
     if chance.random() < 0.3:
         asyncio.get_running_loop().call_later(chance.random() * 0.05, asking.cancel)
     with suppress(MiniMaxError, asyncio.CancelledError):
@@ -127,4 +127,4 @@ def round_of_faults(seed: int, met: Counter[str]) -> None:
         session = impatient(server.url)
         for way in ways:
             way(session, chance)
-        assert not session.running
+        assert not session.running.runs

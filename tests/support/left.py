@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_magic.conversation.history import hash_with
-
 PAGE = 4096  # bytes
 LOAD = """
 import gc, json, os, sys, threading
@@ -70,7 +68,6 @@ def clear_caches() -> None:
     """
     getattr(sys, "_clear_internal_caches", sys._clear_type_cache)()
     urllib.parse.clear_cache()  # type: ignore[attr-defined]  # up to 128 addresses of servers
-    hash_with.cache_clear()  # up to 20,000 hashes
 
 
 def grown(life: Sequence[Left], what: str) -> int:

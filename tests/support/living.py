@@ -38,7 +38,7 @@ _TURNS = """
 await session().client.aclose()  # what is kept open for the next request
 print(json.dumps({
     "heard": _heard,
-    "running": len(session().running),
+    "running": len(session().running.runs),
     "turns": [[t.prompt.text, t.reply.text.strip()] for c in session().conversations.values()
               for t in c.turns],
 }))

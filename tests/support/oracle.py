@@ -78,6 +78,9 @@ class Oracle:
         for turn in self.above(name, key, who[1], without):
             blocks = [b for b in turn["blocks"] if b["type"] != "text" or b["text"].strip()]
             steps = turn["steps"]
+            if not has_text(blocks):  # stopped behind its calls, which do not go along
+                blocks = [b for b in steps[0]["content"] if b["type"] != "tool_use"]
+                steps = ()
             if (turn["who"], turn["sent"]) != (who, messages):
                 blocks = [b for b in blocks if b["type"] == "text"]
                 steps = [*map(without_thinking, steps)]
@@ -150,11 +153,7 @@ class Oracle:
             if each["ending"] == "whole":
                 self.saved[each["slot"]] = each
         several = len(answers) > 1
-        choices = {
-            number: each
-            for number, each in enumerate(answers, start=1)
-            if each["ending"] in ("whole", "stopped") and has_text(each["blocks"])
-        }
+        choices = {number: each for number, each in enumerate(answers, start=1) if counts(each)}
         if several:
             self.last_compared = (None, 0)
         if choices:
@@ -767,10 +766,21 @@ def as_made(turn: Turn) -> Any:
 
 def first_of(answers: Sequence[Turn]) -> Turn:
     """The answer that is drawn first: one with text, and a whole one of those."""
-    may_stay = [each for each in answers if each["ending"] in ("whole", "stopped")]
-    with_text = [each for each in may_stay if has_text(each["blocks"])]
-    found = with_text or answers
+    found = [*filter(counts, answers)] or answers
     return next((each for each in found if each["ending"] == "whole"), found[0])
+
+
+def counts(answer: Turn) -> bool:
+    """Whether it is whole with text, or was stopped with text, also before a call."""
+    if answer["ending"] == "stopped":
+        return any(has_text(each) for each in contents_of(answer))
+    return answer["ending"] == "whole" and has_text(answer["blocks"])
+
+
+def contents_of(answer: Turn) -> list[Any]:
+    """The blocks of each answer to a prompt: those with calls, and the last one."""
+    calling = [each["content"] for each in answer["steps"] if each["role"] == "assistant"]
+    return [*calling, answer["blocks"]]
 
 
 def has_text(blocks: Any) -> bool:

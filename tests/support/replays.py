@@ -83,9 +83,9 @@ class Kernel:
 
     def run(self, cell: Cell, *more: Cell) -> Reply:
         """Run one cell, whose code asks `more` in the same run; return its last answer."""
-        self.session.begin_cell(cell.id)
+        self.session.cells.begin(cell.id)
         *_, reply = [self._asked(each) for each in (cell, *more)]
-        self.session.end_cell(succeeded=True)
+        self.session.cells.end(succeeded=True)
         return reply
 
     def _asked(self, cell: Cell) -> Reply:
@@ -95,7 +95,7 @@ class Kernel:
         self.service.next_answer = Answer(
             cell.ending, (SIGNED | {"thinking": self.thinking}, answer)
         )
-        self.last_run = run = self.session.start(self.ask(cell), is_drawn=True)
+        self.last_run = run = self.session.turns.start(self.ask(cell), is_drawn=True)
         asyncio.run(to_end(self.session, run))
         return run.reply()
 
@@ -113,14 +113,14 @@ class Kernel:
     @property
     def turn(self) -> Turn:
         """The last turn."""
-        assert self.session.last_turn is not None
-        return self.session.last_turn
+        assert self.session.latest.turn is not None
+        return self.session.latest.turn
 
     @property
     def request(self) -> Any:
         """The request that was prepared last."""
-        assert self.session.last is not None
-        return self.session.last.request.to_body()
+        assert self.session.latest.request is not None
+        return self.session.latest.request.request.to_body()
 
     def refusal(self, cell: Cell) -> MiniMaxError:
         """The error of a cell that is due to have no answer."""
@@ -130,7 +130,7 @@ class Kernel:
 
 
 async def to_end(session: Session, run: Run) -> None:
-    async with aclosing(session.steps(run)) as steps:
+    async with aclosing(session.turns.steps(run)) as steps:
         async for _ in steps:
             pass
 

@@ -117,5 +117,5 @@ async def stop_at(server: Loopback, rows: pd.DataFrame, number: int, parallel: i
 def check_at_rest() -> None:
     """Nothing is in flight, and nothing runs."""
     current = session()
-    assert current.running == []
+    assert current.running.runs == []
     assert {each.in_flight for each in current.client._limiters.values()} == {0}

@@ -94,7 +94,7 @@ class WatchedDay(Day):
         self._met["comparisons with the oracle"] += 1
         super()._compare_turns()
         assert self._server.is_at_rest(), "the server still answers a request of a cell that ended"
-        assert not self.kernel.session.running
+        assert not self.kernel.session.running.runs
 
 
 def mixed_round(seed: int, met: Counter[str], folder: Path) -> None:

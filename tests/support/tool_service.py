@@ -90,7 +90,8 @@ class ToolService:
 class CallsOnce(ToolService):
     """Calls `look` for each prompt that comes with functions, and then says what came back.
 
-    It says "moo" to any other prompt, and never ends where the prompt is "hang".
+    It calls it twice where the prompt is "both", says "moo" to any other prompt, and never ends
+    where the prompt is "hang".
     """
 
     def answer_to(self, body: Any) -> Sequence[Block | None] | int:
@@ -100,9 +101,11 @@ class CallsOnce(ToolService):
             return [text("half of it"), None]
         if results:
             return [text(f"It is {results[0]['content']}.")]
-        id_ = f"t{len(self.bodies)}"
-        given = {"at": "sea"}
-        return [LOOK, call("look", given, id=id_)] if "tools" in body else [text("moo")]
+        if "tools" not in body:
+            return [text("moo")]
+        places = ["sea", "lake"] if messages[-1]["content"] == "both" else ["sea"]
+        number = len(self.bodies)
+        return [LOOK, *(call("look", {"at": at}, id=f"t{number}{at}") for at in places)]
 
 
 def _events(blocks: Iterable[Block], reason: str) -> Iterator[Block]:

@@ -118,7 +118,7 @@ async def shown_by(session: Session, run: Run) -> tuple[str, str, MiniMaxError |
     """The thinking and the text that a run showed, and its error."""
     thinking = text = ""
     try:
-        async with aclosing(session.steps(run)) as steps:
+        async with aclosing(session.turns.steps(run)) as steps:
             async for step in steps:
                 assert isinstance(step, Step)
                 thinking += step.growth.thinking
@@ -142,7 +142,7 @@ def test_a_stream_cut_at_any_byte(ending: str, step: int) -> None:
         complete = 0
         for cut.size in sizes:
             session = cut_session(cut)
-            run = session.start(ask_of("Hi", Options(retries=0)))
+            run = session.turns.start(ask_of("Hi", Options(retries=0)))
             thinking, text, error = await shown_by(session, run)
             check(run, thinking, text, error)
             entered = session.conversations.named("main").turns

@@ -29,7 +29,7 @@ def card(url: str) -> str:
     """What a cell shows where its request fails."""
     session = Session({"MINIMAX_BASE_URL": url})
     with pytest.raises(MiniMaxError) as caught:
-        asyncio.run(session.ask("Why?", Options(retries=0), alone=True))
+        asyncio.run(session.turns.ask("Why?", Options(retries=0), alone=True))
     (shown,) = caught.value._render_traceback_()
     shown = re.sub(r"\n *(?!→)", " ", shown)  # its lines are broken at words
     assert caught.value.next_steps

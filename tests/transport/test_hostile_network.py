@@ -102,7 +102,7 @@ async def ask(session: Session, options: Options, times: int) -> Outcome:
     outcome = Outcome("nothing", None, None)
     for _ in range(times):
         try:
-            reply = await session.ask("Hi", options, alone=True)
+            reply = await session.turns.ask("Hi", options, alone=True)
         except MiniMaxError as error:
             outcome = Outcome("incomplete" if error.reply else "error", error.reply, error)
         else:

@@ -54,9 +54,9 @@ def test_all_threads_get_the_same() -> None:
     assert len(made) == 1
 
 
-@pytest.mark.parametrize("name", ["client", "recent"])
+@pytest.mark.parametrize("name", ["client", "commits", "sender", "turns"])
 def test_parts_of_a_session(name: str) -> None:
-    """Threads that ask first have one client, so one limit for all requests to a server."""
+    """Threads that ask first have the same parts: one client, so one limit for all requests."""
     for _ in range(20):
         session = Session({})
         assert len(found_by_threads(partial(getattr, session, name))) == 1

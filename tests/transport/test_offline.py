@@ -20,7 +20,7 @@ from mm_magic.transport.demo.offline import DEMOS, Offline
 from mm_magic.transport.exchange import Exchange
 
 OPENING = "Offline demo, not a language model"
-FIRST = "nothing to compare; this is the first request to the demo."
+FIRST = "nothing to compare; this is the first one."
 SCORES = {
     "oak": 3.0,
     "elm": 2.2,
@@ -96,8 +96,8 @@ def ask(offline: Offline, prompt: object, *earlier: str, **fields: object) -> An
 
 def whats_new(answer: Answer) -> list[str]:
     """The lines of the section on what changed."""
-    section = answer.text.split("**Changed since the previous request:**")[1]
-    lines = section.split("**Parameters**")[0].strip().split("\n")
+    section = answer.text.split("**Changed since the previous request to the demo:**")[1]
+    lines = section.split("**Sent:**")[0].strip().split("\n")
     return [line.removeprefix("- ") for line in lines]
 
 
@@ -108,7 +108,7 @@ def sampling_rows(answer: Answer) -> dict[str, list[str]]:
 
 
 def draws(answer: Answer) -> list[str]:
-    _, told = answer.text.split("seeded by the prompt and the number of earlier turns: ")
+    _, told = answer.text.split("**20 draws:** ")
     return told.split("\n")[0].split()
 
 
@@ -153,7 +153,7 @@ def test_unstreamed_answer_is_one_document() -> None:
     assert [block["type"] for block in message["content"]] == ["thinking", "text"]
     assert message["stop_reason"] == "end_turn"
     # The parameter `stream` itself is told in the text; nothing else differs.
-    assert document.text.replace("| false |", "| true |") == streamed.text
+    assert document.text.replace("stream false", "stream true") == streamed.text
     assert message["usage"] == streamed.events[-2]["usage"]
 
 
@@ -236,13 +236,27 @@ def test_prompt_earlier_turns_system_and_parameters_are_told() -> None:
         temperature=0.3,
     )
     assert "```text\nAnd at sunset?\n```" in answer.text
-    assert "1. Why is the sky blue, and …\n" in answer.text
+    assert "**Earlier prompts** (1 turn sent along): Why is the sky blue, and …\n" in answer.text
     assert "**System prompt** (2 words): `Be brief.`" in answer.text
-    assert "| MiniMax-M2.7 | not sent | 2048 | 0.3 | 0.95 | not sent |" in answer.text
+    sent = "model MiniMax-M2.7 · max_tokens 2048 · temperature 0.3 · top_p 0.95"
+    assert f"**Sent:** {sent}\n" in answer.text
     assert answer.thinking.startswith("Step 1: read the request: 3 messages, 16 words")
-    alone = ask(Offline(), "x")
-    assert "no earlier turn was sent" in alone.text
-    assert "**System prompt:** none was sent." in alone.text
+
+
+def test_what_was_not_sent_is_not_told() -> None:
+    """An ordinary answer is short: a prompt alone has no line about what it could have had."""
+    answer = ask(Offline(), "x", temperature=None, top_p=None)
+    told = [line.split(":")[0].strip("*") for line in answer.text.split("\n\n")]
+    first = [OPENING, "Prompt, as it arrived** (1 word)", "```text\nx\n```"]
+    assert told[:-2] == [*first, "Changed since the previous request to the demo", "Sent"]
+    assert len(answer.thinking.split("\n\n")) == 3
+
+
+def test_of_a_long_conversation_the_last_prompts_are_told() -> None:
+    """With 12 turns sent along, the last ten are named."""
+    answer = ask(Offline(), "x", *(f"{part} {n}" for n in range(12) for part in ("ask", "say")))
+    shown = " · ".join(f"ask {n}" for n in range(2, 12))
+    assert f"**Earlier prompts** (12 turns sent along, the last 10 shown): {shown}\n" in answer.text
 
 
 def test_content_may_be_blocks() -> None:
@@ -260,6 +274,26 @@ def test_content_may_be_blocks() -> None:
         (body("c", "a", "b", "q", "r"), body("c"), ["earlier turns: 2 removed"]),
         (body("c", "a", "b", "q", "r"), body("c", "q", "r"), ["earlier turns: 1 removed"]),
         (
+            body("c", "a", "b", "q", "r"),
+            body("x", "q", "r", "c", "d"),
+            ["prompt: changed; it was `c`", "earlier turns: 1 removed, 1 added"],
+        ),
+        (
+            body("c", "a", "b"),
+            body("x", "c", "d"),
+            ["prompt: changed; it was `c`", "earlier turns: 1 removed, 1 added"],
+        ),
+        (
+            body("x", "a", "b", "c", "d", "e", "f"),
+            body("x", "c", "d", "e", "new"),
+            ["earlier turns: turn 2 with a different answer, 1 removed"],
+        ),
+        (
+            body("x", "go on", "1", "go on", "2", "go on", "3"),
+            body("x", "go on", "2", "go on", "3", "c", "d"),
+            ["earlier turns: 1 removed, 1 added"],
+        ),
+        (
             body("x", "a", "b", "c", "d"),
             body("x", "a", "new", "c", "d"),
             ["earlier turns: turn 1 with a different answer"],
@@ -267,7 +301,7 @@ def test_content_may_be_blocks() -> None:
         (
             body("x", "a", "b"),
             body("x", "A", "B", "c", "d"),
-            ["earlier turns: turn 1 with a different prompt and answer, 1 added"],
+            ["earlier turns: 1 removed, 2 added"],
         ),
         (body("a"), body("a", temperature=0.3), ["temperature: 1 → 0.3"]),
         (body("a", stream=True), body("a"), ["stream: true → not sent"]),
@@ -355,6 +389,24 @@ def test_refused_request_is_not_the_request_before() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sent", "is_shown"),
+    [
+        ({"temperature": None, "top_p": None}, False),
+        ({"temperature": 1.0, "top_p": None}, True),
+        ({"temperature": None, "top_p": 0.95}, True),
+    ],
+)
+def test_chances_are_shown_where_temperature_or_top_p_was_sent(
+    sent: dict[str, object], is_shown: bool
+) -> None:
+    """One rule for the table and the thinking about it, alone and beside others."""
+    alone, one = ask(Offline(), "x", **sent), beside(Offline(), 1, "x", **sent)
+    assert ("| oak |" in alone.text) == ("| oak |" in one.text) == is_shown
+    assert ("20 draws" in alone.text) == ("draw 20 words" in alone.thinking) == is_shown
+    assert "20 draws" in one.text  # by which one of several is told from another
+
+
+@pytest.mark.parametrize(
     ("temperature", "top_p"), [(1.0, 1.0), (1.0, 0.95), (0.3, 0.9), (0.7, 0.5)]
 )
 def test_table_is_softmax_and_nucleus(temperature: float, top_p: float) -> None:
@@ -394,7 +446,7 @@ def test_low_temperature_sharpens_and_top_p_cuts_the_draws() -> None:
 
 
 def test_seed_comes_from_the_prompt_and_the_number_of_earlier_turns() -> None:
-    """Other prompts and longer histories draw Rephrase it; other answers in it don't."""
+    """Other prompts and longer histories draw other words; other answers in it don't."""
     first = draws(ask(Offline(), "x", "a", "b"))
     assert draws(ask(Offline(), "x", "a", "another answer")) == first
     assert draws(ask(Offline(), "y", "a", "b")) != first

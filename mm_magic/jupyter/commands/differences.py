@@ -57,7 +57,7 @@ def diff(here: Here, words: Sequence[str]) -> None:
 
 def _last(session: Session) -> Turn:
     """The last turn as it stands now. Raises UsageError."""
-    last = session.last_turn
+    last = session.latest.turn
     if last is not None and last.conversation is None:
         return last
     name = (last and last.conversation) or session.options.conversation

@@ -20,7 +20,7 @@ def fork(here: Here, words: Sequence[str]) -> None:
     from mm_magic.rendering.bundles import status_bundle
 
     name, until = _read(words)
-    forked = here.session.fork(name, until)
+    forked = here.session.edits.fork(name, until)
     state = here.session.conversations[name].state
     record = record_json(turn_json(copy, state) for copy in forked.copies)
     show(here.shell, status_bundle([], _sentences(name, forked), record))

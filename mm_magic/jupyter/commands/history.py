@@ -50,7 +50,7 @@ def show_again(here: Here, words: Sequence[str]) -> None:
     """`%minimax show [N]`: draw a turn again; without N the last one."""
     word = at_most_one("show", words)
     turn = (
-        here.session.last_turn
+        here.session.latest.turn
         if word is None
         else _in_file(here, word) or turn_numbered(here.session, word)
     )
@@ -63,7 +63,7 @@ def show_again(here: Here, words: Sequence[str]) -> None:
 def reset(here: Here, words: Sequence[str]) -> None:
     """`%minimax reset [NAME]`: forget all turns of a conversation."""
     name = _named(here.session, at_most_one("reset", words)).name
-    _say_forgotten(here, name, here.session.forget(name))
+    _say_forgotten(here, name, here.session.edits.forget(name))
 
 
 def forget(here: Here, words: Sequence[str]) -> None:
@@ -73,7 +73,9 @@ def forget(here: Here, words: Sequence[str]) -> None:
     if word is None and not conversation.turns:
         raise UsageError(f"conversation {conversation.name} has no turns")
     turn = conversation.turns[-1] if word is None else turn_numbered(here.session, word)
-    _say_forgotten(here, conversation.name, here.session.forget(conversation.name, turn.number))
+    _say_forgotten(
+        here, conversation.name, here.session.edits.forget(conversation.name, turn.number)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,9 @@ def _restore_turn(here: Here, number: int) -> None:
     conversations = here.session.conversations
     if back := conversations.bring_back(conversation.name, number):
         told = f"Turn {number} is back in its old place and is sent with each new prompt."
-        trust(here.session.saved, conversations, conversation.name, number)
+        trust(here.session.requests.saved, conversations, conversation.name, number)
         _mark(here, conversation, told, back)
-    elif back := trust(here.session.saved, conversations, conversation.name, number):
+    elif back := trust(here.session.requests.saved, conversations, conversation.name, number):
         _mark(here, conversation, f"Turn {number} is sent with each new prompt from now on.", back)
     elif newer := conversations.instead_of(conversation, number):
         raise UsageError(
@@ -144,7 +146,7 @@ def _restore_version(here: Here, word: str | None, version: int) -> None:
     turn = turn_numbered(here.session, word)
     check_version(turn, version, f"%minimax restore {turn.number}")
     conversation = _named(here.session, None)
-    found = here.session.restore_version(conversation.name, turn.number, version)
+    found = here.session.edits.restore_version(conversation.name, turn.number, version)
     assert found is not None
     back, stale = found
     show(here.shell, *again(here.shell, back, hide_thinking=here.session.options.hide_thinking))

@@ -18,7 +18,7 @@ STATE = COLUMNS.index("state")
 def next_turn(session: Session, conversation: Conversation) -> TurnRequest:
     """What a new cell of a conversation would send."""
     options = session.options.overridden({"conversation": conversation.name})
-    return session.build(Ask(Prompt.of_text("?"), options, is_cell=False))
+    return session.turns.request(Ask(Prompt.of_text("?"), options, is_cell=False))
 
 
 def history_rows(conversation: Conversation, next_one: TurnRequest) -> list[list[str]]:

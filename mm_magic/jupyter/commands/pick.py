@@ -22,7 +22,7 @@ def pick(here: Here, words: Sequence[str]) -> None:
 
     session = here.session
     is_drawn = not running_cell(here.shell).is_captured
-    turn, stale = session.pick(_number(at_most_one("pick", words)), is_drawn=is_drawn)
+    turn, stale = session.edits.pick(_number(at_most_one("pick", words)), is_drawn=is_drawn)
     there = session.conversations[str(turn.conversation)]
     record = record_json([], [(there.name, there.state)], [pick_json(there.picks[-1], turn)])
     sentences = [_told(turn, session.options.conversation), *([stale_note(stale)] if stale else [])]

@@ -62,7 +62,7 @@ def request(here: Here, words: Sequence[str]) -> None:
 
 def code(here: Here, words: Sequence[str]) -> None:
     """`%minimax code [N]`: this cell becomes the Python code of the answer. It is not run."""
-    turn = turn_numbered(here.session, words[0]) if words else here.session.last_turn
+    turn = turn_numbered(here.session, words[0]) if words else here.session.latest.turn
     if turn is None:
         raise no_turns("there is no answer yet")
     from mm_magic.rendering.markdown import code_blocks
@@ -96,7 +96,7 @@ def _show_events(here: Here, turn: Turn | None) -> None:
     """The requests of a turn, or of the last one, each beside what came for it."""
     from mm_magic.rendering.exchange_view import wire_bundle
 
-    exchanges = here.session.recent
+    exchanges = here.session.latest.exchanges
     last = exchanges.to(_last(here.session)) if turn is None else exchanges.of_turn(turn.id)
     if last is None:
         raise UsageError(
@@ -112,12 +112,12 @@ def _show_events(here: Here, turn: Turn | None) -> None:
 
 
 def _last(session: Session) -> TurnRequest:
-    if session.last is None:
+    if session.latest.request is None:
         raise UsageError(
             "nothing has been sent yet",
             next_steps=("`%%minimax --dry-run` shows what a cell would send.",),
         )
-    return session.last
+    return session.latest.request
 
 
 def _body(turn: Turn, link: Link) -> JsonObject:

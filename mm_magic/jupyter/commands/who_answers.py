@@ -82,7 +82,7 @@ def key(here: Here, words: Sequence[str]) -> None:
     except (MiniMaxError, KeyboardInterrupt):
         session.who.typed_key, session.who.choice = before
         raise
-    session.tell()
+    session.watchers.tell()
 
 
 def offline(here: Here, _words: Sequence[str]) -> None:
@@ -157,7 +157,7 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
 def _listed(session: Session) -> list[str]:
     endpoint = session.who.endpoint()
     try:
-        return run_to_end(session.models())
+        return run_to_end(session.models.ask(session.client))
     except MiniMaxError as error:
         error.next_steps = next_steps(error, endpoint)
         raise

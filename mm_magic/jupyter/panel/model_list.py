@@ -16,7 +16,7 @@ _asked: WeakKeyDictionary[Session, Server | None] = WeakKeyDictionary()
 
 
 class ModelList:
-    """Fills `session.offered_models`, once for each server, and tells the session's watchers.
+    """Fills `session.models.offered`, once for each server, and tells the session's watchers.
 
     Where no event loop runs, and where a server gives no list, nothing happens.
     """
@@ -54,8 +54,8 @@ class ModelList:
 
     async def _ask(self) -> None:
         with suppress(MiniMaxError):  # the known names are enough to go on with
-            await self._session.models()
-            self._session.tell()
+            await self._session.models.ask(self._session.client)
+            self._session.watchers.tell()
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -200,7 +200,7 @@ class Panel:
         self.refresh()
 
     def _stop(self) -> None:
-        for run in tuple(self._session.running):
+        for run in tuple(self._session.running.runs):
             run.cancel()
 
     def _reset(self) -> None:
@@ -224,7 +224,7 @@ class Panel:
     def _forget(self, name: str) -> str:
         """Forget the turns of a conversation; return what to say of it."""
         try:
-            gone = self._session.forget(name)
+            gone = self._session.edits.forget(name)
         except MiniMaxError as error:
             return error.message
         self.forgotten.add(name)
@@ -257,7 +257,7 @@ class Panel:
             if before is None or name == anew or value != getattr(before, name):
                 setting.show(value)
         controls.conversation.offer(self._conversations(), options.conversation)
-        controls.model.options = tuple(dict.fromkeys([*self._session.offered_models, *MODELS]))
+        controls.model.options = tuple(dict.fromkeys([*self._session.models.offered, *MODELS]))
         varying, wrong = self._several()
         controls.show_several(wrong, hint(number_of(varying, 1)))
         controls.show_lines(reproducing(options, varying))
@@ -275,14 +275,14 @@ class Panel:
 
     def _warnings(self, options: Options) -> dict[str, str]:
         """What there is to say of values that may be set, by option."""
-        offered = self._session.offered_models
+        offered = self._session.models.offered
         found = {"max_tokens": max_tokens_warning(options.model, options.max_tokens) or ""}
         if offered and options.model not in offered:
             found["model"] = f"The server does not list {options.model}."
         return found
 
     def _show_stop(self) -> None:
-        runs, stop = tuple(self._session.running), self.controls.stop
+        runs, stop = tuple(self._session.running.runs), self.controls.stop
         can = self._reach()
         is_reached = can == "all" or (can == "awaited" and all(run.is_awaited for run in runs))
         is_of_use = is_reached or not runs

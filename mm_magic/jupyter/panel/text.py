@@ -46,7 +46,9 @@ _STYLE = (
     f".{LIVE} ::placeholder{{color:var(--jp-ui-font-color2)!important;opacity:1}}"
     f".{LIVE} input[type=checkbox]{{vertical-align:middle}}"
     f".{DIMMED}{{opacity:.45}}"
-    f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family)}}</style>"
+    f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family);"
+    # As high as the line it holds; a browser that doesn't know this shows two rows, and scrolls.
+    "field-sizing:content;min-height:3em;max-height:12em}</style>"
 )
 
 

@@ -86,6 +86,9 @@ class Live:
         self._tail_is_stale |= bool(text)
         self._draw(at_once=is_first)
 
+    def end_text(self) -> None:
+        """What comes below the text has a display of its own."""
+
     def tick(self, waiting: str) -> None:
         """Draw what waits if it is due. `waiting` is a sentence for the status place, or empty."""
         now = self._clock()
@@ -296,6 +299,9 @@ class Final:
         """Keep what came."""
         self._thinking.append(thinking)
         self._text.append(text)
+
+    def end_text(self) -> None:
+        """Nothing is drawn before the end."""
 
     def tick(self, waiting: str) -> None:
         """Draw nothing: nobody watches."""

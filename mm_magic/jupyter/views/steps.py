@@ -57,12 +57,16 @@ class Steps:
         self._open().thinking_done(title)
 
     def calling(self, calls: "Bundle", waiting: str) -> None:
-        """A call begins: draw it at once, as a function may keep the kernel busy."""
+        """A call begins: draw it at once, as a function may keep the kernel busy.
+
+        Where it can't be drawn again `waiting` tells of it, unless that is empty.
+        """
         self._is_calling = True
         if self._is_live:
             self._has_calls = True
             self._view.finish(calls)
         else:
+            self._view.end_text()
             self._view.tick(waiting)
 
     def called(self, calls: "Bundle") -> None:
@@ -86,16 +90,20 @@ def bundle_of(
     calls: "tuple[Call, ...]",
     known: "Known",
     *,
-    is_open: bool = False,
+    is_asked: bool = False,
 ) -> "Bundle":
     """The calls of one answer, with the objects that the functions returned.
 
-    If it `is_open`, the arguments of those that have no result yet are seen at once. `known` has
-    how the objects show themselves, and gets it: each is asked once, as that may take a while.
+    If it `is_asked`, the reader decides on the first call without a result: its arguments are seen
+    at once, and it is the last one, as the question is below it. `known` has how the objects show
+    themselves, and gets it: each is asked once, as that may take a while.
     """
     from mm_magic.rendering.calls import calls_bundle
 
-    return calls_bundle([_shown(shell, each, known, is_open=is_open) for each in calls])
+    if is_asked:
+        have_results = [call.result is not None for call in calls]
+        calls = calls[: have_results.index(False) + 1] if False in have_results else calls
+    return calls_bundle([_shown(shell, each, known, is_open=is_asked) for each in calls])
 
 
 def _shown(shell: InteractiveShell, call: "Call", known: "Known", *, is_open: bool) -> "ShownCall":

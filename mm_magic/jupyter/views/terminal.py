@@ -51,6 +51,12 @@ class Terminal:
             self._stream("thinking", thinking)
         self._stream("text", text)
 
+    def end_text(self) -> None:
+        """End the line of the text that came: something else is printed below it."""
+        self._flush("thinking")
+        self._flush("text")
+        self._to_margin()
+
     def tick(self, waiting: str) -> None:
         """Show `waiting` at the margin; a line of the answer is never touched."""
         if waiting:  # a word that may go on is shown as far as it came
@@ -68,9 +74,7 @@ class Terminal:
 
     def finish(self, status: Bundle, value: Bundle | None = None) -> None:
         """Print the plain form of `status` on a line of its own, below that of a `value`."""
-        self._flush("thinking")
-        self._flush("text")
-        self._to_margin()
+        self.end_text()
         if value is not None:
             self._write(f"\n{in_window(str(value['text/plain']))}\n\n")
         self._write(f"{self._dimmed(in_window(str(status.get('text/plain', ''))))}\n")

@@ -15,6 +15,7 @@ from mm_magic.prompt.template import may_have_made, names_in
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Usage
 from mm_magic.protocol.request_key import RequestKey
+from mm_magic.session.build_request import Draft
 from mm_magic.session.forecast import forecast_of_rows, too_many
 from mm_magic.session.options import Options
 from mm_magic.session.rows import template
@@ -39,8 +40,8 @@ _ON_ERROR: tuple[object, ...] = get_args(OnError)
 
 
 @dataclass(frozen=True, slots=True)
-class How:
-    """How a table is asked: `mm.map` explains each.
+class RowsOptions:
+    """With what options a table is asked: `mm.map` explains each.
 
     `in_cell`: by a magic, and what is said of its options is said in the magic's words.
     """
@@ -86,7 +87,7 @@ class RowsJob:
         session: Session,
         prompt: RowPrompt,
         rows: Any,
-        how: How,
+        how: RowsOptions,
         variables: Mapping[str, object] | None = None,
     ) -> None:
         """Make all prompts, and look for the answers that are known.
@@ -123,7 +124,8 @@ class RowsJob:
         self._plan = plan(prompts, self._asked, found.known, is_final=is_final)
         if self._plan.todo and found.server is not None:
             ask = self._ask(self._plan.todo[0].prompt)
-            self._base = self._session.row_request(ask, found.server)
+            cell = self._session.cells.here
+            self._base = Draft.of(ask, cell, None, None).build(*found.server)
             self._check_budget(self._base)
         self._check_prompts(prompt)
 
@@ -282,11 +284,9 @@ class RowsJob:
             plan=self._plan,
             count=count,
             base=self._base,
-            name=self._source.server[1],
+            source=self._source,
             reading=self._reading,
             parallel=self._how.parallel,
-            remembers=self._source.remembers,
-            recorder=self._source.recorder,
             budget=Budget(self._how.budget if self._base.endpoint else None),
             raises=self._how.on_error == "raise",
             is_awaited=is_awaited,
@@ -305,6 +305,7 @@ class RowsJob:
             )
 
     def _close(self, view: RowsView | None, count: RowsCount, running: RowsRun | None) -> None:
+        self._reused += running.reused if running is not None else 0
         self.concerns = [*self._concerns(count, running)]
         if view is not None:
             mended = running.mended if running is not None else []

@@ -1,9 +1,10 @@
 """Asks the requests of a table: some at a time, until all have ended or nothing more can come."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from mm_magic.conversation.catalog import dollars, price_of
@@ -13,14 +14,16 @@ from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.failure import is_busy
 from mm_magic.protocol.request import Request
-from mm_magic.session.rows.answers import KernelAnswers, Misfit, Reading, RowAnswer
+from mm_magic.session.build_request import Draft
+from mm_magic.session.rows.answers import Misfit, Reading, RowAnswer
 from mm_magic.session.rows.budget import Bill, Budget, TooDear, may_be_charged
 from mm_magic.session.rows.plan import Plan, Todo, key_of
+from mm_magic.session.rows.source import Source
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
+from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.client import Retrying
-from mm_magic.transport.recording.writer import Recorder
 
 PATIENCE = 12
 """How often a row is sent again while the server is busy: for a minute, at the longest pauses."""
@@ -34,25 +37,24 @@ _OF_ALL = frozenset({"auth", "billing", "permission", "not_found", "redirect"})
 class RowsRun:
     """Asks what a plan has to do. `count` is how far it is.
 
-    `base` is the request that all others are like, to a server of this `name`; `reading` says how
-    answers are read. They go into the plan, and into what the kernel `remembers`; `recorder` takes
-    them down. No request is sent for which the `budget` may be too small. `mended` has what was
-    wrong with the answers that were asked for once more.
+    `base` is the request that all others are like, to the server of the `source`; `reading` says
+    how answers are read. They go into the plan, and into what the source remembers. No request is
+    sent for which the `budget` may be too small. `mended` has what was wrong with the answers that
+    were asked for once more, and `reused` counts the rows that another run has answered meanwhile.
     """
 
     session: Session
     plan: Plan
     count: RowsCount
     base: TurnRequest
-    name: str
+    source: Source
     reading: Reading
     parallel: int
-    remembers: KernelAnswers
-    recorder: Recorder | None = None
     budget: Budget = field(default_factory=Budget)
     raises: bool = False
     is_awaited: bool = False
     cut: int = 0
+    reused: int = 0
     mended: list[str] = field(default_factory=list)
     _since: float = 0.0
 
@@ -66,7 +68,8 @@ class RowsRun:
             beat()
 
         wanting = self.session.client.wanting(self.base.endpoint, self.parallel)
-        with self.session.asking_rows(lead, tick), wanting:
+        lead.begin()  # it stands for all rows: who stops it stops them
+        with heartbeat(tick), self.session.running.now(lead), wanting:
             try:
                 await self._work_together()
             finally:
@@ -95,25 +98,48 @@ class RowsRun:
             item = todo.popleft()
             with self.budget.sending(request) as bill:
                 try:
-                    await self._ask(item, request, bill)
+                    async with self.source.asking(item.name):
+                        await self._ask_or_find(item, request, bill)
                 except TooDear:
                     todo.appendleft(item)
                     return
+
+    async def _ask_or_find(self, item: Todo, request: TurnRequest, bill: Bill) -> None:
+        """Ask, unless another run has had an answer since the plan was made. Raises TooDear."""
+        found = self.source.find(key_of(self.base.request_key.options, item.prompt))
+        if found is not None and found.is_whole:
+            self._reuse(item, found)
+        elif found is not None and found.to_mend and item.first is None:
+            self.plan.todo.appendleft(item._replace(first=found))
+        else:
+            await self._ask(item, request, bill)
+            self._step_aside(item.name)
+
+    def _step_aside(self, request: str) -> None:
+        """Go on elsewhere in the table where another process has asked the same just now.
+
+        What it asks at the moment is in no file, so both would ask all rows in step.
+        """
+        if self.plan.todo and self.source.is_doubled(request):
+            self.plan.todo.rotate(random.randrange(len(self.plan.todo)))
+
+    def _reuse(self, item: Todo, answer: RowAnswer) -> None:
+        """Take an answer for which another run asked."""
+        rows = self.plan.rows_of(item.name)
+        self.plan.answers[item.name] = answer
+        self.reused += rows
+        self.count.done += rows
+        self.count.found += rows
 
     async def _ask(self, item: Todo, request: TurnRequest, bill: Bill) -> None:
         """Ask one row. Raises TooDear where it is not sent again, as that could cost too much."""
         done = self.count.done
         run = Run(
             request.ask, request.cell, None, answer=1, patience=PATIENCE, pace=PACE,
-            recorder=self.recorder, allows=bill.again,
+            recorder=self.source.recorder, allows=bill.again,
         )  # fmt: skip
-
-        def on_retry(retry: Retrying) -> None:
-            if self._charge(retry.error, bill, has_begun=False):
-                bill.again(bill.request)
-
         try:
-            reply = await self.session.answer_row(run, request, on_retry)
+            reply = await self._answer(run, request, bill)
         except MiniMaxError as error:
             self._charge(error, bill, has_begun=has_begun(run.reply()))
             self._fail(item, RowAnswer(None, error.message))
@@ -127,13 +153,28 @@ class RowsRun:
         self.cut += reply.stop_reason == "max_tokens" and answer.is_whole
         self._take(item, answer)
 
+    async def _answer(self, run: Run, request: TurnRequest, bill: Bill) -> Reply:
+        """Send the request of a row. Raises MiniMaxError with `.reply`, and TooDear."""
+        session = self.session
+        run.request = session.latest.request = request
+        try:
+            async with aclosing(session.sender.whole(run, request)) as arriving:
+                async for step in arriving:
+                    if isinstance(step, Retrying) and self._charge(step.error, bill):
+                        bill.again(bill.request)
+        finally:
+            session.meter.add(reply := run.reply(), run.ask.options.model)
+        if reply.may_enter():
+            session.refusals.learn(run, run.request)
+        return reply
+
     def _take(self, item: Todo, answer: RowAnswer) -> None:
         """Keep an answer. One that is not of the type is asked for once more, at once."""
         name, misfit = item.name, answer.misfit
         if item.first is not None:
             answer = answer.after(item.first)
         self.plan.answers[name] = answer
-        self.remembers.add(name, answer)
+        self.source.remembers.add(name, answer)
         if misfit is None:
             self.count.done += self.plan.rows_of(name)
         elif answer.to_mend is not None:
@@ -144,8 +185,8 @@ class RowsRun:
             if self.raises:
                 raise self.reading.error(misfit)
 
-    def _charge(self, error: MiniMaxError, bill: Bill, *, has_begun: bool) -> bool:
-        """Count a request that failed so, if it may have to be paid for."""
+    def _charge(self, error: MiniMaxError, bill: Bill, *, has_begun: bool = False) -> bool:
+        """Count a request that failed so, if it may have to be paid for; say whether it may."""
         is_charged = may_be_charged(error, has_begun=has_begun)
         if is_charged:
             bill.pay(None)
@@ -196,9 +237,11 @@ class RowsRun:
 
     def _once_more(self, request: TurnRequest, misfit: Misfit) -> TurnRequest:
         """The request that quotes what was wrong with the answer to this one."""
-        server = self.base.endpoint, self.name
+        assert self.source.server is not None
         turn = request.turn(misfit.reply)
-        return self.session.row_once_more(request.ask, server, turn, str(misfit.wrong))
+        refused = self.session.requests.refuse_thinking
+        draft = Draft.of(request.ask, request.cell, None, None, refused)
+        return draft.once_more(turn, str(misfit.wrong)).build(*self.source.server)
 
     def _budget_error(self) -> UsageError:
         left, budget = len(self.plan.todo), self.budget
@@ -221,6 +264,6 @@ def _tokens(reply: Reply) -> int:
 
 async def close_idle(session: Session) -> None:
     """Close what connections are left after a stop, unless others are being answered."""
-    if not session.running:
+    if not session.running.runs:
         with suppress(MiniMaxError):
             await session.client.aclose()

@@ -1,9 +1,12 @@
 """Where the answers of rows come from: what is known, who is asked, and what takes it down."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TypeAlias
+from weakref import WeakValueDictionary
 
 from mm_magic.conversation.notebook_file import load_bytes
 from mm_magic.errors import MiniMaxError, UsageError
@@ -16,6 +19,7 @@ from mm_magic.session.rows.answers import (
     RowAnswer,
 )
 from mm_magic.session.session import Session
+from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.transport.endpoint import Endpoint
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
@@ -25,6 +29,10 @@ from mm_magic.wording import counted
 
 Server: TypeAlias = tuple[Endpoint | None, str]
 
+_asking: WeakValueDictionary[tuple[Hashable, str], TurnQueue] = WeakValueDictionary()
+"""Of each request that is being asked, by where its answer is kept: who asks it, and who waits."""
+_lock = Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -33,7 +41,7 @@ class Source:
     `known` finds those that are there, "in" `name` for the reader. `server` is asked for the
     others; where it is None, `why` says why nobody is. What the kernel gets now it `remembers`, and
     `recorder` takes it down. `is_new`: its file is not there yet; `answered`: the requests that it
-    holds answers to.
+    holds answers to. All tables of this process whose answers go to one `place` share them.
     """
 
     known: Answers
@@ -41,6 +49,7 @@ class Source:
     server: Server | None
     why: MiniMaxError | None
     remembers: KernelAnswers
+    place: Hashable
     recorder: Recorder | None = None
     is_new: bool = False
     answered: Sequence[RequestKey] = ()
@@ -54,6 +63,22 @@ class Source:
     def is_demo(self) -> bool:
         """Whether the demo is asked."""
         return self.server is not None and self.server[0] is None
+
+    def asking(self, request: str) -> AbstractAsyncContextManager[None]:
+        """While the body runs, no other table asks this request, by the hash of its key."""
+        with _lock:
+            queue = _asking.setdefault((self.place, request), TurnQueue())
+        return queue.passing()
+
+    def find(self, key: RequestKey) -> RowAnswer | None:
+        """The answer that is there by now, whoever asked for it."""
+        if self.recorder is not None:
+            self.recorder.catch_up()
+        return self.known.find(key)
+
+    def is_doubled(self, request: str) -> bool:
+        """Whether another process has answered a request that was sent here, too."""
+        return self.recorder is not None and self.recorder.has_of_others(request)
 
 
 class _Nothing:
@@ -79,24 +104,36 @@ def source(
         name = replaying.name or "the notebook's saved turns"
         asks_again = is_fresh and server is not None
     else:
-        (server, why), name = (session.row_server(fills=False), None), "this kernel"
+        (server, why), name = (session.requests.live(), None), "this kernel"
         known, asks_again = None, is_fresh
     remembers = _remembered(session, server, reading)
-    return Source(_known(known or remembers, asks_again), name, server, why, remembers)
+    filled = session.recordings.recorder if known is not None and server is not None else None
+    return Source(
+        known=_known(known or remembers, asks_again),
+        name=name,
+        server=server,
+        why=why,
+        remembers=remembers,
+        place=remembers.place if filled is None else filled.path.resolve(),
+        recorder=filled,
+    )
 
 
 def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) -> Source:
     server, why = _server(session)
     is_missing = server is not None and is_new(path, path.name)
     recording = read(BEGINNING if is_missing else load_bytes(path, path.name), path.name)
-    known = RecordedAnswers(Replay(recording.exchanges), reading)
+    replay = Replay(recording.exchanges)
+    recorder = Recorder(path, path.name, recording)
+    recorder.on_added = replay.add
     return Source(
-        known=_known(known, is_fresh and server is not None),
+        known=_known(RecordedAnswers(replay, reading), is_fresh and server is not None),
         name=path.name,
         server=server,
         why=why,
         remembers=_remembered(session, server, reading),
-        recorder=Recorder(path, path.name, recording),
+        place=path.resolve(),
+        recorder=recorder,
         is_new=is_missing,
         answered=[each.key for each in recording.exchanges if each.is_offered],
     )
@@ -109,7 +146,7 @@ def _known(answers: Answers, asks_again: bool) -> Answers:
 def _server(session: Session) -> tuple[Server | None, MiniMaxError | None]:
     """Who is asked for what a recording lacks, or why nobody is."""
     try:
-        return session.row_server(fills=True), None
+        return session.requests.to_fill(), None
     except MiniMaxError as error:
         if error.kind != "auth":
             raise

@@ -58,52 +58,56 @@ def scripted_error(prompt: str) -> ScriptedError | None:
         return _error(number, *_CODES[number])
     known = ", ".join((*_CODES, *_STATUSES))
     what = f"no scripted error {number!r}" if number else "no error number given"
-    return _error("2013", 400, "invalid_request_error", f"{what}; known: {known}")
+    return _error("2013", 400, "invalid_request_error", f"offline demo: {what}; known: {known}")
 
 
-def _error(code: str, status: int, kind: str, message: str) -> ScriptedError:
-    return ScriptedError(status, kind, f"offline demo: {message} ({code})")
+# What happened is told where the error is shown: once more in the message, it would be told twice.
+_MESSAGE = "a practice error of the offline demo"
+
+
+def _error(code: str, status: int, kind: str, message: str = _MESSAGE) -> ScriptedError:
+    return ScriptedError(status, kind, f"{message} ({code})")
 
 
 # Codes with the HTTP status that they arrive with. 1008 and 2061 do come as 500: the code tells
 # what is wrong, the status doesn't.
-_CODES: dict[str, tuple[int, str, str]] = {
-    "1000": (500, "api_error", "unknown error"),
-    "1001": (504, "timeout_error", "request timed out"),
-    "1002": (429, "rate_limit_error", "rate limit reached"),
-    "1004": (401, "authentication_error", "not authorized"),
-    "1008": (500, "api_error", "insufficient balance"),
-    "1013": (500, "api_error", "internal service error"),
-    "1024": (500, "api_error", "internal error"),
-    "1026": (400, "invalid_request_error", "input is sensitive"),
-    "1027": (400, "invalid_request_error", "output is sensitive"),
-    "1028": (429, "rate_limit_error", "quota used up"),
-    "1030": (429, "rate_limit_error", "quota used up"),
-    "1033": (500, "api_error", "downstream service error"),
-    "1039": (429, "rate_limit_error", "rate limit exceeded(TPM)"),
-    "1041": (429, "rate_limit_error", "too many connections"),
-    "1042": (400, "invalid_request_error", "too many invisible characters"),
-    "2013": (400, "invalid_request_error", "invalid params"),
-    "2045": (429, "rate_limit_error", "the rate of requests grew too fast"),
-    "2046": (429, "rate_limit_error", "rate limit exceeded"),
-    "2047": (429, "rate_limit_error", "rate limit exceeded"),
-    "2049": (401, "authentication_error", "invalid api key"),
-    "2056": (429, "rate_limit_error", "plan quota used up, resets at 18:00 UTC"),
-    "2061": (500, "api_error", "your plan does not include this model"),
-    "2062": (429, "rate_limit_error", "rate limit of the plan reached"),
-    "2064": (529, "overloaded_error", "high load, try again later"),
-    "2067": (429, "rate_limit_error", "limit of the plan reached"),
+_CODES: dict[str, tuple[int, str]] = {
+    "1000": (500, "api_error"),
+    "1001": (504, "timeout_error"),
+    "1002": (429, "rate_limit_error"),
+    "1004": (401, "authentication_error"),
+    "1008": (500, "api_error"),
+    "1013": (500, "api_error"),
+    "1024": (500, "api_error"),
+    "1026": (400, "invalid_request_error"),
+    "1027": (400, "invalid_request_error"),
+    "1028": (429, "rate_limit_error"),
+    "1030": (429, "rate_limit_error"),
+    "1033": (500, "api_error"),
+    "1039": (429, "rate_limit_error"),
+    "1041": (429, "rate_limit_error"),
+    "1042": (400, "invalid_request_error"),
+    "2013": (400, "invalid_request_error"),
+    "2045": (429, "rate_limit_error"),
+    "2046": (429, "rate_limit_error"),
+    "2047": (429, "rate_limit_error"),
+    "2049": (401, "authentication_error"),
+    "2056": (429, "rate_limit_error"),
+    "2061": (500, "api_error"),
+    "2062": (429, "rate_limit_error"),
+    "2064": (529, "overloaded_error"),
+    "2067": (429, "rate_limit_error"),
 }
 
 # For an HTTP status: the code that most often comes with it; two come without any.
 _STATUSES: dict[str, ScriptedError] = {
     "400": _error("2013", *_CODES["2013"]),
     "401": _error("2049", *_CODES["2049"]),
-    "402": _error("1008", 402, "billing_error", "insufficient balance"),
-    "404": ScriptedError(404, "not_found_error", "offline demo: page not found"),
+    "402": _error("1008", 402, "billing_error"),
+    "404": ScriptedError(404, "not_found_error", _MESSAGE),
     "429": _error("1002", *_CODES["1002"]),
     "500": _error("1000", *_CODES["1000"]),
-    "502": ScriptedError(502, "api_error", "offline demo: bad gateway"),
+    "502": ScriptedError(502, "api_error", _MESSAGE),
     "504": _error("1001", *_CODES["1001"]),
     "529": _error("2064", *_CODES["2064"]),
 }

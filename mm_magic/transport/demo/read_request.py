@@ -88,6 +88,11 @@ class Request:
         return self._fraction("top_p")
 
     @property
+    def sets_sampling(self) -> bool:
+        """Whether it says at which temperature or top_p words are drawn."""
+        return any(self.parameters.get(name) is not None for name in DEFAULTS)
+
+    @property
     def max_tokens(self) -> int | None:
         """The limit in words, or None when none was sent."""
         value = self.parameters.get("max_tokens")

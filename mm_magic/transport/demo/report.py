@@ -1,14 +1,17 @@
 """What the embedded backend says to an ordinary prompt: what arrived, and what changed.
 
-The same words for every prompt, filled with what was measured in it. Text that was sent is quoted
-so that no Markdown in it can act.
+The same words for every prompt, filled with what was measured in it; of what was not sent, nothing
+is said. The chances of the words are shown where temperature or top_p was sent. Text that was sent
+is quoted so that no Markdown in it can act.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from itertools import takewhile
+from difflib import SequenceMatcher
+from itertools import zip_longest
 from zlib import crc32
 
 from mm_magic.prompt.pictures import mean_colour_of
@@ -22,7 +25,7 @@ from mm_magic.transport.demo.read_request import (
     Request,
     count_words,
 )
-from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, sample
+from mm_magic.transport.demo.sampling import DRAWS, SCORES, Row, Sampling, sample
 from mm_magic.transport.demo.send import Script, ToolCall
 from mm_magic.web_page import ELSEWHERE, in_page
 from mm_magic.wording import counted, turns_listed
@@ -36,18 +39,16 @@ _THE_WAY = (
 _PROMPT_SHOWN = 200
 _LINES_SHOWN = 8
 _TURNS_SHOWN = 10
-_TURNS_IN_LINE = 100
+_TURNS_SHOWN_BESIDE_OTHERS = 100
 _NOT_SENT = "not sent"
 _WITHOUT_THINKING = (
     "sent without thinking (thinking goes only to the model that produced it, with the same system"
     " prompt)"
 )
-_SEED = "seeded by the prompt and the number of earlier turns"
-_COLUMNS = ("model", "stream", "max_tokens", "temperature", "top_p", "thinking")
 
 # Seconds for the text of an answer, however long it is, and at most for one word of it.
 _TEXT_SECONDS = 2.8
-_WORD_SECONDS = 0.02
+_WORD_SECONDS = 0.03
 
 
 def the_way() -> str:
@@ -57,10 +58,9 @@ def the_way() -> str:
 
 def script(request: Request, before: Request | None) -> Script:
     """The answer to `request`; `before` is the request before it."""
-    sampling = sample(request.temperature, request.top_p, request.prompt, len(request.earlier))
-    text = _text(request, before, sampling)
-    pace = min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS)
-    return Script(_thinking(request, before, sampling, text), text, pace)
+    found = changes(request, before)
+    text = _text(request, found)
+    return _script(_thinking(request, found, text), text)
 
 
 def script_beside_others(request: Request, answer: int) -> Script:
@@ -68,11 +68,7 @@ def script_beside_others(request: Request, answer: int) -> Script:
 
     It depends on its own request alone, whichever of them comes first.
     """
-    earlier = len(request.earlier)
-    sampling = sample(request.temperature, request.top_p, request.prompt, earlier, answer)
-    text = _short_text(request, sampling)
-    thinking = "\n\n".join(f"Step {n}: {step}" for n, step in enumerate(_draw(request, answer), 1))
-    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+    return _script(_steps(_drawing(request, answer)), _short_text(request, answer))
 
 
 def script_of_value(
@@ -88,12 +84,12 @@ def script_of_value(
         f"{OPENING}: this JSON is made from the schema in the system prompt.\n\n"
         f"```json\n{json.dumps(made, ensure_ascii=False, indent=2)}\n```"
     )
-    thinking = (
-        "Step 1: find the JSON Schema at the end of the system prompt.\n\n"
-        "Step 2: fill it with words and numbers from a fixed list; where to begin depends on the"
-        f" prompt and the number of this answer ({answer})."
+    steps = (
+        "find the JSON Schema at the end of the system prompt.",
+        "fill it with words and numbers from a fixed list; where to begin depends on the prompt and"
+        f" the number of this answer ({answer}).",
     )
-    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+    return _script(_steps(steps), text)
 
 
 def script_of_call(request: Request, tool: GivenTool) -> Script:
@@ -103,11 +99,12 @@ def script_of_call(request: Request, tool: GivenTool) -> Script:
         f"{OPENING}: it calls the first function that it was given, {_code(tool.name)}, with"
         " arguments made from the schema."
     )
-    thinking = (
-        f"Step 1: count the functions in the request: {len(request.tools)}. The first one is"
-        f" {_code(tool.name)}.\n\nStep 2: fill its schema with words and numbers from a fixed list."
+    steps = (
+        f"count the functions in the request: {len(request.tools)}. The first one is"
+        f" {_code(tool.name)}.",
+        "fill its schema with words and numbers from a fixed list.",
     )
-    return Script(thinking, text, _WORD_SECONDS, call=ToolCall(tool.name, as_object(made)))
+    return replace(_script(_steps(steps), text), call=ToolCall(tool.name, as_object(made)))
 
 
 def script_of_results(request: Request) -> Script:
@@ -117,8 +114,8 @@ def script_of_results(request: Request) -> Script:
         f"{OPENING}: it can't use the result, so it repeats it."
         f"\n\n**Result:**\n\n{results}\n\n{_prompt_in_line(request.prompt)}"
     )
-    thinking = f"Step 1: read what came back: {counted(len(request.results), 'result')}."
-    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+    step = f"read what came back: {counted(len(request.results), 'result')}."
+    return _script(_steps([step]), text)
 
 
 def _beginning_of(text: str) -> str:
@@ -131,25 +128,25 @@ def _seed(prompt: str) -> int:
     return crc32(prompt.encode("utf-8", "replace")) % 40
 
 
-def _short_text(request: Request, sampling: Sampling) -> str:
-    """The system prompt, the pictures, the column of chances, the draws, and what else was sent."""
-    rows = [["word", "chance", "drawn"]]
-    for row in sampling.rows:
-        chance = "cut" if row.kept is None else _percent(row.kept)
-        rows.append([row.word, chance, str(row.drawn or "·")])
-    sent = [f"{_name(name)} {_value(request.parameters, name)}" for name in request.parameters]
+def _script(thinking: str, text: str) -> Script:
+    """An answer whose text comes at a pleasant pace."""
+    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+
+
+def _short_text(request: Request, answer: int) -> str:
+    """The system prompt, the pictures, the chances, the draws, and what else was sent."""
+    sampling = _sample(request, answer)
+    temperature, top_p = _sampled_at(request)
     unable = " it can't follow the system prompt;" if request.system else ""
     sections = (
-        *[_system(request.system)] * bool(request.system),
-        f"{OPENING}:{unable} it drew {DRAWS} words at temperature"
-        f" {_value(request.parameters, 'temperature')} and top_p"
-        f" {_value(request.parameters, 'top_p')}.",
+        *_system(request.system),
+        f"{OPENING}:{unable} it drew {DRAWS} words at temperature {temperature} and top_p {top_p}.",
         *_pictures(request.pictures),
-        _table(rows, "--:"),
-        f"**{DRAWS} draws:** {' '.join(sampling.draws)}",
-        *[_earlier_in_line(request.earlier)] * bool(request.earlier),
+        *[_chances(sampling)] * request.sets_sampling,
+        _draws(sampling),
+        *_earlier(request.earlier, _TURNS_SHOWN_BESIDE_OTHERS),
         _prompt_in_line(request.prompt),
-        f"**Sent:** {' · '.join(sent)}",
+        _sent(request.parameters),
     )
     return "\n\n".join(sections)
 
@@ -158,62 +155,50 @@ def _prompt_in_line(prompt: str) -> str:
     return f"**Prompt** ({counted(count_words(prompt), 'word')}): {_beginning(prompt)}"
 
 
-def _earlier_in_line(turns: Sequence[EarlierTurn]) -> str:
-    """The earlier prompts, so that the one that another answer lacks is seen.
+def _text(request: Request, found: Sequence[str] | None) -> str:
+    """The answer as Markdown; `found` is what differs from the request before."""
+    sections = (
+        f"{OPENING}: it echoes your request and shows what changed.",
+        _prompt(request.prompt),
+        *_pictures(request.pictures),
+        *_earlier(request.earlier, _TURNS_SHOWN),
+        *_system(request.system),
+        _changes(found),
+        _sent(request.parameters),
+        *(_sampling(request) if request.sets_sampling else ()),
+    )
+    return "\n\n".join(sections)
 
-    They have no numbers, which would change where one is left out.
-    """
-    shown = turns[-_TURNS_IN_LINE:]
-    more = f", the last {_TURNS_IN_LINE} shown" if len(turns) > _TURNS_IN_LINE else ""
-    prompts = " · ".join(_literal(_first_words(turn.prompt)) for turn in shown)
-    return f"**Earlier prompts** ({counted(len(turns), 'turn')} sent along{more}): {prompts}"
+
+def _thinking(request: Request, found: Sequence[str] | None, answer: str) -> str:
+    """The steps that led to `answer`, one a paragraph."""
+    replies = [turn for turn in request.earlier if turn.answer or turn.thinking]
+    messages = len(request.earlier) + len(replies) + 1
+    differences = None if found is None else f"{counted(len(found), 'difference')} found"
+    limit = "no max_tokens" if request.max_tokens is None else f"max_tokens {request.max_tokens}"
+    return _steps(
+        (
+            f"read the request: {counted(messages, 'message')}, {counted(request.words, 'word')}"
+            f" {'including the' if request.system else 'and no'} system prompt.",
+            f"compare it with the previous request: {differences or 'there was none'}.",
+            *(_drawing(request) if request.sets_sampling else ()),
+            f"write the answer: {counted(count_words(answer), 'word')}; {limit}.",
+        )
+    )
 
 
-def _draw(request: Request, answer: int) -> tuple[str, ...]:
+def _drawing(request: Request, answer: int = 1) -> tuple[str, ...]:
+    """The steps that lead to the chances and the draws."""
+    temperature, top_p = _sampled_at(request)
     return (
-        f"turn the scores of {len(SCORES)} words into chances at temperature"
-        f" {_value(request.parameters, 'temperature')}, and keep the likeliest up to top_p"
-        f" {_value(request.parameters, 'top_p')}.",
+        f"turn the scores of {len(SCORES)} words into chances at temperature {temperature}, and"
+        f" keep the likeliest up to top_p {top_p}.",
         f"draw {DRAWS} words; the seed comes from the prompt, the number of earlier turns"
         f" ({len(request.earlier)}) and the number of this answer ({answer}).",
     )
 
 
-def _text(request: Request, before: Request | None, sampling: Sampling) -> str:
-    """The answer as Markdown."""
-    sections = (
-        f"{OPENING}: it echoes your request and shows what changed.",
-        _prompt(request.prompt),
-        *_pictures(request.pictures),
-        _earlier(request.earlier),
-        _system(request.system),
-        _changes(changes(request, before)),
-        _parameters(request.parameters),
-        _sampling(request, sampling),
-    )
-    return "\n\n".join(sections)
-
-
-def _thinking(request: Request, before: Request | None, sampling: Sampling, answer: str) -> str:
-    """The steps that led to `answer`, one a paragraph."""
-    replies = [turn for turn in request.earlier if turn.answer or turn.thinking]
-    messages = len(request.earlier) + len(replies) + 1
-    found = changes(request, before)
-    differences = None if found is None else f"{counted(len(found), 'difference')} found"
-    kept = sum(row.kept is not None for row in sampling.rows)
-    limit = "no max_tokens" if request.max_tokens is None else f"max_tokens {request.max_tokens}"
-    steps = (
-        f"read the request: {counted(messages, 'message')}, {counted(request.words, 'word')}"
-        f" {'including the' if request.system else 'and no'} system prompt.",
-        f"compare it with the previous request: {differences or 'there was none'}.",
-        f"divide the scores of {len(SCORES)} words by temperature"
-        f" {_value(request.parameters, 'temperature')} and turn them into probabilities.",
-        f"keep the likeliest words up to top_p {_value(request.parameters, 'top_p')}:"
-        f" {kept} of {len(SCORES)}.",
-        f"draw {DRAWS} words; the seed comes from the prompt and the number of earlier turns"
-        f" ({len(request.earlier)}).",
-        f"write the answer: {counted(count_words(answer), 'word')}; {limit}.",
-    )
+def _steps(steps: Iterable[str]) -> str:
     return "\n\n".join(f"Step {number}: {step}" for number, step in enumerate(steps, 1))
 
 
@@ -231,7 +216,7 @@ def changes(request: Request, before: Request | None) -> list[str] | None:
         found.append(f"earlier turns: {', '.join(turns)}")
     if request.system != before.system:
         found.append(_system_change(before.system, request.system))
-    for name in dict.fromkeys((*_COLUMNS, *before.parameters, *request.parameters)):
+    for name in dict.fromkeys((*before.parameters, *request.parameters)):
         if before.parameters.get(name) != request.parameters.get(name):
             was, now = _value(before.parameters, name), _value(request.parameters, name)
             found.append(f"{_name(name)}: {was} → {now}")
@@ -250,10 +235,7 @@ def _prompt(prompt: str) -> str:
     size = counted(count_words(prompt), "word")
     if len(lines) > _LINES_SHOWN or len(prompt.rstrip()) > _PROMPT_SHOWN:
         size += f", the first {len(shown)} of {len(prompt):,} characters shown"
-    return (
-        f"**Prompt, as it arrived** ({size}; each `{{{{name}}}}` is replaced by its value):"
-        f"\n\n{_fenced(shown)}"
-    )
+    return f"**Prompt, as it arrived** ({size}):\n\n{_fenced(shown)}"
 
 
 def _pictures(pictures: Sequence[ImageBlock]) -> list[str]:
@@ -270,23 +252,22 @@ def _picture(picture: ImageBlock) -> str:
     return f"{picture}" + (f", mean colour {_code(colour)}" if colour else "")
 
 
-def _earlier(turns: Sequence[EarlierTurn]) -> str:
+def _earlier(turns: Sequence[EarlierTurn], most: int) -> list[str]:
+    """The earlier prompts, at `most` so many, so that one that another answer lacks is seen.
+
+    They have no numbers, which would change where one is left out.
+    """
     if not turns:
-        return "**Earlier prompts:** none; no earlier turn was sent."
-    start = max(0, len(turns) - _TURNS_SHOWN)
-    title = f"**Earlier prompts** ({counted(len(turns), 'turn')} sent along"
-    title += f", the last {_TURNS_SHOWN} shown):" if start else "):"
-    lines = [
-        f"{n}. {_literal(_first_words(turn.prompt))}"
-        for n, turn in enumerate(turns[start:], start + 1)
-    ]
-    return "\n".join((title, "", *lines))
+        return []
+    more = f", the last {most} shown" if len(turns) > most else ""
+    prompts = " · ".join(_literal(_first_words(turn.prompt)) for turn in turns[-most:])
+    return [f"**Earlier prompts** ({counted(len(turns), 'turn')} sent along{more}): {prompts}"]
 
 
-def _system(system: str) -> str:
+def _system(system: str) -> list[str]:
     if not system:
-        return "**System prompt:** none was sent."
-    return f"**System prompt** ({counted(count_words(system), 'word')}): {_beginning(system)}"
+        return []
+    return [f"**System prompt** ({counted(count_words(system), 'word')}): {_beginning(system)}"]
 
 
 def _beginning(quoted: str) -> str:
@@ -295,45 +276,44 @@ def _beginning(quoted: str) -> str:
 
 
 def _changes(found: Sequence[str] | None) -> str:
-    title = "**Changed since the previous request:**"
+    title = "**Changed since the previous request to the demo:**"
     if found is None:
-        return f"{title} nothing to compare; this is the first request to the demo."
+        return f"{title} nothing to compare; this is the first one."
     if not found:
         return f"{title} nothing: the same request again."
     return "\n".join((title, "", *(f"- {change}" for change in found)))
 
 
 def _turn_changes(before: Sequence[EarlierTurn], now: Sequence[EarlierTurn]) -> list[str]:
-    """What differs between two histories, after their common beginning and their common end."""
-    head = _common(before, now)
-    tail = _common(before[head:][::-1], now[head:][::-1])
-    old, new = before[head : len(before) - tail], now[head : len(now) - tail]
-    found = []
-    pairs = zip(old, new, strict=False)
+    """What differs between two histories.
+
+    Between the turns that both have, turns in the same place with the same prompt are one turn that
+    changed; all others were removed or added.
+    """
+    was_said, is_said = ([(turn.prompt, turn.answer) for turn in turns] for turns in (before, now))
     by_change: dict[str, list[int]] = {}
-    for number, (was, turn) in enumerate(pairs, head + 1):
-        by_change.setdefault(_turn_change(was, turn), []).append(number)
-    found += [f"{turns_listed(numbers)} {change}" for change, numbers in by_change.items()]
-    if len(new) > len(old):
-        found.append(f"{len(new) - len(old)} added")
-    if len(old) > len(new):
-        found.append(f"{len(old) - len(new)} removed")
-    return found
+    removed = added = 0
+    matches = SequenceMatcher(None, was_said, is_said, autojunk=False)
+    for _, start, end, first, last in matches.get_opcodes():
+        pairs = zip_longest(before[start:end], now[first:last])
+        for number, (was, turn) in enumerate(pairs, first + 1):
+            if was is None or turn is None or was.prompt != turn.prompt:
+                removed += was is not None
+                added += turn is not None
+            elif was != turn:
+                by_change.setdefault(_turn_change(was, turn), []).append(number)
+    found = [f"{turns_listed(numbers)} {change}" for change, numbers in by_change.items()]
+    counts = {"removed": removed, "added": added}
+    return found + [f"{count} {what}" for what, count in counts.items() if count]
 
 
 def _turn_change(was: EarlierTurn, now: EarlierTurn) -> str:
     """How a turn was sent this time, as words behind its number."""
-    parts = [part for part in ("prompt", "answer") if getattr(was, part) != getattr(now, part)]
-    if parts:
-        return f"with a different {' and '.join(parts)}"
+    if was.answer != now.answer:
+        return "with a different answer"
     if was.thinking and now.thinking:
         return "with different thinking"
     return "sent with thinking again" if now.thinking else _WITHOUT_THINKING
-
-
-def _common(one: Sequence[EarlierTurn], other: Sequence[EarlierTurn]) -> int:
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _system_change(was: str, now: str) -> str:
@@ -342,39 +322,66 @@ def _system_change(was: str, now: str) -> str:
     return "system prompt: changed" if now else "system prompt: removed"
 
 
-def _parameters(parameters: Mapping[str, object]) -> str:
-    names = list(dict.fromkeys((*_COLUMNS, *parameters)))
-    return "**Parameters**\n\n" + _table(
-        [[_name(name) for name in names], [_value(parameters, name) for name in names]], "---"
-    )
+def _sent(parameters: Mapping[str, object]) -> str:
+    each = (f"{_name(name)} {_value(parameters, name)}" for name in parameters)
+    return f"**Sent:** {' · '.join(each)}"
 
 
-def _sampling(request: Request, sampling: Sampling) -> str:
-    temperature, top_p = (_value(request.parameters, name) for name in DEFAULTS)
-    heads = ["word", "score", "temperature 1", f"now {temperature}", f"then top_p {top_p}", "drawn"]
-    rows = [heads]
+def _sampling(request: Request) -> list[str]:
+    """What temperature and top_p did, step by step."""
+    sampling = _sample(request)
+    temperature, top_p = _sampled_at(request)
+    rows = [
+        ["word", "score", "temperature 1", f"now {temperature}", f"then top_p {top_p}", "drawn"]
+    ]
     for row in sampling.rows:
-        kept = "cut" if row.kept is None else _percent(row.kept)
-        shares = [_percent(row.at_one), _percent(row.at_temperature), kept]
-        rows.append([row.word, str(row.score), *shares, str(row.drawn or "·")])
-    return (
+        shares = [_percent(row.at_one), _percent(row.at_temperature), _kept(row)]
+        rows.append([row.word, str(row.score), *shares, _drawn(row)])
+    return [
         "**temperature and top_p at work.** This is arithmetic on a table, not a model's choice:"
         " each probability is exp(score ÷ temperature), divided by its sum over all words; top_p"
-        " keeps the likeliest words.\n\n"
-        + _table(rows, "--:")
-        + f"\n\n**{DRAWS} draws**, {_SEED}: {' '.join(sampling.draws)}"
-    )
+        " keeps the likeliest words.",
+        _table(rows),
+        _draws(sampling),
+    ]
 
 
-def _table(rows: Sequence[Sequence[str]], rule: str) -> str:
-    """A Markdown table; the first row is the head. A pipe in a cell is escaped."""
-    rules = ["---", *[rule] * (len(rows[0]) - 1)]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (cells[0], rules, *cells[1:]))
+def _chances(sampling: Sampling) -> str:
+    rows = [[row.word, _kept(row), _drawn(row)] for row in sampling.rows]
+    return _table([["word", "chance", "drawn"], *rows])
+
+
+def _draws(sampling: Sampling) -> str:
+    return f"**{DRAWS} draws:** {' '.join(sampling.draws)}"
+
+
+def _sample(request: Request, answer: int = 1) -> Sampling:
+    earlier = len(request.earlier)
+    return sample(request.temperature, request.top_p, request.prompt, earlier, answer)
+
+
+def _sampled_at(request: Request) -> tuple[str, str]:
+    """The temperature and the top_p that hold, as words."""
+    temperature, top_p = (_value(request.parameters, name) for name in DEFAULTS)
+    return temperature, top_p
+
+
+def _kept(row: Row) -> str:
+    return "cut" if row.kept is None else _percent(row.kept)
+
+
+def _drawn(row: Row) -> str:
+    return str(row.drawn or "·")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of words and numbers; the first row is the head."""
+    rules = ["---", *["--:"] * (len(rows[0]) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:]))
 
 
 def _value(parameters: Mapping[str, object], name: str) -> str:
-    """A parameter for a table's cell; of one that was not sent, the service's default."""
+    """A parameter in one line; of one that was not sent, the service's default."""
     value = parameters.get(name)
     if value is None:
         return f"{_number(DEFAULTS[name])} (default)" if name in DEFAULTS else _NOT_SENT

@@ -177,7 +177,8 @@ class Recorder:
     """Appends to the file `path`. `name` is as the user gave it; `known` is what it holds.
 
     `count` counts the answers that came into it since. `problem` says why the last exchange is not
-    in it, "" if it is. `on_recorded` is given each new exchange, also those that other kernels add.
+    in it, "" if it is. `on_recorded` is given each new exchange, also those that other kernels add;
+    `on_added` is given only those.
     """
 
     def __init__(
@@ -193,6 +194,7 @@ class Recorder:
         self.count = 0
         self.problem = ""
         self.on_recorded: Callable[[RecordedExchange], None] = lambda _: None
+        self.on_added: Callable[[RecordedExchange], None] = lambda _: None
         self.path = path
         self.samples = samples or Samples()
         self._size = known.size  # of what is known of the file
@@ -263,7 +265,17 @@ class Recorder:
             if self.path.stat().st_size > self._size:
                 with self.path.open("rb") as file:
                     added = self._added(file)
+        self._tell(added)
+
+    def has_of_others(self, request: str) -> bool:
+        """Whether another kernel has added an answer to this request since."""
+        known = range(self._next.get(request, 0))
+        return any((request, sample) in self._of_others for sample in known)
+
+    def _tell(self, added: Sequence[RecordedExchange]) -> None:
+        """What other kernels have added is known from now on."""
         for each in added:
+            self.on_added(each)
             self.on_recorded(each)
 
     def _write(self, exchange: RecordedExchange, key: str, *, is_again: bool) -> None:
@@ -292,9 +304,9 @@ class Recorder:
         else:
             self.problem = ""
             self.count += exchange.is_offered
-            added = [*added, exchange]
-        for each in added:
-            self.on_recorded(each)
+        self._tell(added)
+        if not self.problem:
+            self.on_recorded(exchange)
 
     def _added(self, file: BinaryIO | FileIO) -> Sequence[RecordedExchange]:
         """What has come into the file since; half a line may become a whole one."""

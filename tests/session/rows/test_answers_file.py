@@ -14,7 +14,7 @@ import mm_magic as mm
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.session.api import forget_session, session
 from mm_magic.session.replaying import Replaying
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.values import ValueType
 from mm_magic.transport.recording.player import Replay
 
@@ -170,7 +170,7 @@ def test_a_file_is_begun_when_something_is_sent(
     many = [{"n": n} for n in range(20)]
     with kernel(monkeypatch) as server:
         first, second = views = [Watching(), Watching()]
-        session().watch_rows = lambda _: views.pop(0)
+        session().front_end.watch_rows = lambda _: views.pop(0)
         with pytest.raises(UsageError, match="need confirmation"):
             mm.map("Say {{n}}", many, file=path)
         with pytest.raises(UsageError, match="a budget can't be used here"):
@@ -193,7 +193,7 @@ def test_a_file_that_another_kernel_begins_meanwhile(tmp_path: Path) -> None:
     """Both keep their answers in it, and each knows those of the other then."""
     path = tmp_path / "a.jsonl"
     one, other = paid(), paid()
-    how = How(one.session.options, file=path)
+    how = RowsOptions(one.session.options, file=path)
     jobs = [RowsJob(each.session, "Say {{n}}", TEN, how) for each in (one, other)]
     for each in jobs:
         run(each)
@@ -267,7 +267,7 @@ def job_of(
     kernel: Kernel, budget: float | None, rows: Any = TEN, kind: ValueType | None = None
 ) -> RowsJob:
     options = kernel.session.options.overridden({"max_tokens": 1000})
-    how = How(options, parallel=4, budget=budget, type=kind)
+    how = RowsOptions(options, parallel=4, budget=budget, type=kind)
     return RowsJob(kernel.session, "Say {{n}}", rows, how)
 
 

@@ -27,7 +27,7 @@ from support.loopback import (
 
 from mm_magic.errors import UsageError
 from mm_magic.session.api import forget_session, session
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.values import ValueType
 
 INPUT, CACHED, OUTPUT = 0.30e-6, 0.375e-6, 1.20e-6  # USD for a token of MiniMax-M2.7
@@ -95,7 +95,7 @@ def job(
     kind: type | None = None,
     **options: object,
 ) -> RowsJob:
-    how = How(
+    how = RowsOptions(
         session().options.overridden(options),
         parallel=parallel,
         budget=budget,

@@ -14,7 +14,7 @@ from support.timing import calls_of
 
 import mm_magic as mm
 from mm_magic.session.api import forget_session
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 
 IN_FLIGHT = 64
 
@@ -28,7 +28,7 @@ def kernel() -> Kernel:
 
 def ask(kernel: Kernel, rows: int) -> pd.DataFrame:
     frame = pd.DataFrame({"n": range(rows)})
-    job = RowsJob(kernel.session, "Say {{n}}", frame, How(kernel.session.options))
+    job = RowsJob(kernel.session, "Say {{n}}", frame, RowsOptions(kernel.session.options))
     found = asyncio.run(job.run(None))
     assert isinstance(found, pd.DataFrame)
     return found

@@ -24,7 +24,7 @@ import mm_magic as mm
 from mm_magic.errors import AnswerError, MiniMaxError, UsageError
 from mm_magic.session.api import forget_session, session
 from mm_magic.session.rows.columns import Columns
-from mm_magic.session.rows.job import How, RowsJob
+from mm_magic.session.rows.job import RowsJob, RowsOptions
 from mm_magic.session.values import ValueType
 
 ABOUT = ["answer_error", "answer_tokens", "answer_seconds"]
@@ -110,6 +110,26 @@ def test_a_column_for_each_field(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["seen"].dt.year.tolist()[:2] == [1601, 1601]
     assert found["leaf"].tolist() == ["broad", "broad", "needle"]
     assert found["answer_error"].isna().all()
+
+
+def test_refused_thinking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that refuses thinking once gets no more of it, also when a row is asked again."""
+    speaker = speaks(oak=[WRONG, OAK], elm=[WRONG, OAK])
+    carried = []
+
+    def answer(connection: Connection) -> None:
+        body = connection.request.body
+        if b"does not fit" in body:
+            carried.append(b'"type":"thinking"' in body)
+            if len(carried) == 1:
+                failure(400, "invalid params, thinking is not accepted (2013)")(connection)
+                return
+        speaker(connection)
+
+    with kernel(monkeypatch, answer):
+        found = mm.map(ASK, TREES[:2], type=Tree, parallel=1)
+    assert found["height"].tolist() == [30, 30]
+    assert carried == [True, False, False]
 
 
 def test_polars(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -760,7 +780,7 @@ def test_the_sentence_where_rows_are_left(monkeypatch: pytest.MonkeyPatch) -> No
     """Another run asks these, too."""
     with kernel(monkeypatch, speaks(oak=["no"])):
         kind, options = ValueType.of(Tree), session().options
-        how = How(options, parallel=1, on_error="raise", type=kind)
+        how = RowsOptions(options, parallel=1, on_error="raise", type=kind)
         job = RowsJob(session(), ASK, TREES, how)
         with pytest.raises(AnswerError):
             asyncio.run(job.run(None))
@@ -771,7 +791,7 @@ def test_the_demo_answers_rows_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where somebody watches, the demo's 60 rows take seconds: no word of theirs is read."""
     monkeypatch.setenv("MINIMAX_BACKEND", "offline")
     forget_session()
-    session().begin_cell("a", "[1]", frozenset(), is_watched=True)
+    session().cells.begin("a", "[1]", frozenset(), is_watched=True)
     mm.map(ASK, TREES, type=Tree)
-    assert session()._demo.speed > 10
+    assert session().sender.demo.speed > 10
     forget_session()

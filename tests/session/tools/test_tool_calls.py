@@ -219,6 +219,22 @@ def test_an_exception_is_a_result(error: BaseException, text: str | None) -> Non
     assert __file__ not in result.text
 
 
+def test_a_cause_that_says_the_same_is_told_once() -> None:
+    """What pandas raises for a column that there is not is caused by an error of the same words."""
+
+    def column() -> object:
+        return pd.DataFrame({"a": [1]})["b"]
+
+    def chain() -> object:
+        try:
+            return column()
+        except KeyError as error:
+            raise ValueError("no column") from error
+
+    assert result_of(column).text == "KeyError: 'b'"
+    assert result_of(chain).text == "ValueError: no column\ncaused by KeyError: 'b'"
+
+
 def test_an_exception_is_bounded() -> None:
     """A long message is cut, and what led to it is told."""
     try:
