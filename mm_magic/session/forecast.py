@@ -71,9 +71,9 @@ class Forecast:
 
     def _price(self) -> str:
         """What the requests may cost, each as often as it is sent."""
-        prices = [(highest_cost(request), times) for request, times in self._sent]
-        known = [price * times for price, times in prices if price is not None]
-        return _at_most(self.first, sum(known) if len(known) == len(prices) else None)
+        return _at_most(
+            self.first, [(highest_cost(request), times) for request, times in self._sent]
+        )
 
     @property
     def _sent(self) -> list[tuple[TurnRequest, int]]:
@@ -110,9 +110,8 @@ def forecast_of_rows(first: TurnRequest, prompts: Sequence[int]) -> str:
     rest = _size(first) - len(encode_json(first.ask.prompt.text))
     sizes = [rest + prompt for prompt in prompts]
     requests, total = len(sizes), sum(sizes)
-    prices = [_highest_cost(first, size) for size in sizes]
-    known = [price for price in prices if price is not None]
-    price = _at_most(first, sum(known) if len(known) == len(prices) else None)
+    times = Counter(sizes)  # few sizes are many rows
+    price = _at_most(first, [(_highest_cost(first, size), n) for size, n in times.items()])
     tokens = total // BYTES_PER_TOKEN + requests
     foreseen = _tokens(requests, tokens, _max_tokens(first) * requests)
     return f"{foreseen} The input is estimated from {total:,} bytes. {price}{_once_more(first)}"
@@ -170,13 +169,14 @@ def too_many(what: str, number: int, limit: int, told: str, line: str) -> UsageE
     )
 
 
-def _at_most(sent: TurnRequest, price: float | None) -> str:
-    """A sentence on what requests like this one may cost; None: it is not known of each."""
+def _at_most(sent: TurnRequest, prices: Sequence[tuple[float | None, int]]) -> str:
+    """A sentence on what requests like this one may cost: these prices, each so many times."""
     if sent.endpoint is None:
         return "Free: the answers come from the offline demo."
-    if sent.endpoint.backend != "minimax" or price is None:
+    known = [price * times for price, times in prices if price is not None]
+    if sent.endpoint.backend != "minimax" or len(known) < len(prices):
         return "The price is unknown."
-    return f"At most about {dollars(price)}, with prices as of {PRICES_DATE}."
+    return f"At most about {dollars(sum(known))}, with prices as of {PRICES_DATE}."
 
 
 def _max_tokens(request: TurnRequest) -> int:

@@ -1,8 +1,6 @@
 """What a table may cost: the most that a request can cost is reserved before it is sent."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError
@@ -29,19 +27,19 @@ class Budget:
     reserved: float = 0.0
     missed: float = 0.0
 
-    def has_room(self, request: TurnRequest) -> bool:
-        """Whether a request may be sent beside those that are in flight."""
-        return self.may_reserve(self.most(request))
+    def reserve(self, request: TurnRequest) -> "Bill | None":
+        """Reserve the most that a request can cost; None if it may be more than what is left."""
+        most = self.most(request)
+        return Bill(self, request, most) if self.take(most) else None
 
-    @contextmanager
-    def sending(self, request: TurnRequest) -> Iterator["Bill"]:
-        """While the body runs, this request is in flight, or another one in its place."""
-        bill = Bill(self, request, self.most(request))
-        self.reserved += bill.most
-        try:
-            yield bill
-        finally:
-            self.reserved -= bill.most
+    def take(self, most: float, *, instead_of: float = 0.0) -> bool:
+        """Reserve so much, in the place of what was reserved before, if there is enough left."""
+        reserved = self.reserved - instead_of + most
+        if self.limit is not None and self.spent + reserved > self.limit:
+            self.missed = most
+            return False
+        self.reserved = reserved
+        return True
 
     def most(self, request: TurnRequest) -> float:
         """The most that a request can cost; 0 where nothing limits it."""
@@ -50,35 +48,30 @@ class Budget:
         most = highest_cost(request)
         return math.inf if most is None else most
 
-    def may_reserve(self, most: float, *, instead_of: float = 0.0) -> bool:
-        """Whether so much may be reserved, in the place of what is."""
-        taken = self.spent + self.reserved - instead_of
-        has_room = self.limit is None or taken + most <= self.limit
-        if not has_room:
-            self.missed = most
-        return has_room
-
 
 @dataclass(slots=True, eq=False)
 class Bill:
-    """The most that a `request` in flight can cost, and at its end what it did cost."""
+    """What is reserved for a `request` in flight, until it is closed, and what it did cost."""
 
     budget: Budget
     request: TurnRequest
-    most: float
+    reserved: float
 
     def pay(self, price: float | None) -> None:
         """It cost so much; None: nobody knows how much, and it may have cost the most."""
-        self.budget.spent += self.most if price is None else price
+        self.budget.spent += self.reserved if price is None else price
         self.budget.is_exact &= price is not None
 
     def again(self, request: TurnRequest) -> None:
         """It has ended, and this one is to be sent in its place. Raises TooDear."""
-        budget, most = self.budget, self.budget.most(request)
-        if not budget.may_reserve(most, instead_of=self.most):
+        most = self.budget.most(request)
+        if not self.budget.take(most, instead_of=self.reserved):
             raise TooDear
-        budget.reserved += most - self.most
-        self.request, self.most = request, most
+        self.request, self.reserved = request, most
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        self.budget.reserved -= self.reserved
 
 
 def may_be_charged(error: MiniMaxError, *, has_begun: bool) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, replace
 
 from mm_magic.conversation.catalog import dollars, price_of
@@ -93,10 +93,11 @@ class RowsRun:
         todo = self.plan.todo
         while todo:
             request = self._request(todo[0])
-            if not self.budget.has_room(request):
+            bill = self.budget.reserve(request)
+            if bill is None:
                 return  # who is still in flight looks again when it knows what it took
             item = todo.popleft()
-            with self.budget.sending(request) as bill:
+            with closing(bill):
                 try:
                     async with self.source.asking(item.name):
                         await self._ask_or_find(item, request, bill)
