@@ -251,7 +251,7 @@ class RowsRun:
             f"stopped before the next request could exceed the budget of {dollars(budget.limit)}: "
             f"{spent}, {left:,} request{'s' * (left != 1)} not sent",
             next_steps=(
-                "Run the same line with a larger budget: only the rest is sent. The next request "
+                "To send the rest, run the same line again with a budget for it. The next request "
                 f"can cost up to {dollars(budget.missed)}.",
             ),
         )
