@@ -52,7 +52,7 @@ __all__ = [
     "map_async",
     "read_notebook",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:

@@ -43,7 +43,7 @@ Kind = Literal[
 _BOLD, _RESET = "\x1b[1m", "\x1b[0m"  # red would be 2.95:1 on JupyterLab's dark error colour
 
 
-_GENERATED = "get_ipython().run_"
+GENERATED = "get_ipython().run_"
 """A line that holds this was made of a magic, by IPython or as IPython does it."""
 
 _TELLING = 8
@@ -137,7 +137,7 @@ def _lines_of_cells(raised: TracebackType | None) -> list[str]:
         plain(f"  line {frame.lineno} in {frame.name}: {frame.line}")
         for frame in extract_tb(raised)
         if ("ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input"))
-        and _GENERATED not in (frame.line or "")
+        and GENERATED not in (frame.line or "")
     ]
 
 

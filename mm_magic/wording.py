@@ -7,6 +7,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, takewhile
 
 _PICTURES: dict[int, int | str | None] = {c: 0x2400 + c for c in range(32) if chr(c) not in "\t\n"}
 _PICTURES[0x7F] = 0x2421
@@ -39,6 +40,14 @@ def shortened(text: str, limit: int) -> str:
     line = " ".join(beginning.split())
     is_whole = len(line) <= limit and len(beginning) == len(text)
     return line if is_whole else f"{line[: limit - 1].rstrip()}…"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """`text` as a block of code in Markdown that nothing in it can close."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def without_code(text: str) -> str:
@@ -186,6 +195,15 @@ def _columns_of(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me", "Cf"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns of a terminal, with an ellipsis where it is cut."""
+    if columns(text) <= width:
+        return text
+    ends = accumulate(map(_columns_of, text))
+    kept = sum(1 for _ in takewhile(lambda end: end < width, ends))
+    return f"{text[:kept].rstrip()}…"
 
 
 class Wrapping:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -38,6 +39,12 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "PIL": "prompt/pictures.py",
     "pydantic": ("session/validation.py", "session/values.py"),
 }
+TWICE = {
+    "Columns",  # of a table that is asked about, and of answers on a page
+    "Row",  # of a table that is asked about, and of the table of options
+    "Taken",  # out of a notebook, and of what arrives
+}
+"""Names of two classes, each of which its module makes plain."""
 IMPURE = {
     "asyncio", "io", "logging", "os", "pathlib", "random", "select", "shutil", "signal", "socket",
     "ssl", "subprocess", "sys", "tempfile", "threading", "time",
@@ -160,6 +167,17 @@ def test_a_library_has_one_place() -> None:
             strange = (roots - sys.stdlib_module_names - {"mm_magic"}) | roots & IMPURE
             misplaced += [(name, root) for root in strange]
     assert misplaced == []
+
+
+def test_a_class_has_its_name_for_itself() -> None:
+    """No two public classes have one name, but for those that are listed."""
+    names = Counter(
+        node.name
+        for path in modules(PACKAGE).values()
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == TWICE
 
 
 def loaded_by(code: str) -> set[str]:

@@ -7,7 +7,10 @@ CHANGELOG.md and then change the expectation here; else take the change back.
 import asyncio
 import dataclasses
 import inspect
+import re
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -17,6 +20,7 @@ from mm_magic.errors import Kind
 from mm_magic.session.api import AskOptions, CompareOptions, forget_session
 from mm_magic.session.options import Options
 
+ROOT = Path(__file__).parents[1]
 ADVICE = (
     "Programs rely on this. If the change is meant, say so in CHANGELOG.md and change the "
     "expectation in tests/test_public_names.py; else take the change back."
@@ -170,3 +174,13 @@ def test_attributes_of_an_error() -> None:
 def test_kinds_of_errors() -> None:
     """`error.kind` is one of a closed set, so that a program can tell its cases apart."""
     assert set(get_args(Kind)) == KINDS, ADVICE
+
+
+def test_the_version_says_what_is_released() -> None:
+    """The package and CHANGELOG.md name one version, which is a `dev` one until it is released."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (newest, state), *_ = re.findall(
+        r"^## ([\d.]+)(.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert state in ("", ", not released yet")
+    assert mm.__version__ == project["version"] == newest + (".dev0" if state else "")

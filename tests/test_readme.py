@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.kernels import Kernel
+from support.security_page import SECURITY_PAGE
 
 from mm_magic.conversation.catalog import MODELS as CATALOG
 from mm_magic.conversation.catalog import Model
@@ -26,6 +27,7 @@ from mm_magic.transport.body import (
     PROGRESS_SECONDS,
     SILENCE_SECONDS,
 )
+from mm_magic.transport.coalesce import AHEAD
 from mm_magic.transport.demo.offline import DEMOS
 
 ROOT = Path(__file__).parent.parent
@@ -176,8 +178,7 @@ def headings(page: Path) -> list[str]:
 
 def promises() -> list[tuple[str, list[tuple[str, str]]]]:
     """The promises of docs/security.md, each with the tests that it names and their files."""
-    lines = (DOCS / "security.md").read_text("utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("| **")]
+    rows = [line for line in SECURITY_PAGE.splitlines() if line.startswith("| **")]
     return [(row, [*_tests_in(row)]) for row in rows]
 
 
@@ -202,7 +203,8 @@ def test_the_bounds_are_those_of_the_page() -> None:
     (bounds,) = [row for row, _ in promises() if row.startswith("| **Bounds**")]
     seconds = [SILENCE_SECONDS, PROGRESS_SECONDS, ENDING_SECONDS]
     assert [float(each) for each in re.findall(r"(?:after|complete) (\d+) s\b", bounds)] == seconds
-    assert f"more than {MAX_EVENT_BYTES // 2**20} MiB" in bounds
+    assert f"more than {MAX_EVENT_BYTES // 2**20} MiB without" in bounds
+    assert f"more than {AHEAD // 2**20} MiB has not been used" in bounds
 
 
 def test_every_page_is_named() -> None:

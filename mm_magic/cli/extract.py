@@ -16,9 +16,8 @@ from typing import TypeAlias
 
 from mm_magic.cli.files import write_whole
 from mm_magic.cli.notebooks import find_notebooks
-from mm_magic.conversation.notebook_file import Found, Notebook, load, shown
-from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.reply import counted as counted_usage
+from mm_magic.conversation.notebook_file import FoundTurn, Notebook, load, shown
+from mm_magic.conversation.reply import Reply, counted_usage
 from mm_magic.conversation.stored import pasts
 from mm_magic.conversation.turn import Turn
 from mm_magic.errors import UsageError
@@ -110,10 +109,10 @@ def _in_all(rows: Iterable[Row], read: int) -> str:
     told = counted(turns, "turn") + (f" ({counted(answers, 'answer')})" if answers > turns else "")
     if copies:
         told += f" and {copies:,} {'copy' if copies == 1 else 'copies'}"
-    return f"{told} from {share(len({row['file'] for row in rows}), read)}"
+    return f"{told} from {notebooks_in_words(len({row['file'] for row in rows}), read)}"
 
 
-def share(some: int, of_all: int) -> str:
+def notebooks_in_words(some: int, of_all: int) -> str:
     """As "2 of 10 notebooks", or "10 notebooks" where it is all of them."""
     every = counted(of_all, "notebook")
     return every if some == of_all else f"{some:,} of {every}"
@@ -137,7 +136,7 @@ def rows_of(notebook: Notebook, file: str) -> Iterator[Row]:
     return iter(sorted(rows, key=lambda row: (_place(row, names), row["number"])))
 
 
-def _rows(file: str, found: Found, *, is_standing: bool) -> Iterator[Row]:
+def _rows(file: str, found: FoundTurn, *, is_standing: bool) -> Iterator[Row]:
     """A row for each answer of a turn; only one of them was chosen as the turn's."""
     as_made = found.turn.as_made.answer
     for turn in found.turn.answers:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mm_magic.cli.extract import say, share
+from mm_magic.cli.extract import notebooks_in_words, say
 from mm_magic.cli.files import write_whole
 from mm_magic.cli.notebooks import find_notebooks
 from mm_magic.conversation.notebook_file import cells_of, checked, joined, load_bytes, shown
@@ -93,7 +93,7 @@ def _in_all(done: Sequence[Taken], *, thinking: bool) -> str:
     turns, boxes = sum(each.turns for each in done), sum(each.boxes for each in done)
     changed = sum(each.is_changed for each in done)
     counts = Taken(turns, boxes, is_changed=bool(changed)).counts(thinking=thinking)
-    return f"In all: removed {counts} from {share(changed, len(done))}."
+    return f"In all: removed {counts} from {notebooks_in_words(changed, len(done))}."
 
 
 def _parsed(data: bytes, name: str) -> JsonObject:

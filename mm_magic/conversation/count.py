@@ -7,8 +7,8 @@ and is told as such instead of guessed.
 from dataclasses import dataclass
 
 from mm_magic.conversation.catalog import dollars, price_of
-from mm_magic.conversation.reply import Reply, counted
-from mm_magic.wording import counted as in_words
+from mm_magic.conversation.reply import Reply, counted_usage
+from mm_magic.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Count:
 
     def __str__(self) -> str:
         """As `3 answers · 117 in / 123 out · $0.0002`."""
-        parts = [in_words(self.answers, "answer")]
+        parts = [counted(self.answers, "answer")]
         if self.answers > self.uncounted:
             from_cache = f" + {self.cached:,} from cache" if self.cached else ""
             parts.append(f"{self.input:,} in{from_cache} / {self.output:,} out")
@@ -52,7 +52,7 @@ class Count:
 
 def count(reply: Reply, asked: str) -> Count:
     """The count of one answer of the model `asked`."""
-    usage = counted(reply)
+    usage = counted_usage(reply)
     if usage.input_tokens is None or usage.output_tokens is None:
         return Count(answers=1, uncounted=1)
     price = price_of(reply, asked)

@@ -54,7 +54,7 @@ class NotebookCell:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class FoundTurn:
     """A turn, the state of its conversation when it was drawn, and the cell that holds it.
 
     `id` is the turn's as the file has it, whatever number the turn gets later.
@@ -91,7 +91,7 @@ class Notebook:
     """
 
     cells: tuple[NotebookCell, ...]
-    found: tuple[Found, ...]
+    found: tuple[FoundTurn, ...]
     states: Mapping[str, tuple[State, ...]]
     unreadable: Mapping[str, int]
     picks: tuple[FoundPick, ...]
@@ -205,7 +205,7 @@ class _Reader:
     def __init__(self, *, may_be_deep: bool) -> None:
         self._may_be_deep = may_be_deep
         self._cells: list[NotebookCell] = []
-        self._found: list[Found] = []
+        self._found: list[FoundTurn] = []
         self._picks: list[FoundPick] = []
         self._states: dict[str, list[State]] = {}
         self._unreadable: Counter[str] = Counter()
@@ -260,7 +260,7 @@ class _Reader:
             key = None if taken in self._keys else key
             self._keys.add(taken)
         turn = replace(turn, key=key, label=cell.label)
-        self._found.append(Found(turn.id, turn, saved.state, saved.is_copy, cell))
+        self._found.append(FoundTurn(turn.id, turn, saved.state, saved.is_copy, cell))
 
     def _tell(self, name: str | None, state: State) -> None:
         if name is not None and state.begins:
@@ -274,13 +274,13 @@ def _key(saved: SavedTurn, cell: NotebookCell) -> TurnKey:
     return TurnKey(cell.id, saved.index_in_cell)
 
 
-def _each_once(found: Iterable[Found]) -> Iterator[Found]:
+def _each_once(found: Iterable[FoundTurn]) -> Iterator[FoundTurn]:
     """Each turn once: of the first cell that made it, else of one that drew it again.
 
     It stands with its conversation as where it was drawn last. Two answers that stand alone are not
     the same one because they have the same words.
     """
-    kept: dict[tuple[str, str, object], Found] = {}
+    kept: dict[tuple[str, str, object], FoundTurn] = {}
     ids: set[str] = set()
     for each in sorted(found, key=lambda each: each.is_copy):
         alone = each.turn.conversation is None
@@ -293,7 +293,7 @@ def _each_once(found: Iterable[Found]) -> Iterator[Found]:
     return iter(kept.values())
 
 
-def _brought_up_to(later: Found, found: Found) -> Found:
+def _brought_up_to(later: FoundTurn, found: FoundTurn) -> FoundTurn:
     """A turn as another output has it, if that was drawn later; it stays with its cell."""
     if later.state.changes <= found.state.changes:
         return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from mm_magic.conversation.catalog import price_of
-from mm_magic.conversation.reply import Reply, T, counted
+from mm_magic.conversation.reply import Reply, T, counted_usage
 from mm_magic.errors import MiniMaxError
 from mm_magic.wording import shortened
 
@@ -83,7 +83,7 @@ class Replies(Sequence[Reply[T]], Generic[T]):
 
 def _columns(outcome: Outcome) -> dict[str, Any]:
     reply = outcome.reply
-    usage = counted(reply)
+    usage = counted_usage(reply)
     return {
         "value": reply.value if reply.has_value else None,
         "text": reply.text,

@@ -198,7 +198,7 @@ def has_begun(reply: Reply) -> bool:
     return reply.id is not None or bool(reply.content or reply.earlier_steps)
 
 
-def counted(reply: Reply) -> Usage:
+def counted_usage(reply: Reply) -> Usage:
     """The tokens of a complete answer, and of what was asked before it: a first try, steps.
 
     Servers count at the end; earlier counts are guesses.

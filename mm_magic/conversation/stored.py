@@ -13,7 +13,7 @@ from itertools import chain, count
 
 from mm_magic.conversation.conversation import Conversation, State, picked
 from mm_magic.conversation.knowing import renamed
-from mm_magic.conversation.notebook_file import Found, FoundPick, Notebook, load
+from mm_magic.conversation.notebook_file import FoundPick, FoundTurn, Notebook, load
 from mm_magic.conversation.number_ranges import Ranges, within
 from mm_magic.conversation.pick import Pick
 from mm_magic.conversation.saved_turn import MAX_NUMBER
@@ -39,7 +39,7 @@ class Past:
 
     name: str
     state: State
-    found: tuple[Found, ...]
+    found: tuple[FoundTurn, ...]
     left_out: Mapping[str, int]
     picks: tuple[Pick, ...] = ()
 
@@ -69,7 +69,7 @@ def pasts(notebook: Notebook) -> dict[str, list[Past]]:
     for name, states in notebook.states.items():
         for state in states:
             told.setdefault(state.begins, []).append((name, state))
-    turns: dict[str, list[Found]] = {begins: [] for begins in told}
+    turns: dict[str, list[FoundTurn]] = {begins: [] for begins in told}
     for each in notebook.found:
         is_remembered = each.turn.conversation is not None and each.turn.reply.may_enter()
         if is_remembered and each.state.begins in turns:
@@ -112,13 +112,13 @@ def _age(state: State) -> tuple[int, int, int]:
 
 
 def _past(
-    told: Sequence[tuple[str, State]], found: Sequence[Found], found_picks: Iterable[FoundPick]
+    told: Sequence[tuple[str, State]], found: Sequence[FoundTurn], found_picks: Iterable[FoundPick]
 ) -> Past:
     """`told` are the states with the conversation's name in each, the latest last."""
     name, state = told[-1]
     known = _known([state for _, state in told])
     left_out: Counter[str] = Counter()
-    standing: dict[int, Found] = {}
+    standing: dict[int, FoundTurn] = {}
     for each in found:
         number = each.turn.number
         if within(state.gone, number):
@@ -169,7 +169,7 @@ def _picks(found: Iterable[FoundPick], turns: Sequence[Turn], counting: Ranges) 
     return sorted(picks.values(), key=lambda pick: pick.change)
 
 
-def _newness(each: Found) -> tuple[int, int]:
+def _newness(each: FoundTurn) -> tuple[int, int]:
     return each.state.changes, len(each.turn.replaces)
 
 
@@ -188,7 +188,7 @@ def _known(states: Sequence[State]) -> list[tuple[int, int]]:
     return known[::-1]
 
 
-def _is_known(each: Found, known: Sequence[tuple[int, int]]) -> bool:
+def _is_known(each: FoundTurn, known: Sequence[tuple[int, int]]) -> bool:
     """Whether a turn was there, or its number was given, when the conversation changed next.
 
     Turns that were not saved when a kernel began from the file have numbers beyond what it knew.
@@ -197,7 +197,7 @@ def _is_known(each: Found, known: Sequence[tuple[int, int]]) -> bool:
     return next_change == len(known) or each.turn.number <= known[next_change][1]
 
 
-def _marked(each: Found, state: State) -> Found:
+def _marked(each: FoundTurn, state: State) -> FoundTurn:
     """A turn with what its conversation says of it."""
     number = each.turn.number
     is_hidden, is_untrusted = within(state.hidden, number), within(state.untrusted, number)

@@ -15,6 +15,7 @@ from mm_magic.errors import UsageError
 from mm_magic.jupyter import mistakes
 from mm_magic.jupyter.lists import joined, several
 from mm_magic.jupyter.text_file import text_of
+from mm_magic.protocol.request import check_count
 from mm_magic.session.options import (
     BY_NAME,
     CODE,
@@ -74,8 +75,7 @@ def _check_left_out(_name: str, value: str) -> None:
 
 
 def _check_n(_name: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"-n must be a whole number of 1 or more, got {value}")
+    check_count("-n", value)
 
 
 @dataclass(frozen=True, slots=True)

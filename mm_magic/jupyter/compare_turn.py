@@ -15,7 +15,7 @@ from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.left_out import left_out_of
 from mm_magic.jupyter.mistakes import holds_key
 from mm_magic.jupyter.running_cell import Audience, running_cell
-from mm_magic.jupyter.views.answers import AnswersView, AtEnd, InTerminal
+from mm_magic.jupyter.views.answers import AnswersAtEnd, AnswersInTerminal, AnswersView
 from mm_magic.jupyter.views.choose import terminal_view
 from mm_magic.jupyter.views.columns import Columns
 from mm_magic.jupyter.views.comparison import running_table
@@ -120,9 +120,9 @@ class CompareTurn:
     def _view(self, several: Together, audience: Audience) -> AnswersView:
         """Draws them for whoever watches."""
         if audience == "terminal":
-            return InTerminal(terminal_view(hide_thinking=False))
+            return AnswersInTerminal(terminal_view(hide_thinking=False))
         if audience == "nobody":
-            return AtEnd(Page(self._shell))
+            return AnswersAtEnd(Page(self._shell))
         return Columns(
             Page(self._shell),
             _labels(several.variants),

@@ -88,7 +88,7 @@ class Magics:
         from mm_magic.jupyter.refused_together import check_together
 
         listed = self._session.models.known
-        options, prompt = unfolded(line, body, listed)
+        options, prompt = unfolded(line, body, listed, self._operands)
         arguments = parse(options, listed)
         if arguments.help:
             self._session.cells.here.only_shows = True
@@ -114,6 +114,11 @@ class Magics:
         if not isinstance(turn, DrawnTurn):
             turn.check_number(options, "" if body.strip() else prompt)
         return turn
+
+    def _operands(self, command: Command) -> Sequence[str]:
+        from mm_magic.jupyter.offered_words import operands_of  # for a prompt like a command
+
+        return operands_of(self._here, command)
 
     def _drawn(self, reply: Replied) -> Replied:
         if isinstance(reply, Reply | Replies):  # a table is drawn by whoever made its kind

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from mm_magic.errors import UsageError
+from mm_magic.prompt.error_text import KEY
 from mm_magic.session.options import COUNT, UNSET, Row
 from mm_magic.wording import closest, shortened
 
@@ -16,9 +17,17 @@ LINE_MAGIC = re.compile(r"\s*%minimax\b(?!\?)[^\S\n]*(?P<line>[^\n]*)(?P<below>.
 """A cell that begins with `%minimax`."""
 _BELOW = "The prompt goes on the lines below `%%minimax`."
 _COMMAND = "A command has one percent sign and a cell of its own: `%minimax {}`"
-# A key by its looks, or by what stands before it. Other scripts than Latin have words as long.
+# A key by its looks, or by what stands before it. Other scripts than Latin have words as long, a
+# commit has a hash, and a program names of many words.
 _KEY = re.compile(
-    r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}|(?<!\S)[\w-]{40,}(?!\S)|\A\s*\w*key\W?\s*[:=]", re.ASCII
+    rf"""
+    {KEY}
+    | (?<!\S)(?!([0-9a-f]{{40}}|[0-9a-f]{{64}})(?!\S))
+      (?=[\w-]*[A-Za-z0-9]{{20}} | (?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]*\d)[\w-]{{40,}}(?!\S)
+    | \A\s*[0-9a-f]{{40,}}\s*\Z
+    | \A\s*\w*key\W?\s*[:=]\W*[\w.-]{{12,}}
+    """,
+    re.ASCII | re.VERBOSE,
 )
 
 

@@ -13,7 +13,7 @@ from mm_magic.conversation.left_out import SYSTEM
 from mm_magic.errors import UsageError
 from mm_magic.jupyter.arguments import CELL_ROWS, HELP, flags_of
 from mm_magic.jupyter.commands.here import Here
-from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.prompt.kinds import is_a
 from mm_magic.prompt.template import inserts
 from mm_magic.session.options import SWITCH, UNSET, Offer, Row
@@ -30,8 +30,13 @@ def behind_line_magic(here: Here, before: Sequence[str]) -> Sequence[str]:
     command = COMMANDS.get(before[0])
     if command is None:
         return behind_cell_magic(here, before)
-    operands = _OFFERED[command.offers](here) if command.offers and len(before) == 1 else ()
+    operands = operands_of(here, command) if len(before) == 1 else ()
     return _behind(here, before, command.own_options, operands)
+
+
+def operands_of(here: Here, command: Command) -> Sequence[str]:
+    """What there is that a command may be about."""
+    return _OFFERED[command.offers](here) if command.offers else ()
 
 
 def behind_cell_magic(here: Here, before: Sequence[str], prompt: str = "") -> Sequence[str]:

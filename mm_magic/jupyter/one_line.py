@@ -1,31 +1,45 @@
 """`%%minimax Why is the sky blue?`: a prompt on the first line of a cell that has no other line.
 
-Options go before it. A line that is likelier to be a slip stays one: a command, an option that is
-misspelt, behind the prompt or written as a word, and a text without its quotes.
+Options go before it. A line that is a slip stays one: a whole command, an option that is misspelt,
+behind the prompt or written as a word, and a text without its quotes. Words that only look like one
+are a prompt: "Code review", "Help me", "yes".
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from io import StringIO
+from pathlib import Path
 
 from mm_magic.errors import UsageError
 from mm_magic.jupyter import mistakes
-from mm_magic.jupyter.arguments import CELL_ROWS, lexer_of, parse, with_hyphens, words_of
+from mm_magic.jupyter.arguments import (
+    CELL_ROWS,
+    flags_of,
+    lexer_of,
+    parse,
+    with_hyphens,
+    words_of,
+)
 from mm_magic.jupyter.commands.table import COMMANDS, Command
 from mm_magic.jupyter.lists import size_of_list
-from mm_magic.jupyter.option_words import right_options
+from mm_magic.jupyter.option_words import right_options, row_of
 from mm_magic.session.options import SWITCH
-from mm_magic.wording import closest
 
 _HYPHENS = "-‐‑‒–—―−"
 _FLAGS = {flag: row for row in CELL_ROWS for flag in row.flags}
 
 
-def unfolded(line: str, body: str, listed: Collection[str] = ()) -> tuple[str, str]:
+def unfolded(
+    line: str,
+    body: str,
+    listed: Collection[str] = (),
+    operands: Callable[[Command], Collection[str]] = lambda _: (),
+) -> tuple[str, str]:
     """The options of a cell, and its prompt: the rest of its line, where it has no other line.
 
-    Raises UsageError where that rest is likelier to be a slip. `listed` are the models that the
-    server offers.
+    Raises UsageError where that rest is a slip. `listed` are the models that the server offers,
+    `operands` gives what there is now for a command: turns, conversations, files.
     """
     if body.strip():
         return line, body
@@ -33,7 +47,7 @@ def unfolded(line: str, body: str, listed: Collection[str] = ()) -> tuple[str, s
     options, prompt = line[:place].strip(), line[place:].strip()
     if not prompt or prompt[0] in _HYPHENS or prompt[0] == "#" or mistakes.holds_key(prompt):
         return line, body  # the parser has something to say on it
-    _check_command(prompt)
+    _check_command(prompt, operands)
     _check_options(options, prompt)
     return options, prompt
 
@@ -74,20 +88,33 @@ def _is_bare(written: str) -> bool:
     return written.lstrip()[:1] not in ("'", '"', "@")
 
 
-def _check_command(prompt: str) -> None:
-    """Raise UsageError where a command is meant, perhaps a misspelt one."""
-    words = prompt.split()
-    name = words[0].lower().rstrip("?.!")
-    command = COMMANDS.get(name)
-    if command is None and len(words) == 1:
-        command = COMMANDS.get(closest(name, [*COMMANDS], cutoff=0.8) or "")
-    if command is not None and _may_take(command, words[1:]):
-        raise mistakes.command_in_cell(prompt, " ".join([command.name, *words[1:]]))
+def _check_command(prompt: str, operands: Callable[[Command], Collection[str]]) -> None:
+    """Raise UsageError where the prompt is a whole command."""
+    name, *words = prompt.split()
+    command = COMMANDS.get(name.lower())
+    if command is None:
+        return
+    if _takes(command, words, operands) if words else name == command.name:
+        raise mistakes.command_in_cell(prompt, " ".join([command.name, *words]))
 
 
-def _may_take(command: Command, words: Collection[str]) -> bool:
-    has_option = command.options is not None and any(word.startswith("--") for word in words)
-    return has_option or len(words) <= bool(command.operands)
+def _takes(
+    command: Command, words: Sequence[str], operands: Callable[[Command], Collection[str]]
+) -> bool:
+    """Whether these are options of the command, or what it may be about: all else are words."""
+    if any(word in flags_of(command.own_options) for word in words):
+        return True
+    last, kinds = words[-1], re.findall("[A-Z]+", command.operands)
+    return len(words) <= len(command.operands.replace(" or ", "|").split()) and (
+        (last.isdecimal() and "N" in kinds)
+        or (_is_file(last) and "FILE" in kinds)
+        or (row_of(last) is not None and command.group == "help")
+        or last in operands(command)
+    )
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith((".jsonl", ".ipynb")) or Path(word).is_file()
 
 
 def _check_options(options: str, prompt: str) -> None:

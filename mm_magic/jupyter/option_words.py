@@ -4,7 +4,8 @@ A line of such words is a slip; here is what the right line would be.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from mm_magic.conversation.catalog import find
 from mm_magic.errors import UsageError
@@ -13,6 +14,7 @@ from mm_magic.jupyter.lists import size_of_list, values
 from mm_magic.session.options import SWITCH, TEXT, TEXT_OR_FILE, Row
 from mm_magic.wording import closest
 
+_Find: TypeAlias = Callable[[str], Row | None]
 _LINKS = ("=", ":", "to", "is")
 """What may stand between a name and its value."""
 
@@ -25,12 +27,13 @@ def row_of(word: str) -> Row | None:
 def right_options(words: Sequence[str], *, is_strict: bool = False) -> str | None:
     """The options that these words mean, as a line has them; None where they mean none.
 
-    `is_strict` is for words that may as well be a prompt: then an option that takes any text needs
-    an equals sign, or the name of a known model.
+    `is_strict` is for words that may as well be a prompt: then an option is named in full, one that
+    takes any text needs an equals sign, or the name of a known model, and a switch its hyphen.
     """
-    todo, found = _parted(words), []
+    find = row_of if is_strict else _named
+    todo, found = _parted(words, find), []
     while todo:
-        if (taken := _first(todo, is_strict=is_strict)) is None:
+        if (taken := _first(todo, find, is_strict=is_strict)) is None:
             return None
         option, count = taken
         found.append(option)
@@ -38,13 +41,14 @@ def right_options(words: Sequence[str], *, is_strict: bool = False) -> str | Non
     return " ".join(found) or None
 
 
-def _first(words: Sequence[str], *, is_strict: bool) -> tuple[str, int] | None:
+def _first(words: Sequence[str], find: _Find, *, is_strict: bool) -> tuple[str, int] | None:
     """The option that the first words mean, and how many of them it takes."""
     count = 2 if row_of("_".join(words[:2])) else 1  # "max tokens" before "max"
-    if (row := _named("_".join(words[:count]))) is None:
+    if (row := find("_".join(words[:count]))) is None:
         return None
     if row.kind is SWITCH:
-        return _switch(row, words[:count]), count
+        is_sure = not is_strict or not words[0].isalpha()  # "dry-run", not "yes" or "dry run"
+        return (_switch(row, words[:count]), count) if is_sure else None
     is_linked = count < len(words) and words[count] in _LINKS
     value = words[count + is_linked :]
     if row.kind is not TEXT_OR_FILE:
@@ -87,12 +91,12 @@ def _named(word: str) -> Row | None:
     return _NAMES[close] if close else None
 
 
-def _parted(words: Sequence[str]) -> list[str]:
+def _parted(words: Sequence[str], find: _Find) -> list[str]:
     """`temperature=0.3` and `temperature: 0.3` as three words."""
     found: list[str] = []
     for word in words:
         parts = re.fullmatch(r"(-*\w[\w-]*)([=:])(.*)", word, re.DOTALL)
-        named = parts is not None and _named(parts[1]) is not None
+        named = parts is not None and find(parts[1]) is not None
         found += [part for part in parts.groups() if part] if parts and named else [word]
     return found
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from mm_magic.errors import GENERATED
 from mm_magic.jupyter.running_cell import is_running_cell
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ SLIP = "minimax_slip"
 # As IPython reads it: blank lines, then the magic's name and its line. Another line end than "\n"
 # comes in cells that other programs wrote.
 _HEAD = re.compile(r"\s*^%%(\w+)(?:[^\S\r\n]+([^\r\n]*))?(?:\r\n|\r|\n|\Z)", re.MULTILINE)
-_CALL = "get_ipython().run_cell_magic("
+_CALL = f"{GENERATED}cell_magic("
 # IPython looks for a semicolon at the end of their body, and fails at a prompt with a bracket left
 # open: they get Python.
 _TAKE_PYTHON = ("capture", "prun", "time", "timeit")
 
 
-class Call(NamedTuple):
+class CellMagic(NamedTuple):
     """A cell magic with its line and what stands below, to the character."""
 
     name: str
@@ -78,9 +79,9 @@ class OwnCells:
         if (call := self._call(cell)) is not None:
             return self._code_of(call, awaits=self._may_await())
         if (words := _question(cell)) is not None:
-            return f"get_ipython().run_line_magic({MAGIC!r}, {words!r})\n"
+            return f"{GENERATED}line_magic({MAGIC!r}, {words!r})\n"
         if (python := self._slip(cell)) is not None:
-            return f"get_ipython().run_cell_magic({SLIP!r}, {python!r}, {cell!r})\n"
+            return f"{_CALL}{SLIP!r}, {python!r}, {cell!r})\n"
         return self._usual(cell)
 
     def _check(self, cell: str) -> tuple[str, int | None]:
@@ -91,7 +92,7 @@ class OwnCells:
         is_whole = not lines[-1].strip()
         return ("complete", None) if is_whole else ("incomplete", _indent(lines[-1]))
 
-    def _call(self, cell: str) -> Call | None:
+    def _call(self, cell: str) -> CellMagic | None:
         """The call that a cell is, if `%%minimax` begins it or stands right below other magics."""
         if (call := _written_out(cell)) is not None:
             is_own = self._is_own(call.name) or self._call(call.body) is not None
@@ -104,14 +105,14 @@ class OwnCells:
         body = cell[first.end() :]
         if not body.endswith("\n"):
             body += "\n"  # as IPython does; it refuses no body before we can say what is due
-        return Call(first[1], (first[2] or "").rstrip(), body)
+        return CellMagic(first[1], (first[2] or "").rstrip(), body)
 
     def _is_own(self, name: str) -> bool:
         """Whether it is the cell magic, or an alias of it."""
         magic = self._shell.magics_manager.magics["cell"].get(name)
         return magic is not None and MAGIC in (name, getattr(magic, "magic_name", ""))
 
-    def _code_of(self, call: Call, *, awaits: bool) -> str:
+    def _code_of(self, call: CellMagic, *, awaits: bool) -> str:
         name, line, body = call
         if awaits and name == MAGIC:
             return f"await {_CALL}{AWAITED!r}, {line!r}, {body!r})\n"
@@ -157,14 +158,14 @@ class OwnCells:
         return unknown and f"name {unknown!r} is not defined"
 
 
-def _written_out(cell: str) -> Call | None:
+def _written_out(cell: str) -> CellMagic | None:
     """The call, where a cell is Python code that calls one magic, as below `%%time`."""
     if not cell.startswith(_CALL):
         return None
     try:
         match ast.literal_eval(f"({cell.removeprefix(_CALL)}"):
             case (str(name), str(line), str(body)):
-                return Call(name, line, body)
+                return CellMagic(name, line, body)
     except (ValueError, SyntaxError, RecursionError):
         pass
     return None

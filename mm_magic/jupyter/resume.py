@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from IPython.core.interactiveshell import InteractiveShell
 
 from mm_magic.conversation.conversation import untrusted
-from mm_magic.conversation.notebook_file import Found, Notebook, load_bytes, read, shown
+from mm_magic.conversation.notebook_file import FoundTurn, Notebook, load_bytes, read, shown
 from mm_magic.conversation.stored import Past, names_here, pasts
 from mm_magic.conversation.turn import TURN_MIME, Turn, is_notebook_id
 from mm_magic.errors import MiniMaxError, UsageError
@@ -25,6 +25,7 @@ from mm_magic.jupyter.own_notebook import UNKNOWN_FILE, is_file, is_trusted, own
 from mm_magic.jupyter.running_cell import Cell, running_cell
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import fingerprint
+from mm_magic.session.notes import untrusted_note
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
@@ -342,11 +343,7 @@ def _of_models(due: Iterable[Past]) -> Iterator[Turn]:
 def _still_untrusted(due: Iterable[Past]) -> list[str]:
     """The line on turns that came from an untrusted file when they were drawn again."""
     number = sum(turn.is_untrusted and not turn.is_hidden for past in due for turn in past.turns)
-    if not number:
-        return []
-    what, are, them = ("turn", "is", "it") if number == 1 else ("turns", "are", "them")
-    told = f"{number:,} {what} from an untrusted file {are} not sent. "
-    return [f"{told}To send {them}: `%minimax restore`."]
+    return [untrusted_note(number, was_asked=False)] if number else []
 
 
 def _tables(
@@ -390,7 +387,7 @@ def _tables(
     return [*tables, status_bundle([], lines, None)]
 
 
-def _with_page(found: Sequence[Found]) -> list[Found]:
+def _with_page(found: Sequence[FoundTurn]) -> list[FoundTurn]:
     """Those that have to stand on the page: a copy does if the turn that it copies is not there."""
     originals = {_content(each.turn) for each in found if not each.turn.copy_of}
     return [each for each in found if not each.turn.copy_of or _content(each.turn) not in originals]

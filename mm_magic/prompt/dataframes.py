@@ -16,7 +16,7 @@ _PRECISION = 6
 """Digits of a float, as pandas and polars show it where nobody set another precision."""
 
 
-class Table(NamedTuple):
+class MarkdownTable(NamedTuple):
     """`text` is a Markdown table; `left_out` says what is not in it, "" if all is."""
 
     text: str
@@ -25,7 +25,7 @@ class Table(NamedTuple):
     """The values in it, each with its code, where HERE is the code of the whole."""
 
 
-def table_of(value: object) -> Table | None:
+def table_of(value: object) -> MarkdownTable | None:
     """The table of a pandas or polars DataFrame or Series; None for any other value.
 
     Raises what the methods of a broken DataFrame raise.
@@ -50,7 +50,7 @@ def one_line(value: object, number: Callable[[float], str] | None = None) -> str
     return " ".join(text.split())
 
 
-def _pandas_table(frame: Any, place: str) -> Table:  # pandas may not be installed
+def _pandas_table(frame: Any, place: str) -> MarkdownTable:  # pandas may not be installed
     part = frame.iloc[:MAX_ROWS, :MAX_COLUMNS]
     names, labels = _index(part.index)
     head = [*names, *map(_label, part.columns)]
@@ -60,7 +60,7 @@ def _pandas_table(frame: Any, place: str) -> Table:  # pandas may not be install
     return _table(_texts(head, labels, rows, _pandas_number()), rows, frame.shape, place)
 
 
-def _polars_table(frame: Any, place: str) -> Table:
+def _polars_table(frame: Any, place: str) -> MarkdownTable:
     part = frame[:MAX_ROWS, :MAX_COLUMNS]
     rows = part.rows()
     texts = _texts(part.columns, [()] * len(rows), rows, _polars_number())
@@ -111,7 +111,7 @@ def _table(
     rows: Sequence[Sequence[object]],
     shape: tuple[int, int],
     place: str,
-) -> Table:
+) -> MarkdownTable:
     """The table of these lines, which show `rows`; `shape` is the whole's."""
     cells = [
         (place.format(row=row, column=column), cell)
@@ -120,7 +120,7 @@ def _table(
     ]
     first, *body = [f"| {' | '.join(map(_cell, line))} |" for line in texts]
     table = "\n".join([first, "|" + " --- |" * len(texts[0]), *body])
-    return Table(table, _left_out(texts, shape), cells)
+    return MarkdownTable(table, _left_out(texts, shape), cells)
 
 
 def _left_out(texts: Iterable[Iterable[str]], shape: tuple[int, int]) -> str:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from mm_magic.errors import GENERATED
 from mm_magic.prompt.values import Text
 from mm_magic.wording import counted
 
@@ -17,9 +18,9 @@ MAX_MESSAGE = 1_000
 """Characters of the message."""
 _MAX_LINE = 200
 _MAX_CAUSES = 3
-_MAGIC = "get_ipython().run_"
-"""How the line of a magic runs: what it calls follows."""
-_KEY = re.compile(r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}", re.ASCII)
+KEY = r"(?<![A-Za-z0-9])(sk-|eyJ)[\w.-]{8,}"
+"""What looks like a key by its beginning, as a pattern for ASCII."""
+_KEY = re.compile(KEY, re.ASCII)
 
 Namer = Callable[[str], str | None]
 """What a file of code is called for the reader; None for one that is not the user's own."""
@@ -48,7 +49,7 @@ def _frames(start: TracebackType | None, name_of: Namer) -> Iterator[str]:
         if (name := name_of(code.co_filename)) is None:
             continue
         (summary,) = traceback.StackSummary.extract([(frame, line)], lookup_lines=True)
-        if (summary.line or "").startswith(_MAGIC):
+        if (summary.line or "").startswith(GENERATED):
             continue
         where = "" if code.co_name == "<module>" else f", in {code.co_name}"
         source = f"\n    {summary.line[:_MAX_LINE]}" if summary.line else ""

@@ -16,10 +16,12 @@ from mm_magic.prompt.values import text_of
 from mm_magic.protocol.messages import ImageBlock, TextBlock, said
 from mm_magic.wording import closest, counted, shortened
 
-_STEP = r"""\.[A-Za-z_]\w*|\[-?\d+\]|\['[^'\n]*'\]|\["[^"\n]*"\]"""
-_INSERT = re.compile(rf"\{{\{{[ \t]*([A-Za-z_]\w*)((?:{_STEP})*)[ \t]*\}}\}}")
+# In step with mm_magic/labextension/static/prose.js, which marks it.
+_NAME = r"[^\W\d]\w*"
+_STEP = rf"""\.{_NAME}|\[-?[0-9]+\]|\['[^'\n]*'\]|\["[^"\n]*"\]"""
+_INSERT = re.compile(rf"\{{\{{[ \t]*({_NAME})((?:{_STEP})*)[ \t]*\}}\}}")
 _DOUBLE = re.compile(r"\{\{[^{}\n]{1,200}\}\}")
-_SINGLE = re.compile(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})")
+_SINGLE = re.compile(rf"(?<!\{{)\{{({_NAME})\}}(?!\}})")
 _QUOTES = "'\""
 _LONGEST = 40
 """Characters of the user's own text that a sentence shows at most."""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from mm_magic.prompt.cuts import cut_of, gaps, may_be_cut
-from mm_magic.prompt.dataframes import MAX_CHARACTERS, Table, one_line, table_of
+from mm_magic.prompt.dataframes import MAX_CHARACTERS, MarkdownTable, one_line, table_of
 from mm_magic.prompt.kinds import is_a
 from mm_magic.prompt.no_data import HERE, may_be_no_data, refuse, refuse_handle, refuse_inside
 from mm_magic.wording import counted, shortened
@@ -69,7 +69,7 @@ def text_of(value: object) -> Text:
     return Text(f"{text} ({left_out})" if left_out else text, left_out)
 
 
-def _table_text(table: Table) -> Text:
+def _table_text(table: MarkdownTable) -> Text:
     cut = sum(_is_cut_cell(place, cell) for place, cell in table.cells)
     in_cells = f"only part of what is in {counted(cut, 'cell')}" if cut else ""
     left_out = ", ".join(filter(None, (table.left_out, in_cells)))

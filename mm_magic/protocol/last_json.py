@@ -17,7 +17,7 @@ _OPENS = re.compile(r"[{\[]")
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 
 
-class Found(NamedTuple):
+class LastJson(NamedTuple):
     """The last JSON value of a text: the part of the text that it is, None if there is none.
 
     Then `broken_at` is the place where the last piece that began as JSON stops being any, None
@@ -28,7 +28,7 @@ class Found(NamedTuple):
     broken_at: int | None = None
 
 
-def last_json(text: str) -> Found:
+def last_json(text: str) -> LastJson:
     """The last JSON value in a text.
 
     A fenced block that holds one value and nothing else comes first; else the last object or array;
@@ -37,13 +37,13 @@ def last_json(text: str) -> Found:
     """
     for block in reversed([*_fenced(text)]):
         if _is_value(block.strip()):
-            return Found(block.strip())
+            return LastJson(block.strip())
     start, end, broken_at = _last_container(text)
     whole = text.rstrip()
     last_line = whole[whole.rfind("\n") + 1 :].strip()
     if len(whole) - len(last_line) >= max(end, broken_at or 0) and _SCALAR.fullmatch(last_line):
-        return Found(last_line)
-    return Found(text[start:end]) if end else Found(None, broken_at)
+        return LastJson(last_line)
+    return LastJson(text[start:end]) if end else LastJson(None, broken_at)
 
 
 def _is_value(text: str) -> bool:

@@ -80,10 +80,10 @@ def check_fraction(name: str, value: object) -> None:
         )
 
 
-def check_max_tokens(value: object) -> None:
-    """Raise UsageError unless `value` is a whole number of 1 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"max_tokens must be a whole number of 1 or more, got {value!r}")
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Raise UsageError unless `value` is a whole number of `least` or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"{name} must be a whole number of {least} or more, got {value!r}")
 
 
 def check_thinking(value: str) -> None:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from mm_magic.rendering import markup
 from mm_magic.rendering.fences import MarkdownFence, markdown_fence
-from mm_magic.rendering.formulas import CONTAINERS, MAX_MATH, closes, display_closer, is_heading
+from mm_magic.rendering.formulas import MAX_MATH, display_closer
+from mm_magic.rendering.grammar import CONTAINERS, FENCE, closes, is_heading, is_table_rule
 
-_FENCE = re.compile(rf"({CONTAINERS})(`{{3,}}(?=[^`\n]*$)|~{{3,}})")
+_FENCE = re.compile(rf"({CONTAINERS})({FENCE})")
 _INDENTED = ("    ", "\t")
 _LIST_ITEM = re.compile(r" {0,3}(?:[-*+]|(\d{1,9})[.)])(?:\s|$)")
 # What is most likely a formula, in one line.
@@ -18,7 +19,6 @@ SOFT_LIMIT = 4_000
 """Characters after which a growing code block, list or table is cut for drawing."""
 ITEM_FORMULAS = 4
 """A list comes in parts of about so many formulas, so that they are set while it grows."""
-_TABLE_RULE = re.compile(r"[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t:-]*)+$")
 
 
 class Piece(NamedTuple):
@@ -198,7 +198,7 @@ class Blocks:
         self._kind = self._kind or "flow"
         self._open(line)
         self._above = len(self._lines) - 1
-        if self._count == 2 and _TABLE_RULE.match(line.rstrip()):
+        if self._count == 2 and is_table_rule(line.lstrip(" \t").rstrip()):
             self._head = before + line
             return done
         return done or self._cut_table(line)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import TURN_MIME as TURN_MIME
 from mm_magic.rendering.blocks import SOFT_LIMIT, Blocks, Piece
-from mm_magic.rendering.formulas import CONTAINERS
+from mm_magic.rendering.grammar import CONTAINERS, FENCE
 from mm_magic.rendering.markdown import (
     IGNORE,
     NO_DEFINITIONS,
@@ -47,7 +47,7 @@ PAGE_FORMULAS = 12
 as many, which may take a page 100 ms, it does even within a list, at the next item.
 """
 
-_FENCED = re.compile(r" {0,3}(?:```|~~~)")
+_FENCED = re.compile(rf" {{0,3}}{FENCE}")
 
 _DIM = "opacity:.75"
 
@@ -203,7 +203,7 @@ _OPENS_IMAGE = re.compile(r"!(?=\[)")
 _OPENS_LINK = re.compile(r"\](?=[(:](?![ \t\n]*<?(?:https?://|mailto:)))", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?=(#?\w{1,32};))", re.ASCII)
 _OPENS_RAW = re.compile(r"\{(?=\s*=)")
-_FENCE_LINE = re.compile(rf"^({CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))(.*)$", re.MULTILINE)
+_FENCE_LINE = re.compile(rf"^({CONTAINERS}{FENCE})(.*)$", re.MULTILINE)
 _LANGUAGE = re.compile(r"[ \t]*(?!mermaid)[A-Za-z0-9_+#.-]{1,30}[ \t]*", re.IGNORECASE)
 
 

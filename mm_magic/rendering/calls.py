@@ -16,15 +16,14 @@ from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import ToolResultBlock, ToolUseBlock
 from mm_magic.rendering.bundles import Bundle, disarmed, finished_bundles
 from mm_magic.rendering.code import CODE_STYLE
-from mm_magic.rendering.exchange_view import shortened as cut
+from mm_magic.rendering.exchange_view import cut_in_the_middle
 from mm_magic.rendering.markdown import (
     IGNORE,
     escaped,
     only_table,
     without_blank_lines,
 )
-from mm_magic.rendering.values import fenced
-from mm_magic.wording import plain, shortened
+from mm_magic.wording import fenced, plain, shortened
 
 _CALL_SHOWN = 80  # characters of name and arguments in its line
 _RESULT_SHOWN = 60  # characters
@@ -115,7 +114,7 @@ def _folded(call: ShownCall) -> str:
         own = _own_html(call.own or {}, call.result)
         parts += [("Result", own)] if own else []
         title = "Text that the model gets" if own else "Error" if call.is_error else "Result"
-        parts.append((title, _pre(cut(call.result))))
+        parts.append((title, _pre(cut_in_the_middle(call.result))))
     body = "".join(f"<small>{title}</small>{html}" for title, html in parts)
     return f'<div style="margin-left:1em">{body}</div>'
 
@@ -147,7 +146,7 @@ def _arguments(call: ShownCall) -> list[tuple[str, str]]:
         others = {name: value for name, value in given.items() if name not in texts}
         parts = [("Arguments", _json(others))] if others or not texts else []
         parts += [(f"Argument {shortened(plain(name), _NAME)}", str(texts[name])) for name in texts]
-    return parts if call.is_open else [(title, cut(text)) for title, text in parts]
+    return parts if call.is_open else [(title, cut_in_the_middle(text)) for title, text in parts]
 
 
 def _has_lines(value: object) -> bool:
@@ -165,9 +164,9 @@ def _markdown(call: ShownCall) -> str:
     blocks = [disarmed(f"Call: {call_line(call)}")]
     for title, text in _arguments(call):
         blocks += [disarmed(title)] * (title != "Arguments")
-        blocks.append(fenced(plain(text)))
+        blocks.append(fenced(plain(text), "text"))
     if call.result is not None:
-        blocks.append(fenced(plain(cut(call.result))))
+        blocks.append(fenced(plain(cut_in_the_middle(call.result)), "text"))
     return "\n\n".join(blocks)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mm_magic.conversation.catalog import dollars
 from mm_magic.conversation.replies import Outcome
-from mm_magic.conversation.reply import counted
+from mm_magic.conversation.reply import counted_usage
 from mm_magic.errors import MiniMaxError
 from mm_magic.rendering.bundles import (
     Bundle,
@@ -167,7 +167,7 @@ def _measured(answer: ShownAnswer) -> list[str]:
     seconds = "" if took is None else f"{took:.1f}"
     price = "" if outcome.price is None else dollars(outcome.price)
     ended = answer.state or _ending(outcome)
-    return [seconds, tokens_in_words(counted(outcome.reply)), price, ended]
+    return [seconds, tokens_in_words(counted_usage(outcome.reply)), price, ended]
 
 
 def _ending(outcome: Outcome) -> str:

@@ -19,6 +19,8 @@ from markdown_it.rules_block import reference
 from markdown_it.rules_inline.state_inline import Scanned, StateInline
 from markdown_it.token import Token
 
+from mm_magic.rendering.grammar import is_table_rule
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
@@ -40,7 +42,6 @@ _FOOTNOTE_LINE = re.compile(rf"^{FOOTNOTE.pattern}:", re.MULTILINE)
 
 _TASK = re.compile(r"\[([ xX])\](?:[ \t]+|$)")
 _BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
-_TABLE_RULE = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:-]*)+$")
 
 
 def install(parser: MarkdownIt) -> None:
@@ -346,4 +347,4 @@ def _lazy_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
         for line in (start, start + 1)
     )
-    return head.startswith("|") and _TABLE_RULE.match(rule.rstrip()) is not None
+    return head.startswith("|") and is_table_rule(rule.rstrip())

@@ -15,12 +15,13 @@ from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
 from mm_magic.transport.recording.writer import key_forms
-from mm_magic.wording import plain
+from mm_magic.wording import cut, plain
 
 MAX_LINE = 400  # characters
 MAX_LINES = 150
 MAX_ROWS = 100
 """More of them are left out in the middle."""
+_NAME = 40  # columns of an event's name: in plain text each line of data stands behind as many
 _RUN = 3  # events of one sort in a row that are shown of many
 
 _PRE = (
@@ -45,7 +46,7 @@ class Came(NamedTuple):
 
 def wire_bundle(request: str, kept: KeptAnswer[T], key: str) -> Bundle:
     """The text of a request beside what came for it. `key` is hidden, should a server repeat it."""
-    sent = shortened(_without(key, request))
+    sent = cut_in_the_middle(_without(key, request))
     kind = _without(key, kept.content_type.partition(";")[0].strip())
     title = f"Received: HTTP {kept.status}{f', {kind}' if kind else ''}:"
     rows = [(_time(came.seconds), came.name, came.data) for came in came_events(kept, key)]
@@ -65,19 +66,19 @@ def came_events(kept: KeptAnswer[T], key: str = "") -> list[Came]:
         return gap
     if kept.status != 200 or is_json:
         text = _indented(body[1000:] if gap else body)  # no half of a key at the gap
-        return [*gap, Came(reads[-1][0], "(no stream)", shortened(_without(key, text)))]
+        return [*gap, Came(reads[-1][0], "(no stream)", cut_in_the_middle(_without(key, text)))]
     events = _events(reads)
     if gap:
         events = [*gap, *events[1:]]  # the first may be a half
     events = [Came(c.seconds, _without(key, c.name), _without(key, c.data)) for c in events]
     runs = [came for _, run in groupby(events, _sort) for came in _ends_of(list(run))]
     return [
-        came._replace(data=shortened(came.data))
+        came._replace(name=cut(came.name, _NAME), data=cut_in_the_middle(came.data))
         for came in _ends(runs, MAX_ROWS, lambda n: Came(None, "…", f"{n:,} more"))
     ]
 
 
-def shortened(text: str) -> str:
+def cut_in_the_middle(text: str) -> str:
     """A text with at most so many lines of at most so many characters, cut in the middle."""
     lines = _ends(text.split("\n"), MAX_LINES, lambda n: f"… {n:,} lines …")
     return "\n".join(

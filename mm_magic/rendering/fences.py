@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 
-from mm_magic.rendering.formulas import CONTAINERS, closes
+from mm_magic.rendering.grammar import CONTAINERS, FENCE, closes
 
-_FENCE = r"`{3,}(?=[^`\n]*$)|~{3,}"
 _OUTER = re.compile(
-    rf"^({CONTAINERS})({_FENCE})[ \t]*(?:markdown|md)[ \t]*$", re.IGNORECASE | re.MULTILINE
+    rf"^({CONTAINERS})({FENCE})[ \t]*(?:markdown|md)[ \t]*$", re.IGNORECASE | re.MULTILINE
 )
-_ANY = re.compile(rf"{CONTAINERS}({_FENCE})")
-_INNER = re.compile(rf"[ \t>]*({_FENCE})[ \t]*(?=\S)")
+_ANY = re.compile(rf"{CONTAINERS}({FENCE})")
+_INNER = re.compile(rf"[ \t>]*({FENCE})[ \t]*(?=\S)")
 
 
 class MarkdownFence:

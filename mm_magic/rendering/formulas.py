@@ -12,6 +12,15 @@ from bisect import bisect_left
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from mm_magic.rendering.grammar import (
+    CLOSERS,
+    CONTAINERS,
+    FENCE,
+    ITEM,
+    closes,
+    is_heading,
+    marker,
+)
 from mm_magic.rendering.tex import contained
 
 if TYPE_CHECKING:
@@ -31,15 +40,12 @@ class Block(Protocol):
 # A formula beyond this many characters is text: MathJax gives up at 5 kB of macro buffer.
 MAX_MATH = 10_000
 
-# What may stand before a fence or a display formula on its line: quote marks and list markers.
-CONTAINERS = r"(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t])*"
 # The environments that MathJax and LaTeX know and that are math by themselves.
 _ENVIRONMENT = (
     r"(?:equation|align|alignat|flalign|gather|multline|eqnarray|split|aligned|alignedat|gathered"
     r"|array|[dr]?cases|drcases|(?:[pbBvV]?(?:small)?)matrix|CD)\*?"
 )
 BEGIN = re.compile(rf"\\begin\{{({_ENVIRONMENT})\}}")
-CLOSERS = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _TOKENS = rf"""
     | (?P<tick>`+)
     | (?P<group>\\(?:text[a-z]*|mbox|hbox)[ ]?\{{[^{{}}]*\}})
@@ -50,7 +56,7 @@ _TOKENS = rf"""
 _IN_LINES = re.compile(_TOKENS.strip(" \n|"), re.VERBOSE)
 _IN_TEXT = re.compile(
     rf"""
-      (?P<fence>^{CONTAINERS}(?:`{{3,}}(?=[^`\n]*$)|~{{3,}}))
+      (?P<fence>^{CONTAINERS}{FENCE})
     | (?P<blank>\n(?=[ \t>]*(?:\n|\Z)))
     {_TOKENS}""",
     re.MULTILINE | re.VERBOSE,
@@ -60,9 +66,8 @@ _MAY_BEGIN = re.compile(r"\$|\\[(\[]|\\begin\{")
 _CONTAINERS = re.compile(CONTAINERS)
 _QUOTE_MARKS = re.compile(r"(?:[ \t]*>)*")
 _QUOTE_MARK = re.compile(r"[ \t]*>[ \t]?")
-_MARKER = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]")
+_MARKER = re.compile(rf"[ \t]*{ITEM}[ \t]")
 _BLANK = re.compile(r"[ \t>]*\Z")
-_HEADING = re.compile(r"[ \t>]*#{1,6}[ \t]")
 _PIPE = re.compile(r"\\.|(?P<pipe>\|)")
 _SPACED_PIPE = re.compile(r"\\.|(?<=[ \t])(?P<pipe>\|)(?=[ \t\n]|\Z)")
 _NO_PIPE = re.compile(r"(?P<pipe>(?!))")
@@ -100,17 +105,6 @@ def find_formulas(text: str, parse: Callable[[str], Sequence[Block]]) -> list[Sp
     return sorted([*displays, *found])
 
 
-def marker(fence: str) -> str:
-    """Return the backticks or tildes at the end of what opens a fence."""
-    return fence[len(fence.rstrip("`~")) :]
-
-
-def closes(opening: str, line: str) -> bool:
-    """Does `line` close the fence that the marker `opening` opened?"""
-    found = line.lstrip(" \t>").rstrip()
-    return len(found) >= len(opening) and not found.strip(opening[0])
-
-
 def display_closer(line: str) -> str:
     """Return what closes the display formula that `line` opens and that may hold blank lines."""
     content = line[_containers(line) :].strip()
@@ -130,11 +124,6 @@ def typeset_form(formula: str) -> str:
     # MathJax takes the first end of that name, also if it belongs to an inner one.
     is_nested = begin is not None and formula.count(begin[0]) > 1
     return f"$${contained(formula)}$$" if is_nested else str(contained(formula))
-
-
-def is_heading(line: str) -> bool:
-    """Is this line a heading, in a quote or not?"""
-    return _HEADING.match(line) is not None
 
 
 def _containers(line: str) -> int:

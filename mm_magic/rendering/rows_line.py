@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mm_magic.conversation.catalog import dollars
 from mm_magic.conversation.rows_count import RowsCount
 from mm_magic.rendering.bundles import Bundle, line_bundle, status_bundle
-from mm_magic.rendering.status_line import DEMO
+from mm_magic.transport.endpoint import DEMO_NAME
 from mm_magic.wording import counted
 
 _BAR = 16
@@ -35,7 +35,7 @@ def growing_bundle(count: RowsCount) -> Bundle:
 
 def ended_bundle(count: RowsCount, notes: Sequence[str], *, to: str = "") -> Bundle:
     """What stays under the cell: the line, and sentences below it. `to` is a variable."""
-    parts = [DEMO] if count.is_demo else []
+    parts = [DEMO_NAME] if count.is_demo else []
     parts.append(counted(count.rows, "row"))
     if count.done != count.rows or count.failed:
         parts.append(f"{count.done:,} answered")

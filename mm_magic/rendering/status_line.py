@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from mm_magic.conversation.catalog import dollars, price_of
 from mm_magic.conversation.count import Count, count
-from mm_magic.conversation.reply import Reply
-from mm_magic.conversation.reply import counted as counted_tokens
+from mm_magic.conversation.reply import Reply, counted_usage
 from mm_magic.conversation.turn import Turn
 from mm_magic.protocol.messages import Usage
 from mm_magic.rendering.cuts import cut_note, cut_notes, was_cut
+from mm_magic.transport.endpoint import DEMO_NAME
 from mm_magic.wording import counted, model_name, without_code
-
-DEMO = "Offline demo, not a language model"
 
 
 def status_parts(turn: Turn, *, to: str | None = None) -> list[str]:
@@ -36,7 +34,7 @@ def _parts(turn: Turn) -> list[str]:
         return [*parts, reply.status + (", not remembered" if is_lost else "")]
     if reply.problem:
         parts.append("not of the requested type" + (", not remembered" if is_lost else ""))
-    parts += filter(None, [tokens_in_words(counted_tokens(reply)), _price(turn), _took(reply)])
+    parts += filter(None, [tokens_in_words(counted_usage(reply)), _price(turn), _took(reply)])
     if reply.stop_reason not in ("end_turn", None):
         parts.append(f"stop reason: {reply.stop_reason}")
     return parts
@@ -94,7 +92,7 @@ def _who(turn: Turn) -> str:
 
 def who_answered(turn: Turn) -> str:
     """The model, or that it was none; and when that was, where it was recorded."""
-    model = DEMO if turn.is_demo else _model(turn)
+    model = DEMO_NAME if turn.is_demo else _model(turn)
     if turn.reply.backend != "recorded":
         return model
     day = turn.reply.origin.day if turn.reply.origin else ""

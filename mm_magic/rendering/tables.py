@@ -6,12 +6,14 @@ from itertools import compress
 from mm_magic.rendering.bundles import Bundle
 from mm_magic.rendering.markdown import IGNORE, escaped, escaped_note
 from mm_magic.wording import columns as wide
-from mm_magic.wording import plain, wrapped
+from mm_magic.wording import cut, plain, wrapped
 
 _GAP = "  "
 _LONG = 32
 """A column that is wider holds text that may be cut in a terminal, and keeps `_SHORTEST` of it."""
 _SHORTEST = 20
+_WITHOUT_WINDOW = 400
+"""The columns for which a table in a file is cut: each row of it is as long as its widest one."""
 _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
 _SHORT_CELL = "white-space:nowrap"
 _LONG_CELL = "min-width:16em"
@@ -27,8 +29,9 @@ def table_bundle(
     """Return rows of plain text under the names of their columns, and `notes` below the table.
 
     A column whose cells are all empty is left out, and so is a table without rows. The plain text
-    fits a terminal of `width` columns. A table that is wider than the page is scrolled sideways: a
-    short cell is not broken, so that one that is filled later makes no row higher.
+    fits a terminal of `width` columns; without one, only long texts are cut. A table that is wider
+    than the page is scrolled sideways: a short cell is not broken, so that one that is filled later
+    makes no row higher.
     """
     used = [any(row[place] for row in rows) for place in range(len(columns))]
     columns = list(compress(columns, used))
@@ -53,11 +56,10 @@ def _cell(text: str) -> str:
 def _lines(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """The names and the rows below them in columns; where those don't fit, a list of the rows."""
     rows = [[plain(cell).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(map(wide, column)) for column in zip(*rows, strict=True)]
-    if width is not None:
-        widths = _fitted(widths, width)
-        if sum(widths) + len(_GAP) * (len(widths) - 1) > width:
-            return _listed(rows, width)
+    widest = [max(map(wide, column)) for column in zip(*rows, strict=True)]
+    widths = _fitted(widest, _WITHOUT_WINDOW if width is None else width)
+    if width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+        return _listed(rows, width)
     return [
         _GAP.join(_padded(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip()
         for row in rows
@@ -73,10 +75,7 @@ def _fitted(widths: Sequence[int], width: int) -> list[int]:
 
 
 def _padded(cell: str, width: int) -> str:
-    if wide(cell) > width:
-        while wide(cell) >= width:
-            cell = cell[:-1]
-        cell = f"{cell.rstrip()}…"
+    cell = cut(cell, width)
     return cell + " " * (width - wide(cell))
 
 

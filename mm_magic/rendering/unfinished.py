@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mm_magic.rendering import markup
 from mm_magic.rendering.dialect import PAIRED_TAGS, address_length, delimits
-from mm_magic.rendering.formulas import CONTAINERS
+from mm_magic.rendering.grammar import CLOSERS, CONTAINERS, ITEM, is_table_rule
 
 # In characters. A construct that is open for longer is not waited for: it is likely no such thing.
 LONGEST_WAIT = 600
@@ -26,8 +26,7 @@ _UNDECIDED = re.compile(
     rf"|\[(?!\^)[^\]]*\]:.*|\[\^[^\]]*\]?)\Z"
 )
 _ROW = re.compile(rf"{CONTAINERS}\|")
-_TABLE_RULE = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t:-]*)+\Z")
-_BEGINS_BLOCK = re.compile(r"[ \t>]*(?:[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t])")
+_BEGINS_BLOCK = re.compile(rf"[ \t>]*(?:{ITEM}|#{{1,6}})[ \t]")
 _HEADING_END = re.compile(r"(?<=[ \t])#+[ \t]*\Z")
 _LAST_BAR = re.compile(r"(?<!\\)\|(?=[^|]*\Z)")
 
@@ -43,7 +42,6 @@ _MARK = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
-_CLOSERS = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _LINK = re.compile(
     r"!?\[(?:[^\[\]\\]|\\.|\[[^\[\]]*\])*\]"
     r"(?:\((?:[^()\\]|\\.|\([^()]*\))*\)|\[[^\]]*\]|(?=[^(\[]))",
@@ -87,7 +85,7 @@ def settled(text: str, *, is_code: bool = False) -> str:
 
 def _is_in_table(lines: list[str]) -> bool:
     for line in reversed(lines):
-        if _TABLE_RULE.match(line):
+        if is_table_rule(line.lstrip(" \t>")):
             return True
         if not _ROW.match(line):
             return False
@@ -180,8 +178,8 @@ def _end_of_pair(text: str, mark: re.Match[str]) -> int:
             return -1 if waited <= LONGEST_WAIT else mark.end()
         # The text of a link may hold emphasis, all of which is there.
         return link.end()
-    end = text.find(_CLOSERS[mark[0]], mark.end())
+    end = text.find(CLOSERS[mark[0]], mark.end())
     if end < 0:
         is_short = mark[0] != "$" or (waited <= LONGEST_FORMULA and "\n" not in text[mark.end() :])
         return -1 if is_short and waited <= LONGEST_WAIT else mark.end()
-    return end + len(_CLOSERS[mark[0]])
+    return end + len(CLOSERS[mark[0]])

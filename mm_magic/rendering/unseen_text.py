@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import unescape
 from urllib.parse import unquote
 
-from mm_magic.conversation.notebook_file import Found, NotebookCell, joined
+from mm_magic.conversation.notebook_file import FoundTurn, NotebookCell, joined
 from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.protocol.json_values import JsonObject, as_object, as_text
 from mm_magic.protocol.messages import ImageBlock, TextBlock, ThinkingBlock, said
@@ -75,7 +75,7 @@ _ENTITY = re.compile(r"&[#\w]{2,32};")
 _WORD = re.compile(r"[^\W_]+")
 
 
-def not_on_page(found: Iterable[Found]) -> Iterator[tuple[Turn, list[str]]]:
+def not_on_page(found: Iterable[FoundTurn]) -> Iterator[tuple[Turn, list[str]]]:
     """Each turn with the parts that its cell does not show: prompt, thinking, answer, other blocks.
 
     Of a turn with several answers it is each of them, as any may be picked.

@@ -18,7 +18,7 @@ from mm_magic.rendering.bundles import (
 )
 from mm_magic.rendering.markdown import IGNORE, escaped
 from mm_magic.rendering.tables import table_bundle
-from mm_magic.wording import shortened
+from mm_magic.wording import fenced, shortened
 
 _ROWS = 50  # that are shown
 _LONGEST = 500  # characters of JSON that no table can hold
@@ -49,7 +49,7 @@ def value_bundle(reply: Reply) -> Bundle:
     quoted = (f"{title}:\n\n{_quoted(disarmed(text.strip()))}" for title, text in folded)
     return {
         "text/html": f"{table['text/html']}{html}",
-        "text/markdown": "\n\n".join([fenced(str(table["text/plain"])), *quoted]),
+        "text/markdown": "\n\n".join([fenced(str(table["text/plain"]), "text"), *quoted]),
         "text/plain": table["text/plain"],
     }
 
@@ -93,14 +93,6 @@ def _folded_html(title: str, text: str) -> str:
         f'<details class="mm-answer {IGNORE}"><summary>{escaped(title)}</summary>'
         f"{dim_paragraphs(text, margin='margin-left:1em;')}</details>"
     )
-
-
-def fenced(text: str) -> str:
-    """Plain text as a block of code that nothing in it can close."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}text\n{text}\n{fence}"
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from mm_magic.conversation.replies import Replies
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Asked
-from mm_magic.protocol.request import Effort, Thinking
+from mm_magic.protocol.request import Effort, Thinking, check_count
 from mm_magic.session.options import is_list
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
@@ -323,7 +323,8 @@ async def compare_async(
         if left_out:
             once = each_once[: 1 + len(left_out)]
             check_sent(current.requests, current.cells.here, first, once)
-        number = number_of(varying, _checked_n(n), len(left_out))
+        check_count("n", n)
+        number = number_of(varying, n, len(left_out))
         if number > chosen.confirm_above and not yes:
             asks = ((each.of(first), n) for each in each_once)
             foreseen = Forecast(number, current.requests.foresee(asks, current.cells.here))
@@ -437,12 +438,6 @@ def _check_names(function: str, options: Mapping[str, object], *own: str) -> Non
             f"{function} has no option {min(unknown)!r}",
             next_steps=(f"Its options: {', '.join([*AskOptions.__annotations__, *own])}.",),
         )
-
-
-def _checked_n(n: object) -> int:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise UsageError(f"n must be a whole number of 1 or more, got {n!r}")
-    return n
 
 
 def read_notebook(path: str | os.PathLike[str]) -> dict[str, "Conversation"]:

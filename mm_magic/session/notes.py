@@ -184,11 +184,12 @@ def too_long_note(model: str, left_out: int) -> str:
     )
 
 
-def untrusted_note(number: int) -> str:
-    """The sentence on turns that are shown and not sent."""
-    turns, were, them = ("turn", "was", "it") if number == 1 else ("turns", "were", "them")
+def untrusted_note(number: int, *, was_asked: bool = True) -> str:
+    """The sentence on turns that are shown and not sent: below an answer, or before one."""
+    turns, them = ("turn", "it") if number == 1 else ("turns", "them")
+    verb = ("was" if number == 1 else "were") if was_asked else ("is" if number == 1 else "are")
     return (
-        f"{number:,} {turns} from an untrusted file {were} not sent. "
+        f"{number:,} {turns} from an untrusted file {verb} not sent. "
         f"To send {them}: `%minimax restore`."
     )
 

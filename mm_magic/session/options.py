@@ -7,6 +7,7 @@ the key of a request take it from its row. What belongs to one cell alone is in 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from mm_magic import wording
@@ -24,8 +25,8 @@ from mm_magic.protocol.request import (
     DEFAULT_TOP_P,
     Effort,
     Thinking,
+    check_count,
     check_fraction,
-    check_max_tokens,
     check_model,
     check_thinking,
 )
@@ -189,16 +190,6 @@ def _check_conversation(_name: str, value: object) -> None:
         raise UsageError(f"a conversation needs a name, got {value!r}")
 
 
-def _check_confirm_above(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} must be a whole number of 1 or more, got {value!r}")
-
-
-def _check_retries(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise UsageError(f"{name} must be a whole number of 0 or more, got {value!r}")
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a turn is asked with. Raises UsageError where a value is out of its range.
@@ -232,7 +223,7 @@ class Options:
     max_tokens: int | None = option(
         None, COUNT, "--max-tokens", metavar="N",
         help="maximum length of the answer in tokens, including thinking",
-        check=lambda _, value: check_max_tokens(value), wire=_as_it_is,
+        check=check_count, wire=_as_it_is,
         scale=Scale(1, ADVISED_MAX_TOKENS, usual=PAGE_MAX_TOKENS),
         varies="listed",
     )  # fmt: skip
@@ -267,11 +258,11 @@ class Options:
     )  # fmt: skip
     retries: int = option(
         2, COUNT, help="how many times to retry while the service is busy",
-        check=_check_retries, in_panel=False,
+        check=partial(check_count, least=0), in_panel=False,
     )  # fmt: skip
     confirm_above: int = option(
         12, COUNT, help="how many requests a cell may send without `--yes`",
-        check=_check_confirm_above, in_panel=False,
+        check=check_count, in_panel=False,
     )  # fmt: skip
     said: frozenset[str] = frozenset()
 

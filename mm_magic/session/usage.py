@@ -6,7 +6,7 @@ from threading import Lock
 from mm_magic.conversation.catalog import PRICES_DATE, dollars
 from mm_magic.conversation.count import Count, count
 from mm_magic.conversation.reply import Reply, has_begun
-from mm_magic.transport.endpoint import Backend
+from mm_magic.transport.endpoint import DEMO_NAME, Backend
 from mm_magic.wording import counted, model_name, plain
 
 NOTHING = "no answers yet"
@@ -50,7 +50,7 @@ class Meter:
         lines = ["Used in this kernel:"]
         for (backend, model), total in rows:
             if backend == "offline":
-                lines.append(f"  Offline demo, not a language model: {_demo(total)}")
+                lines.append(f"  {DEMO_NAME}: {_demo(total)}")
             else:
                 lines.append(f"  {plain(model)}{_SUFFIX.get(backend, '')}: {total}")
         return [*lines, *_explained(self.total())]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from mm_magic.errors import MiniMaxError, UsageError
-from mm_magic.transport.endpoint import REGIONS, Endpoint, Secret
+from mm_magic.transport.endpoint import DEMO_NAME, REGIONS, Endpoint, Secret
 from mm_magic.web_page import ELSEWHERE, NO_SERVER, in_page
 
 DEFAULT_BASE_URL = "https://api.minimax.io/anthropic"
@@ -95,11 +95,19 @@ class WhoAnswers:
         """
         endpoint = self.endpoint()
         if endpoint is None:
-            return "the offline demo, not a language model"
+            return f"the {DEMO_NAME[0].lower()}{DEMO_NAME[1:]}"
         key = "with a key" if endpoint.key else "without a key"
         if endpoint.backend == "minimax":
             return f"MiniMax ({endpoint.host}, {REGIONS[endpoint.host]}), {key}"
         return f"your own server (MINIMAX_BASE_URL), {key}"
+
+    def way_to_model(self) -> str:
+        """How a model answers again, or for the first time, where the demo does."""
+        if in_page():
+            return ELSEWHERE
+        if self.has_server():
+            return "`%minimax live` switches back."
+        return "`%minimax key` adds a key; then a model answers."
 
     def server_name(self) -> str:
         """The address that would be asked, "" where the environment names none that is one."""

@@ -15,6 +15,9 @@ REST = 0.05
 """Seconds for which a fast stream is left alone at most; what comes waits in the socket."""
 SHARE = 0.05
 """The largest part that a rest may be of the time since the answer began."""
+AHEAD = 1024 * 1024
+"""Bytes that may wait to be taken: what else comes stays in the socket. One piece may hold more,
+if it was compressed."""
 TRICKLE = 4096
 """Bytes from one read to the next: who sends more fills the socket, and is not left alone."""
 
@@ -31,8 +34,8 @@ async def gathered(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
     except StopAsyncIteration:
         return
     arrived: list[bytes] = []
-    came = asyncio.Event()
-    task = asyncio.create_task(_gather(rest, arrived, came))
+    came, taken = asyncio.Event(), asyncio.Event()
+    task = asyncio.create_task(_gather(rest, arrived, came, taken))
     try:
         while arrived or not task.done():
             await came.wait()
@@ -40,6 +43,7 @@ async def gathered(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
             if arrived:
                 data = b"".join(arrived)
                 arrived.clear()
+                taken.set()
                 yield data
         await task
     finally:
@@ -47,11 +51,16 @@ async def gathered(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _gather(pieces: AsyncIterator[bytes], arrived: list[bytes], came: asyncio.Event) -> None:
-    """Put the pieces into `arrived`, and tell with `came` that there is something, or the end."""
+async def _gather(
+    pieces: AsyncIterator[bytes], arrived: list[bytes], came: asyncio.Event, taken: asyncio.Event
+) -> None:
+    """Put the pieces into `arrived`, and tell with `came` that there is something, or the end.
+
+    Where much has arrived, wait for `taken`.
+    """
     time = asyncio.get_running_loop().time
     began = looked = time()
-    size = 0
+    size = ahead = 0
     try:
         async for piece in pieces:
             size += len(piece)
@@ -61,7 +70,11 @@ async def _gather(pieces: AsyncIterator[bytes], arrived: list[bytes], came: asyn
                 if size < TRICKLE and now - looked < FAST < rest:
                     await asyncio.sleep(rest)
                 size, looked = 0, time()
+            ahead = len(piece) + (ahead if came.is_set() else 0)
             arrived.append(piece)
             came.set()
+            if ahead >= AHEAD:
+                taken.clear()
+                await taken.wait()
     finally:
         came.set()

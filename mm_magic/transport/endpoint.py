@@ -10,6 +10,8 @@ Backend: TypeAlias = Literal["minimax", "url", "offline", "recorded"]
 """Who answered: MiniMax's own hosts, another server, the offline demo, a recording."""
 
 OFFLINE: Backend = "offline"
+DEMO_NAME = "Offline demo, not a language model"
+"""What the embedded demo is called wherever it answers."""
 
 REGIONS: Mapping[str, str] = {
     "api.minimax.io": "global",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Route, expect
 from support.corpora import own_payloads
+from support.inserts import CASES
 from support.loopback import Loopback, streamed
 
 from browser.lab import Lab, Server, new_lab
@@ -251,11 +252,10 @@ def test_typed_by_hand(fresh: Lab) -> None:
 
 def test_names_that_are_filled_in_are_marked(fresh: Lab) -> None:
     """What the kernel fills in is marked, and no other braces; with --literal none are."""
-    filled = ["{{df}}", "{{ row.title }}", "{{xs[0]['a b']}}", "{{naïve}}"]
-    text = " and ".join([*filled, "{{len(df)}}", "{df}", "{{}}", "{{2x}}", "{{ü}}"])
+    text = "\n".join(text for text, _ in CASES)
     fresh.edit(0, f"%%minimax\n{text}")
     marked = fresh.cell(0).locator(".mm-insert")
-    expect(marked).to_have_text(filled)
+    expect(marked).to_have_text([each for _, filled in CASES for each in filled])
     fresh.edit(0, f"%%minimax --literal\n{text}")
     expect(marked).to_have_count(0)
 

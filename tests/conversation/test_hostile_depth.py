@@ -7,6 +7,7 @@ from typing import Any
 import nbformat.v4
 import pytest
 from support.loopback import END, Answer, Loopback, captured, chunk, head, send, sse
+from support.security_page import SECURITY_PAGE
 
 from mm_magic.conversation.saved_turn import UnreadableTurn, read_turn, turn_json
 from mm_magic.errors import MiniMaxError
@@ -26,6 +27,11 @@ TEXT = "\n\nRayleigh scattering."
 def nested(kind: str, depth: int) -> str:
     opening, inside, closing = KINDS[kind]
     return opening * depth + inside + closing * depth
+
+
+def test_the_page_names_the_depth() -> None:
+    """docs/security.md says how deep the deepest JSON is."""
+    assert f"JSON nested up to {max(DEPTHS):,} deep" in SECURITY_PAGE
 
 
 def whole(status: int, text: str) -> Answer:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from mm_magic.jupyter.views.answers import AtEnd, InTerminal
+from mm_magic.jupyter.views.answers import AnswersAtEnd, AnswersInTerminal
 from mm_magic.jupyter.views.budget import BURST
 from mm_magic.jupyter.views.columns import BYTES_PER_CHARACTER, BYTES_PER_SECOND, Columns
 from mm_magic.jupyter.views.page import Live
@@ -294,7 +294,7 @@ def test_card_of_one_that_failed() -> None:
 def test_nobody_watches() -> None:
     """Headless, each part is drawn once."""
     screen = Screen()
-    view = AtEnd(screen)
+    view = AnswersAtEnd(screen)
     view.tick("0 of 2 answered, 0 s")
     view.update(1, "Hm.", "Blue.")
     assert view.is_blank
@@ -307,7 +307,7 @@ def test_nobody_watches() -> None:
 def test_terminal_wipes_the_line() -> None:
     """In a terminal the line is wiped before the answers are printed."""
     written: list[str] = []
-    view = InTerminal(Terminal(written.append, tty=True))
+    view = AnswersInTerminal(Terminal(written.append, tty=True))
     view.tick("0 of 2 answered, 0 s")
     view.update(1, "", "Blue.")
     view.tick("1 of 2 answered, 1 s")

@@ -244,7 +244,7 @@ def test_offline_without_a_key(shell: Shell, capsys: pytest.CaptureFixture[str])
     shell.run("%minimax offline")
     assert capsys.readouterr().out == (
         "From now on, `%%minimax` asks the offline demo, not a language model.\n"
-        "`%minimax key` adds a key.\n"
+        "`%minimax key` adds a key; then a model answers.\n"
     )
 
 

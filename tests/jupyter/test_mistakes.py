@@ -106,11 +106,16 @@ def shell() -> Iterator[Shell]:
         ("%%minimax temperature 0.3\nWhy?", "is not an option", "`%%minimax -t 0.3`"),
         ("%%minimax -t 1 model foo\nWhy?", "is not an option", "`%%minimax -t 1 -m foo`"),
         ("%%minimax history", "looks like a command", "`%minimax history`"),
-        ("%%minimax History?", "looks like a command", "`%minimax history`"),
-        ("%%minimax histroy", "looks like a command", "`%minimax history`"),
+        ("%%minimax help temperature", "looks like a command", "`%minimax help temperature`"),
+        ("%%minimax help record", "looks like a command", "`%minimax help record`"),
+        ("%%minimax record a.jsonl", "looks like a command", "`%minimax record a.jsonl`"),
+        ("%%minimax restore --version 1", "looks like a command", "`%minimax restore --version"),
+        ("%%minimax fork idea 2", "looks like a command", "`%minimax fork idea 2`"),
+        ("%%minimax Show 3", "looks like a command", "`%minimax show 3`"),
         ("%%minimax forget 2", "looks like a command", "`%minimax forget 2`"),
         ("%%minimax replay a.jsonl --speed 0", "looks like a command", "`%minimax replay a.jsonl"),
         ("%%minimax temperature 0.3", "is not an option", "`%%minimax -t 0.3`"),
+        ("%%minimax dry-run", "is not an option", "`%%minimax --dry-run`"),
         ("%%minimax model MiniMax-M3", "is not an option", "`%%minimax -m MiniMax-M3`"),
         ("%%minimax system=kind", "is not an option", "`%%minimax -s kind`"),
         ("%%minimax --temp 0.3 Why?", "no option --temp", "mean --temperature?"),
@@ -184,6 +189,19 @@ def test_python_below_the_line_magic(shell: Shell) -> None:
     shell.run("%minimax -t default")
 
 
+LIKE_SLIPS = [
+    "Code review", "Show me", "Help me", "Record players", "Request denied", "Reset password",
+    "History?", "History", "history 3", "Codes", "Models", "Forget it", "Pick one", "Fork truck",
+    "restore peace", "replay value", "history lines", "Key?", "Diff Python 2", "Code 3 sorts",
+    "yes", "Alone", "stream", "dry run", "Top 1", "maximum 5", "temper 1", "Key: what is it?",
+    "key = value", "API key: why?",
+    "What does commit 3f786850e387550fdab836ed7e6dc881de23001b change",
+    f"Which file has the SHA-256 {'0123456789abcdef' * 4} here",
+    "Why does test_what_is_not_visible_is_found_in_linear_time fail",
+]  # fmt: skip
+"""Prompts with the name of a command or an option, or a long word, in them."""
+
+
 @pytest.mark.parametrize(
     ("line", "prompt"),
     [
@@ -202,6 +220,7 @@ def test_python_below_the_line_magic(shell: Shell) -> None:
         ("Is a - b = b - a?", "Is a - b = b - a?"),
         ("“Why?” she asked", "“Why?” she asked"),
         ("天空为什么是蓝色的？", "天空为什么是蓝色的？"),
+        *((words, words) for words in LIKE_SLIPS),
         ("Explain: {{topic}}", "Explain: rain"),
     ],
 )
@@ -233,6 +252,8 @@ def test_prompt_of_one_line_is_a_turn_like_any_other(
         "And the sea?",
     ]
     assert shell["first"].text
+    assert "looks like a command" in str(shell.error("%%minimax history line"))
+    assert "looks like a command" in str(shell.error("%%minimax reset line"))
     shell.run("%minimax reset line")
 
 
@@ -250,6 +271,10 @@ TYPED = "sk-cp-abcdefgh12345678"
         f"%minimax replay --speed {TYPED}",
         f"%minimax my key is {TYPED}",
         f"%minimax {'0123456789abcdef' * 3}",
+        f"%%minimax {'0123456789abcdef' * 4}",
+        f"%%minimax My key is {'0123456789abcdef' * 3}",
+        f"%%minimax Is {'abcdef_3B-' * 4} a key",
+        f"%%minimax Is {'abcdef3-' * 3}{'cd4ef' * 4} a key",
         "%minimax api_key = 0123456789abcdef",
         f"%%minimax {TYPED}\nWhy?",
         f"%%minimax key={TYPED}\nWhy?",

@@ -11,7 +11,18 @@ from typing import Any
 import ipywidgets
 import pytest
 from support.kernels import TURN, Kernel
-from support.loopback import Answer, Loopback, captured, chunk, head, sse, stall, streamed, whole
+from support.loopback import (
+    Answer,
+    Connection,
+    Loopback,
+    captured,
+    chunk,
+    head,
+    sse,
+    stall,
+    streamed,
+    whole,
+)
 from support.printed import on_one_line
 from support.shells import fresh_shell
 from traitlets.config import Config
@@ -669,6 +680,61 @@ def test_models_of_the_server() -> None:
 
         on_a_loop(desk, check)
         assert [request.path for request in server.requests] == ["/v1/models"]
+        desk.close()
+
+
+@pytest.mark.parametrize("closed", ["before", "after"])
+def test_models_for_the_panel_that_stays(closed: str) -> None:
+    """A panel that is shown anew while the list is on its way gets it, and its end asks for none.
+
+    The old panel is closed before the new one is there, or after it.
+    """
+    goes_on = threading.Event()
+    listed = whole(200, {"data": [{"id": "Own-Model"}]})
+
+    def late(connection: Connection) -> None:
+        goes_on.wait(20)
+        listed(connection)
+
+    with Loopback(late, listed) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+
+        async def check(old: Panel) -> None:
+            while not server.requests:
+                await asyncio.sleep(0)
+            if closed == "before":
+                old.close()
+            new = desk.panel()
+            if closed == "after":
+                old.close()
+            desk._panels.remove(old)
+            goes_on.set()
+            while "Own-Model" not in new.controls.model.options:
+                await asyncio.sleep(0)
+
+        on_a_loop(desk, check)
+        assert len(server.requests) == (2 if closed == "before" else 1)
+        desk.close()
+
+
+def test_models_of_a_server_that_failed() -> None:
+    """A server that gave no list is asked again by the next panel, and not at each change."""
+    with Loopback(whole(503, {}), whole(200, {"data": [{"id": "Own-Model"}]})) as server:
+        desk = Desk(MINIMAX_BASE_URL=server.url)
+
+        async def check(panel: Panel) -> None:
+            while asyncio.all_tasks() != {asyncio.current_task()} or not server.requests:
+                await asyncio.sleep(0)
+            desk.session.watchers.tell()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert len(server.requests) == 1
+            desk.panel()
+            while "Own-Model" not in panel.controls.model.options:
+                await asyncio.sleep(0)
+
+        on_a_loop(desk, check)
+        assert len(server.requests) == 2
         desk.close()
 
 

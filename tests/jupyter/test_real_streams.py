@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.asks import ask_of
-from support.hostile import FOLDER, load
+from support.hostile import is_there, load
 from support.loopback import END, Loopback, Step, captured, chunk, delta, head, pause, sse, streamed
 from support.shells import Shell, fresh_shell
 
@@ -24,9 +24,7 @@ from mm_magic.transport.client import Client
 FILE = "real-world/streams.json"
 KINDS = ("K12", "K13", "K19", "K20")
 CASES = {
-    case["id"]: case
-    for case in (load(FILE) if (FOLDER / FILE).is_file() else [])
-    if case["kind"] in KINDS
+    case["id"]: case for case in (load(FILE) if is_there(FILE) else []) if case["kind"] in KINDS
 }
 
 

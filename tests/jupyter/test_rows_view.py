@@ -6,7 +6,7 @@ import pytest
 from test_answers_view import Screen
 
 from mm_magic.conversation.rows_count import RowsCount
-from mm_magic.jupyter.views.rows import AtEnd, InTerminal, OnPage
+from mm_magic.jupyter.views.rows import RowsAtEnd, RowsInTerminal, RowsOnPage
 from mm_magic.jupyter.views.terminal import Terminal
 from mm_magic.rendering.rows_line import ended_bundle, growing_line
 
@@ -77,7 +77,7 @@ def test_the_end(count: RowsCount, line: str) -> None:
 def test_a_page_gets_four_updates_a_second() -> None:
     """However often it ticks; the end takes the place of the line."""
     screen, count = Screen(), RowsCount(60)
-    view: Any = OnPage(count, screen, clock=screen.clock)
+    view: Any = RowsOnPage(count, screen, clock=screen.clock)
     for _ in range(400):
         screen.now += 0.05
         count.done = int(screen.now * 3)
@@ -92,7 +92,7 @@ def test_a_page_gets_four_updates_a_second() -> None:
 
 def test_what_ends_soon_shows_its_end_alone() -> None:
     """So does a run that nobody watches."""
-    for make in (lambda c, s: OnPage(c, s, clock=s.clock), AtEnd):
+    for make in (lambda c, s: RowsOnPage(c, s, clock=s.clock), RowsAtEnd):
         screen, count = Screen(), RowsCount(3)
         view = make(count, screen)
         for _ in range(9):
@@ -109,7 +109,7 @@ def test_a_terminal_has_one_line(tty: bool) -> None:
     """It is written over on a terminal, and not there in a pipe; the end stays."""
     written: list[str] = []
     screen, count = Screen(), RowsCount(60)
-    view = InTerminal(count, Terminal(written.append, tty=tty), clock=screen.clock)
+    view = RowsInTerminal(count, Terminal(written.append, tty=tty), clock=screen.clock)
     for second in range(1, 4):
         screen.now, count.done, count.seconds = second, second * 10, second
         view.tick()

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pandas
 import pytest
+from support.inserts import CASES
 from support.shells import fresh_shell
 
 from mm_magic.errors import UsageError
-from mm_magic.prompt.template import braces_hint, fill
+from mm_magic.prompt.template import braces_hint, fill, inserts
 
 
 class Loud:
@@ -54,6 +55,7 @@ NAMES: dict[str, object] = {
     "f": Loud(),
     "mute": Mute(),
     "größe": 3,
+    "été": SimpleNamespace(début="June"),
 }
 
 
@@ -67,13 +69,21 @@ NAMES: dict[str, object] = {
         ("{{row.by['first name']}} {{row.by[\"1\"]}}", "Ada one"),
         ("{{table['a']['b']}}", "deep"),
         ("{{f}}", "Loud"),
-        ("{{größe}}", "3"),
+        ("{{größe}} {{été.début}}", "3 June"),
         ("{{{name}}}", "{Ada}"),
     ],
 )
 def test_filled(prompt: str, filled: str) -> None:
     """Names, attributes and items are replaced by the text of their values."""
     assert fill(prompt, NAMES) == (filled, ())
+
+
+@pytest.mark.parametrize(("text", "filled"), CASES)
+def test_what_is_filled_in(text: str, filled: list[str]) -> None:
+    """Names in any script, attributes, numbers and quoted keys; the editor marks the same."""
+    assert [written for written, _, _ in inserts(text)] == filled
+    if not filled:
+        assert fill(text, {}).prompt == text
 
 
 def test_values_are_not_scanned_again() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.timing import calls_of
 
-from mm_magic.protocol.last_json import Found, last_json
+from mm_magic.protocol.last_json import LastJson, last_json
 
 FOUND = {
     "alone": ('{"a": 1}', '{"a": 1}'),
@@ -53,7 +53,7 @@ NONE = {
 @pytest.mark.parametrize(("text", "expected"), FOUND.values(), ids=FOUND)
 def test_what_counts(text: str, expected: str) -> None:
     """The last value counts; a fenced one first."""
-    assert last_json(text) == Found(expected)
+    assert last_json(text) == LastJson(expected)
 
 
 @pytest.mark.parametrize(("text", "broken_at"), NONE.values(), ids=NONE)
@@ -78,7 +78,7 @@ def test_any_value_is_found(value: object, words: str) -> None:
     """Whatever a value holds, it is found whole behind other words."""
     text = json.dumps(value)
 
-    assert last_json(f"{words}\n{text}") == Found(text)
+    assert last_json(f"{words}\n{text}") == LastJson(text)
 
 
 @given(st.text('[]{}",:\\ a1\n`~', max_size=40))

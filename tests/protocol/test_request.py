@@ -8,8 +8,8 @@ import pytest
 from mm_magic.errors import UsageError
 from mm_magic.protocol.request import (
     Request,
+    check_count,
     check_fraction,
-    check_max_tokens,
     check_model,
     check_thinking,
     encode_message,
@@ -100,15 +100,22 @@ def test_zero_comes_with_the_value_to_write(value: float) -> None:
 @pytest.mark.parametrize("value", [1, 2048, 2049, 524_288])
 def test_max_tokens_from_one_up_passes(value: int) -> None:
     """A limit above the page's maximum is let through all the same."""
-    check_max_tokens(value)
+    check_count("max_tokens", value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, 10.5, True, "5", float("nan")])
 def test_max_tokens_below_one_is_refused(value: Any) -> None:
     """Zero, a fraction, text and true are no number of tokens."""
     with pytest.raises(UsageError) as raised:
-        check_max_tokens(value)
+        check_count("max_tokens", value)
     assert f"max_tokens must be a whole number of 1 or more, got {value!r}" == str(raised.value)
+
+
+def test_a_count_may_begin_at_zero() -> None:
+    """No retry at all is a number of retries, fewer than none is not."""
+    check_count("retries", 0, least=0)
+    with pytest.raises(UsageError, match="retries must be a whole number of 0 or more, got -1"):
+        check_count("retries", -1, least=0)
 
 
 @pytest.mark.parametrize("model", ["", "  ", None, 5])

@@ -63,6 +63,28 @@ def test_a_deep_value() -> None:
     )
 
 
+WIDE = [{f"c{n}": "w" * 4000 if n == row else "" for n in range(12)} for row in range(12)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"a": "x" * 20_000, "b": "y"}] + [{"a": "z", "b": "y"}] * 49,
+        WIDE + [{f"c{n}": "s" for n in range(12)}] * 38,
+        ["天" * 7000] + ["z"] * 49,
+        {"n" * 20_000: 1} | {f"c{n}": n for n in range(49)},
+    ],
+    ids=["one long cell", "one in each column", "wide characters", "a long name"],
+)
+def test_size_follows_the_answer(value: object) -> None:
+    """What is saved is a few times as long as the answer, whichever cell of it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+
+    saved = sum(len(str(form)) for form in value_bundle(reply(text)).values())
+
+    assert saved < 6 * len(text)
+
+
 def test_what_is_folded() -> None:
     """The answer is folded below the table; so is the first one, if it was asked once more."""
     once = value_bundle(reply('So: {"a": 1}'))

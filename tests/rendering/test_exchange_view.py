@@ -22,7 +22,7 @@ from mm_magic.rendering.exchange_view import (
     MAX_LINES,
     MAX_ROWS,
     came_events,
-    shortened,
+    cut_in_the_middle,
     wire_bundle,
 )
 from mm_magic.transport.client import Client
@@ -127,13 +127,23 @@ def test_very_many_events() -> None:
 
 def test_a_long_line_is_cut_in_its_middle() -> None:
     """Of a long line beginning and end stay, and how much is left out is told."""
-    assert shortened("x" * MAX_LINE) == "x" * MAX_LINE
-    assert re.fullmatch(r"ax+ … 602 characters … x+b", shortened("a" + "x" * 1000 + "b"))
+    assert cut_in_the_middle("x" * MAX_LINE) == "x" * MAX_LINE
+    assert re.fullmatch(r"ax+ … 602 characters … x+b", cut_in_the_middle("a" + "x" * 1000 + "b"))
+
+
+def test_a_long_name_is_cut() -> None:
+    """The name of an event is cut, so that it pads no line of the others."""
+    reads = [(0.1, b"event: %b\ndata: {}\n\n" % (b"x" * 50_000)), *[(0.2, PING)] * 3]
+
+    bundle = wire_bundle("{}", kept(*reads), "")
+
+    assert "xxx…" in str(bundle["text/plain"])
+    assert max(len(str(form)) for form in bundle.values()) < 5000
 
 
 def test_many_lines_are_cut_in_their_middle() -> None:
     """Of many lines the first and the last stay."""
-    lines = shortened("\n".join(map(str, range(1000)))).split("\n")
+    lines = cut_in_the_middle("\n".join(map(str, range(1000)))).split("\n")
     assert (len(lines), lines[0], lines[-1]) == (MAX_LINES + 1, "0", "999")
     assert "… 850 lines …" in lines
 

@@ -1,6 +1,7 @@
 """Tables as a terminal shows them."""
 
 import pytest
+from support.timing import calls_of
 
 from mm_magic.rendering.tables import table_bundle
 from mm_magic.wording import columns
@@ -39,6 +40,32 @@ def test_table_fits_the_window(width: int) -> None:
     assert is_list == (width < 77)
     if is_list:
         assert " ".join("\n".join(found).split()).count("It is dark.") == 6
+
+
+@pytest.mark.parametrize("filling", ["é", "天", "e\u0301", "x", "a b", "\u200b", "😀"])
+@pytest.mark.parametrize("width", [None, 120, 80, 30])
+def test_work_grows_with_the_length_of_a_cell(filling: str, width: int | None) -> None:
+    """A cell of twice the length takes at most about twice the work, whatever it is made of."""
+
+    def cost(length: int) -> int:
+        rows = [["a", filling * length], ["b", "short"]]
+        return calls_of(lambda: table_bundle(["field", "value"], rows, width=width))
+
+    assert cost(800) < 2.5 * cost(400)
+
+
+@pytest.mark.parametrize("filling", ["x", "天", "e\u0301", "\u200b"])
+def test_padding_does_not_follow_the_longest_cell(filling: str) -> None:
+    """In a file, too, a long cell is cut and makes no other row longer; the page has all of it."""
+    rows = [[filling * 20_000, "y"], *[["z", "y"]] * 49]
+
+    bundle = table_bundle(["a", "b"], rows)
+
+    assert filling * 20_000 in str(bundle["text/html"])
+    if columns(filling):
+        first, *others = str(bundle["text/plain"]).split("\n")[1:]
+        assert first.endswith("…  y")
+        assert max(map(columns, [first, *others])) <= 400
 
 
 def test_page_has_all_of_it() -> None:

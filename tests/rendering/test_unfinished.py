@@ -165,13 +165,14 @@ def test_what_is_open_is_closed() -> None:
 
 
 def answers() -> list[str]:
-    real = [case["text"] for case in hostile.load("real-world/answers.json")]
+    name = "real-world/answers.json"
+    real = [case["text"] for case in (hostile.load(name) if hostile.is_there(name) else ())]
     return [text.replace("@@FILL@@", "") for text in real] + hostile.commonmark_examples()
 
 
 @one_in(4)
 def test_finished_blocks_stay_in_every_frame(step: int) -> None:
-    """Of real answers and CommonMark's examples: what was drawn of finished blocks stays, and
+    """Of CommonMark's examples, and real answers: what was drawn of finished blocks stays, and
     few of even those examples jump."""
     texts = [text for text in answers() if len(text) < 2_000][::step]
     jumping = 0

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 import pytest
 from support.canary import KEY, found_in
 from support.loopback import END, Answer, Loopback, captured, chunk, close, head, send, sse, whole
+from support.security_page import SECURITY_PAGE
 
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.failure import CODES
@@ -49,8 +50,16 @@ FAILURES: dict[str, Answer] = {
 }
 
 
+WANTS = ("an answer", "the models")
+
+
+def test_the_page_counts_them() -> None:
+    """docs/security.md says how many answers with the key are tried."""
+    assert f"Tested with {len(FAILURES) * len(WANTS)} answers" in SECURITY_PAGE
+
+
 @pytest.mark.parametrize("failing", FAILURES)
-@pytest.mark.parametrize("wants", ["an answer", "the models"])
+@pytest.mark.parametrize("wants", WANTS)
 def test_no_error_repeats_the_key(failing: str, wants: str) -> None:
     """Whatever a server repeats of the key, and wherever it is cut, no form of the error has it."""
     with Loopback(FAILURES[failing]) as server:

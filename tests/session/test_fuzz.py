@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.asks import ask_of
 from support.loopback import captured
+from support.security_page import SECURITY_PAGE
 
 from mm_magic.conversation.reply import Reply
 from mm_magic.conversation.saved_turn import read_turn, turn_json
@@ -186,6 +187,8 @@ def fuzzed(examples: int) -> settings:
     )
 
 
+SOME, MANY = 500, 10_000
+"""Examples of each kind, events and bytes: in the default run and in the slow one."""
 SEQUENCES = st.tuples(st.binary(max_size=40), st.sampled_from([1 << 20, 1 << 20, 50, 7, 1]))
 BYTES = st.tuples(
     st.binary(max_size=25), st.sampled_from(STATUSES), st.sampled_from(TYPES), st.integers(1, 90)
@@ -204,7 +207,7 @@ def check_bytes(given_: tuple[bytes, int, str, int]) -> None:
     check(Server(status, content_type, data, size), data)
 
 
-@fuzzed(500)
+@fuzzed(SOME)
 @given(SEQUENCES)
 @example((bytes(2), 7))
 def test_any_sequence_of_events(given_: tuple[bytes, int]) -> None:
@@ -212,7 +215,7 @@ def test_any_sequence_of_events(given_: tuple[bytes, int]) -> None:
     check_sequence(given_)
 
 
-@fuzzed(500)
+@fuzzed(SOME)
 @given(BYTES)
 def test_any_bytes(given_: tuple[bytes, int, str, int]) -> None:
     """Any bytes under any status and content type make a reply or a typed error."""
@@ -221,17 +224,22 @@ def test_any_bytes(given_: tuple[bytes, int, str, int]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@fuzzed(10_000)
+@fuzzed(MANY)
 @given(SEQUENCES)
 def test_any_sequence_of_events_at_length(given_: tuple[bytes, int]) -> None:
-    """The same, 10,000 times."""
+    """The same, many times."""
     check_sequence(given_)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@fuzzed(10_000)
+@fuzzed(MANY)
 @given(BYTES)
 def test_any_bytes_at_length(given_: tuple[bytes, int, str, int]) -> None:
-    """The same, 10,000 times."""
+    """The same, many times."""
     check_bytes(given_)
+
+
+def test_the_page_counts_them() -> None:
+    """docs/security.md says how many streams of either kind are tried."""
+    assert f"{2 * MANY:,} random streams ({2 * SOME:,} in the default run)" in SECURITY_PAGE

@@ -14,7 +14,7 @@ from support.asks import ask_of
 from support.tool_service import BLUE, LOOK, SIGNED, Block, ToolService, call, session_of, text
 
 from mm_magic.conversation.conversation import State
-from mm_magic.conversation.reply import Reply, counted
+from mm_magic.conversation.reply import Reply, counted_usage
 from mm_magic.conversation.saved_turn import read_turn, turn_json
 from mm_magic.errors import MiniMaxError
 from mm_magic.protocol.messages import ToolResultBlock
@@ -338,11 +338,11 @@ def test_all_requests_count() -> None:
     with session_of(service) as session:
         reply = ask(session, sky)
 
-        assert (counted(reply).input_tokens, counted(reply).output_tokens) == (30, 15)
+        assert (counted_usage(reply).input_tokens, counted_usage(reply).output_tokens) == (30, 15)
         assert "30 in / 15 out" in str(session.meter.total())
         assert session.latest.turn is not None
         saved = read_turn(turn_json(session.latest.turn, None)).turn
-        assert counted(saved.reply) == counted(reply)
+        assert counted_usage(saved.reply) == counted_usage(reply)
         assert [s.content for s in saved.reply.steps] == [s.content for s in reply.steps]
 
 

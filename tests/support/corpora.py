@@ -1,12 +1,11 @@
 """Three corpora: streams of odd servers, texts that attack the page, and ordinary texts.
 
-This project's own are in tests/data/hostile, one JSON object a line. Where the folder of
-`support.hostile` is there, its streams and payloads go through the same tests.
+This project's own are in tests/data/hostile, one JSON object a line; docs/security.md counts them
+alone. Where the folder of `support.hostile` is there, its cases go through the same tests.
 """
 
 import base64
 import json
-import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ from support import hostile, wire
 
 OWN = Path(__file__).parents[1] / "data" / "hostile"
 EVENTS = {"content-type": "text/event-stream"}
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
-)
+_CONTROLS = (
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F),
+    (0x202A, 0x202E), (0x2066, 0x2069), (0xE0000, 0xE007F),
+)  # fmt: skip
+"""The first and the last of each kind of character that a terminal obeys, or that hides text."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,24 @@ def payloads() -> list[str]:
 
 
 def escapes() -> list[str]:
-    """All texts with characters that a terminal obeys."""
+    """All texts with characters that a terminal obeys. Our own hold each of them."""
     shared = (case["text"] for case in _shared("terminal_escapes.json", "cases"))
-    return [*shared, *filter(_CONTROL.search, own_payloads().values())]
+    kinds = [[*map(chr, range(first, last + 1))] for first, last in _CONTROLS]
+    every = {character for kind in kinds for character in kind}
+    acting = (text for text in own_payloads().values() if not every.isdisjoint(text))
+    return [*shared, *acting, *(f"a{'b'.join(kind)}c" for kind in kinds)]
 
 
 def strings() -> list[str]:
     """All strings that may come as any field."""
-    shared = hostile.load("naughty_strings.json") if hostile.is_due() else []
-    return [*shared, *(each.text for each in benign()), *own_payloads().values()]
+    name = "naughty_strings.json"
+    shared = hostile.load(name) if hostile.is_there(name) else []
+    return [*shared, *own_strings()]
+
+
+def own_strings() -> list[str]:
+    """This project's own strings: ordinary texts, and those that attack the page."""
+    return [*(each.text for each in benign()), *own_payloads().values()]
 
 
 def benign() -> list[Benign]:
@@ -111,7 +121,7 @@ def benign() -> list[Benign]:
 
 
 def _shared(name: str, part: str) -> list[dict[str, Any]]:
-    cases: list[dict[str, Any]] = hostile.load(name)[part] if hostile.is_due() else []
+    cases: list[dict[str, Any]] = hostile.load(name)[part] if hostile.is_there(name) else []
     return cases
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from support.jumping import run
 
-from mm_magic.transport.coalesce import FAST, REST, SHARE, TRICKLE, gathered
+from mm_magic.transport.coalesce import AHEAD, FAST, REST, SHARE, TRICKLE, gathered
 
 
 class Socket:
@@ -92,6 +92,24 @@ def test_who_fills_the_socket_is_not_left_alone() -> None:
     packets = at_a_pace(500, 2, size=TRICKLE)
     found = run(reads_of(Socket(packets)))
     assert [when for when, _ in found] == pytest.approx([when for when, _ in packets])
+
+
+def test_what_nobody_takes_stays_in_the_socket() -> None:
+    """While the last read is worked on, little more than AHEAD is taken in, and nothing is lost."""
+    piece = b"x" * (AHEAD // 4)
+    socket = Socket([(n, [piece]) for n in range(40)])
+
+    async def main() -> list[int]:
+        sizes = []
+        async with aclosing(gathered(socket.pieces())) as reads:
+            async for data in reads:
+                sizes.append(len(data))
+                await asyncio.sleep(1000)
+        return sizes
+
+    sizes = run(main())
+    assert sum(sizes) == 40 * len(piece)
+    assert max(sizes) <= AHEAD + len(piece)
 
 
 def test_what_came_before_an_error_is_handed_on() -> None:

@@ -22,6 +22,7 @@ from support.loopback import (
     stall,
 )
 from support.samples import one_in
+from support.security_page import SECURITY_PAGE
 from support.taking import Got, new_client, take
 
 from mm_magic.errors import MiniMaxError, NetworkError
@@ -85,6 +86,12 @@ ENDINGS = {
     "error event": Ending("overloaded", spare=2),
     "silence": Ending("timeout"),
 }
+
+
+def test_the_page_counts_them() -> None:
+    """docs/security.md says at how many bytes, and that there are four endings."""
+    assert len(ENDINGS) == 4
+    assert f"a stream cut at each of its {len(STREAM):,} bytes in four ways" in SECURITY_PAGE
 
 
 class Cut:

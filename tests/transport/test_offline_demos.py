@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
-from support import hostile
+from support.corpora import strings
 from support.samples import one_in
 from support.timing import seconds_of
 
@@ -243,10 +243,6 @@ HOSTILE = [
 ]
 
 
-def naughty_strings() -> list[str]:
-    return [text for text in hostile.load("naughty_strings.json") if text.strip()]
-
-
 def stays_quoted(text: str) -> None:
     """The hostile text as prompt, system, model, name and earlier turn leaves the layout alone."""
     messages = [user(text), {"role": "assistant", "content": text}, user(f"a{text}")]
@@ -294,8 +290,8 @@ def test_names_and_values_are_shown_as_they_were_sent() -> None:
 
 @one_in(10)
 def test_naughty_strings_stay_in_their_quotes(step: int) -> None:
-    """Each of the collected naughty strings is told back without breaking JSON or Markdown."""
-    for text in naughty_strings()[::step]:
+    """Each string of the corpora is told back without breaking JSON or Markdown."""
+    for text in [*filter(str.strip, strings())][::step]:
         stays_quoted(text)
 
 

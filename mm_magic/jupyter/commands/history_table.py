@@ -1,7 +1,7 @@
 """The table of `%minimax history`: each turn of a conversation, and what becomes of it."""
 
 from mm_magic.conversation.conversation import Conversation
-from mm_magic.conversation.reply import counted
+from mm_magic.conversation.reply import counted_usage
 from mm_magic.conversation.turn import Turn
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.notes import stale_note
@@ -62,7 +62,7 @@ def _row(turn: Turn, state: str) -> list[str]:
         shortened(str(turn.prompt), PROMPT_CHARACTERS),
         shortened(turn.reply.text, ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
-        tokens_in_words(counted(turn.reply)) or UNCOUNTED,
+        tokens_in_words(counted_usage(turn.reply)) or UNCOUNTED,
     ]
 
 

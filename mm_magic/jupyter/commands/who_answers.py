@@ -15,7 +15,7 @@ from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
 from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint, no_server_error
 from mm_magic.transport.endpoint import REGIONS, Endpoint
-from mm_magic.web_page import ELSEWHERE, in_page
+from mm_magic.web_page import in_page
 from mm_magic.wording import model_name, option, plain
 
 
@@ -90,16 +90,8 @@ def offline(here: Here, _words: Sequence[str]) -> None:
     session = here.session
     session.who.choice = "offline"
     session.replay(None)
-    print_lines(f"From now on, `%%minimax` asks {session.answering()}. {_way_back(session)}")
-
-
-def _way_back(session: Session) -> str:
-    """How a model answers again, or for the first time."""
-    if in_page():
-        return ELSEWHERE
-    if session.who.has_server():
-        return "`%minimax live` switches back."
-    return "`%minimax key` adds a key."
+    way = session.who.way_to_model()
+    print_lines(f"From now on, `%%minimax` asks {session.answering()}. {way}")
 
 
 def live(here: Here, _words: Sequence[str]) -> None:

@@ -154,7 +154,7 @@ class Panel:
         controls.stop.on_click(lambda _: self._stop())
         self._settings.observe(self.refresh, list(BY_NAME))
         self._session.watchers.append(self._session_changed)
-        self._models.look()
+        self._models.open()
 
     def _moved(self, name: str, read: Reading, change: dict[str, Any]) -> None:
         """The user moved something: set the option, or say why not."""

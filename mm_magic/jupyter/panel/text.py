@@ -14,8 +14,8 @@ from mm_magic.rendering.bundles import Bundle, disarmed
 from mm_magic.rendering.markdown import IGNORE, escaped
 from mm_magic.session.options import ROWS, SWITCH, Options, Row
 from mm_magic.session.session import Session
-from mm_magic.web_page import ELSEWHERE, in_page
-from mm_magic.wording import plain
+from mm_magic.web_page import in_page
+from mm_magic.wording import fenced, plain
 
 STILL = "mm-panel-still"
 LIVE = "mm-panel"
@@ -27,7 +27,6 @@ WHY_STILL = (
     "To see the sliders, run the cell with `%minimax panel` in a notebook that shows Jupyter "
     "widgets. `%config MiniMax.temperature = 0.3` also works without them."
 )
-ADD_KEY = "%minimax key adds a key; then a model answers."
 LEAVE_REPLAY = "%minimax live switches to a server, %minimax offline to the demo."
 OFFLINE_ONLY = "%minimax offline switches to the demo."
 SET_BACK = "Defaults sets all settings back to their defaults."
@@ -110,8 +109,8 @@ def who_answers(session: Session) -> str:
         told = f"Answering: {session.answering()}."
         is_demo = session.recordings.replaying is None and session.who.endpoint() is None
     except MiniMaxError as error:
-        way = ELSEWHERE if in_page() else ADD_KEY
-        return plain(f"No answer: {error.message}. {way if error.kind == 'auth' else ''}").strip()
+        way = _way_to_model(session) if error.kind == "auth" else ""
+        return plain(f"No answer: {error.message}. {way}").strip()
     if session.recordings.replaying is not None:
         return plain(f"{told} {OFFLINE_ONLY if in_page() else LEAVE_REPLAY}")
     if is_demo:
@@ -120,9 +119,7 @@ def who_answers(session: Session) -> str:
 
 
 def _way_to_model(session: Session) -> str:
-    if in_page():
-        return ELSEWHERE
-    return "%minimax live switches back." if session.who.has_server() else ADD_KEY
+    return session.who.way_to_model().replace("`", "")
 
 
 # -- Stop -------------------------------------------------------------------------------------
@@ -150,17 +147,17 @@ def still(options: Options) -> Bundle:
     """The panel without widgets, as the file keeps it."""
     lines = reproducing(options)
     shown = " · ".join(f"{name} <b>{escaped(value)}</b>" for name, value in options.in_words())
-    code = escaped("\n".join(lines))
+    code = "\n".join(lines)
     why = re.sub("`(.*?)`", r"<code>\1</code>", escaped(WHY_STILL))
     return {
         "text/html": (
             f'{_STYLE}<div class="{STILL} {IGNORE}" dir="auto"><p>Settings for %%minimax: {shown}'
-            f'</p><pre style="white-space:pre-wrap">{code}</pre>'
+            f'</p><pre style="white-space:pre-wrap">{escaped(code)}</pre>'
             f'<p style="opacity:.75"><small>{why}</small></p></div>'
         ),
         "text/markdown": (
             f"Settings for %%minimax: {disarmed(_row_text(options))}\n\n"
-            f"{_fenced(lines)}\n\n{WHY_STILL}\n"
+            f"{fenced(plain(code))}\n\n{WHY_STILL}\n"
         ),
         "text/plain": still_text(options),
     }
@@ -174,9 +171,3 @@ def still_text(options: Options) -> str:
 
 def _row_text(options: Options) -> str:
     return " · ".join(f"{name} {value}" for name, value in options.in_words())
-
-
-def _fenced(lines: list[str]) -> str:
-    text = plain("\n".join(lines))
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}\n{text}\n{fence}"

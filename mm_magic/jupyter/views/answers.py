@@ -20,7 +20,7 @@ class AnswersView(Protocol):
     def finish(self, bundles: Sequence[Bundle]) -> None: ...
 
 
-class AtEnd:
+class AnswersAtEnd:
     """The answers under a cell that nobody watches, drawn when all have ended."""
 
     def __init__(self, screen: Screen) -> None:
@@ -49,7 +49,7 @@ class AtEnd:
             self._screen.show(f"part-{number}", bundle, update=False)
 
 
-class InTerminal(AtEnd):
+class AnswersInTerminal(AnswersAtEnd):
     """The answers as plain text, one below the other; until then a line says how many came."""
 
     def __init__(self, terminal: Terminal) -> None:

@@ -32,13 +32,15 @@ def rows_view(shell: InteractiveShell, count: RowsCount, *, to: str = "") -> Row
         return None
     audience = running_cell(shell).audience
     if audience == "terminal":
-        return InTerminal(count, terminal_view(hide_thinking=False), clock=time.monotonic, to=to)
+        return RowsInTerminal(
+            count, terminal_view(hide_thinking=False), clock=time.monotonic, to=to
+        )
     if audience == "nobody":
-        return AtEnd(count, Page(shell), to=to)
-    return OnPage(count, Page(shell), clock=time.monotonic, to=to)
+        return RowsAtEnd(count, Page(shell), to=to)
+    return RowsOnPage(count, Page(shell), clock=time.monotonic, to=to)
 
 
-class AtEnd:
+class RowsAtEnd:
     """Shows nothing before the end."""
 
     def __init__(self, count: RowsCount, screen: Screen, *, to: str = "") -> None:
@@ -62,7 +64,7 @@ class AtEnd:
         self._is_drawn = True
 
 
-class OnPage(AtEnd):
+class RowsOnPage(RowsAtEnd):
     """One line that grows, drawn four times a second at most."""
 
     def __init__(
@@ -77,7 +79,7 @@ class OnPage(AtEnd):
             self._show()
 
 
-class InTerminal:
+class RowsInTerminal:
     """One line that is written over, and the end in its place."""
 
     def __init__(

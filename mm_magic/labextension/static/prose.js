@@ -13,9 +13,10 @@ const MAGIC_LINE = /^\s*%%\w/;
 const COMMAND = /^[ \t]*%(?:minimax|(?:re|un)?load_ext[ \t]+mm_magic)(?!\S).*$/gm;
 // In the magic's line: its name, options, and texts in quotes.
 const WORDS = /(?<name>(?<!\S)%%?\w+)|(?<option>(?<!\S)--?[A-Za-z][\w-]*)|(?<text>"[^"]*"|'[^']*')/g;
-// What mm_magic/prompt/template.py fills in.
-const STEP = String.raw`\.[\p{L}_][\p{L}\p{N}_]*|\[-?\d+\]|\['[^'\]\n]*'\]|\["[^"\]\n]*"\]`;
-const INSERT = new RegExp(String.raw`\{\{[ \t]*[A-Za-z_][\p{L}\p{N}_]*(?:${STEP})*[ \t]*\}\}`, "gu");
+// What mm_magic/prompt/template.py fills in: its _INSERT, with Python's \w and \d spelt out.
+const NAME = String.raw`[\p{L}\p{Nl}\p{No}_][\p{L}\p{N}_]*`;
+const STEP = String.raw`\.${NAME}|\[-?[0-9]+\]|\['[^'\n]*'\]|\["[^"\n]*"\]`;
+const INSERT = new RegExp(String.raw`\{\{[ \t]*${NAME}(?:${STEP})*[ \t]*\}\}`, "gu");
 const LITERAL = /\s--literal(?!\S)/;
 
 const COLOURS = {

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from mm_magic.conversation.reply import Reply, counted
+from mm_magic.conversation.reply import Reply, counted_usage
 from mm_magic.conversation.turn import NOTHING, Turn
 from mm_magic.errors import AnswerError, MiniMaxError
 from mm_magic.prompt.prompt import Prompt
@@ -83,7 +83,7 @@ class Reading:
 
     def answer(self, reply: Reply) -> RowAnswer:
         """A complete reply, as a row keeps it."""
-        tokens = counted(reply).output_tokens
+        tokens = counted_usage(reply).output_tokens
         seconds = None if reply.seconds is None else round(reply.seconds, 3)  # as a recording
         found = RowAnswer(reply.text, None, tokens, seconds)
         if self.kind is None:

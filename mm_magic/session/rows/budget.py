@@ -13,7 +13,7 @@ class TooDear(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class Budget:
+class RowsBudget:
     """The most that a table may cost, and what it has cost, in USD; no `limit` where that is None.
 
     What is not known of `spent` counts in it with the most that it can be; then `is_exact` is
@@ -53,7 +53,7 @@ class Budget:
 class Bill:
     """What is reserved for a `request` in flight, until it is closed, and what it did cost."""
 
-    budget: Budget
+    budget: RowsBudget
     request: TurnRequest
     reserved: float
 

@@ -14,13 +14,14 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.prompt.template import may_have_made, names_in
 from mm_magic.protocol.json_values import JsonObject
 from mm_magic.protocol.messages import Usage
+from mm_magic.protocol.request import check_count
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.build_request import Draft
 from mm_magic.session.forecast import forecast_of_rows, too_many
 from mm_magic.session.options import Options
 from mm_magic.session.rows import template
 from mm_magic.session.rows.answers import Reading
-from mm_magic.session.rows.budget import Budget
+from mm_magic.session.rows.budget import RowsBudget
 from mm_magic.session.rows.columns import Columns
 from mm_magic.session.rows.plan import Plan, plan
 from mm_magic.session.rows.run import RowsRun, close_idle
@@ -57,18 +58,13 @@ class RowsOptions:
     in_cell: bool = False
 
     def __post_init__(self) -> None:
-        _check_number("parallel", self.parallel)
+        check_count("parallel", self.parallel)
         if self.on_error not in _ON_ERROR:
             raise UsageError(f"on_error must be 'continue' or 'raise', got {self.on_error!r}")
         if not _is_name(self.column):
             raise UsageError(f"column must be a name, got {self.column!r}")
         if self.budget is not None and not _is_amount(self.budget):
             raise UsageError(f"budget must be an amount in USD above 0, got {self.budget!r}")
-
-
-def _check_number(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f"{name} must be a whole number of 1 or more, got {value!r}")
 
 
 def _is_name(value: object) -> bool:
@@ -287,7 +283,7 @@ class RowsJob:
             source=self._source,
             reading=self._reading,
             parallel=self._how.parallel,
-            budget=Budget(self._how.budget if self._base.endpoint else None),
+            budget=RowsBudget(self._how.budget if self._base.endpoint else None),
             raises=self._how.on_error == "raise",
             is_awaited=is_awaited,
         )

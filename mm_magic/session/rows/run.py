@@ -8,7 +8,7 @@ from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, replace
 
 from mm_magic.conversation.catalog import dollars, price_of
-from mm_magic.conversation.reply import Reply, counted, has_begun
+from mm_magic.conversation.reply import Reply, counted_usage, has_begun
 from mm_magic.conversation.rows_count import RowsCount
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
@@ -16,7 +16,7 @@ from mm_magic.protocol.failure import is_busy
 from mm_magic.protocol.request import Request
 from mm_magic.session.build_request import Draft
 from mm_magic.session.rows.answers import Misfit, Reading, RowAnswer
-from mm_magic.session.rows.budget import Bill, Budget, TooDear, may_be_charged
+from mm_magic.session.rows.budget import Bill, RowsBudget, TooDear, may_be_charged
 from mm_magic.session.rows.plan import Plan, Todo, key_of
 from mm_magic.session.rows.source import Source
 from mm_magic.session.run import Run
@@ -50,7 +50,7 @@ class RowsRun:
     source: Source
     reading: Reading
     parallel: int
-    budget: Budget = field(default_factory=Budget)
+    budget: RowsBudget = field(default_factory=RowsBudget)
     raises: bool = False
     is_awaited: bool = False
     cut: int = 0
@@ -259,7 +259,7 @@ class RowsRun:
 
 def _tokens(reply: Reply) -> int:
     """The tokens in and out of an answer, as far as its server counted them."""
-    usage = counted(reply)
+    usage = counted_usage(reply)
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 

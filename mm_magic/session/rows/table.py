@@ -76,8 +76,7 @@ class Table:
     """A table of the user's, of any sort.
 
     `names` are its columns as a prompt names them; `items` gives its rows, and may be called once.
-    `with_columns` makes the table that comes back: the same with these columns at its end. The
-    columns `left_out` are in neither.
+    `with_columns` makes the table that comes back: the same with these columns at its end.
     """
 
     names: Sequence[str]

@@ -14,8 +14,8 @@ from typing import Literal
 from mm_magic.errors import UsageError
 from mm_magic.transport.demo import practice, report
 from mm_magic.transport.demo.practice import DEMOS
-from mm_magic.transport.demo.read_request import Request, read_request
-from mm_magic.transport.demo.send import Reply, Script, refused, streamed, whole
+from mm_magic.transport.demo.read_request import DemoRequest, read_request
+from mm_magic.transport.demo.send import DemoReply, DemoScript, refused, streamed, whole
 from mm_magic.transport.exchange import Exchange
 
 __all__ = ["DEMOS", "Offline"]
@@ -30,7 +30,7 @@ class Offline:
 
     def __init__(self, *, speed: float = 1.0) -> None:
         self.speed = speed
-        self._before: Request | None = None
+        self._before: DemoRequest | None = None
         self._requests = 0
         self._told = False
 
@@ -51,7 +51,10 @@ class Offline:
         return self._answered(body, answer, partial(self._script_beside_others, answer))
 
     def _answered(
-        self, body: Mapping[str, object], number: int, script_of: Callable[[Request], Script]
+        self,
+        body: Mapping[str, object],
+        number: int,
+        script_of: Callable[[DemoRequest], DemoScript],
     ) -> Exchange:
         reply_id = _hash([number, dict(body)])[:32]
         try:
@@ -66,14 +69,14 @@ class Offline:
         self._told = self._told or reply.script.text.endswith(report.the_way())
         return (streamed if request.wants_stream else whole)(reply, self.speed)
 
-    def _script(self, request: Request) -> Script:
+    def _script(self, request: DemoRequest) -> DemoScript:
         before, self._before = self._before, request
         script = _scripted(request) or report.script(request, before)
         if not self._told and script.ending == "whole" and script.call is None:
             script = replace(script, text=f"{script.text}\n\n---\n\n{report.the_way()}")
         return script if request.wants_thinking else replace(script, thinking="")
 
-    def _script_beside_others(self, answer: int, request: Request) -> Script:
+    def _script_beside_others(self, answer: int, request: DemoRequest) -> DemoScript:
         if answer == 1:
             self._before = request
         script = _scripted(request, answer) or report.script_beside_others(request, answer)
@@ -92,7 +95,7 @@ class BesideOthers:
         return self.demo.one_of_several(body, self.number)
 
 
-def _scripted(request: Request, answer: int = 1) -> Script | None:
+def _scripted(request: DemoRequest, answer: int = 1) -> DemoScript | None:
     """The practice answer that the prompt asks for, a call where there is something to call, or
     JSON where a type is asked for."""
     if (script := practice.script(request.prompt)) is not None:
@@ -107,10 +110,10 @@ def _scripted(request: Request, answer: int = 1) -> Script | None:
     return report.script_of_value(request, request.schema, answer, is_wrong=is_wrong)
 
 
-def _reply(request: Request, script: Script, reply_id: str, signature: str) -> Reply:
+def _reply(request: DemoRequest, script: DemoScript, reply_id: str, signature: str) -> DemoReply:
     """What the request's max_tokens leaves of a script."""
     sent = script.cut(request.max_tokens)
-    return Reply(
+    return DemoReply(
         id=reply_id,
         script=sent,
         signature=signature if sent.thinking == script.thinking else "",
@@ -119,7 +122,9 @@ def _reply(request: Request, script: Script, reply_id: str, signature: str) -> R
     )
 
 
-def _stop_reason(script: Script, sent: Script) -> Literal["end_turn", "max_tokens", "tool_use"]:
+def _stop_reason(
+    script: DemoScript, sent: DemoScript
+) -> Literal["end_turn", "max_tokens", "tool_use"]:
     if sent != script:
         return "max_tokens"
     return "end_turn" if script.call is None else "tool_use"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mm_magic.transport.demo.read_request import count_words
 from mm_magic.transport.demo.report import OPENING
-from mm_magic.transport.demo.send import Ending, Script
+from mm_magic.transport.demo.send import DemoScript, Ending
 
 DEMOS: dict[str, str] = {
     "demo long": "a long answer: scroll while it streams in, or press Stop",
@@ -32,7 +32,7 @@ class ScriptedError:
     message: str
 
 
-def script(prompt: str) -> Script | None:
+def script(prompt: str) -> DemoScript | None:
     """The practice answer for exactly this prompt, or None."""
     return _SCRIPTS.get(prompt.strip())
 
@@ -247,6 +247,6 @@ def _thinking(prompt: str, text: str) -> str:
 
 
 _SCRIPTS = {
-    prompt: Script(_thinking(prompt, text), text, word_seconds, ending)
+    prompt: DemoScript(_thinking(prompt, text), text, word_seconds, ending)
     for prompt, (text, word_seconds, ending) in _ANSWERS.items()
 }

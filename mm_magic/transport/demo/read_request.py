@@ -19,9 +19,14 @@ from mm_magic.protocol.messages import (
     ToolResultBlock,
     prompt_block_from_wire,
 )
-from mm_magic.protocol.request import check_fraction, check_max_tokens
+from mm_magic.protocol.request import (
+    DEFAULT_TEMPERATURE,
+    DEFAULT_TOP_P,
+    check_count,
+    check_fraction,
+)
 
-DEFAULTS: Mapping[str, float] = {"temperature": 1.0, "top_p": 0.95}
+DEFAULTS: Mapping[str, float] = {"temperature": DEFAULT_TEMPERATURE, "top_p": DEFAULT_TOP_P}
 """The service's own values, for what was not sent."""
 
 
@@ -42,7 +47,7 @@ class GivenTool(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DemoRequest:
     """A valid request. `words` counts all that was sent as text: here, a token is a word.
 
     `pictures` are those of the prompt, where its text has "[picture 1: 8×5]". `parameters` holds
@@ -113,7 +118,7 @@ class Request:
         return float(value) if isinstance(value, int | float) else DEFAULTS[name]
 
 
-def read_request(body: Mapping[str, object]) -> Request:
+def read_request(body: Mapping[str, object]) -> DemoRequest:
     """The request in the JSON object `body`.
 
     Raises UsageError where the service would answer HTTP 400.
@@ -130,7 +135,7 @@ def read_request(body: Mapping[str, object]) -> Request:
     if not prompts:
         raise UsageError("messages: a tool_result needs its tool_use")
     asked = prompts[-1]
-    return Request(
+    return DemoRequest(
         prompt=parts[asked].content.text,
         pictures=parts[asked].content.pictures,
         earlier=_turns(parts[:asked]),
@@ -227,4 +232,4 @@ def _check_ranges(body: Mapping[str, object]) -> None:
     for name in DEFAULTS.keys() & given.keys():
         check_fraction(name, given[name])
     if "max_tokens" in given:
-        check_max_tokens(given["max_tokens"])
+        check_count("max_tokens", given["max_tokens"])

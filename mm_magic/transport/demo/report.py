@@ -20,17 +20,18 @@ from mm_magic.protocol.messages import ImageBlock
 from mm_magic.transport.demo.from_schema import json_from
 from mm_magic.transport.demo.read_request import (
     DEFAULTS,
+    DemoRequest,
     EarlierTurn,
     GivenTool,
-    Request,
     count_words,
 )
-from mm_magic.transport.demo.sampling import DRAWS, SCORES, Row, Sampling, sample
-from mm_magic.transport.demo.send import Script, ToolCall
+from mm_magic.transport.demo.sampling import DRAWS, SCORES, Sampling, WordRow, sample
+from mm_magic.transport.demo.send import DemoScript, ToolCall
+from mm_magic.transport.endpoint import DEMO_NAME
 from mm_magic.web_page import ELSEWHERE, in_page
-from mm_magic.wording import counted, turns_listed
+from mm_magic.wording import counted, fenced, turns_listed
 
-OPENING = "Offline demo, not a language model"
+OPENING = DEMO_NAME
 _THE_WAY = (
     "To ask a real model, set a key with `%minimax key` or the environment variable"
     " `MINIMAX_API_KEY`."
@@ -56,14 +57,14 @@ def the_way() -> str:
     return ELSEWHERE if in_page() else _THE_WAY
 
 
-def script(request: Request, before: Request | None) -> Script:
+def script(request: DemoRequest, before: DemoRequest | None) -> DemoScript:
     """The answer to `request`; `before` is the request before it."""
     found = changes(request, before)
     text = _text(request, found)
     return _script(_thinking(request, found, text), text)
 
 
-def script_beside_others(request: Request, answer: int) -> Script:
+def script_beside_others(request: DemoRequest, answer: int) -> DemoScript:
     """The short answer to one of several requests at once; `answer` is its number, from 1.
 
     It depends on its own request alone, whichever of them comes first.
@@ -72,8 +73,8 @@ def script_beside_others(request: Request, answer: int) -> Script:
 
 
 def script_of_value(
-    request: Request, schema: JsonObject, answer: int = 1, *, is_wrong: bool = False
-) -> Script:
+    request: DemoRequest, schema: JsonObject, answer: int = 1, *, is_wrong: bool = False
+) -> DemoScript:
     """JSON that is made from the schema in the system prompt; `answer` is its number.
 
     If it `is_wrong`, it lacks what the schema demands, so that it is asked for once more.
@@ -92,7 +93,7 @@ def script_of_value(
     return _script(_steps(steps), text)
 
 
-def script_of_call(request: Request, tool: GivenTool) -> Script:
+def script_of_call(request: DemoRequest, tool: GivenTool) -> DemoScript:
     """A call of the first function that was given, which `tool` is."""
     made = json_from(tool.schema, _seed(request.prompt) + 1)
     text = (
@@ -107,7 +108,7 @@ def script_of_call(request: Request, tool: GivenTool) -> Script:
     return replace(_script(_steps(steps), text), call=ToolCall(tool.name, as_object(made)))
 
 
-def script_of_results(request: Request) -> Script:
+def script_of_results(request: DemoRequest) -> DemoScript:
     """The answer once the function was called: what came back."""
     results = "\n\n".join(map(_fenced, map(_beginning_of, request.results)))
     text = (
@@ -128,12 +129,12 @@ def _seed(prompt: str) -> int:
     return crc32(prompt.encode("utf-8", "replace")) % 40
 
 
-def _script(thinking: str, text: str) -> Script:
+def _script(thinking: str, text: str) -> DemoScript:
     """An answer whose text comes at a pleasant pace."""
-    return Script(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
+    return DemoScript(thinking, text, min(_TEXT_SECONDS / count_words(text), _WORD_SECONDS))
 
 
-def _short_text(request: Request, answer: int) -> str:
+def _short_text(request: DemoRequest, answer: int) -> str:
     """The system prompt, the pictures, the chances, the draws, and what else was sent."""
     sampling = _sample(request, answer)
     temperature, top_p = _sampled_at(request)
@@ -155,7 +156,7 @@ def _prompt_in_line(prompt: str) -> str:
     return f"**Prompt** ({counted(count_words(prompt), 'word')}): {_beginning(prompt)}"
 
 
-def _text(request: Request, found: Sequence[str] | None) -> str:
+def _text(request: DemoRequest, found: Sequence[str] | None) -> str:
     """The answer as Markdown; `found` is what differs from the request before."""
     sections = (
         f"{OPENING}: it echoes your request and shows what changed.",
@@ -170,7 +171,7 @@ def _text(request: Request, found: Sequence[str] | None) -> str:
     return "\n\n".join(sections)
 
 
-def _thinking(request: Request, found: Sequence[str] | None, answer: str) -> str:
+def _thinking(request: DemoRequest, found: Sequence[str] | None, answer: str) -> str:
     """The steps that led to `answer`, one a paragraph."""
     replies = [turn for turn in request.earlier if turn.answer or turn.thinking]
     messages = len(request.earlier) + len(replies) + 1
@@ -187,7 +188,7 @@ def _thinking(request: Request, found: Sequence[str] | None, answer: str) -> str
     )
 
 
-def _drawing(request: Request, answer: int = 1) -> tuple[str, ...]:
+def _drawing(request: DemoRequest, answer: int = 1) -> tuple[str, ...]:
     """The steps that lead to the chances and the draws."""
     temperature, top_p = _sampled_at(request)
     return (
@@ -202,7 +203,7 @@ def _steps(steps: Iterable[str]) -> str:
     return "\n\n".join(f"Step {number}: {step}" for number, step in enumerate(steps, 1))
 
 
-def changes(request: Request, before: Request | None) -> list[str] | None:
+def changes(request: DemoRequest, before: DemoRequest | None) -> list[str] | None:
     """What differs from the request before, one phrase each; None if there was none."""
     if before is None:
         return None
@@ -224,9 +225,7 @@ def changes(request: Request, before: Request | None) -> list[str] | None:
 
 
 def _fenced(quoted: str) -> str:
-    """`quoted` as a code block that nothing in it can close."""
-    fence = "`" * max(3, _longest_run(quoted) + 1)
-    return f"{fence}text\n{quoted}\n{fence}"
+    return fenced(quoted, "text")
 
 
 def _prompt(prompt: str) -> str:
@@ -327,7 +326,7 @@ def _sent(parameters: Mapping[str, object]) -> str:
     return f"**Sent:** {' · '.join(each)}"
 
 
-def _sampling(request: Request) -> list[str]:
+def _sampling(request: DemoRequest) -> list[str]:
     """What temperature and top_p did, step by step."""
     sampling = _sample(request)
     temperature, top_p = _sampled_at(request)
@@ -355,22 +354,22 @@ def _draws(sampling: Sampling) -> str:
     return f"**{DRAWS} draws:** {' '.join(sampling.draws)}"
 
 
-def _sample(request: Request, answer: int = 1) -> Sampling:
+def _sample(request: DemoRequest, answer: int = 1) -> Sampling:
     earlier = len(request.earlier)
     return sample(request.temperature, request.top_p, request.prompt, earlier, answer)
 
 
-def _sampled_at(request: Request) -> tuple[str, str]:
+def _sampled_at(request: DemoRequest) -> tuple[str, str]:
     """The temperature and the top_p that hold, as words."""
     temperature, top_p = (_value(request.parameters, name) for name in DEFAULTS)
     return temperature, top_p
 
 
-def _kept(row: Row) -> str:
+def _kept(row: WordRow) -> str:
     return "cut" if row.kept is None else _percent(row.kept)
 
 
-def _drawn(row: Row) -> str:
+def _drawn(row: WordRow) -> str:
     return str(row.drawn or "·")
 
 

@@ -33,7 +33,7 @@ _ARITHMETIC = Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=9999
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WordRow:
     """One word: its score, and its probability (0 to 1) at each step.
 
     `kept` is the probability after top_p, or None for a word that was cut. `drawn` counts how often
@@ -52,7 +52,7 @@ class Row:
 class Sampling:
     """The table's rows, and the words drawn from it in order."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[WordRow, ...]
     draws: tuple[str, ...]
 
 
@@ -72,7 +72,7 @@ def sample(
         kept = nucleus(at_temperature, Decimal(repr(top_p)))
         places = [_place(kept, number) for number in _random_numbers(prompt, earlier, answer)]
     rows = tuple(
-        Row(
+        WordRow(
             word,
             score,
             at_one[place],

@@ -50,7 +50,7 @@ class ToolCall(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class DemoScript:
     """What is to be said; `thinking` may be "". `word_seconds` lie between two words of `text`.
 
     A `call` comes behind the text.
@@ -72,11 +72,11 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class DemoReply:
     """A reply to be sent. `signature` is "" where the thinking is unfinished."""
 
     id: str
-    script: Script
+    script: DemoScript
     signature: str
     stop_reason: Literal["end_turn", "max_tokens", "tool_use"]
     input_words: int
@@ -93,12 +93,12 @@ class Reply:
         return {"type": "tool_use", "id": f"call_{self.id[:16]}", "name": name, "input": given}
 
 
-def streamed(reply: Reply, speed: float) -> Exchange:
+def streamed(reply: DemoReply, speed: float) -> Exchange:
     """The reply as server-sent events, to be played `speed` times as fast."""
     return _exchange(200, "text/event-stream", _stream(reply), _speed(reply, speed))
 
 
-def whole(reply: Reply, speed: float) -> Exchange:
+def whole(reply: DemoReply, speed: float) -> Exchange:
     """The reply as one JSON body, at the time at which its stream would have ended."""
     *_, (seconds, _data) = _stream(reply)
     content: list[JsonObject] = []
@@ -142,7 +142,7 @@ def _first_words(text: str, count: int) -> str:
     return "".join(islice(words_of(text), count))
 
 
-def _speed(reply: Reply, speed: float) -> float:
+def _speed(reply: DemoReply, speed: float) -> float:
     """A silence is there to be stopped, so it is as long as it says at any speed."""
     return 1.0 if reply.script.ending == "stall" else speed
 
@@ -158,7 +158,7 @@ async def _play(chunks: Iterable[tuple[float, bytes]]) -> Reads:
         yield chunk
 
 
-def _stream(reply: Reply) -> Iterator[tuple[float, bytes]]:
+def _stream(reply: DemoReply) -> Iterator[tuple[float, bytes]]:
     script = reply.script
     yield _CONNECTED, write(MessageStart(_opening(reply)))
     yield _CONNECTED, write(Ping())
@@ -197,7 +197,7 @@ def _stream(reply: Reply) -> Iterator[tuple[float, bytes]]:
     yield _ms(seconds), write(MessageStop())
 
 
-def _opening(reply: Reply) -> JsonObject:
+def _opening(reply: DemoReply) -> JsonObject:
     return {
         "id": reply.id,
         "type": "message",

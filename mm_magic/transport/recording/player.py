@@ -13,7 +13,7 @@ from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.protocol.messages import ToolResultBlock, block_from_wire
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.exchange import Exchange, Reads
-from mm_magic.transport.recording import version_1
+from mm_magic.transport.recording.answers import Answers
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.writer import Asker, Samples
 
@@ -38,9 +38,8 @@ class Replay:
     def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
         self.exchanges: list[RecordedExchange] = []
         self.samples = Samples()
-        self._answers: dict[_Name, dict[int, RecordedExchange]] = {}
-        self._places: dict[tuple[_Name, int], int] = {}
-        self._has_version_1 = False
+        self._answers: Answers[RecordedExchange] = Answers()
+        self._places: dict[_Place, int] = {}
         for exchange in exchanges:
             self.add(exchange)
 
@@ -49,28 +48,25 @@ class Replay:
         self.exchanges.append(exchange)
         if not exchange.is_offered:
             return
-        self._has_version_1 |= exchange.is_version_1
-        name, sample = _name(exchange), exchange.sample
-        self._places.setdefault((name, sample), len(self._places))
-        answers = self._answers.setdefault(name, {})
-        before = answers.get(sample)
+        self._places.setdefault(_place(exchange), len(self._places))
+        request, is_old = exchange.key.hash, exchange.is_version_1
+        before = self._answers.get(request, exchange.sample, is_version_1=is_old)
         if before is None or exchange.ending == "complete" or before.ending == "failed":
-            answers[sample] = exchange  # an error does not stand for an answer
+            # An error does not stand for an answer.
+            self._answers.put(request, exchange.sample, exchange, is_version_1=is_old)
 
     def find(self, key: RequestKey, model: str, asker: Callable[[str], Asker]) -> Found | None:
         """The answer to this request, which asks this model; `asker` says who asks it."""
-        counted_as = self.counted_as(key, model)
-        place = self.samples.place(counted_as, asker(counted_as))
-        found = self.answers(key, model).get(place)
+        counted_as, answers = self._answers.find(key, model)
+        found = answers.get(self.samples.place(counted_as, asker(counted_as)))
         return Found(found, counted_as) if found else None
 
     def find_again(
         self, key: RequestKey, model: str, asker: Callable[[str], Asker]
     ) -> Found | None:
         """The last answer to this request, for one that asks it beyond those that are there."""
-        counted_as = self.counted_as(key, model)
+        counted_as, answers = self._answers.find(key, model)
         place = self.samples.place(counted_as, asker(counted_as))
-        answers = self.answers(key, model)
         last = max(answers, default=place)
         return Found(answers[last], counted_as) if last < place else None
 
@@ -97,7 +93,7 @@ class Replay:
         counted_as = key.with_any_pictures().hash
         alike = [
             each
-            for answers in self._answers.values()
+            for answers in self._answers
             for each in answers.values()
             if each.key.has_pictures and each.key.with_any_pictures().hash == counted_as
         ]
@@ -108,36 +104,29 @@ class Replay:
         return Found(alike[min(place, len(alike) - 1)], counted_as, is_of_other_picture=True)
 
     def counted_as(self, key: RequestKey, model: str) -> str:
-        """What the answers to a request are counted by: its hash.
+        """What the answers to a request, which asks this model, are counted by."""
+        return self._answers.counted_as(key, model)
 
-        In a file of version 0.1 some requests that differ now are one and the same.
-        """
-        if not self._has_version_1:  # its keys are hashed anew for each request
-            return key.hash
-        old = (each.hash for each in version_1.keys_for(key, model))
-        return next((each for each in old if (each, True) in self._answers), key.hash)
-
-    def answers(self, key: RequestKey, model: str) -> dict[int, RecordedExchange]:
-        """All answers to this request, by their sample; a file may have lines of both versions."""
-        old = self._answers.get((self.counted_as(key, model), True), {})
-        return old | self._answers.get((key.hash, False), {})
+    def answers(self, key: RequestKey, model: str) -> Mapping[int, RecordedExchange]:
+        """All answers to this request, by their sample."""
+        return self._answers.find(key, model)[1]
 
     @property
     def most(self) -> int:
         """How many answers there are to one request, at most."""
-        return 1 + max((max(answers) for answers in self._answers.values()), default=-1)
+        return self._answers.most
 
     def questions(self) -> list[list[RecordedExchange]]:
         """The answers to each prompt with its options, whatever came before; first asked first."""
         found: dict[str, list[RecordedExchange]] = {}
-        for answers in self._answers.values():
+        for answers in self._answers:
             for exchange in answers.values():
                 found.setdefault(exchange.key.question, []).append(exchange)
         return list(found.values())
 
     def place(self, exchange: RecordedExchange) -> int:
         """Where it stands in the order in which the requests were asked first."""
-        return self._places[_name(exchange), exchange.sample]
+        return self._places[_place(exchange)]
 
     def results(
         self, key: RequestKey, after: RecordedExchange | None
@@ -165,9 +154,9 @@ class Replay:
 
     def loosely(self, key: RequestKey, model: str) -> list[RecordedExchange]:
         """All answers to the same prompt with the same options."""
-        questions = {(each.question, True) for each in version_1.keys_for(key, model)}
+        questions = {(each.question, True) for each in self._answers.old_keys(key, model)}
         questions.add((key.question, False))
-        answers = [each for found in self._answers.values() for each in found.values()]
+        answers = [each for found in self._answers for each in found.values()]
         return [each for each in answers if (each.key.question, each.is_version_1) in questions]
 
 
@@ -178,12 +167,12 @@ def results_in(message: JsonObject) -> dict[str, ToolResultBlock]:
     return {each.tool_use_id: each for each in blocks if isinstance(each, ToolResultBlock)}
 
 
-_Name: TypeAlias = tuple[str, bool]
-"""The hash of a request, and whether version 0.1 recorded it."""
+_Place: TypeAlias = tuple[str, bool, int]
+"""The hash of a request, whether version 0.1 recorded it, and the sample of its answer."""
 
 
-def _name(exchange: RecordedExchange) -> _Name:
-    return exchange.key.hash, exchange.is_version_1
+def _place(exchange: RecordedExchange) -> _Place:
+    return exchange.key.hash, exchange.is_version_1, exchange.sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
@@ -47,6 +48,10 @@ _HEADER_BYTES = 1000
 BEGINNING = header() + b"\n"
 """What a new recording holds."""
 _NOTHING = Recording(())
+_PATIENCE = 1.0
+"""Seconds for which a file's lock is waited for: other kernels hold it for one write. Meanwhile
+nothing else runs here."""
+_LITTLE_PATIENCE = 0.05  # where the last one waited in vain
 _BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends
 
 
@@ -138,14 +143,16 @@ def _has_content(path: Path) -> bool:
     return found.st_size > 0 or not stat.S_ISREG(found.st_mode)
 
 
-def append(path: Path, line: bytes | Callable[[FileIO], bytes]) -> int:
+def append(
+    path: Path, line: bytes | Callable[[FileIO], bytes], *, patience: float = _PATIENCE
+) -> int:
     """Put a line at the end of a recording; return how many bytes it has then.
 
     Raises OSError, or UsageError if it is none any more. Half a line at the end, of a process that
     died, becomes a line of its own. Another kernel that appends to the same file waits, also while
-    `line` looks into it.
+    `line` looks into it; one that waits longer than `patience`, in seconds, gets BlockingIOError.
     """
-    with _opened(path) as file:
+    with _opened(path, patience=patience) as file:
         if version_of(file.readline(_HEADER_BYTES), path.name) is None:
             raise UsageError(f"{path.name!r} is no longer a recording")
         new = line if isinstance(line, bytes) else line(file)
@@ -157,7 +164,7 @@ def append(path: Path, line: bytes | Callable[[FileIO], bytes]) -> int:
 
 
 @contextmanager
-def _opened(path: Path, flags: int = 0) -> Iterator[FileIO]:
+def _opened(path: Path, flags: int = 0, *, patience: float = _PATIENCE) -> Iterator[FileIO]:
     """A file to read and to append to; while the body runs, no other kernel has it so.
 
     Else another one could add half a line, and die, between a look at the last line and a write.
@@ -166,11 +173,25 @@ def _opened(path: Path, flags: int = 0) -> Iterator[FileIO]:
     handle = os.open(path, os.O_RDWR | os.O_APPEND | _BINARY | flags, 0o600)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         if sys.platform != "win32":
-            import fcntl
-
-            with suppress(OSError):  # some network drives have no locks
-                fcntl.flock(handle, fcntl.LOCK_EX)  # until the file is closed
+            _lock(handle, patience)
         yield file
+
+
+def _lock(handle: int, patience: float) -> None:
+    """Lock a file until it is closed. Raises BlockingIOError if another program keeps it locked."""
+    import fcntl
+
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise BlockingIOError(error.errno, "another program keeps it locked") from None
+        except OSError:  # some network drives have no locks
+            return
+        time.sleep(0.005)  # nothing tells when a lock is free
 
 
 class Recorder:
@@ -200,6 +221,7 @@ class Recorder:
         self._size = known.size  # of what is known of the file
         self._today = today
         self._lock = Lock()
+        self._patience = _PATIENCE
         self._next: dict[str, int] = {}  # of each request, the sample behind all that are known
         self._prompts: set[str] = set()  # that have an answer
         self._of_others: set[tuple[str, int]] = set()  # requests and samples: complete ones
@@ -297,12 +319,14 @@ class Recorder:
 
         try:
             with self._lock:
-                self._size = append(self.path, last_line)
+                self._size = append(self.path, last_line, patience=self._patience)
                 self._know(exchange)
         except (OSError, UsageError) as error:
+            if isinstance(error, BlockingIOError):
+                self._patience = _LITTLE_PATIENCE  # else a table's rows would wait one by one
             self.problem = str(getattr(error, "strerror", None) or error)
         else:
-            self.problem = ""
+            self.problem, self._patience = "", _PATIENCE
             self.count += exchange.is_offered
         self._tell(added)
         if not self.problem:

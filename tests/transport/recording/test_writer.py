@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import random
 import stat
@@ -33,6 +34,7 @@ from support.loopback import (
 from support.loopback import delta as loopback_delta
 from support.recordings import EXCHANGE, file_of
 from support.taking import PROMPT, new_client
+from support.timing import calls_of
 from support.wire import BEGIN, STOP
 
 from mm_magic.errors import MiniMaxError, UsageError
@@ -169,6 +171,44 @@ def test_append_waits_for_another_kernel(tmp_path: Path) -> None:
         ours.result()
 
     assert path.read_bytes() == header() + b"\n{\n" + EXCHANGE.to_line() + b"\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there nothing is locked")
+def test_a_file_that_stays_locked(tmp_path: Path) -> None:
+    """A lock that nobody gives back holds nobody up for long, and the next answer for less; the
+    reader is told, and what comes after it is recorded."""
+    import fcntl
+
+    path = tmp_path / "r.jsonl"
+    begin(path, path.name)
+    recorder = Recorder(path, path.name)
+    whole = Playback(replace(EXCHANGE, reads=((0.0, sse(*captured())),)), math.inf)
+    work: list[int] = []
+
+    async def ask() -> None:
+        tap = recorder.tap(key_of(PROMPT), 0, None)
+        async with aclosing(new_client().stream(whole, PROMPT, retries=0, taps=[tap])) as arriving:
+            async for _ in arriving:
+                pass
+
+    def answered() -> None:
+        asyncio.run(ask())
+
+    with path.open("ab", buffering=0) as other, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        held = pool.submit(lambda: work.extend([calls_of(answered), calls_of(answered)]))
+        with suppress(TimeoutError):
+            held.result(timeout=20)
+        problem = recorder.problem
+        other.close()
+        held.result()
+    assert problem == "another program keeps it locked"
+    assert work[1] < work[0]
+    assert recorder.count == 0
+    answered()
+
+    assert (recorder.problem, recorder.count) == ("", 1)
+    assert len(read(path.read_bytes(), "r").exchanges) == 1
 
 
 def test_every_place_where_a_line_may_end(tmp_path: Path) -> None:

@@ -243,12 +243,12 @@ def test_conversation_in_use_is_not_forgotten() -> None:
         asyncio.run(main(session_for(server)))
 
 
-def test_turnstile_keeps_the_order_of_arrival() -> None:
+def test_queue_keeps_the_order_of_arrival() -> None:
     """They pass one by one in the order in which they came, and it is free behind the last."""
-    turnstile, passed = TurnQueue(), []
+    queue, passed = TurnQueue(), []
 
     async def one(number: int) -> None:
-        async with turnstile.passing():
+        async with queue.passing():
             passed.append(number)
             await asyncio.sleep(0)
             assert passed[-1] == number
@@ -261,13 +261,13 @@ def test_turnstile_keeps_the_order_of_arrival() -> None:
     asyncio.run(asyncio.wait_for(one(20), 5))
 
 
-def test_turnstile_between_threads() -> None:
+def test_queue_between_threads() -> None:
     """From many threads, some of them cancelled, never two are inside, and none is left waiting."""
-    turnstile, inside, most, passed = TurnQueue(), 0, 0, 0
+    queue, inside, most, passed = TurnQueue(), 0, 0, 0
 
     async def one() -> None:
         nonlocal inside, most, passed
-        async with turnstile.passing():
+        async with queue.passing():
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
