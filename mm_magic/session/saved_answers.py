@@ -17,7 +17,7 @@ from mm_magic.conversation.turn import NOTHING, Turn, TurnKey
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.transport.recording.answers import Answers
+from mm_magic.transport.recording.answers import AnswersByRequest
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.player import Playback
 
@@ -32,8 +32,8 @@ class SavedAnswers:
     """
 
     def __init__(self) -> None:
-        self._of_models: Answers[_Answer] = Answers()
-        self._of_demo: Answers[_Answer] = Answers()
+        self._of_models: AnswersByRequest[_Answer] = AnswersByRequest()
+        self._of_demo: AnswersByRequest[_Answer] = AnswersByRequest()
         self._parameters: dict[bytes, JsonObject] = {}
         self._of_cells: dict[TurnKey, Turn] = {}
         self._waiting: list[_Look] = []
@@ -108,7 +108,7 @@ class SavedAnswers:
         self._take_waiting()
         return max(self._of_models.most, self._of_demo.most)
 
-    def _of(self, *, to_demo: bool) -> "Answers[_Answer]":
+    def _of(self, *, to_demo: bool) -> "AnswersByRequest[_Answer]":
         return self._of_demo if to_demo else self._of_models
 
     def _kept(self, turn: Turn) -> "_Answer":

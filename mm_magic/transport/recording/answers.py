@@ -9,7 +9,7 @@ from mm_magic.transport.recording import version_1
 T = TypeVar("T")
 
 
-class Answers(Generic[T]):
+class AnswersByRequest(Generic[T]):
     """Answers to requests, those of version 0.1 by themselves; in the order of their requests.
 
     In a file of version 0.1 some requests that differ now are one and the same, and one file may

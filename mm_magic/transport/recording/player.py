@@ -13,7 +13,7 @@ from mm_magic.protocol.json_values import JsonObject, as_object
 from mm_magic.protocol.messages import ToolResultBlock, block_from_wire
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.transport.exchange import Exchange, Reads
-from mm_magic.transport.recording.answers import Answers
+from mm_magic.transport.recording.answers import AnswersByRequest
 from mm_magic.transport.recording.file_format import RecordedExchange
 from mm_magic.transport.recording.writer import Asker, Samples
 
@@ -38,7 +38,7 @@ class Replay:
     def __init__(self, exchanges: Iterable[RecordedExchange]) -> None:
         self.exchanges: list[RecordedExchange] = []
         self.samples = Samples()
-        self._answers: Answers[RecordedExchange] = Answers()
+        self._answers: AnswersByRequest[RecordedExchange] = AnswersByRequest()
         self._places: dict[_Place, int] = {}
         for exchange in exchanges:
             self.add(exchange)
