@@ -170,7 +170,12 @@ class ServiceError(MiniMaxError):
 
 
 class NetworkError(MiniMaxError):
-    """No answer, or not all of it, reached this machine."""
+    """No answer, or not all of it, reached this machine.
+
+    `was_sent`: the request may have reached the server, which then charges for it.
+    """
+
+    was_sent = True
 
 
 class ProtocolError(MiniMaxError):

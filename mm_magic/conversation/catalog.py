@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mm_magic.conversation.reply import Reply, earlier_usages
+from mm_magic.conversation.reply import Reply, earlier_usages, is_counted
 from mm_magic.errors import UsageError
 from mm_magic.protocol.image_file import Size
 from mm_magic.protocol.json_values import as_text
@@ -230,7 +230,7 @@ def room(model: str, max_tokens: int, system: str, question: int) -> int | None:
 
 def price_of(reply: Reply, asked: str) -> float | None:
     """What an answer of the model `asked` cost, in USD; None where that is not known."""
-    if reply.backend != "minimax":
+    if reply.backend != "minimax" or not is_counted(reply):
         return None
     tier = as_text(reply.usage.extra.get("service_tier") or reply.message.extra.get("service_tier"))
     usages = [reply.usage, *earlier_usages(reply)]
@@ -261,6 +261,16 @@ def cost(model: str | None, usage: Usage, tier: str = "") -> float | None:
             return None
         total *= price.priority
     return total / 1_000_000
+
+
+def highest_cost(model: str | None, input_tokens: int, output_tokens: int) -> float | None:
+    """The most that a request of so many tokens can cost in USD, however its input is counted.
+
+    None where the price is not known.
+    """
+    plain = cost(model, Usage(input_tokens, output_tokens))
+    cached = cost(model, Usage(0, output_tokens, cache_creation_input_tokens=input_tokens))
+    return plain if plain is None or cached is None else max(plain, cached)
 
 
 def dollars(amount: float | None) -> str:

@@ -190,13 +190,27 @@ class Reply(Generic[T]):
         return self.status != "incomplete" and has_text and not self.problem
 
 
+def has_begun(reply: Reply) -> bool:
+    """Whether anything of an answer came, be it only its id: then it is paid for.
+
+    Behind calls, whose requests were paid for, something came.
+    """
+    return reply.id is not None or bool(reply.content or reply.earlier_steps)
+
+
 def counted_usage(reply: Reply) -> Usage:
     """The tokens of a complete answer, and of what was asked before it: a first try, steps.
 
     Servers count at the end; earlier counts are guesses.
     """
-    usage = reply.usage if reply.status == "complete" else Usage()
-    return sum(earlier_usages(reply), usage)
+    return sum(earlier_usages(reply), reply.usage if is_counted(reply) else Usage())
+
+
+def is_counted(reply: Reply) -> bool:
+    """Whether the server has counted the last answer. Zeros at its beginning are no count of it."""
+    usage = reply.usage
+    is_blank = bool(reply.message.content) and usage.input_tokens == usage.output_tokens == 0
+    return reply.status == "complete" and not is_blank
 
 
 def earlier_usages(reply: Reply) -> list[Usage]:

@@ -8,8 +8,9 @@ class RowsCount:
     """Counts of rows and of what they took so far.
 
     Of `done` and `failed` rows, `found` were not asked in this run. `tokens` are those in and out
-    of what was asked now, `price` its USD, None where a price is not known. `seconds` is how long
-    it has taken. `is_demo`: the demo answers, which takes its own time.
+    of what was asked now, `price` its USD, None where a price is not known; of `uncounted` requests
+    nobody knows what they took, as their answers broke off or never came. `seconds` is how long it
+    has taken. `is_demo`: the demo answers, which takes its own time.
     """
 
     rows: int
@@ -18,6 +19,7 @@ class RowsCount:
     found: int = 0
     tokens: int = 0
     price: float | None = 0.0
+    uncounted: int = 0
     seconds: float = 0.0
     is_demo: bool = False
 

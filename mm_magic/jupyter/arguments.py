@@ -131,7 +131,7 @@ class Arguments:
     )  # fmt: skip
     budget: float = option(
         0.0, NUMBER, "--budget", metavar="USD",
-        help="with --rows: stop before the total cost could exceed this amount",
+        help="with --rows: stop before the cost of this run could exceed this amount",
         check=_check_budget,
     )  # fmt: skip
     yes: bool = option(

@@ -23,8 +23,9 @@ from mm_magic.protocol.messages import BaseResp
 MAX_RETRY_AFTER = 60.0
 """Seconds. A server that asks for longer gets our own, shorter pause, and then gives its error."""
 
+TOO_MANY_CONNECTIONS = 1041
 SLOW_RETRY = 5.0
-"""Seconds before the only retry after code 1041, too many connections."""
+"""Seconds before a retry after this code, where the server does not say how long."""
 
 _MAX_MESSAGE = 2000  # characters of the server's text that an error shows
 
@@ -162,15 +163,16 @@ def unexpected_content(content_type: str, beginning: bytes) -> ProtocolError:
 def retry_delay(error: MiniMaxError, attempt: int, jitter: float) -> float | None:
     """Seconds to wait before trying again, or None if the error is final.
 
-    `attempt` counts the retries made so far, from 0; `jitter` is a random number in [0, 1).
-    A Retry-After in (0, 60] is obeyed; else 0.5, 1, 2, 4, 8, 8, … s, less up to a quarter.
+    `attempt` counts the retries made so far for such a reason, from 0; `jitter` is a random number
+    in [0, 1). A Retry-After in (0, 60] is obeyed; else too many connections wait for SLOW_RETRY,
+    and all others for 0.5, 1, 2, 4, 8, 8, … s, less up to a quarter.
     """
     if not error.retryable:
         return None
-    if error.code == 1041:
-        return None if attempt else SLOW_RETRY
     if error.retry_after is not None:
         return error.retry_after
+    if error.code == TOO_MANY_CONNECTIONS:
+        return SLOW_RETRY
     return 0.5 * 2.0 ** min(attempt, 4) * (1 - 0.25 * jitter)
 
 

@@ -48,7 +48,7 @@ def ended_bundle(count: RowsCount, notes: Sequence[str], *, to: str = "") -> Bun
 
 
 def _took(count: RowsCount, *, is_over: bool = False) -> list[str]:
-    """What failed, tokens and price."""
+    """What failed, tokens and price, and how many requests have neither."""
     parts = [f"{count.failed:,} failed"] if count.failed else []
     if count.tokens:
         parts.append(f"{count.tokens:,} tokens")
@@ -56,6 +56,8 @@ def _took(count: RowsCount, *, is_over: bool = False) -> list[str]:
         in_all = None if is_over else count.price_in_all
         more = f" of about {dollars(in_all)}" if in_all is not None else ""
         parts.append(f"{dollars(count.price)}{more}")
+    if count.uncounted:
+        parts.append(f"{counted(count.uncounted, 'request')} not counted")
     return parts
 
 

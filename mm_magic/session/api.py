@@ -363,10 +363,10 @@ def map(  # noqa: A001, PLR0913 - the name that says it, and what a table needs
     prompt are sent once. A row that fails leaves the others alone, unless `on_error="raise"`.
     Running it again sends only missing and failed rows; `fresh=True` sends all. With `file`, each
     answer is saved to disk when it ends, and another kernel continues from there. Without a key,
-    answers come from the file. `budget` is in USD. In a notebook, more than `confirm_above`
-    requests need `yes=True`. With `type`, there is a column for each field of the type in place of
-    `answer`, or `answer` has the value if the type has no fields. If an answer does not fit the
-    type, the model is asked again.
+    answers come from the file. `budget` is in USD: no request is sent that could bring the cost of
+    this call above it. In a notebook, more than `confirm_above` requests need `yes=True`. With
+    `type`, there is a column for each field of the type in place of `answer`, or `answer` has the
+    value if the type has no fields. If an answer does not fit the type, the model is asked again.
     The other options are those of `ask`; each row stands alone.
 
     Raises MiniMaxError where nothing more can be asked: its `rows` is the table so far.

@@ -4,16 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mm_magic.conversation.catalog import (
-    BYTES_PER_TOKEN,
-    PRICES_DATE,
-    cost,
-    dollars,
-    image_tokens,
-)
+from mm_magic.conversation import catalog
+from mm_magic.conversation.catalog import BYTES_PER_TOKEN, PRICES_DATE, dollars, image_tokens
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import as_count
-from mm_magic.protocol.messages import Usage
+from mm_magic.protocol.json_values import as_count, encode_json
 from mm_magic.session.answerer import Answerer, Kept, Nobody, Recorded
 from mm_magic.session.turn_request import TurnRequest
 from mm_magic.transport.endpoint import OFFLINE
@@ -56,15 +50,15 @@ class Forecast:
         if not self.requests:
             return f"No requests: {not_sent}."
         pictures = self.first.pictures
-        size = len(self.first.request.encode()) - sum(len(each.data) for each in pictures)
-        tokens = size // BYTES_PER_TOKEN + 1 + sum(image_tokens(each.size) for each in pictures)
+        size = _size(self.first)
+        tokens = size // BYTES_PER_TOKEN + 1 + _image_tokens(self.first)
         seen = f" and {counted(len(pictures), 'picture')}" if pictures else ""
         longest = sum(_max_tokens(request) * times for request, times in self._sent)
         sentences = (
             _tokens(self.requests, self.requests * tokens, longest),
             not_sent and f"{capitalised(not_sent)}.",
             f"The input is estimated from the first request, {size:,} bytes{seen}.",
-            _price(self._sent, tokens),
+            f"{self._price()}{_once_more(self.first)}",
         )
         return " ".join(filter(None, sentences))
 
@@ -76,6 +70,12 @@ class Forecast:
             what = f"show {counted(number, 'answer')}"
         if number > limit:
             raise too_many(what, number, limit, self.in_words(), line)
+
+    def _price(self) -> str:
+        """What the requests may cost, each as often as it is sent."""
+        return _at_most(
+            self.first, [(highest_cost(request), times) for request, times in self._sent]
+        )
 
     @property
     def _sent(self) -> list[tuple[TurnRequest, int]]:
@@ -104,17 +104,44 @@ class Forecast:
         return f"of {counted(self.answers, 'answer')}, {' and '.join(parts)}" if parts else ""
 
 
-def forecast_of_rows(first: TurnRequest, requests: int, size: int) -> str:
-    """What the requests of a table may cost, in words; `size` counts the bytes of all prompts.
+def forecast_of_rows(first: TurnRequest, prompts: Sequence[int]) -> str:
+    """What the requests of a table may cost, in words; `prompts` are the bytes of each in JSON.
 
     `first` is one of the requests.
     """
-    prompt = len(first.ask.prompt.text.encode("utf-8", "replace"))
-    total = requests * (len(first.request.encode()) - prompt) + size
+    rest = _size(first) - len(encode_json(first.ask.prompt.text))
+    sizes = [rest + prompt for prompt in prompts]
+    requests, total = len(sizes), sum(sizes)
+    times = Counter(sizes)  # few sizes are many rows
+    price = _at_most(first, [(_highest_cost(first, size), n) for size, n in times.items()])
     tokens = total // BYTES_PER_TOKEN + requests
-    price = _price([(first, requests)], tokens // requests)
     foreseen = _tokens(requests, tokens, _max_tokens(first) * requests)
     return f"{foreseen} The input is estimated from {total:,} bytes. {price}{_once_more(first)}"
+
+
+def highest_cost(request: TurnRequest) -> float | None:
+    """The most that a request can cost, in USD; None where its price is not known.
+
+    Its answer is as long as max_tokens allows. Each byte of its body is a token of the input:
+    tokenizers make at most so many of a text, and the JSON around the text is longer than what the
+    service adds to it, as far as that is known. (On the API page "Hello" has 39 tokens; its body
+    has some 100 bytes.) Pictures count by their size, as MiniMax says nothing about theirs.
+    """
+    return _highest_cost(request, _size(request) + _image_tokens(request))
+
+
+def _highest_cost(request: TurnRequest, tokens: int) -> float | None:
+    """The same for a request like this one, with so many tokens in."""
+    return catalog.highest_cost(request.ask.options.model, tokens, _max_tokens(request))
+
+
+def _size(request: TurnRequest) -> int:
+    """The bytes of a request's body, but for its pictures."""
+    return len(request.request.encode()) - sum(len(each.data) for each in request.pictures)
+
+
+def _image_tokens(request: TurnRequest) -> int:
+    return sum(image_tokens(each.size) for each in request.pictures)
 
 
 def _tokens(requests: int, tokens: int, longest: int) -> str:
@@ -144,15 +171,11 @@ def too_many(what: str, number: int, limit: int, told: str, line: str) -> UsageE
     )
 
 
-def _price(sent: Sequence[tuple[TurnRequest, int]], tokens: int) -> str:
-    """What requests may cost, each as often as told, with so many tokens in."""
-    backend = sent[0][0].answerer.backend
+def _at_most(sent: TurnRequest, prices: Sequence[tuple[float | None, int]]) -> str:
+    """A sentence on what requests like this one may cost: these prices, each so many times."""
+    backend = sent.answerer.backend
     if backend == OFFLINE:
         return "Free: the answers come from the offline demo."
-    prices = [
-        (cost(request.ask.options.model, Usage(tokens, _max_tokens(request))), times)
-        for request, times in sent
-    ]
     known = [price * times for price, times in prices if price is not None]
     if backend != "minimax" or len(known) < len(prices):
         return "The price is unknown."

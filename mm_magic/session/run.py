@@ -1,6 +1,7 @@
 """One turn on its way: what has come of the answer so far. It sends nothing."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -92,8 +93,9 @@ class Run:
     together `answer` is its number, from 1, and `error` says why it failed; 0 and None where it is
     the only one. `pace` is how many times as fast as usual the demo answers where somebody watches.
     `first` is the complete answer that was not of the requested type, once it is asked for again.
-    `earlier_steps` are the answers that called, with the results, and `calls` those of the latest
-    answer, while they are made. `later` are the requests behind the first one.
+    `allows` is called before another request is sent in the place of one that was refused; what it
+    raises ends the run. `earlier_steps` are the answers that called, with the results, and `calls`
+    those of the latest answer, while they are made. `later` are the requests behind the first one.
     """
 
     ask: Ask
@@ -106,6 +108,7 @@ class Run:
     patience: int | None = None
     pace: float = 1.0
     recorder: "Recorder | None" = None
+    allows: Callable[[TurnRequest], None] | None = None
     request: TurnRequest | None = None
     turn: Turn | None = None
     is_kept: bool = False
@@ -144,7 +147,9 @@ class Run:
         return Step(batch.seconds, growth)
 
     def again(self, request: TurnRequest) -> None:
-        """Nothing came, and this request is sent in its place."""
+        """Nothing came, and this request is sent in its place, if that is allowed."""
+        if self.allows is not None:
+            self.allows(request)
         if self.is_first_request:  # else the turn is still that of the request before
             self.ask, self.request = request.ask, request
         elif self.later:

@@ -5,7 +5,7 @@ from threading import Lock
 
 from mm_magic.conversation.catalog import PRICES_DATE, dollars
 from mm_magic.conversation.count import Count, count
-from mm_magic.conversation.reply import Reply
+from mm_magic.conversation.reply import Reply, has_begun
 from mm_magic.transport.endpoint import DEMO_NAME, Backend
 from mm_magic.wording import counted, model_name, plain
 
@@ -22,11 +22,8 @@ class Meter:
         self._counts: dict[tuple[Backend, str], Count] = {}
 
     def add(self, reply: Reply, asked: str) -> None:
-        """Count an answer of the model `asked`, also a cut one; nothing where not a word came.
-
-        Behind calls, whose requests were paid for, something came.
-        """
-        if reply.id is None and not reply.content and not reply.earlier_steps:
+        """Count an answer of the model `asked`, also a cut one; nothing where none began."""
+        if not has_begun(reply):
             return
         backend: Backend = "offline" if reply.is_demo else reply.backend
         who = backend, model_name(reply.model or asked)

@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 
 from mm_magic.errors import MiniMaxError, NetworkError, UsageError
 from mm_magic.protocol.failure import (
+    TOO_MANY_CONNECTIONS,
     classify_error,
     classify_response,
     is_busy,
@@ -56,6 +57,52 @@ class Retrying:
     attempt: int
     retries: int
     error: MiniMaxError
+
+
+@dataclass(slots=True)
+class _Tries:
+    """How often one request was sent again, by reason: each reason has a limit of its own.
+
+    `patience` is the limit while the server is busy, None where such tries count as all others,
+    whose limit is `retries`.
+    """
+
+    retries: int
+    patience: int | None
+    _busy: int = 0
+    _others: int = 0
+    _had_slow: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether none was made yet."""
+        return not self._busy + self._others
+
+    def is_paced(self, error: MiniMaxError) -> bool:
+        """Whether the server's limiter says when the next one goes out."""
+        return self.patience is not None and is_busy(error)
+
+    def delay(self, error: MiniMaxError, jitter: float) -> float | None:
+        """Seconds that a server which fails so needs, None if another try can't help."""
+        made = self._busy if self.is_paced(error) else self._others
+        return retry_delay(error, made, jitter)
+
+    def again(self, error: MiniMaxError, delay: float) -> Retrying | None:
+        """Count one more; None if there were enough.
+
+        Without patience, too many connections are waited for once only: the wait is long.
+        """
+        if self.is_paced(error):
+            self._busy += 1
+            made, limit = self._busy, self.patience or 0
+        else:
+            is_slow = error.code == TOO_MANY_CONNECTIONS
+            if is_slow and self._had_slow:
+                return None
+            self._had_slow |= is_slow
+            self._others += 1
+            made, limit = self._others, self.retries
+        return Retrying(delay, made, limit, error) if made <= limit else None
 
 
 class Script(Protocol):
@@ -112,13 +159,14 @@ class Client:
         """Yield what arrives, until the answer is over; each try passes through the `taps`.
 
         A request with `patience` goes through the server's limiter, and is tried so often again
-        while the server is busy. Raises MiniMaxError where no answer comes. An error in the middle
-        of a stream is an event, and so is one that follows its first event.
+        while the server is busy, beside the `retries` for other reasons. Raises MiniMaxError where
+        no answer comes. An error in the middle of a stream is an event, and so is one that follows
+        its first event.
         """
-        attempt = 0
+        tries = _Tries(retries, patience if isinstance(source, Endpoint) else None)
         while True:
             has_begun = False
-            async with self._place(source, patience, is_first=attempt > 0) as place:
+            async with self._place(source, tries) as place:
                 try:
                     async with self._answer(source, request, taps) as (chunks, answer):
                         seconds = 0.0
@@ -137,26 +185,24 @@ class Client:
                             yield Batch(seconds, events)
                         return
                 except MiniMaxError as error:
-                    delay = retry_delay(error, attempt, self._jitter())
-                    is_paced = place is not None and is_busy(error)
-                    if place is not None and is_paced and delay is not None:
-                        place.was_busy(delay)
-                    limit = patience if is_paced and patience is not None else retries
-                    if has_begun or delay is None or attempt >= limit:
+                    delay = tries.delay(error, self._jitter())
+                    if delay is None:
                         raise
-                    attempt += 1
-                    notice = Retrying(delay, attempt, limit, error)
+                    is_paced = tries.is_paced(error)
+                    if place is not None and is_paced:
+                        place.was_busy(delay)
+                    notice = None if has_begun else tries.again(error, delay)
+                    if notice is None:
+                        raise
             yield notice
             if not is_paced:  # else the limiter waits, and all others with it
                 await asyncio.sleep(notice.delay)
 
-    def _place(
-        self, source: Source, patience: int | None, *, is_first: bool
-    ) -> AbstractAsyncContextManager[Place | None]:
+    def _place(self, source: Source, tries: _Tries) -> AbstractAsyncContextManager[Place | None]:
         """A place among the requests to a server; None for one that does not go by the limiter."""
-        if patience is None or not isinstance(source, Endpoint):
+        if tries.patience is None or not isinstance(source, Endpoint):
             return nullcontext()
-        return self.limiter(source).place(is_first=is_first)
+        return self.limiter(source).place(is_first=not tries.is_first)
 
     async def models(self, endpoint: Endpoint) -> list[str]:
         """The names of the models that the server offers: `GET /v1/models`, page by page.

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from mm_magic.errors import MiniMaxError, NetworkError, ProtocolError, UsageError
+from mm_magic.errors import NetworkError, ProtocolError, UsageError
 from mm_magic.protocol.redaction import RedactedBody, redacted
 from mm_magic.transport.body import silent
 from mm_magic.transport.coalesce import gathered
@@ -26,6 +26,14 @@ from mm_magic.transport.proxies import Proxy, proxy_for
 
 CONNECT_SECONDS = 5.0
 _AT_ONCE = 8  # requests in flight that one client has
+_UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""httpx's errors of a request that never left."""
 _READ_BYTES = 1024 * 1024  # 100 kB can be unpacked to 64 MB, and those be 11 million events
 
 
@@ -257,8 +265,14 @@ async def _decompressed(response: httpx.Response, silence: float) -> AsyncGenera
             yield data
 
 
-def _network_error(error: Exception, endpoint: Endpoint) -> MiniMaxError:
+def _network_error(error: Exception, endpoint: Endpoint) -> NetworkError:
     """httpx's error in our words. Its own text can hold an address with a proxy's password."""
+    failure = _in_our_words(error, endpoint)
+    failure.was_sent = isinstance(error, httpx.TransportError) and not isinstance(error, _UNSENT)
+    return failure
+
+
+def _in_our_words(error: Exception, endpoint: Endpoint) -> NetworkError:
     where, proxy = endpoint.host, _proxy(endpoint)
     if isinstance(error, httpx.TimeoutException):
         return NetworkError(

@@ -30,6 +30,11 @@ LINES = {
         "███████████░░░░░ 42 of 60 rows · 2 failed · 12,340 tokens · $0.0300 of about $0.0480 · "
         "5.0 rows/s · 4 s left",
     ),
+    "one broke off": (
+        RowsCount(60, failed=1, uncounted=1, seconds=2),
+        "░░░░░░░░░░░░░░░░ 1 of 60 rows · 1 failed · 1 request not counted · 0.5 rows/s · "
+        "2 min left",
+    ),
     "hours": (
         RowsCount(10_000, done=100, seconds=100),
         "░░░░░░░░░░░░░░░░ 100 of 10,000 rows · 1.0 rows/s · 165 min left",
@@ -48,6 +53,10 @@ ENDS = {
     "some failed": (
         RowsCount(60, done=57, failed=3, tokens=900, price=0.01, seconds=2),
         "60 rows · 57 answered · 3 failed · 900 tokens · $0.0100 · 2.0 s",
+    ),
+    "some broke off": (
+        RowsCount(60, done=59, failed=1, tokens=900, price=0.01, uncounted=2, seconds=2),
+        "60 rows · 59 answered · 1 failed · 900 tokens · $0.0100 · 2 requests not counted · 2.0 s",
     ),
     "stopped": (RowsCount(60, done=20, seconds=2), "60 rows · 20 answered · 2.0 s"),
     "nothing asked": (RowsCount(1, done=1, found=1), "1 row"),

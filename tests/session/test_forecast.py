@@ -17,6 +17,7 @@ from mm_magic.session.api import session as shared_session
 from mm_magic.session.forecast import Forecast
 from mm_magic.session.options import Options
 from mm_magic.session.session import Session
+from mm_magic.session.values import ValueType
 
 
 def forecast(session: Session, n: int, *options: Options) -> Forecast:
@@ -35,11 +36,21 @@ def test_it_says_what_it_is_made_of() -> None:
     assert forecast(session, 3, cold, warm).in_words() == (
         f"6 requests: about {6 * (size // 3 + 1):,} tokens in, and at most 6,000 out, as "
         f"max_tokens allows. The input is estimated from the first request, {size} bytes. "
-        "At most about $0.0073, with prices as of November 2026."
+        "At most about $0.0075, with prices as of November 2026."
     )
     longer, other = replace(asked, max_tokens=2000), replace(asked, model="mine")
     assert "at most 3,000 out" in forecast(session, 1, asked, longer).in_words()
     assert forecast(session, 1, asked, other).in_words().endswith("The price is unknown.")
+
+
+def test_another_try_for_a_value_is_told() -> None:
+    """An answer that does not fit its type is asked for again, which no forecast can count."""
+    session = Session({"MINIMAX_API_KEY": "sk-not-a-key-at-all"})
+    ask = replace(ask_of("How many?", said(), alone=True), type=ValueType.of(int))
+    told = Forecast(20, session.requests.foresee([(ask, 20)], session.cells.here)).in_words()
+    assert told.endswith(
+        "If an answer does not fit the type, the model is asked again, which costs extra."
+    )
 
 
 def test_what_is_refused_is_not_sent() -> None:

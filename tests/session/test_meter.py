@@ -142,16 +142,20 @@ def test_no_answer_is_not_counted() -> None:
     ],
 )
 def test_line_below_the_answer_agrees(answer: Reply) -> None:
-    """Model, tokens and price are those of the line below the answer; one it counts is counted."""
+    """Model, tokens and price are those of the line below the answer; one it counts is counted.
+
+    Zeros stand at the beginning of an answer: where they are all that came, nobody counted it.
+    """
     who, _, *counts = status_parts(
         Turn("main", 1, None, Prompt.of_text("Why?"), answer, {"model": "MiniMax-M2.7"}, "", "")
     )
     row = metered(answer).lines()[1]
 
     assert row.split(":")[0].removesuffix(" on your own server").strip() == who
-    if answer.status == "complete" and answer.usage.output_tokens is not None:
+    if answer.status == "complete" and answer.usage.output_tokens:
         assert row.endswith(f": 1 answer · {' · '.join(counts)}")
     else:
+        assert not any(" in / 0 out" in each or "$" in each for each in counts)
         assert row.endswith(": 1 answer · 1 not counted")
 
 

@@ -34,6 +34,7 @@ from support.taking import (
     take,
 )
 
+from mm_magic.errors import MiniMaxError
 from mm_magic.transport.client import Retrying
 from mm_magic.transport.endpoint import Endpoint, Secret
 
@@ -216,8 +217,78 @@ def test_answer_without_an_event_is_tried_again(first: Answer) -> None:
     assert [retry.delay for retry in got.retries] == [0.5]
 
 
-def test_too_many_connections_is_tried_again_once() -> None:
-    """Code 1041 gets one slow retry: the wait is announced, and can be stopped."""
+BUSY = failure(429, "too many requests (1002)", retry_after=AT_ONCE)
+MANY = failure(429, "too many connections (1041)", retry_after=AT_ONCE)
+
+
+def tries(*answers: Answer, patience: int | None, retries: int) -> tuple[list[int], int, bool]:
+    """The limits that the retries named, how many requests came, and whether an answer came."""
+    limits: list[int] = []
+
+    async def main(url: str) -> bool:
+        client = new_client()
+        stream = client.stream(Endpoint(url), PROMPT, retries=retries, patience=patience)
+        try:
+            async with aclosing(stream) as arriving:
+                async for each in arriving:
+                    if isinstance(each, Retrying):
+                        limits.append(each.retries)
+        except MiniMaxError:
+            return False
+        return True
+
+    with Loopback(*answers, streamed()) as server:
+        has_answer = asyncio.run(main(server.url))
+        return limits, len(server.requests), has_answer
+
+
+@pytest.mark.parametrize(
+    ("answers", "limits"),
+    [
+        ([BUSY, BUSY, reset], [5, 5, 1]),
+        ([reset, BUSY, BUSY], [1, 5, 5]),
+        ([BUSY, MANY, BUSY, MANY], [5, 5, 5, 5]),
+        ([MANY, MANY, close], [5, 5, 1]),
+        ([BUSY, MANY, [head(), END], MANY], [5, 5, 1, 5]),
+    ],
+)
+def test_patience_and_retries_are_counted_apart(answers: list[Answer], limits: list[int]) -> None:
+    """How often the server was busy takes no retry from a dropped connection, nor the reverse."""
+    assert tries(*answers, patience=5, retries=1) == (limits, len(answers) + 1, True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "count"),
+    [([BUSY] * 3, 3), ([MANY] * 3, 3), ([BUSY, MANY, BUSY], 3), ([BUSY, reset, reset, BUSY], 3)],
+)
+def test_each_of_the_two_limits_holds(answers: list[Answer], count: int) -> None:
+    """Patience ends, and so do the retries, whatever came between."""
+    limits, requests, has_answer = tries(*answers, patience=2, retries=1)
+    assert (requests, has_answer) == (count, False)
+    assert len(limits) == count - 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "count"),
+    [
+        ([MANY], 2),
+        ([MANY, MANY], 2),
+        ([BUSY, MANY], 3),
+        ([BUSY, MANY, MANY], 3),
+        ([BUSY, MANY, BUSY, MANY], 4),
+        ([BUSY, reset, MANY, BUSY], 4),
+    ],
+)
+def test_without_patience_too_many_connections_are_tried_again_once(
+    answers: list[Answer], count: int
+) -> None:
+    """Whatever came before; with the others it stays within the retries."""
+    has_answer = count == len(answers) + 1
+    assert tries(*answers, patience=None, retries=3) == ([3] * (count - 1), count, has_answer)
+
+
+def test_too_many_connections_wait_for_long() -> None:
+    """A slow retry follows code 1041: the wait is announced, and can be stopped."""
 
     async def main(url: str) -> Retrying:
         async with aclosing(new_client().stream(Endpoint(url), PROMPT, retries=2)) as arriving:

@@ -4,10 +4,10 @@ import asyncio
 import socket
 
 import pytest
-from support.loopback import Answer, Loopback, close, failure, streamed, whole
+from support.loopback import Answer, Loopback, close, failure, reset, streamed, whole
 from support.taking import check_captured, get, get_error, new_client
 
-from mm_magic.errors import MiniMaxError, UsageError
+from mm_magic.errors import MiniMaxError, NetworkError, UsageError
 from mm_magic.transport.client import MAX_PAGES
 from mm_magic.transport.endpoint import Endpoint, Secret
 
@@ -25,6 +25,19 @@ def test_refused_port(host: str) -> None:
     error = get_error(f"http://{host}:{free_port()}")
     assert str(error) == f"{host} refused the connection"
     assert (error.kind, error.retryable) == ("connection", True)
+
+
+def test_what_may_have_reached_the_server() -> None:
+    """A lost connection may have brought the request there, one that never came about has not."""
+    with Loopback(reset) as server:
+        assert sent(get_error(server.url))
+    for url in (f"http://127.0.0.1:{free_port()}", "http://nowhere.invalid", "http://a..invalid"):
+        assert not sent(get_error(url))
+
+
+def sent(error: MiniMaxError) -> bool:
+    assert isinstance(error, NetworkError)
+    return error.was_sent
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 70 + ".invalid", "a..invalid"])

@@ -22,6 +22,7 @@ from mm_magic.session.forecast import forecast_of_rows, too_many
 from mm_magic.session.options import Options
 from mm_magic.session.rows import template
 from mm_magic.session.rows.answers import Reading
+from mm_magic.session.rows.budget import RowsBudget
 from mm_magic.session.rows.columns import Columns
 from mm_magic.session.rows.plan import Plan, plan
 from mm_magic.session.rows.run import RowsRun, close_idle
@@ -107,6 +108,7 @@ class RowsJob:
         self.concerns: list[str] = []
         self.was_shown = False
         self._reused = 0
+        self._has_begun_file = False
         self._empty = Counter[str]()  # rows without a value for an insert of the template
         if self._table.size:
             self._prepare(prompt, variables or {})
@@ -211,7 +213,7 @@ class RowsJob:
         """How many requests are to be sent, what they may cost, and what is empty in them."""
         if self._base is None:
             return "Nothing is sent: every row has an answer."
-        told = forecast_of_rows(self._base, self.number, self._plan.size)
+        told = forecast_of_rows(self._base, [*self._plan.sizes()])
         return " ".join((told, *template.empty_told(self._empty)))
 
     def dry_run(self) -> str:
@@ -238,7 +240,8 @@ class RowsJob:
         self.was_shown = view is not None
         running = self._running(count, is_awaited=is_awaited)
         try:
-            if running is not None:
+            if running is not None and self._source is not None:
+                self._has_begun_file = self._source.begin()
                 await running.run(view.tick if view else _nothing)
             elif self._source is not None and self.number:
                 raise missing(self._source, self.number, self._table.size)
@@ -281,7 +284,7 @@ class RowsJob:
             source=self._source,
             reading=self._reading,
             parallel=self._how.parallel,
-            budget=self._how.budget if self._base.answerer.endpoint else None,
+            budget=RowsBudget(self._how.budget if self._base.answerer.endpoint else None),
             raises=self._how.on_error == "raise",
             is_awaited=is_awaited,
         )
@@ -318,7 +321,7 @@ class RowsJob:
             notes.append(f"{reused} from {found.name}{again}.")
         if self._how.is_fresh and found.asked is not None:
             notes.append("All rows were sent again.")
-        if found.is_begun:
+        if self._has_begun_file:
             notes.append(f"Started a new recording, {found.name}.")
         return notes
 

@@ -1,12 +1,12 @@
 """What each row of a table asks, and what is known of it before anything is sent."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mm_magic.errors import UsageError
-from mm_magic.protocol.json_values import JsonObject
+from mm_magic.protocol.json_values import JsonObject, encode_json
 from mm_magic.protocol.request_key import RequestKey
 from mm_magic.session.rows.answers import Answers, RowAnswer
 
@@ -41,10 +41,9 @@ class Plan:
         """How many rows have this request."""
         return 1 + self.repeated.get(request, 0)
 
-    @property
-    def size(self) -> int:
-        """The bytes of all prompts that are to be sent."""
-        return sum(len(prompt.encode("utf-8", "replace")) for _, prompt, _ in self.todo)
+    def sizes(self) -> Iterator[int]:
+        """The bytes of each prompt that is to be sent, in JSON."""
+        return (len(encode_json(each.prompt)) for each in self.todo)
 
     def row(self, place: int) -> RowAnswer:
         """What came of a row."""

@@ -4,25 +4,26 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, field, replace
 
-from mm_magic.conversation.catalog import BYTES_PER_TOKEN, cost, dollars, price_of
-from mm_magic.conversation.reply import Reply, counted_usage
+from mm_magic.conversation.catalog import dollars, price_of
+from mm_magic.conversation.reply import Reply, counted_usage, has_begun
 from mm_magic.conversation.rows_count import RowsCount
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.prompt.prompt import Prompt
 from mm_magic.protocol.failure import is_busy
-from mm_magic.protocol.messages import Usage
 from mm_magic.protocol.request import Request
 from mm_magic.session.build_request import Draft
 from mm_magic.session.rows.answers import Misfit, Reading, RowAnswer
+from mm_magic.session.rows.budget import Bill, RowsBudget, TooDear, may_be_charged
 from mm_magic.session.rows.plan import Plan, Todo, key_of
 from mm_magic.session.rows.source import Source
 from mm_magic.session.run import Run
 from mm_magic.session.session import Session
 from mm_magic.session.sync import heartbeat
 from mm_magic.session.turn_request import TurnRequest
+from mm_magic.transport.client import Retrying
 
 PATIENCE = 12
 """How often a row is sent again while the server is busy: for a minute, at the longest pauses."""
@@ -37,10 +38,9 @@ class RowsRun:
     """Asks what a plan has to do. `count` is how far it is.
 
     `base` is the request that all others are like, to the server of the `source`; `reading` says
-    how answers are read. They go into the plan, and into what the source remembers. `budget` is in
-    USD; `spent` and what is in flight, at the most, never exceed it. `mended` has what was wrong
-    with the answers that were asked for once more, and `reused` counts the rows that another run
-    has answered meanwhile.
+    how answers are read. They go into the plan, and into what the source remembers. No request is
+    sent for which the `budget` may be too small. `mended` has what was wrong with the answers that
+    were asked for once more, and `reused` counts the rows that another run has answered meanwhile.
     """
 
     session: Session
@@ -50,14 +50,12 @@ class RowsRun:
     source: Source
     reading: Reading
     parallel: int
-    budget: float | None = None
+    budget: RowsBudget = field(default_factory=RowsBudget)
     raises: bool = False
     is_awaited: bool = False
-    spent: float = 0.0
     cut: int = 0
     reused: int = 0
     mended: list[str] = field(default_factory=list)
-    _reserved: float = 0.0
     _since: float = 0.0
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -95,26 +93,27 @@ class RowsRun:
         todo = self.plan.todo
         while todo:
             request = self._request(todo[0])
-            worst = self._worst(request)
-            if self.budget is not None and self.spent + self._reserved + worst > self.budget:
+            bill = self.budget.reserve(request)
+            if bill is None:
                 return  # who is still in flight looks again when it knows what it took
             item = todo.popleft()
-            self._reserved += worst
-            try:
-                async with self.source.asking(item.name):
-                    await self._ask_or_find(item, request, worst)
-            finally:
-                self._reserved -= worst
+            with closing(bill):
+                try:
+                    async with self.source.asking(item.name):
+                        await self._ask_or_find(item, request, bill)
+                except TooDear:
+                    todo.appendleft(item)
+                    return
 
-    async def _ask_or_find(self, item: Todo, request: TurnRequest, worst: float) -> None:
-        """Ask, unless another run has had an answer since the plan was made."""
+    async def _ask_or_find(self, item: Todo, request: TurnRequest, bill: Bill) -> None:
+        """Ask, unless another run has had an answer since the plan was made. Raises TooDear."""
         found = self.source.find(key_of(self.base.request_key.options, item.prompt))
         if found is not None and found.is_whole:
             self._reuse(item, found)
         elif found is not None and found.to_mend and item.first is None:
             self.plan.todo.appendleft(item._replace(first=found))
         else:
-            await self._ask(item, request, worst)
+            await self._ask(item, request, bill)
             self._step_aside(item.name)
 
     def _step_aside(self, request: str) -> None:
@@ -133,34 +132,37 @@ class RowsRun:
         self.count.done += rows
         self.count.found += rows
 
-    async def _ask(self, item: Todo, request: TurnRequest, worst: float) -> None:
+    async def _ask(self, item: Todo, request: TurnRequest, bill: Bill) -> None:
+        """Ask one row. Raises TooDear where it is not sent again, as that could cost too much."""
         done = self.count.done
         run = Run(
             request.ask, request.cell, None, answer=1, patience=PATIENCE, pace=PACE,
-            recorder=self.source.recorder,
+            recorder=self.source.recorder, allows=bill.again,
         )  # fmt: skip
         try:
-            reply = await self._answer(run, request)
+            reply = await self._answer(run, request, bill)
         except MiniMaxError as error:
+            self._charge(error, bill, has_begun=has_begun(run.reply()))
             self._fail(item, RowAnswer(None, error.message))
             if self._ends_all(error, done):
                 raise
             return
         if item.first is None:
             self._follow(run)
-        self._pay(reply, request, worst)
+        self._pay(reply, run, bill)
         answer = self.reading.answer(reply)
         self.cut += reply.stop_reason == "max_tokens" and answer.is_whole
         self._take(item, answer)
 
-    async def _answer(self, run: Run, request: TurnRequest) -> Reply:
-        """Send the request of a row. Raises MiniMaxError with `.reply`."""
+    async def _answer(self, run: Run, request: TurnRequest, bill: Bill) -> Reply:
+        """Send the request of a row. Raises MiniMaxError with `.reply`, and TooDear."""
         session = self.session
         run.request = session.latest.request = request
         try:
             async with aclosing(session.sender.whole(run, request)) as arriving:
-                async for _ in arriving:
-                    pass
+                async for step in arriving:
+                    if isinstance(step, Retrying) and self._charge(step.error, bill):
+                        bill.again(bill.request)
         finally:
             session.meter.add(reply := run.reply(), run.ask.options.model)
         if reply.may_enter():
@@ -184,11 +186,19 @@ class RowsRun:
             if self.raises:
                 raise self.reading.error(misfit)
 
-    def _pay(self, reply: Reply, request: TurnRequest, worst: float) -> None:
+    def _charge(self, error: MiniMaxError, bill: Bill, *, has_begun: bool = False) -> bool:
+        """Count a request that failed so, if it may have to be paid for; say whether it may."""
+        is_charged = may_be_charged(error, has_begun=has_begun)
+        if is_charged:
+            bill.pay(None)
+            self.count.uncounted += 1
+        return is_charged
+
+    def _pay(self, reply: Reply, run: Run, bill: Bill) -> None:
         """Count what an answer took."""
         self.count.tokens += _tokens(reply)
-        price = price_of(reply, request.ask.options.model)
-        self.spent += worst if price is None else price
+        price = price_of(reply, run.ask.options.model)
+        bill.pay(price)
         if price is None or self.count.price is None:
             self.count.price = None
         else:
@@ -234,22 +244,16 @@ class RowsRun:
         draft = Draft.of(request.ask, request.cell, None, None, refused)
         return draft.once_more(turn, str(misfit.wrong)).build(self.source.asked)
 
-    def _worst(self, request: TurnRequest) -> float:
-        """What a request costs at the most, in USD; 0 where nothing is limited."""
-        if self.budget is None:
-            return 0.0
-        tokens = sum(map(len, request.request.messages)) // BYTES_PER_TOKEN + 1
-        limit = request.request.parameters["max_tokens"]
-        usage = Usage(tokens, limit if isinstance(limit, int) else 0)
-        return cost(request.ask.options.model, usage) or 0.0
-
     def _budget_error(self) -> UsageError:
-        assert self.budget is not None
-        left = len(self.plan.todo)
+        left, budget = len(self.plan.todo), self.budget
+        spent = f"{'' if budget.is_exact else 'at most '}{dollars(budget.spent)} spent"
         return UsageError(
-            f"stopped before the next request could exceed the budget of {dollars(self.budget)}: "
-            f"{dollars(self.spent)} spent, {left:,} request{'s' * (left != 1)} not sent",
-            next_steps=("Run the same line with a larger budget: only the rest is sent.",),
+            f"stopped before the next request could exceed the budget of {dollars(budget.limit)}: "
+            f"{spent}, {left:,} request{'s' * (left != 1)} not sent",
+            next_steps=(
+                "To send the rest, run the same line again with a budget for it. The next request "
+                f"can cost up to {dollars(budget.missed)}.",
+            ),
         )
 
 

@@ -22,7 +22,7 @@ from mm_magic.session.session import Session
 from mm_magic.session.turn_queue import TurnQueue
 from mm_magic.transport.recording.player import Replay
 from mm_magic.transport.recording.reader import read
-from mm_magic.transport.recording.writer import Recorder, begin
+from mm_magic.transport.recording.writer import BEGINNING, Recorder, begin, is_new
 from mm_magic.web_page import readable
 from mm_magic.wording import counted
 
@@ -37,8 +37,8 @@ class Source:
 
     `known` finds those that are there, "in" `name` for the reader. `asked` is asked for the
     others; where it is None, `why` says why nobody is. What the kernel gets now it `remembers`, and
-    `recorder` takes it down. `is_begun`: the file is a new one; `answered`: the requests that it
-    held answers to. All tables of this process whose answers go to one `place` share them.
+    `recorder` takes it down. `is_new`: its file is not there yet; `answered`: the requests that it
+    holds answers to. All tables of this process whose answers go to one `place` share them.
     """
 
     known: Answers
@@ -48,8 +48,13 @@ class Source:
     remembers: KernelAnswers
     place: Hashable
     recorder: Recorder | None = None
-    is_begun: bool = False
+    is_new: bool = False
     answered: Sequence[RequestKey] = ()
+
+    def begin(self) -> bool:
+        """Make its file; False if there is none to make. Raises UsageError."""
+        recorder = self.recorder if self.is_new else None
+        return recorder is not None and begin(recorder.path, self.name)
 
     def asking(self, request: str) -> AbstractAsyncContextManager[None]:
         """While the body runs, no other table asks this request, by the hash of its key."""
@@ -108,8 +113,8 @@ def source(
 
 def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) -> Source:
     asked, why = _asked(session)
-    is_begun = asked is not None and begin(path, path.name)
-    recording = read(load_bytes(path, path.name), path.name)
+    is_missing = asked is not None and is_new(path, path.name)
+    recording = read(BEGINNING if is_missing else load_bytes(path, path.name), path.name)
     replay = Replay(recording.exchanges)
     recorder = Recorder(path, path.name, recording)
     recorder.on_added = replay.add
@@ -121,7 +126,7 @@ def _of_file(session: Session, reading: Reading, path: Path, *, is_fresh: bool) 
         remembers=_remembered(session, asked, reading),
         place=path.resolve(),
         recorder=recorder,
-        is_begun=is_begun,
+        is_new=is_missing,
         answered=[each.key for each in recording.exchanges if each.is_offered],
     )
 

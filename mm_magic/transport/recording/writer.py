@@ -44,6 +44,8 @@ How: TypeAlias = Literal["ended", "stopped", "broken"]
 """How the reads of a body came to their end: by themselves, by the reader, by an error."""
 
 _HEADER_BYTES = 1000
+BEGINNING = header() + b"\n"
+"""What a new recording holds."""
 _NOTHING = Recording(())
 _PATIENCE = 1.0
 """Seconds for which a file's lock is waited for: other kernels hold it for one write. Meanwhile
@@ -112,11 +114,23 @@ def begin(path: Path, name: str) -> bool:
         with _opened(path, os.O_CREAT) as file:
             if file.read(1):
                 return False
-            file.write(header() + b"\n")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{name!r} can't be written: {reason}") from None
+            file.write(BEGINNING)
+    except (OSError, ValueError) as error:
+        raise _unwritable(name, error) from None
     return True
+
+
+def is_new(path: Path, name: str) -> bool:
+    """Whether there is no such recording yet, so that `begin` makes it. Raises UsageError."""
+    try:
+        return not _has_content(path)
+    except (OSError, ValueError) as error:
+        raise _unwritable(name, error) from None
+
+
+def _unwritable(name: str, error: OSError | ValueError) -> UsageError:
+    """Why a recording can't be begun. A NUL in the name is a ValueError."""
+    return UsageError(f"{name!r} can't be written: {getattr(error, 'strerror', None) or error}")
 
 
 def _has_content(path: Path) -> bool:

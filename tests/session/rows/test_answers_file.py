@@ -1,5 +1,6 @@
 """`file=`: an answer is on disk when it ends, and another kernel goes on from there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,69 @@ def test_without_a_key_no_file_is_begun(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+class Watching:
+    """Sees the end of a table."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def tick(self) -> None:
+        pass
+
+    def finish(self, notes: Sequence[str]) -> None:
+        self.notes = [*notes]
+
+
+def test_a_file_is_begun_when_something_is_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What asks for confirmation, or is refused, leaves nothing behind; it is told once."""
+    path, began = tmp_path / "a.jsonl", "Started a new recording, a.jsonl."
+    many = [{"n": n} for n in range(20)]
+    with kernel(monkeypatch) as server:
+        first, second = views = [Watching(), Watching()]
+        session().front_end.watch_rows = lambda _: views.pop(0)
+        with pytest.raises(UsageError, match="need confirmation"):
+            mm.map("Say {{n}}", many, file=path)
+        with pytest.raises(UsageError, match="a budget can't be used here"):
+            mm.map("Say {{n}}", TEN, file=path, budget=1.0)
+        with pytest.raises(UsageError, match="the table has no column 'm'"):
+            mm.map("Say {{m}}", TEN, file=path)
+        with pytest.raises(UsageError, match="ZeroDivisionError"):
+            mm.map(lambda _: str(1 / 0), TEN, file=path, on_error="raise")
+        assert [*tmp_path.iterdir()] == []
+        assert server.requests == []
+
+        mm.map("Say {{n}}", many, file=path, yes=True)
+        assert path.read_bytes().count(b"\n") == 21
+        mm.map("Say {{n}}", many[:5], file=path)
+        assert began in first.notes
+        assert began not in second.notes
+
+
+def test_a_file_that_another_kernel_begins_meanwhile(tmp_path: Path) -> None:
+    """Both keep their answers in it, and each knows those of the other then."""
+    path = tmp_path / "a.jsonl"
+    one, other = paid(), paid()
+    how = RowsOptions(one.session.options, file=path)
+    jobs = [RowsJob(each.session, "Say {{n}}", TEN, how) for each in (one, other)]
+    for each in jobs:
+        run(each)
+    assert path.read_bytes().count(b'"format"') == 1
+    kernel = paid()
+    assert list(run(RowsJob(kernel.session, "Say {{n}}", TEN, how))["answer"]) == ["yes"] * 10
+    assert kernel.service.requests == []
+
+
+def test_a_file_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is an error before anything is sent."""
+    with kernel(monkeypatch) as server:
+        for name in ("missing/a.jsonl", "a\0.jsonl", "x" * 300):
+            with pytest.raises(UsageError, match="can't be written"):
+                mm.map("Say {{n}}", TEN, file=tmp_path / name)
+        assert server.requests == []
+
+
 def test_a_folder_for_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is refused before anything is sent."""
     path = tmp_path / "a.jsonl"
@@ -243,7 +307,7 @@ def test_budget_is_never_exceeded() -> None:
 def test_budget_counts_what_is_asked_once_more() -> None:
     """The second request for a value is not sent either; a larger budget asks for it alone."""
     kernel, kind = paid(), ValueType.of(int)
-    first = 1000 * 1.2 / 1e6 + 1e-5  # enough for one request, and not for a longer one after it
+    first = 1.5 * 1000 * 1.2 / 1e6  # enough for one request, and not for a longer one after it
     with pytest.raises(UsageError, match="1 request not sent") as raised:
         run(job_of(kernel, first, TEN.head(1), kind))
     assert "the answer has no JSON in it" in raised.value.rows["answer_error"][0]
