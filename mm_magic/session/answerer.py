@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class Server:
     """A server is asked."""
 
     endpoint: Endpoint
@@ -75,7 +75,7 @@ class _InNotebook:
     """The notebook has a turn; `instead` is who would be asked for a new answer."""
 
     turn: Turn
-    instead: Live | Demo | Nobody
+    instead: Server | Demo | Nobody
 
     @property
     def server(self) -> str:
@@ -105,4 +105,4 @@ class Kept(_InNotebook):
     """A cell keeps the `turn` that it had, an answer to something else: nobody can be asked."""
 
 
-Answerer: TypeAlias = Live | Demo | Nobody | Recorded | Saved | Kept
+Answerer: TypeAlias = Server | Demo | Nobody | Recorded | Saved | Kept

@@ -21,7 +21,7 @@ from mm_magic.protocol.json_values import as_count, encode_json
 from mm_magic.protocol.messages import Message
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.session.answerer import Answerer, Demo, Live
+from mm_magic.session.answerer import Answerer, Demo, Server
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.turn_request import Ask, TurnRequest
 from mm_magic.transport.endpoint import OFFLINE
@@ -113,7 +113,7 @@ class Draft:
         """
         ask, there = self.ask, self.conversation
         options, server, endpoint = ask.options, answerer.server, answerer.endpoint
-        if isinstance(answerer, Live | Demo) and answerer.backend != "url":
+        if isinstance(answerer, Server | Demo) and answerer.backend != "url":
             check_accepted(options.model, options.thinking, options.effort)
         to_demo = server == OFFLINE
         request_key = self.request_key(to_demo=to_demo)

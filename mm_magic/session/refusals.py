@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mm_magic.conversation.catalog import preferred
 from mm_magic.errors import MiniMaxError
-from mm_magic.session.answerer import Live
+from mm_magic.session.answerer import Server
 from mm_magic.session.defaults import Defaults
 from mm_magic.session.models import Models
 from mm_magic.session.requests import Requests
@@ -46,7 +46,7 @@ class Refusals:
         return self.requests.of_model(request, model)
 
     def _may_be_another_model(self, request: TurnRequest) -> bool:
-        is_live = isinstance(request.answerer, Live)
+        is_live = isinstance(request.answerer, Server)
         return is_live and self.defaults.have_model_of(request.ask.options)
 
     def may_send_instead(self, request: TurnRequest, error: MiniMaxError) -> bool:

@@ -17,7 +17,7 @@ from mm_magic.conversation.turn import Turn
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.messages import ToolResultBlock
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.session.answerer import Demo, Live, Nobody, Recorded
+from mm_magic.session.answerer import Demo, Nobody, Recorded, Server
 from mm_magic.session.build_request import Draft, history_now
 from mm_magic.session.options import BY_NAME, Options, on_line
 from mm_magic.session.turn_request import Ask, TurnRequest
@@ -51,7 +51,7 @@ class Replaying:
     def build(
         self,
         draft: Draft,
-        live: Callable[[], Live | Demo],
+        live: Callable[[], Server | Demo],
         live_name: str,
         reused: Callable[[], TurnRequest | None],
     ) -> TurnRequest:

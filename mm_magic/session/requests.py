@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mm_magic.conversation.turn import Turn, TurnKey
 from mm_magic.errors import MiniMaxError
-from mm_magic.session.answerer import Demo, Live, Nobody
+from mm_magic.session.answerer import Demo, Nobody, Server
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.conversations import Conversations
 from mm_magic.session.recordings import Recordings
@@ -47,12 +47,12 @@ class Requests:
         self._saved = self._saved or SavedAnswers()
         return self._saved
 
-    def live(self, *, demo_allowed: bool | None = None) -> Live | Demo:
+    def live(self, *, demo_allowed: bool | None = None) -> Server | Demo:
         """Who answers without a recording. Raises as `WhoAnswers.endpoint` does."""
         endpoint = self._who.endpoint(demo_allowed=demo_allowed)
-        return Live(endpoint) if endpoint else Demo()
+        return Server(endpoint) if endpoint else Demo()
 
-    def to_fill(self) -> Live | Demo:
+    def to_fill(self) -> Server | Demo:
         """Who answers what a recording lacks: the demo only where it was chosen.
 
         Raises as `WhoAnswers.endpoint` does.
@@ -94,7 +94,7 @@ class Requests:
         asked = run.answerer
         with self.conversations.changing:
             draft = self._draft_of(run).behind(run.earlier_steps)
-            if self.recordings.replaying is None and isinstance(asked, Live | Demo):
+            if self.recordings.replaying is None and isinstance(asked, Server | Demo):
                 return self._sent(self._placed(draft.build(asked)))
             return self._sent(self._built(draft))
 
@@ -198,7 +198,7 @@ class Requests:
         recording = replaying.replay if replaying else None
         return Reuse(self._saved, self.recordings.samples, recording, self._asked()).find(draft)
 
-    def _asked(self) -> Live | Demo | Nobody:
+    def _asked(self) -> Server | Demo | Nobody:
         """Who would be asked for a new answer."""
         try:
             return self.to_fill()

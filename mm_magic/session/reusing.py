@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mm_magic.conversation.turn import Turn
-from mm_magic.session.answerer import Demo, Kept, Live, Nobody, Saved
+from mm_magic.session.answerer import Demo, Kept, Nobody, Saved, Server
 from mm_magic.session.build_request import Draft
 from mm_magic.session.conversations import Conversations
 from mm_magic.session.notebook_as_recording import key_of
@@ -32,7 +32,7 @@ class Reuse:
     saved: SavedAnswers
     samples: Samples
     recording: Replay | None
-    asked: Live | Demo | Nobody
+    asked: Server | Demo | Nobody
 
     def find(self, draft: Draft) -> TurnRequest | None:
         """The request with its answer, None if there is none.

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from mm_magic.errors import MiniMaxError
-from mm_magic.session.answerer import Demo, Live
+from mm_magic.session.answerer import Demo, Server
 from mm_magic.session.latest import Latest
 from mm_magic.session.models import Models
 from mm_magic.session.refusals import Refusals
@@ -99,7 +99,7 @@ class Sender:
                 run.end()
             except MiniMaxError as error:
                 offered: list[str] = []
-                if error.kind == "not_found" and isinstance(asked := request.answerer, Live):
+                if error.kind == "not_found" and isinstance(asked := request.answerer, Server):
                     listing = self.models.ask_after_refusal(self.client, asked.endpoint, refusals)
                     offered = await listing
                 instead = self.refusals.instead(run, request, error, offered)
@@ -124,11 +124,11 @@ class Sender:
     def _source(self, run: Run, request: TurnRequest) -> Source:
         """What answers a turn. The demo does not wait between words that nobody watches."""
         answerer = request.answerer
-        if not isinstance(answerer, Live | Demo):
+        if not isinstance(answerer, Server | Demo):
             return answerer
         if self.sources is not None:
             return self.sources(answerer.endpoint)
-        if isinstance(answerer, Live):
+        if isinstance(answerer, Server):
             return answerer.endpoint
         self.demo.speed = run.pace if run.cell.is_watched else math.inf
         return self.demo.beside_others(run.answer) if run.answer else self.demo

@@ -17,7 +17,7 @@ from mm_magic.protocol.messages import ImageBlock, Message
 from mm_magic.protocol.redaction import redacted
 from mm_magic.protocol.request import Request
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.session.answerer import Answerer, Demo, Kept, Live, Nobody, Recorded, Saved
+from mm_magic.session.answerer import Answerer, Demo, Kept, Nobody, Recorded, Saved, Server
 from mm_magic.session.cell_run import CellRun
 from mm_magic.session.options import Options
 from mm_magic.transport.endpoint import OFFLINE, Endpoint
@@ -148,7 +148,7 @@ class TurnRequest:
     @property
     def is_sent(self) -> bool:
         """Whether a server or the demo is asked."""
-        return isinstance(self.answerer, Live | Demo)
+        return isinstance(self.answerer, Server | Demo)
 
     @property
     def to_demo(self) -> bool:
@@ -159,7 +159,7 @@ class TurnRequest:
     def is_recordable(self) -> bool:
         """Whether a recording takes down its answer: it is no recorded one."""
         match self.answerer:
-            case Saved(turn, Live() | Demo()):
+            case Saved(turn, Server() | Demo()):
                 return turn.reply.backend != "recorded"
         return self.is_sent
 
@@ -251,9 +251,9 @@ class TurnRequest:
 
     def _where(self) -> str:
         match self.answerer:
-            case Live(Endpoint(base_url=url, backend="minimax")):
+            case Server(Endpoint(base_url=url, backend="minimax")):
                 return f"POST {url}/v1/messages"
-            case Live():  # its address is not for the readers of a shared notebook
+            case Server():  # its address is not for the readers of a shared notebook
                 return "To your own server: POST /v1/messages"
             case Demo():
                 return "To the offline demo:"

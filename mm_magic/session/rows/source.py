@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from mm_magic.conversation.notebook_file import load_bytes
 from mm_magic.errors import MiniMaxError, UsageError
 from mm_magic.protocol.request_key import RequestKey
-from mm_magic.session.answerer import Demo, Live
+from mm_magic.session.answerer import Demo, Server
 from mm_magic.session.rows.answers import (
     Answers,
     KernelAnswers,
@@ -43,7 +43,7 @@ class Source:
 
     known: Answers
     name: str
-    asked: Live | Demo | None
+    asked: Server | Demo | None
     why: MiniMaxError | None
     remembers: KernelAnswers
     place: Hashable
@@ -135,7 +135,7 @@ def _known(answers: Answers, asks_again: bool) -> Answers:
     return _Nothing() if asks_again else answers
 
 
-def _asked(session: Session) -> tuple[Live | Demo | None, MiniMaxError | None]:
+def _asked(session: Session) -> tuple[Server | Demo | None, MiniMaxError | None]:
     """Who is asked for what a recording lacks, or why nobody is."""
     try:
         return session.requests.to_fill(), None
@@ -145,7 +145,7 @@ def _asked(session: Session) -> tuple[Live | Demo | None, MiniMaxError | None]:
         return None, error
 
 
-def _remembered(session: Session, asked: Live | Demo | None, reading: Reading) -> KernelAnswers:
+def _remembered(session: Session, asked: Server | Demo | None, reading: Reading) -> KernelAnswers:
     known = session.row_answers.setdefault(asked.server if asked else "", {})
     return KernelAnswers(known, reading)
 
