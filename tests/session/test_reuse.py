@@ -31,6 +31,7 @@ from mm_magic.conversation.turn import TURN_MIME, Turn
 from mm_magic.jupyter.resume import latest, take_in
 from mm_magic.protocol.json_values import encode_json
 from mm_magic.session.notebook_as_recording import answers_of
+from mm_magic.transport.recording import reader
 from mm_magic.transport.recording.file_format import RecordedExchange
 
 ALONE_TOO = replace(ALONE, id="alone", prompt="And alone?")
@@ -395,3 +396,23 @@ def test_recording_has_what_is_reused(tmp_path: Path) -> None:
     kernel.record(tmp_path / "r")
     assert run_all(kernel, SIX) == (texts, 0)
     assert run_all(replaying(tmp_path / "r"), SIX) == (texts, 0)
+
+
+def test_recording_without_a_key_lacks_a_model_s_answers(tmp_path: Path) -> None:
+    """The file would name the server that is asked now as the one that answered, and none is."""
+    kernel = Kernel()
+    texts, _ = run_all(kernel, SIX)
+    kernel.record(tmp_path / "r")
+    assert run_all(kernel, [replace(each, server="none") for each in SIX]) == (texts, 0)
+    assert reader.read((tmp_path / "r").read_bytes(), "r").exchanges == ()
+
+
+def test_recording_lacks_what_came_from_a_recording(tmp_path: Path) -> None:
+    """An answer of a recording that a notebook kept is reused, and recorded no second time."""
+    recorded(tmp_path / "r", WHY)
+    kernel = replaying(tmp_path / "r")
+    kernel.run(WHY)
+    kernel = restarted(saved_in(kernel))
+    kernel.record(tmp_path / "again")
+    assert run_all(kernel, [WHY]) == (["answer 1"], 0)
+    assert reader.read((tmp_path / "again").read_bytes(), "again").exchanges == ()
