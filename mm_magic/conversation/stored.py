@@ -22,7 +22,6 @@ from mm_magic.wording import plain
 
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
-OUT_OF_DATE = "replaced by another answer"
 UNKNOWN = "missing from the older save from which the last kernel started"
 TWICE = "same number as another turn"
 TOO_HIGH = "number too high"
@@ -33,8 +32,8 @@ class Past:
     """One conversation as a kernel had it, and those that resumed it.
 
     `found` are its turns by number, hidden ones included, each with the answer that was picked.
-    `picks` are by time. `left_out` counts, by reason, turns of
-    it that are in the file and do not stand any more.
+    `picks` are by time. `left_out` counts, by reason, turns of it that are in the file and do not
+    stand; those that another answer took the place of, as after a re-run, are not missed.
     """
 
     name: str
@@ -136,7 +135,6 @@ def _past(
         if older.id not in newer.turn.replaces:
             left_out[TWICE] += 1
             continue
-        left_out[OUT_OF_DATE] += 1
         if newer.is_copy:  # it was brought back: it stands in the place of its cell's answer
             key = newer.turn.key or older.turn.key
             standing[number] = replace(newer, turn=replace(newer.turn, key=key))
