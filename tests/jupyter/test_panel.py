@@ -241,6 +241,18 @@ def test_many_tokens_warn(desk: Desk) -> None:
     assert notes_of(panel) == {}
 
 
+def test_model_that_always_thinks() -> None:
+    """Beside thinking it is said that `disabled` changes nothing, and not beside the demo's."""
+    for environ, told in (({"MINIMAX_API_KEY": KEY}, ["thinking"]), ({}, [])):
+        desk = Desk(**environ)
+        panel = desk.panel()
+        desk.settings.thinking = "disabled"
+        assert [*notes_of(panel)] == told
+        desk.settings.model = "MiniMax-M3"
+        assert notes_of(panel) == {}
+        desk.close()
+
+
 def test_defaults(desk: Desk) -> None:
     """Defaults sets back what the panel, a line and Python set, and the conversation stays."""
     panel, other = desk.panel(), desk.panel()
