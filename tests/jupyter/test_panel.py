@@ -398,7 +398,7 @@ def opened(panel: Panel) -> dict[str, Several]:
     ],
 )
 def test_several_values(desk: Desk, typed: dict[str, str], on_line: str) -> None:
-    """Several values beside a slider go into the line, and into no setting of all cells."""
+    """Several values below a slider go into the line, and into no setting of all cells."""
     panel, other = desk.panel(), desk.panel()
     desk.settings.temperature = 0.3
     options, elsewhere, still = desk.session.options, shown(other), panel.still()
@@ -425,7 +425,7 @@ def test_several_values_are_asked_for(desk: Desk) -> None:
     opened(panel)
     assert {each.box.layout.display for each in boxes.values()} == {None}
     assert panel.controls.hint.value == (
-        "To compare, type several values beside a slider; the line below then asks once for each."
+        "To compare, type several values below a slider; the line below then asks once for each."
     )
     move(boxes["temperature"].box, "0.1, 1")
     move(boxes["max_tokens"].box, "100, 200, 300")
