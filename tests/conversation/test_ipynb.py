@@ -129,7 +129,7 @@ def test_number_held_twice() -> None:
     notebook = read(file(cell("b", saved(two, b)), cell("a", saved(one, a))))
 
     assert prompts(notebook) == [["b"]]
-    assert left_out(notebook) == {TWICE: 1}
+    assert left_out(notebook) == {TWICE: [2]}
 
 
 def test_turns_beyond_what_the_last_kernel_knew() -> None:
@@ -143,7 +143,7 @@ def test_turns_beyond_what_the_last_kernel_knew() -> None:
     cells = [cell("kept", kept), cell("lost", lost), cell("lost2", lost2), cell("new", new)]
 
     assert prompts(read(file(*cells))) == [["kept", "new"]]
-    assert left_out(read(file(*cells))) == {UNKNOWN: 1, TWICE: 1}
+    assert left_out(read(file(*cells))) == {UNKNOWN: [3], TWICE: [2]}
 
 
 def test_conversations_of_two_kernels(tmp_path: Path) -> None:
