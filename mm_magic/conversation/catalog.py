@@ -64,6 +64,11 @@ class Model(NamedTuple):
     takes_effort: bool = False
     sees: bool = False
 
+    @property
+    def ignores_disabled(self) -> bool:
+        """Whether it thinks all the same, without an error, if it is asked not to."""
+        return not (self.thinks_if_asked or self.always_thinks)
+
 
 def _m2(name: str, price: Price | None) -> Model:
     return Model(name, 204_800, 131_072, PAGE_MAX_TOKENS, PAGE_MAX_TOKENS, price)
@@ -140,6 +145,14 @@ def max_tokens_warning(model: str, value: int | None) -> str | None:
         f"max_tokens {value} is above {known.page_max}, the limit on MiniMax's API page. It is "
         f"sent anyway: other pages allow {known.most_out}."
     )
+
+
+def thinking_warning(model: str, thinking: str) -> str | None:
+    """A sentence where `thinking` asks a model not to think, which does so all the same."""
+    known = find(model)
+    if known is None or thinking != "disabled" or not known.ignores_disabled:
+        return None
+    return f"{known.name} always thinks; `--thinking disabled` changes nothing."
 
 
 def longer(model: str, max_tokens: int) -> int | None:

@@ -6,7 +6,6 @@ of one name, as kernels make them that know nothing of each other, the one that 
 
 import os
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -22,7 +21,6 @@ from mm_magic.wording import plain
 
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
-OUT_OF_DATE = "replaced by another answer"
 UNKNOWN = "missing from the older save from which the last kernel started"
 TWICE = "same number as another turn"
 TOO_HIGH = "number too high"
@@ -33,14 +31,14 @@ class Past:
     """One conversation as a kernel had it, and those that resumed it.
 
     `found` are its turns by number, hidden ones included, each with the answer that was picked.
-    `picks` are by time. `left_out` counts, by reason, turns of
-    it that are in the file and do not stand any more.
+    `picks` are by time. `left_out` holds, by reason, the numbers of turns of it that are in the
+    file and do not stand; those that another answer replaced, as after a re-run, are not missed.
     """
 
     name: str
     state: State
     found: tuple[FoundTurn, ...]
-    left_out: Mapping[str, int]
+    left_out: Mapping[str, Sequence[int]]
     picks: tuple[Pick, ...] = ()
 
     @property
@@ -117,14 +115,14 @@ def _past(
     """`told` are the states with the conversation's name in each, the latest last."""
     name, state = told[-1]
     known = _known([state for _, state in told])
-    left_out: Counter[str] = Counter()
+    left_out: dict[str, list[int]] = {}
     standing: dict[int, FoundTurn] = {}
     for each in found:
         number = each.turn.number
         if within(state.gone, number):
             continue
         if not _is_known(each, known):
-            left_out[UNKNOWN] += 1
+            left_out.setdefault(UNKNOWN, []).append(number)
             continue
         if (other := standing.get(number)) is None:
             standing[number] = each
@@ -134,20 +132,19 @@ def _past(
         newer = standing[number] = max(other, each, key=_newness)  # of equals the first
         older = each if newer is other else other
         if older.id not in newer.turn.replaces:
-            left_out[TWICE] += 1
+            left_out.setdefault(TWICE, []).append(number)
             continue
-        left_out[OUT_OF_DATE] += 1
         if newer.is_copy:  # it was brought back: it stands in the place of its cell's answer
             key = newer.turn.key or older.turn.key
             standing[number] = replace(newer, turn=replace(newer.turn, key=key))
     if _highest(state, standing) > _HIGHEST:
-        return Past(name, State(state.begins), (), {TOO_HIGH: len(found)})
+        return Past(name, State(state.begins), (), {TOO_HIGH: [each.turn.number for each in found]})
     in_order = [_marked(standing[number], state) for number in sorted(standing)]
     as_made = [each.turn for each in in_order]
     picks = tuple(_picks(found_picks, as_made, state.picks))
     turns = renamed(picked(as_made, picks), name)
     named = (replace(each, turn=turn) for each, turn in zip(in_order, turns, strict=True))
-    return Past(name, state, tuple(named), dict(left_out), picks)
+    return Past(name, state, tuple(named), left_out, picks)
 
 
 def _picks(found: Iterable[FoundPick], turns: Sequence[Turn], counting: Ranges) -> list[Pick]:

@@ -164,6 +164,15 @@ class Magics:
         model = arguments.given.get("model")
         if isinstance(model, str) and (note := self._session.models.note(model)):
             print_lines(plain(note))
+        if {"model", "thinking"} & arguments.given.keys():
+            self._tell_of_thinking()
+
+    def _tell_of_thinking(self) -> None:
+        """Say at once, and under no later answer, that the model thinks all the same."""
+        session = self._session
+        if note := session.models.thinking_note(session.options):
+            session.told.once(note)
+            print_lines(note)
 
 
 def _no_options(command: Command, arguments: Arguments) -> UsageError:

@@ -29,7 +29,7 @@ from mm_magic.session.notes import untrusted_note
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask
 from mm_magic.transport.endpoint import OFFLINE
-from mm_magic.wording import counted, option, plain, was
+from mm_magic.wording import counted, option, plain, turns_listed, was
 
 if TYPE_CHECKING:
     from mm_magic.rendering.bundles import Bundle
@@ -419,9 +419,10 @@ def _left_out(session: Session, found: Pasts, due: Sequence[Past], notebook: Not
     if earlier:
         lines.append(f"{_turns(earlier)} from an earlier kernel {was(earlier)} left out.")
     lines += [
-        f"{_turns(count)} of {past.name} {was(count)} left out: {reason}."
+        f"{_turns(len(numbers))} of {past.name} {was(len(numbers))} left out "
+        f"({turns_listed(numbers)}): {reason}."
         for past in due
-        for reason, count in past.left_out.items()
+        for reason, numbers in past.left_out.items()
     ]
     lines += [
         f"{_turns(count)} can't be read: {reason}." for reason, count in notebook.unreadable.items()

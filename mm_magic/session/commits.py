@@ -149,9 +149,14 @@ class Commits:
     def _notes(self, request: TurnRequest) -> list[str]:
         """What the reader of this turn should know; some of it is told once."""
         found = notes(request, self.requests.conversations, self.told, self.defaults.options)
-        model = request.ask.options.model
-        if request.is_sent and self.told.once(f"model {model}"):
-            found += filter(None, [self.models.note_at(request.answerer.endpoint, model)])
+        options, endpoint = request.ask.options, request.answerer.endpoint
+        if not request.is_sent:
+            return found
+        if self.told.once(f"model {options.model}"):
+            found += filter(None, [self.models.note_at(endpoint, options.model)])
+        thinking = self.models.thinking_note_at(endpoint, options)
+        if thinking and self.told.once(thinking):
+            found.append(thinking)
         return found
 
     def _recording_notes(self, request: TurnRequest, *, is_stopped: bool) -> Iterable[str]:

@@ -4,7 +4,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from mm_magic.conversation.catalog import thinking_warning
 from mm_magic.errors import MiniMaxError
+from mm_magic.session.options import Options
 from mm_magic.session.recordings import Recordings
 from mm_magic.session.told import Told
 from mm_magic.session.turn_queue import TurnQueue
@@ -64,6 +66,20 @@ class Models:
         self._told.once(f"model {model}")
         is_own = endpoint is not None and endpoint.backend != "minimax"
         return model_note(model, self._of(endpoint), is_own=is_own)
+
+    def thinking_note(self, options: Options) -> str:
+        """A sentence if MiniMax's model thinks whatever these options say, "" otherwise."""
+        if self._recordings.replaying is None:
+            with suppress(MiniMaxError):
+                return self.thinking_note_at(self._who.endpoint(), options)
+        return ""
+
+    @staticmethod
+    def thinking_note_at(endpoint: Endpoint | None, options: Options) -> str:
+        """The same of a server, None for the demo. What one's own server does is not known."""
+        if endpoint is None or endpoint.backend != "minimax":
+            return ""
+        return thinking_warning(options.model, options.thinking) or ""
 
     async def ask_after_refusal(
         self, client: "Client", endpoint: Endpoint, refusals: int

@@ -92,6 +92,26 @@ def check_compared_by_keys(lab: Lab) -> None:
     expect(lab.panel().last.get_by_label("temperature")).to_have_value("0.3")
 
 
+@pytest.mark.parametrize("width", [960, 1700])
+def test_boxes_of_compare_are_below_the_sliders(lab: Lab, width: int) -> None:
+    """Also where the page would have room for a narrow box beside a slider."""
+    lab.open("below.ipynb", [LOAD, PANEL])
+    before = lab.page.viewport_size
+    assert before is not None
+    lab.page.set_viewport_size({"width": width, "height": before["height"]})
+    lab.run(0, 1)
+    lab.panel().get_by_role("button", name="Compare").click()
+    sliders = lab.panel().get_by_role("slider").all()
+    boxes = lab.panel().get_by_label("compare", exact=True)
+    expect(boxes).to_have_count(len(sliders))
+    for slider, box in zip(sliders, boxes.all(), strict=True):
+        above, below = slider.bounding_box(), box.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert above["y"] + above["height"] <= below["y"]
+    lab.page.set_viewport_size(before)
+
+
 PLACEHOLDER = """field => [
     getComputedStyle(field, '::placeholder').color, getComputedStyle(field).color
 ]"""

@@ -14,6 +14,7 @@ from mm_magic.conversation.catalog import (
     max_tokens_warning,
     preferred,
     price_of,
+    thinking_warning,
 )
 from mm_magic.conversation.reply import Reply
 from mm_magic.errors import UsageError
@@ -77,6 +78,22 @@ def test_too_many_tokens_are_warned_of(model: str, value: int, words: str) -> No
 def test_no_warning_within_the_limit(model: str, value: int | None) -> None:
     """Nothing is said within the limit, nor of a model whose limit is not known."""
     assert max_tokens_warning(model, value) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "told"),
+    [
+        ("MiniMax-M2.7", "disabled", True),
+        ("minimax-m2.5-20260211", "disabled", True),
+        ("MiniMax-M2.7", "auto", False),
+        ("MiniMax-M3", "disabled", False),
+        ("MiniMax-M3.1-Flash", "disabled", False),
+        ("Own", "disabled", False),
+    ],
+)
+def test_thinking_that_can_not_be_switched_off(model: str, thinking: str, told: bool) -> None:
+    """It is warned of where a model is known to think, and to accept that it should not."""
+    assert bool(thinking_warning(model, thinking)) is told
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,35 @@ def test_max_tokens_above_the_documented_warns_once(
     assert capsys.readouterr().out.count("above 2048,") == 1
 
 
+THINKS = "MiniMax-M2.7 always thinks; `--thinking disabled` changes nothing."
+
+
+@pytest.mark.parametrize("line", ["--thinking disabled", "-m MiniMax-M2.7"])
+def test_model_that_always_thinks_is_told_of_at_once(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    """Switching off its thinking says that this changes nothing, if MiniMax would be asked."""
+    monkeypatch.setenv("MINIMAX_API_KEY", "sk-not-a-key-at-all")
+    shell.run("%minimax -m MiniMax-M3 --thinking disabled")
+    assert "always thinks" not in capsys.readouterr().out
+    shell.run("%minimax -m MiniMax-M2.7 --thinking auto")
+    assert "always thinks" not in capsys.readouterr().out
+    shell.run("%minimax -m MiniMax-M2.7 --thinking disabled")
+    capsys.readouterr()
+    shell.run(f"%minimax {line}")
+    assert THINKS in on_one_line(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("variable", ["MINIMAX_BASE_URL", "nothing"])
+def test_thinking_of_the_demo_and_of_own_servers(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
+) -> None:
+    """The demo's can be switched off, and of a server of one's own nothing is known."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    shell.run("%minimax --thinking disabled")
+    assert "always thinks" not in capsys.readouterr().out
+
+
 # Errors
 
 

@@ -241,6 +241,18 @@ def test_many_tokens_warn(desk: Desk) -> None:
     assert notes_of(panel) == {}
 
 
+def test_model_that_always_thinks() -> None:
+    """Beside thinking it is said that `disabled` changes nothing, and not beside the demo's."""
+    for environ, told in (({"MINIMAX_API_KEY": KEY}, ["thinking"]), ({}, [])):
+        desk = Desk(**environ)
+        panel = desk.panel()
+        desk.settings.thinking = "disabled"
+        assert [*notes_of(panel)] == told
+        desk.settings.model = "MiniMax-M3"
+        assert notes_of(panel) == {}
+        desk.close()
+
+
 def test_defaults(desk: Desk) -> None:
     """Defaults sets back what the panel, a line and Python set, and the conversation stays."""
     panel, other = desk.panel(), desk.panel()
@@ -386,7 +398,7 @@ def opened(panel: Panel) -> dict[str, Several]:
     ],
 )
 def test_several_values(desk: Desk, typed: dict[str, str], on_line: str) -> None:
-    """Several values beside a slider go into the line, and into no setting of all cells."""
+    """Several values below a slider go into the line, and into no setting of all cells."""
     panel, other = desk.panel(), desk.panel()
     desk.settings.temperature = 0.3
     options, elsewhere, still = desk.session.options, shown(other), panel.still()
@@ -413,7 +425,7 @@ def test_several_values_are_asked_for(desk: Desk) -> None:
     opened(panel)
     assert {each.box.layout.display for each in boxes.values()} == {None}
     assert panel.controls.hint.value == (
-        "To compare, type several values beside a slider; the line below then asks once for each."
+        "To compare, type several values below a slider; the line below then asks once for each."
     )
     move(boxes["temperature"].box, "0.1, 1")
     move(boxes["max_tokens"].box, "100, 200, 300")

@@ -4,7 +4,9 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from support.asks import ask_of
 from support.loopback import Loopback, failure, streamed
+from support.replays import to_end
 from support.shells import fresh_shell
 
 import mm_magic as mm
@@ -36,6 +38,20 @@ def test_note_of_a_failed_call() -> None:
         session = Session({"MINIMAX_BASE_URL": server.url})
         with pytest.warns(UserWarning, match="max_tokens 5000"), pytest.raises(mm.MiniMaxError):
             asyncio.run(session.turns.ask("Why?", Options(max_tokens=5000, retries=0), alone=True))
+
+
+def test_note_of_a_model_that_always_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of MiniMax's model it is said once, even if it can't be reached."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody is there
+    session = Session({"MINIMAX_API_KEY": "sk-not-a-key-at-all"})
+    ask = Options(thinking="disabled", retries=0)
+    session.cells.begin("a")
+    runs = [session.turns.start(ask_of("Why?", ask, alone=True), is_drawn=True) for _ in "ab"]
+    for run in runs:
+        with pytest.raises(mm.NetworkError):
+            asyncio.run(to_end(session, run))
+    told = "MiniMax-M2.7 always thinks; `--thinking disabled` changes nothing."
+    assert [run.notes.count(told) for run in runs] == [1, 0]
 
 
 @pytest.mark.parametrize(

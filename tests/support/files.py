@@ -1,6 +1,7 @@
 """Notebook files for tests, without a kernel: turns, cells and the file's bytes."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mm_magic.conversation.conversation import Conversation
@@ -51,5 +52,6 @@ def prompts(notebook: Notebook, name: str = "main") -> list[list[str]]:
     return [[each.prompt.text for each in past.turns] for past in pasts(notebook).get(name, [])]
 
 
-def left_out(notebook: Notebook) -> dict[str, int]:
+def left_out(notebook: Notebook) -> dict[str, Sequence[int]]:
+    """The numbers of the turns of main that do not stand, by reason."""
     return dict(pasts(notebook)["main"][0].left_out)

@@ -277,6 +277,7 @@ class Panel:
         """What there is to say of values that may be set, by option."""
         offered = self._session.models.offered
         found = {"max_tokens": max_tokens_warning(options.model, options.max_tokens) or ""}
+        found["thinking"] = self._session.models.thinking_note(options)
         if offered and options.model not in offered:
             found["model"] = f"The server does not list {options.model}."
         return found

@@ -91,7 +91,7 @@ def hint(answers: int) -> str:
     """What the boxes for several values are for, or how many answers the line asks for now."""
     if answers == 1:
         return (
-            "To compare, type several values beside a slider; "
+            "To compare, type several values below a slider; "
             "the line below then asks once for each."
         )
     return (

@@ -135,7 +135,7 @@ class Several:
         self.box = ipywidgets.Text(
             description="compare", continuous_update=False, style=_NAME,
             placeholder="100, 500" if row.kind is COUNT else "0.1, 0.5, 1",
-            layout={**_flex("1 1 14em"), "max_width": "24em"},
+            layout={**_flex("1 1 24em"), "max_width": "24em"},  # too wide to fit beside the slider
         )  # fmt: skip
         self.why = _note()
 
@@ -170,7 +170,7 @@ class Controls:
         self._before_row = _copied(self.before)
         self.compare = ipywidgets.ToggleButton(
             description="Compare", layout={"width": WIDE},
-            tooltip="Ask with several values of an option in one cell",
+            tooltip="Ask with several values in one cell: opens a box below each slider",
         )  # fmt: skip
         self.hint = ipywidgets.Label(layout=_flex("1 1 100%"))
         self.meter = _label()

@@ -219,9 +219,17 @@ def changes(request: DemoRequest, before: DemoRequest | None) -> list[str] | Non
         found.append(_system_change(before.system, request.system))
     for name in dict.fromkeys((*before.parameters, *request.parameters)):
         if before.parameters.get(name) != request.parameters.get(name):
-            was, now = _value(before.parameters, name), _value(request.parameters, name)
-            found.append(f"{_name(name)}: {was} → {now}")
+            found.append(_parameter_change(name, before.parameters, request.parameters))
     return found
+
+
+def _parameter_change(name: str, before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """How a parameter was sent; a value that equals the service's default holds as before."""
+    change = f"{_name(name)}: {_value(before, name)} → {_value(after, name)}"
+    was, now = before.get(name), after.get(name)
+    if name not in DEFAULTS or {was, now} != {None, DEFAULTS[name]}:
+        return change
+    return f"{change}, {'no longer' if now is None else 'now'} sent"
 
 
 def _fenced(quoted: str) -> str:
