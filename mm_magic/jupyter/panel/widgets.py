@@ -79,7 +79,7 @@ class Choice(Setting):
 class Number(Setting):
     """A box to type in, empty while the option is not set, and a slider.
 
-    The slider is dimmed then, and stands at the usual value.
+    The slider is grey then, and stands at the usual value.
 
     The boxes and sliders for numbers refuse None, and the browser's part of IntText takes the
     point out of 12.7: so the box is one for text.
