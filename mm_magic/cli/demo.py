@@ -122,10 +122,10 @@ def _said_of(kept: Sequence[str]) -> str:
     if not kept:
         return ""
     if len(kept) == 1:
-        told = f" {kept[0]} already existed and was left unchanged"
+        told = f"{kept[0]} was there already and was kept"
     else:
-        told = f" {len(kept)} files already existed and were left unchanged"
-    return f"{told}; for new copies, use --dir NAME"
+        told = f"{len(kept)} files were there already and were kept"
+    return f" {told}. For new copies, use --dir FOLDER"
 
 
 def _name_kernel(notebook: Path) -> None:

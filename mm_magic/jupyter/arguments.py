@@ -314,6 +314,7 @@ Options for this cell or, with `%minimax`, for all cells:
 Options for this cell only:
 {of_one}
 
+More options for this cell only:
 {others}
 
 To unset {unset}, give it the value `{word}`.

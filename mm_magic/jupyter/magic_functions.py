@@ -67,5 +67,6 @@ class MagicFunctions:
 
 def _help() -> str:
     from mm_magic.jupyter.commands.table import overview
+    from mm_magic.wording import in_lines
 
-    return overview()
+    return in_lines(overview())

@@ -16,6 +16,10 @@ _MAGIC = re.compile(
 LINE_MAGIC = re.compile(r"\s*%minimax\b(?!\?)[^\S\n]*(?P<line>[^\n]*)(?P<below>.*)", re.DOTALL)
 """A cell that begins with `%minimax`."""
 _BELOW = "The prompt goes on the lines below `%%minimax`."
+_MOST_WORDS = 3
+"""Of a line with a command and its own words, as `restore 2 --version 1` without its option."""
+_NEAR = 0.7
+"""How like a command's name a mistyped one is: modle is to models 0.73, hello to help 0.67."""
 _COMMAND = "A command has one percent sign and a cell of its own: `%minimax {}`"
 # A key by its looks, or by what stands before it. Other scripts than Latin have words as long, a
 # commit has a hash, and a program names of many words.
@@ -174,17 +178,28 @@ def no_command(
     options = _before(words[0], line)
     close = closest(words[0].lower(), commands)
     guesses = [f"Did you mean `%minimax {close}`?"] if close else []
+    to_ask = [
+        "To ask, use two percent signs, and put the prompt on the lines below:\n"
+        f"  {f'%%minimax {options}'.rstrip()}\n  {' '.join(words)}"
+    ]
+    steps = guesses + to_ask if _is_slip(words, close) else to_ask + guesses
     if right is not None:
-        guesses = [f"To set it for all cells: `%minimax {f'{options} {right}'.strip()}`"]
+        steps = [f"To set it for all cells: `%minimax {f'{options} {right}'.strip()}`", *to_ask]
     return UsageError(
         f"{' '.join(words)!r} is not a command of %minimax",
-        next_steps=(
-            *guesses,
-            "To ask, use two percent signs, and put the prompt on the lines below:\n"
-            f"  {f'%%minimax {options}'.rstrip()}\n  {' '.join(words)}",
-            f"Commands: {', '.join(commands)}.",
-        ),
+        next_steps=(*steps, f"Commands: {', '.join(commands)}."),
     )
+
+
+def _is_slip(words: Sequence[str], command: str | None) -> bool:
+    """Whether `words` are more like a mistyped command than like a prompt.
+
+    "Hello" is a little like help, and "How are you?" like show.
+    """
+    if command is None or len(words) > _MOST_WORDS or words[-1].endswith("?"):
+        return False
+    word = words[0].lower()
+    return command.startswith(word) or closest(word, [command], cutoff=_NEAR) is not None
 
 
 def _before(word: str, line: str) -> str:

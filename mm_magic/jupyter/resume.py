@@ -357,6 +357,7 @@ def _tables(
     from mm_magic.jupyter.commands.history_table import (
         COLUMNS,
         STATE,
+        TEXTS,
         history_rows,
         next_turn,
         outdated_notes,
@@ -383,7 +384,7 @@ def _tables(
         sent = counted(next_one.history.sent, "earlier turn")
         note = f"Conversation {here.name}: a new cell sends {sent} with its prompt."
         notes = [*outdated_notes(here), note]
-        tables.append(table_bundle(COLUMNS, rows, notes, width=width))
+        tables.append(table_bundle(COLUMNS, rows, notes, width=width, broken=TEXTS))
     return [*tables, status_bundle([], lines, None)]
 
 

@@ -203,7 +203,12 @@ def _what_is_there(name: str, value: Any, step: str, error: Exception) -> list[s
             return [*_near_key(name, value, _named(step)), _keys(name, value)]
         if isinstance(error, IndexError):
             return [_items(name, value)]
-        if isinstance(error, AttributeError) and (near := _near_attribute(value, step[1:])):
+        if isinstance(error, AttributeError):
+            if isinstance(value, Mapping):
+                return [*_in_brackets(name, value, step[1:]), _keys(name, value)]
+            if near := _near_attribute(value, step[1:]):
+                return [_meant(f"{name}.{near}")]
+        if isinstance(error, TypeError) and (near := _near_attribute(value, _named(step))):
             return [_meant(f"{name}.{near}")]
     except Exception:  # its own methods may raise anything, too
         pass
@@ -216,11 +221,24 @@ def _meant(path: str) -> str:
 
 def _near_key(name: str, value: Any, key: str) -> list[str]:
     """The sentence on the key that may be meant, if there is one that an insert can name."""
+    path = _path_of_key(name, value, key)
+    return [_meant(path)] if path else []
+
+
+def _in_brackets(name: str, value: Mapping[Any, Any], key: str) -> list[str]:
+    """The same where the key was written as an attribute."""
+    path = _path_of_key(name, value, key)
+    what = "dict" if isinstance(value, dict) else "mapping"
+    return [f"{name} is a {what}; try `{{{{{path}}}}}`."] if path else []
+
+
+def _path_of_key(name: str, value: Any, key: str) -> str | None:
+    """The path to the key most like `key`; None if there is none that an insert can name."""
     keys = [each for each in islice(value.keys(), _LOOKED_AT) if isinstance(each, str)]
     near = closest(key, keys) or ""
     quote = '"' if "'" in near else "'"
     path = f"{name}[{quote}{near}{quote}]"
-    return [_meant(path)] if near and _INSERT.fullmatch(f"{{{{{path}}}}}") else []
+    return path if near and _INSERT.fullmatch(f"{{{{{path}}}}}") else None
 
 
 def _keys(name: str, value: Any) -> str:

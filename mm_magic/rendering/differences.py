@@ -20,6 +20,8 @@ Kind: TypeAlias = Literal["same", "removed", "added", "left out"]
 _LONGEST_SAME = 60
 """Words that stand in both texts; of more of them only `_AROUND` are shown on each side."""
 _AROUND = 20
+_NEAR = 10
+"""Words by which those are more or fewer, so that a line or a sentence is whole."""
 _SHORTEST_SAME = 4
 """So many words between changes that are longer than they are belong to the changes, unless a line
 begins with them: a table's rows and a list's items are compared one by one."""
@@ -40,6 +42,7 @@ _PUNCTUATION = (
     "!-/:-@\\[-`{-~\xa1-\xa9\xab-\xb1\xb4\xb6-\xb8\xbb\xbf\u2010-\u2027\u2030-\u205e\u2190-\u23ff"
     "\u3001-\u3003\u3008-\u3020\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
+_ENDS, _WIDE_ENDS = ".!?…", "。！？"  # of a sentence; the latter need no space behind them
 _JOINS = r"(?<=\d)[.,](?=\d)|(?<=\w)['’](?=\w)"  # 3.14, 1,000, don't
 _TOKEN = re.compile(
     rf"(?P<word>[{_NO_GAPS}][{_MARKS}]*"
@@ -260,17 +263,41 @@ def _edged(kind: Kind, text: str) -> Iterator[_Piece]:
 
 def _shortened(tokens: list[_Token], *, is_first: bool, is_last: bool) -> Iterator[_Piece]:
     """What is the same: of a long passage its beginning and its end."""
-    start, end = 0 if is_first else _AROUND, len(tokens) if is_last else len(tokens) - _AROUND
     if len(tokens) <= _LONGEST_SAME:
         yield _Piece("same", _text(tokens))
         return
+    start = 0 if is_first else _place_to_cut(tokens, _AROUND)
+    end = len(tokens) if is_last else _place_to_cut(tokens, len(tokens) - _AROUND)
     left_out = tokens[start:end]
-    gap = "\n\n" if _BLANK_LINES.search(_text(left_out)) else " "
+    gap = "\n\n" if _BLANK_LINES.search(_text(left_out)) else ""
     if start:
-        yield _Piece("same", _text(tokens[:start]).rstrip() + gap)
+        before = gap or _gap_of_line(tokens[start - 1])
+        yield _Piece("same", _text(tokens[:start]).rstrip() + before)
     yield _Piece("left out", f"… {_how_much(left_out)} the same …")
     if end < len(tokens):
-        yield _Piece("same", gap + _text(tokens[end:]))
+        yield _Piece("same", (gap or _gap_of_line(tokens[end - 1])) + _text(tokens[end:]))
+
+
+def _place_to_cut(tokens: Sequence[_Token], wanted: int) -> int:
+    """The end of a line that is nearest to this place, else that of a sentence, else the place."""
+    near = sorted(range(wanted - _NEAR, wanted + _NEAR + 1), key=lambda place: abs(place - wanted))
+    for ends in (_ends_line, _ends_sentence):
+        for place in near:
+            if ends(tokens[place - 1]):
+                return place
+    return wanted
+
+
+def _ends_line(token: _Token) -> bool:
+    return "\n" in token.gap
+
+
+def _ends_sentence(token: _Token) -> bool:
+    return token.word[-1] in _WIDE_ENDS or (token.word[-1] in _ENDS and token.gap != "")
+
+
+def _gap_of_line(token: _Token) -> str:
+    return "\n" if _ends_line(token) else " "
 
 
 def _text(tokens: Iterable[_Token]) -> str:

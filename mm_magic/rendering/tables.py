@@ -1,6 +1,6 @@
 """A table as a MIME bundle: safe HTML for the page, aligned columns for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import compress
 
 from mm_magic.rendering.bundles import Bundle
@@ -17,6 +17,7 @@ _WITHOUT_WINDOW = 400
 _CELL = "text-align:left;vertical-align:top;padding:.2em .6em"
 _SHORT_CELL = "white-space:nowrap"
 _LONG_CELL = "min-width:16em"
+_BROKEN_CELL = "min-width:4.5em"
 
 
 def table_bundle(
@@ -25,19 +26,21 @@ def table_bundle(
     notes: Sequence[str] = (),
     *,
     width: int | None = None,
+    broken: Collection[str] = (),
 ) -> Bundle:
     """Return rows of plain text under the names of their columns, and `notes` below the table.
 
     A column whose cells are all empty is left out, and so is a table without rows. The plain text
     fits a terminal of `width` columns; without one, only long texts are cut. A table that is wider
     than the page is scrolled sideways: a short cell is not broken, so that one that is filled later
-    makes no row higher.
+    makes no row higher. The columns named in `broken` are, at spaces, before anything is scrolled.
     """
     used = [any(row[place] for row in rows) for place in range(len(columns))]
     columns = list(compress(columns, used))
     rows = [list(compress(row, used)) for row in rows]
+    styles = [_BROKEN_CELL if name in broken else "" for name in columns]
     head = "".join(f'<th scope="col" style="{_CELL}">{escaped(name)}</th>' for name in columns)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row, styles))}</tr>" for row in rows)
     below = "".join(f"<p><small>{escaped_note(note)}</small></p>" for note in notes)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     box = f'<div style="overflow-x:auto">{table}</div>' if rows else ""
@@ -48,9 +51,10 @@ def table_bundle(
     }
 
 
-def _cell(text: str) -> str:
-    style = f"{_CELL};{_SHORT_CELL if len(text) <= _LONG else _LONG_CELL}"
-    return f'<td style="{style}" dir="auto">{escaped(text)}</td>'
+def _cell(text: str, style: str) -> str:
+    """A cell, in `style` if its column has one of its own."""
+    style = style or (_SHORT_CELL if len(text) <= _LONG else _LONG_CELL)
+    return f'<td style="{_CELL};{style}" dir="auto">{escaped(text)}</td>'
 
 
 def _lines(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:

@@ -234,6 +234,19 @@ def clean_key(text: str) -> Secret | None:
     return secret
 
 
+def odd_key_note(endpoint: Endpoint) -> str | None:
+    """A sentence if a key for MiniMax begins as none of the known kinds does.
+
+    It is no error: there may be other kinds, and a server of one's own may take any key.
+    """
+    if endpoint.backend != "minimax" or endpoint.key is None or endpoint.key_kind:
+        return None
+    return (
+        "MiniMax's keys usually begin with `sk-api-` or `sk-cp-`; this one does not. "
+        "If it is refused, copy it again."
+    )
+
+
 def anthropic_hint(environ: Mapping[str, str]) -> str | None:
     """A sentence if the variables of Anthropic's tools point at MiniMax: told, never used."""
     try:

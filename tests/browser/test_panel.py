@@ -22,6 +22,17 @@ HEIGHT = 330
 SMALL_GAP = 6
 """Pixels between a box and the note on it."""
 LABELS = ("model", "conversation", "temperature", "top_p", "max_tokens", "thinking", "system")
+CONTROL_CONTRAST = 3
+"""Least contrast of a control's outline: WCAG 2.2, success criterion 1.4.11."""
+CUT_OFF = """panel => {
+    const parts = 'label, label span, button, .widget-label, input, select, textarea, .noUi-handle';
+    const place = panel.getBoundingClientRect();
+    const isIn = ({left, right}) => place.left + 2 <= left && right + 1 <= place.right;
+    return [...panel.querySelectorAll(parts)].filter(part => part.checkVisibility()).filter(part =>
+        part.scrollWidth > part.clientWidth + 1 && part.clientWidth
+        || !isIn(part.getBoundingClientRect())
+    ).map(part => part.outerHTML);
+}"""
 WIDGETS = "@jupyter-widgets/jupyterlab-manager"
 
 
@@ -306,10 +317,13 @@ def test_look(lab: Lab) -> None:
         for text in ("temperature", "offline demo", "hide the thinking"):
             assert contrast(panel.get_by_text(text).first) >= DIM_CONTRAST
         assert contrast(panel.get_by_label("model")) >= DIM_CONTRAST
+        for handle in panel.locator(".noUi-handle").all():
+            assert contrast(outline_as_text(handle)) >= CONTROL_CONTRAST
+            assert colour_of(handle) != colour_of(panel.get_by_label("model"))
     panel.get_by_role("button", name="Compare").click()
     expect(panel.get_by_label("compare", exact=True).last).to_be_visible()
     lab.command("application:toggle-left-area")
-    for width in (620, 390):
+    for width in (620, 390, 360):
         lab.page.set_viewport_size({"width": width, "height": 900})
         assert cut_off(panel) == []
         assert line(lab).evaluate("box => box.scrollHeight <= box.clientHeight")
@@ -320,10 +334,20 @@ def test_look(lab: Lab) -> None:
         assert new["y"] == reset["y"]
 
 
-def cut_off(panel: Locator) -> list[str]:
-    """The parts that are wider than their place."""
-    found: list[str] = panel.evaluate(
-        "panel => [...panel.querySelectorAll('label, button, .widget-label, input, select')]"
-        ".filter(part => part.scrollWidth > part.clientWidth + 1).map(part => part.outerHTML)"
+def outline_as_text(handle: Locator) -> Locator:
+    """The panel, with the colour of this handle's outline as its text's: so it is seen on it."""
+    handle.evaluate(
+        "it => it.closest('.mm-panel').style.color = getComputedStyle(it).borderTopColor"
     )
+    return handle.page.locator(".mm-panel")
+
+
+def colour_of(part: Locator) -> str:
+    colour: str = part.evaluate("part => getComputedStyle(part).backgroundColor")
+    return colour
+
+
+def cut_off(panel: Locator) -> list[str]:
+    """The parts that are wider than their place, or reach to the edge of the panel."""
+    found: list[str] = panel.evaluate(CUT_OFF)
     return found

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Route, expect
 from support.corpora import own_payloads
 from support.inserts import CASES
-from support.loopback import Loopback, streamed
+from support.loopback import Loopback, captured, streamed
 
 from browser.lab import Lab, Server, new_lab
 from browser.test_safety import ACTIVE, HANDLERS
@@ -24,6 +24,12 @@ PYTHON = "for word in 'it':\n    print(word)"
 ELEMENTS = """(editors, active) => editors.flatMap(each => [...each.querySelectorAll(active)])
     .filter(element => !element.matches('img.cm-widgetBuffer:not([src])'))
     .map(element => element.outerHTML.slice(0, 200))"""
+# Those whose text is on more than one line.
+BROKEN = """parts => parts.filter(part => {
+    const range = document.createRange();
+    range.selectNodeContents(part);
+    return new Set([...range.getClientRects()].map(({top}) => Math.round(top))).size > 1;
+}).map(part => part.textContent)"""
 TYPED = (
     "- if\n- else:\n1. def f(x):\nreturn `it`\nelse:\n  last",
     'say "it", \'so\' (or [not] {this}) isn\'t `it`: (\n{\n"""',
@@ -240,6 +246,23 @@ def test_what_a_command_prints_is_broken_at_words(lab: Lab) -> None:
     for number, expected in enumerate(["normal"] * 3 + ["break-all"]):
         printed = lab.output(number).locator("pre").first
         expect(printed).to_have_css("word-break", expected)
+
+
+def test_options_are_not_broken(lab: Lab) -> None:
+    """Whatever the page's width, no option is broken behind a hyphen, in a cell or in an answer."""
+    options = "--top-p 0.9 --max-tokens 200 --thinking adaptive --effort high"
+    words = " ".join(f"{'of ' * n}`--max-tokens` `-t 0.1`" for n in range(12))
+    with Loopback(streamed(captured(text=f"{words} `{options} {options}`"))) as model:
+        lab.open("options.ipynb", [LOAD, use(model), f"%%minimax {options}\nWhy?"])
+        lab.command("application:toggle-left-area")
+        lab.run(0, 1, 2)
+        for width in range(390, 700, 22):
+            lab.page.set_viewport_size({"width": width, "height": 800})
+            assert lab.cell(2).locator(".mm-magic-option").evaluate_all(BROKEN) == []
+            short = lab.answer(2).locator("code").filter(has_not_text="--effort")
+            assert short.evaluate_all(BROKEN) == []
+            assert lab.answer(2).evaluate("it => it.scrollWidth <= it.clientWidth")
+        assert lab.answer(2).locator("code").count() == 25
 
 
 def test_typed_by_hand(fresh: Lab) -> None:

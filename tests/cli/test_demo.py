@@ -163,8 +163,8 @@ def test_demo_overwrites_nothing(home: Path) -> None:
             get(port, "/api/status", token)
     assert mine.read_text() == "my work"
     assert (
-        "in mine/notebooks. 01-quickstart.ipynb already existed and was left unchanged; for new "
-        "copies, use --dir NAME" in printed.read_text()
+        "in mine/notebooks. 01-quickstart.ipynb was there already and was kept. For new copies, "
+        "use --dir FOLDER" in printed.read_text()
     )
     assert "No browser could be opened here" in printed.read_text()
 
@@ -175,8 +175,8 @@ def test_several_files_that_were_there(tmp_path: Path) -> None:
     copy_files(files, tmp_path)
     said = copy_files(files, tmp_path)
     assert said == (
-        f"The example notebooks are in {tmp_path / 'notebooks'}. {len(files)} files already "
-        "existed and were left unchanged; for new copies, use --dir NAME"
+        f"The example notebooks are in {tmp_path / 'notebooks'}. {len(files)} files were "
+        "there already and were kept. For new copies, use --dir FOLDER"
     )
 
 

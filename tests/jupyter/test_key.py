@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 from support.kernels import Kernel
 from support.loopback import Loopback, failure, stall, streamed, whole
+from support.printed import on_one_line
 
 KEY = "sk-live-4f6e-not-a-real-key"
+NOW_ASKED = (
+    "The key is kept in this kernel only, in no file. From now on, `%%minimax` asks your own "
+    "server (MINIMAX_BASE_URL), with a key. `%minimax offline` switches to the demo."
+)
 MODELS = whole(200, {"data": [{"id": "MiniMax-M2.7"}, {"id": "MiniMax-M2.5"}]})
 OTHERS = whole(200, {"data": [{"id": "MiniMax-M9"}]})
 
@@ -40,6 +45,7 @@ def test_key_is_asked_for_checked_and_used(kernel: Kernel, typed: str) -> None:
     assert "not shown or saved" in asked["prompt"]
     assert cell.status == "ok"
     assert "The key works with your own server" in cell.shown
+    assert NOW_ASKED in on_one_line(cell.shown)
     assert "MiniMax-M2.7 is in the server's list" in cell.shown
     assert [(r.method, r.path) for r in server.requests] == [
         ("GET", "/v1/models"),
@@ -129,8 +135,22 @@ def test_server_without_a_list_of_models(kernel: Kernel) -> None:
         kernel.run("%%minimax\nWhy?")
 
     assert cell.status == "ok"
-    assert "your own server is kept, but could not be checked" in cell.shown
+    assert "your own server could not be checked" in cell.shown
+    assert NOW_ASKED in on_one_line(cell.shown)
     assert server.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_key_while_a_recording_answers(kernel: Kernel, folder: Path) -> None:
+    """A recording goes on answering after a key was typed, and the way to the server is named."""
+    with Loopback(MODELS) as server:
+        kernel.fresh(server.url)
+        kernel.run(f"%cd -q {folder}\n%minimax record lesson.jsonl\n%minimax replay lesson.jsonl")
+        cell, _ = kernel.run_and_type("%minimax key", KEY)
+
+    told = on_one_line(cell.shown)
+    assert "Answers still come from the recording lesson.jsonl" in told
+    assert "`%minimax live` asks your own server (MINIMAX_BASE_URL), with a key." in told
+    assert "From now on" not in told
 
 
 def test_model_that_is_not_served(kernel: Kernel) -> None:

@@ -10,6 +10,7 @@ from support.shells import Shell, fresh_shell
 import mm_magic as mm
 from mm_magic import UsageError
 from mm_magic.jupyter.commands.table import COMMANDS
+from mm_magic.wording import PAGE_WIDTH
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +302,26 @@ def test_question_is_not_taken_for_a_key(shell: Shell, words: str) -> None:
     assert "is not a command" in str(shell.error(f"%minimax {words}"))
 
 
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("Hello", "To ask"),
+        ("How are you?", "To ask"),
+        ("Show me a tree, please", "To ask"),
+        ("reqest", "Did you mean `%minimax request`?"),
+        ("modle", "Did you mean `%minimax models`?"),
+        ("hist", "Did you mean `%minimax history`?"),
+        ("repaly lesson.jsonl", "Did you mean `%minimax replay`?"),
+        ("Help", "Did you mean `%minimax help`?"),
+    ],
+)
+def test_likelier_meaning_comes_first(shell: Shell, words: str, first: str) -> None:
+    """A prompt behind one percent sign is told so first, a mistyped command by its name."""
+    error = shell.error(f"%minimax {words}")
+    assert isinstance(error, UsageError)
+    assert error.next_steps[0].startswith(first)
+
+
 def test_magic_in_a_string_is_no_slip(shell: Shell) -> None:
     """Python that holds the words in a string is left alone, and so are blank lines above."""
     assert shell.run("text = '''\n%%minimax\nWhy?\n'''\nlen(text)") == 16
@@ -392,10 +413,13 @@ def test_help_names_what_a_reply_has(shell: Shell, capsys: pytest.CaptureFixture
 
 
 def test_question_mark_shows_the_help(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    """`%%minimax?` shows every option and every command."""
+    """`%%minimax?` shows every option and every command, in lines that no pager has to break."""
     shell.run("%%minimax?")
 
     shown = capsys.readouterr().out
+    assert max(map(len, shown.split("\n"))) <= PAGE_WIDTH
+    groups = shown.split("\n\n")
+    assert not [group for group in groups if group.startswith("  -")]  # each has a heading
     for word in ("--temperature T", "--literal", "%minimax COMMAND", "request", "offline"):
         assert word in shown
 

@@ -401,6 +401,20 @@ def test_unsaved_turns_are_told(page: Page, named: str) -> None:
         assert f"{turn} replayed, {why} `%minimax replay` again." in told
 
 
+def test_empty_recording_is_told(page: Page) -> None:
+    """A recording without answers says so; one that is to be filled does not."""
+    page.run("r", "%minimax record lesson.jsonl")
+    page.run("r", "%minimax record")
+
+    told = on_one_line(page.run("r", "%minimax replay lesson.jsonl").stdout)
+    assert "lesson.jsonl holds no complete answers yet." in told
+    assert "To add what is missing: `%minimax replay lesson.jsonl --fill`" in told
+    listed = page.run("r", "%minimax replay --list").shown
+    assert listed.strip() == "There are no answers to list."
+    filled = page.run("r", "%minimax replay lesson.jsonl --fill").stdout
+    assert "holds no" not in filled
+
+
 def test_damaged_lines_are_told(page: Page) -> None:
     """Each damaged line is told with its number, and how many answers are not replayed."""
     path = recorded(page)

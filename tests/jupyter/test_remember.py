@@ -86,6 +86,21 @@ def test_history_is_a_readable_table(kernel: Kernel) -> None:
     assert TURN not in bundle
 
 
+def test_history_leaves_out_what_begins_all_answers_of_the_demo(process: Kernel) -> None:
+    """The excerpt of a demo's answer begins behind its first sentence, in a compare, too."""
+    process.fresh()
+    process.run("%%minimax\nWhy?", cell_id="a")
+    process.run("%%minimax -n 2\nName a tree.", cell_id="b")
+    process.run("%%minimax\ndemo maths", cell_id="c")
+
+    table = rows(process.run("%minimax history"))
+    first, second, third = (row[4] for row in table[:3])
+
+    assert first.startswith("**Prompt, as it arrived** (1 word)")
+    assert second.startswith("**20 draws:**")
+    assert third.startswith("**Inside a line:**")
+
+
 def test_history_without_turns_is_a_sentence(kernel: Kernel) -> None:
     """Where nothing is remembered yet, or any more, history says so, and draws no table."""
     none = "Conversation main has no turns."

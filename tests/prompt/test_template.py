@@ -1,6 +1,7 @@
 """`{{name}}`: values go in, and nothing else happens."""
 
 import re
+from collections import Counter
 from types import SimpleNamespace
 
 import pandas
@@ -160,6 +161,37 @@ def test_what_is_there_is_named(prompt: str, step: str) -> None:
     with pytest.raises(UsageError) as caught:
         fill(prompt, {**NAMES, "none": [], "one": [1], "many": many, "bad": Unkeyed()})
     assert caught.value.next_steps[0] == step
+
+
+@pytest.mark.parametrize(
+    ("written", "steps"),
+    [
+        (
+            "{{planet.moon}}",
+            [
+                "planet is a dict; try `{{planet['moons']}}`.",
+                "The keys of planet: 'moons', 'core'.",
+            ],
+        ),
+        (
+            "{{planet['core'].temperatur}}",
+            [
+                "planet['core'] is a dict; try `{{planet['core']['temperature']}}`.",
+                "The keys of planet['core']: 'temperature'.",
+            ],
+        ),
+        ("{{planet.zzz}}", ["The keys of planet: 'moons', 'core'."]),
+        ("{{counts.oak}}", ["counts is a dict; try `{{counts['oak']}}`."]),
+        ("{{row['title']}}", ["Did you mean `{{row.title}}`?"]),
+    ],
+)
+def test_key_for_attribute(written: str, steps: list[str]) -> None:
+    """A key written as an attribute, or the other way round, is told as it has to be written."""
+    core = {"temperature": 5200}
+    planet = {"moons": 1, "core": core}
+    with pytest.raises(UsageError) as caught:
+        fill(written, {**NAMES, "planet": planet, "counts": Counter(["oak"])})
+    assert list(caught.value.next_steps[: len(steps)]) == steps
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,32 @@ def test_long_equal_passages() -> None:
     assert "\n\nw19\n\n… 160 words the same …\n\nw180\n\n" in shown
 
 
+@pytest.mark.parametrize(
+    ("end", "gap", "shown_end", "shown_gap"),
+    [
+        (" end", "\n", " end", "\n"),
+        (" end.", " ", " end.", " "),
+        ("。", "", "。", " "),
+        (" e.g", " ", "", " "),
+    ],
+)
+def test_passages_are_cut_at_a_line_or_a_sentence(
+    end: str, gap: str, shown_end: str, shown_gap: str
+) -> None:
+    """What is left out begins and ends where a line or a sentence does, if one does nearby."""
+    first, last = (" ".join(f"{name}{n}" for n in range(50)) for name in "vw")
+    first = first.replace(" v24 ", f" v24{end}{gap}", 1)
+    last = last.replace(" w25 ", f" w25{end}{gap}", 1)
+
+    shown = compared(f"old {first} {last} gone", f"new {first} {last} lost")
+
+    if not shown_end:
+        assert " v19 … " in shown
+        return
+    assert f" v24{shown_end}{shown_gap}… " in shown
+    assert f" the same …{shown_gap}w26 " in shown
+
+
 def test_unlike_texts_are_not_cut_to_pieces() -> None:
     """Words that two passages have in common by chance stay where they stand."""
     before = "The lake is deep and cold, and it lies in Siberia."

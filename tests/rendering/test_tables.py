@@ -89,6 +89,15 @@ def test_wide_table_scrolls() -> None:
     assert 'min-width:16em" dir="auto">Why is the sky blue?' in box
 
 
+def test_columns_that_make_room() -> None:
+    """The cells of a column that is named as `broken` are broken, whether short or long."""
+    html = str(table_bundle(NAMES, ROWS, broken=("state", "answer"))["text/html"])
+
+    for text in ("sent", "made with", "It is dark."):
+        assert f'min-width:4.5em" dir="auto">{text}' in html
+    assert 'white-space:nowrap" dir="auto">12</td>' in html
+
+
 def test_no_rows() -> None:
     """Where there are no rows, only the notes are shown."""
     bundle = table_bundle(NAMES, [], ["Nothing yet."])

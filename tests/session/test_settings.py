@@ -25,6 +25,7 @@ from mm_magic.session.who_answers import (
     choose_endpoint,
     clean_key,
     normalise_base_url,
+    odd_key_note,
 )
 from mm_magic.transport.endpoint import Endpoint, Secret, is_loopback
 
@@ -395,3 +396,20 @@ def test_tests_reach_this_machine_only() -> None:
         socket.getaddrinfo("example.org", 80)
     with socket.socket() as other, pytest.raises(RuntimeError, match="this machine only"):
         other.connect(("192.0.2.1", 80))
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "is_odd"),
+    [
+        ("https://api.minimax.io/anthropic", "abc", True),
+        ("https://api.minimaxi.com/anthropic", "sk-abc", True),
+        ("https://api.minimax.io/anthropic", "sk-api-abc", False),
+        ("https://api.minimax.io/anthropic", "sk-cp-abc", False),
+        ("https://proxy.example", "abc", False),
+    ],
+)
+def test_odd_key(url: str, key: str, is_odd: bool) -> None:
+    """A key for MiniMax of no known kind is told of, without its text; a proxy takes any."""
+    note = odd_key_note(Endpoint(url, Secret(key)))
+    assert (note is not None) == is_odd
+    assert note is None or "abc" not in note

@@ -11,6 +11,7 @@ from mm_magic.jupyter.arguments import at_most_one, number_in, read_command
 from mm_magic.jupyter.commands.here import Here
 from mm_magic.jupyter.commands.history_table import (
     COLUMNS,
+    TEXTS,
     history_rows,
     next_turn,
     outdated_notes,
@@ -43,7 +44,8 @@ def history(here: Here, words: Sequence[str]) -> None:
     others = [name for name in here.session.conversations if name != conversation.name]
     if others:
         notes.append(f"Other conversations: {', '.join(others)}")
-    show(here.shell, table_bundle(COLUMNS, rows, notes, width=width_of(here.shell)))
+    width = width_of(here.shell)
+    show(here.shell, table_bundle(COLUMNS, rows, notes, width=width, broken=TEXTS))
 
 
 def show_again(here: Here, words: Sequence[str]) -> None:

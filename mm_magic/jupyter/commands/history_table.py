@@ -13,6 +13,8 @@ ANSWER_CHARACTERS = 40
 UNCOUNTED = "—"
 COLUMNS = ("turn", "state", "cell", "prompt", "answer", "model", "tokens")
 STATE = COLUMNS.index("state")
+TEXTS = ("state", "prompt", "answer", "model")
+"""The columns that make room for the others where the page is narrow."""
 
 
 def next_turn(session: Session, conversation: Conversation) -> TurnRequest:
@@ -60,10 +62,19 @@ def _row(turn: Turn, state: str) -> list[str]:
         state,
         turn.label,
         shortened(str(turn.prompt), PROMPT_CHARACTERS),
-        shortened(turn.reply.text, ANSWER_CHARACTERS),
+        shortened(_own_words(turn), ANSWER_CHARACTERS),
         "offline demo" if turn.is_demo else who_answered(turn),
         tokens_in_words(counted_usage(turn.reply)) or UNCOUNTED,
     ]
+
+
+def _own_words(turn: Turn) -> str:
+    """The answer; of the demo's, what follows the sentence that begins them all."""
+    if not turn.is_demo:
+        return turn.reply.text
+    from mm_magic.transport.demo.report import without_opening
+
+    return without_opening(turn.reply.text)
 
 
 def _state(turn: Turn, stale: set[int], *, to_demo: bool, is_left_out: bool) -> str:

@@ -121,6 +121,8 @@ def replay(here: Here, words: Sequence[str]) -> None:
         fills=given.fill,
     )
     here.session.replay(replaying, recorder)
+    if not given.fill and not any(each.is_offered for each in recording.exchanges):
+        lines += [f"{path.name} holds no complete answers yet.", *_filling(replaying)]
     lines += _unsaved(here, path, "replayed", "%minimax replay")
     told = [*begun, _answering(path, given, recorder), *lines]
     print_lines("\n".join(map(plain, told)))

@@ -20,7 +20,8 @@ COLUMNS = ("prompt", "options", "model", "answers")
 def recording_table(replaying: Replaying, lines: Sequence[str] = ()) -> Bundle:
     """A row for each prompt with its options; below them what the recording is, and `lines`."""
     rows = [_row(answers) for answers in replaying.replay.questions()]
-    return table_bundle(COLUMNS, rows, [f"The table shows {replaying.in_words()}.", *lines])
+    told = f"The table shows {replaying.in_words()}." if rows else "There are no answers to list."
+    return table_bundle(COLUMNS, rows, [told, *lines])
 
 
 def _row(answers: Sequence[RecordedExchange]) -> list[str]:

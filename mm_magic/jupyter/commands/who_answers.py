@@ -13,7 +13,13 @@ from mm_magic.jupyter.views.printed import print_lines
 from mm_magic.session.next_steps import next_steps
 from mm_magic.session.session import Session
 from mm_magic.session.sync import run_to_end
-from mm_magic.session.who_answers import TypedKey, clean_key, keyless_endpoint, no_server_error
+from mm_magic.session.who_answers import (
+    TypedKey,
+    clean_key,
+    keyless_endpoint,
+    no_server_error,
+    odd_key_note,
+)
 from mm_magic.transport.endpoint import REGIONS, Endpoint
 from mm_magic.web_page import in_page
 from mm_magic.wording import model_name, option, plain
@@ -82,6 +88,7 @@ def key(here: Here, words: Sequence[str]) -> None:
     except (MiniMaxError, KeyboardInterrupt):
         session.who.typed_key, session.who.choice = before
         raise
+    print_lines("\n".join(map(plain, _from_now_on(session))))
     session.watchers.tell()
 
 
@@ -121,6 +128,18 @@ def _typed() -> str:
         ) from None
 
 
+def _from_now_on(session: Session) -> list[str]:
+    """Where the key is kept, and what answers now that there is one."""
+    kept = "The key is kept in this kernel only, in no file."
+    if (replaying := session.recordings.replaying) is not None:
+        return [f"{kept} Answers still come from {replaying.in_words()}. "
+                f"`%minimax live` asks {session.who.in_words()}."]  # fmt: skip
+    return [
+        f"{kept} From now on, `%%minimax` asks {session.who.in_words()}. "
+        "`%minimax offline` switches to the demo."
+    ]
+
+
 def _check(session: Session, endpoint: Endpoint | None) -> None:
     """Try the key by listing the models, and say what it is good for."""
     assert endpoint is not None
@@ -131,12 +150,12 @@ def _check(session: Session, endpoint: Endpoint | None) -> None:
     except MiniMaxError as error:
         if error.kind == "auth":
             raise
-        print_lines(
-            f"The key for {where} is kept, but could not be checked: {plain(error.message)}."
-        )
+        print_lines(plain(f"The key for {where} could not be checked: {error.message}."))
+        if odd := odd_key_note(endpoint):
+            print_lines(odd)
         return
     model = session.options.model
-    print_lines(f"The key works with {where}; it stays in memory only.")
+    print_lines(f"The key works with {where}.")
     if offered and model not in offered:
         told = f"{model} is not in the server's list: {', '.join(offered)}"
         print_lines(plain(told))

@@ -44,7 +44,10 @@ _STYLE = (
     f".{LIVE} select{{background-image:none!important;appearance:auto!important}}"
     f".{LIVE} ::placeholder{{color:var(--jp-ui-font-color2)!important;opacity:1}}"
     f".{LIVE} input[type=checkbox]{{vertical-align:middle}}"
-    f".{DIMMED}{{opacity:.45}}"
+    f".{LIVE} .widget-checkbox{{height:auto}}"
+    f".{LIVE} .widget-label-basic{{white-space:normal;overflow:visible;line-height:1.4}}"
+    f".{LIVE} .noUi-handle{{border:1px solid var(--jp-ui-font-color2)!important}}"
+    f".{DIMMED} .noUi-handle{{background:var(--jp-layout-color3)!important}}"
     f".{LIVE}-line textarea{{font-family:var(--jp-code-font-family);"
     # As high as the line it holds; a browser that doesn't know this shows two rows, and scrolls.
     "field-sizing:content;min-height:3em;max-height:12em}</style>"

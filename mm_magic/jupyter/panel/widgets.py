@@ -79,7 +79,7 @@ class Choice(Setting):
 class Number(Setting):
     """A box to type in, empty while the option is not set, and a slider.
 
-    The slider is dimmed then, and stands at the usual value.
+    The slider is grey then, and stands at the usual value.
 
     The boxes and sliders for numbers refuse None, and the browser's part of IntText takes the
     point out of 12.7: so the box is one for text.
@@ -180,7 +180,8 @@ class Controls:
         fields = _row(*self._fields())
         fields.layout.align_items = "flex-start"  # a note makes one field higher than its neighbour
         rows = [_row(self.who, self.stop), fields, _row(self.meter, self.defaults)]
-        self.root = ipywidgets.VBox(rows, layout={"max_width": "68em"})
+        # A slider's handle reaches over its end, and nothing is to touch the edge of a side view.
+        self.root = ipywidgets.VBox(rows, layout={"max_width": "68em", "padding": "0 8px 0 4px"})
         self.root.add_class(LIVE)
 
     @property
@@ -265,7 +266,11 @@ def _setting(row: Row) -> Setting:
             ipywidgets.Checkbox(
                 description=row.help.partition(",")[0],
                 indent=False,
-                layout={"width": "auto", "margin": "2px 2px 2px 1em"},
+                layout={
+                    "width": "auto",
+                    "max_width": "calc(100% - 1.2em)",
+                    "margin": "2px 2px 2px 1em",
+                },
             )
         )
     if row.words or row.offers == "conversations":

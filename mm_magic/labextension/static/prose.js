@@ -21,7 +21,8 @@ const LITERAL = /\s--literal(?!\S)/;
 
 const COLOURS = {
   ".mm-magic-name": { color: "var(--jp-mirror-editor-keyword-color)", fontWeight: "bold" },
-  ".mm-magic-option": { color: "var(--jp-mirror-editor-attribute-color)" },
+  // A browser breaks lines behind a hyphen; "--" and "effort" would be two words.
+  ".mm-magic-option": { color: "var(--jp-mirror-editor-attribute-color)", whiteSpace: "nowrap" },
   ".mm-magic-text": { color: "var(--jp-mirror-editor-string-color)" },
   // Python's colours inside go.
   ".mm-command *": { color: "inherit !important", fontWeight: "inherit !important" },
@@ -33,7 +34,12 @@ const COLOURS = {
 };
 
 // JupyterLab breaks what is printed anywhere. These cells print sentences: they are broken at words.
+// Code in a sentence goes to the next line as one piece if it fits there, so that no option in it is
+// broken behind its hyphens.
 const PRINTED = `
+.mm-answer :not(pre) > code, .mm-status code, .mm-table code {
+  display: inline-block; max-width: 100%;
+}
 .jp-Cell:has(.mm-command, .mm-magic-name) .jp-OutputArea-output.jp-RenderedText pre {
   word-break: normal; overflow-wrap: anywhere;
 }

@@ -12,7 +12,7 @@ from mm_magic.transport.demo.send import DemoScript, Ending
 
 DEMOS: dict[str, str] = {
     "demo long": "a long answer: scroll while it streams in, or press Stop",
-    "demo code": "Python code that runs; `%minimax code` puts it into a cell",
+    "demo code": "Python code that runs; `%minimax code` is replaced by it",
     "demo maths": "formulas inside lines and on lines of their own",
     "demo slow": "one word at a time, for about 25 seconds",
     "demo stall": "some text, then ten minutes of silence: press Stop",
@@ -183,7 +183,8 @@ for temperature in (0.2, 0.6, 1.0):
 - `probabilities` divides each score by the temperature before `exp`.
 - Add a word or change a score, and look at the bars again.
 
-`%minimax code` puts this program into a cell. It runs only when you run that cell."""
+`%minimax code`, in a cell of its own, is replaced by this program. It runs only when you run that
+cell again."""
 
 _MATHS = rf"""{OPENING}: fixed formulas, for practising.
 
