@@ -86,19 +86,16 @@ def test_history_is_a_readable_table(kernel: Kernel) -> None:
     assert TURN not in bundle
 
 
-def test_history_leaves_out_what_begins_all_answers_of_the_demo(process: Kernel) -> None:
-    """The excerpt of a demo's answer begins behind its first sentence, in a compare, too."""
+def test_history_names_the_demo_in_one_column(process: Kernel) -> None:
+    """The excerpt of a demo's answer begins behind the demo's name."""
     process.fresh()
     process.run("%%minimax\nWhy?", cell_id="a")
-    process.run("%%minimax -n 2\nName a tree.", cell_id="b")
-    process.run("%%minimax\ndemo maths", cell_id="c")
+    process.run("%%minimax\ndemo maths", cell_id="b")
 
-    table = rows(process.run("%minimax history"))
-    first, second, third = (row[4] for row in table[:3])
+    first, second = (row[4:6] for row in rows(process.run("%minimax history"))[:2])
 
-    assert first.startswith("**Prompt, as it arrived** (1 word)")
-    assert second.startswith("**20 draws:**")
-    assert third.startswith("**Inside a line:**")
+    assert first == ["it echoes your request and shows what c…", "offline demo"]
+    assert "emo" not in second[0]
 
 
 def test_history_without_turns_is_a_sentence(kernel: Kernel) -> None:

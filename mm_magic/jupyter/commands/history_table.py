@@ -7,6 +7,7 @@ from mm_magic.prompt.prompt import Prompt
 from mm_magic.session.notes import stale_note
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import Ask, TurnRequest
+from mm_magic.transport.endpoint import DEMO_NAME
 
 PROMPT_CHARACTERS = 32
 ANSWER_CHARACTERS = 40
@@ -69,12 +70,8 @@ def _row(turn: Turn, state: str) -> list[str]:
 
 
 def _own_words(turn: Turn) -> str:
-    """The answer; of the demo's, what follows the sentence that begins them all."""
-    if not turn.is_demo:
-        return turn.reply.text
-    from mm_magic.transport.demo.report import without_opening
-
-    return without_opening(turn.reply.text)
+    """The answer; of the demo's, what follows its name, which stands in a column of its own."""
+    return turn.reply.text.removeprefix(f"{DEMO_NAME}: ") if turn.is_demo else turn.reply.text
 
 
 def _state(turn: Turn, stale: set[int], *, to_demo: bool, is_left_out: bool) -> str:

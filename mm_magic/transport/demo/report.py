@@ -57,12 +57,6 @@ def the_way() -> str:
     return ELSEWHERE if in_page() else _THE_WAY
 
 
-def without_opening(text: str) -> str:
-    """An answer of the demo without the sentence that says so; all of it if nothing follows."""
-    opening, _, rest = text.partition("\n\n")
-    return rest if rest and opening.startswith(OPENING) else text
-
-
 def script(request: DemoRequest, before: DemoRequest | None) -> DemoScript:
     """The answer to `request`; `before` is the request before it."""
     found = changes(request, before)
