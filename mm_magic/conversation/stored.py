@@ -21,7 +21,7 @@ from mm_magic.wording import plain
 
 _HIGHEST = MAX_NUMBER // 2  # the turns to come need numbers, too
 
-UNKNOWN = "missing from the older save from which the last kernel started"
+UNKNOWN = "not in the older version of the file that the last kernel started from"
 TWICE = "same number as another turn"
 TOO_HIGH = "number too high"
 

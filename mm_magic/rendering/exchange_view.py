@@ -14,7 +14,7 @@ from mm_magic.rendering.bundles import Bundle, thinking_mark
 from mm_magic.rendering.markdown import IGNORE, escaped, without_blank_lines
 from mm_magic.transport.recording.file_format import Read
 from mm_magic.transport.recording.recent import KeptAnswer
-from mm_magic.wording import cut, plain
+from mm_magic.wording import counted, cut, plain
 
 MAX_LINE = 400  # characters
 MAX_LINES = 150
@@ -64,7 +64,7 @@ def came_events(kept: KeptAnswer[T]) -> list[Came]:
     """
     reads = list(kept.reads)
     body = b"".join(data for _, data in reads)
-    gap = [Came(None, "…", f"{kept.left_out:,} bytes are not kept")] if kept.left_out else []
+    gap = [Came(None, "…", f"{counted(kept.left_out, 'byte')} not kept")] if kept.left_out else []
     is_json = "json" in kept.content_type if gap else body.lstrip().startswith(b"{")
     if not body:
         return gap
@@ -82,10 +82,12 @@ def came_events(kept: KeptAnswer[T]) -> list[Came]:
 
 def cut_in_the_middle(text: str) -> str:
     """A text with at most so many lines of at most so many characters, cut in the middle."""
-    lines = _ends(text.split("\n"), MAX_LINES, lambda n: f"… {n:,} lines …")
-    return "\n".join(
-        "".join(_ends(line, MAX_LINE, lambda n: f" … {n:,} characters … ")) for line in lines
-    )
+    lines = _ends(text.split("\n"), MAX_LINES, lambda n: f"… {counted(n, 'line')} …")
+    return "\n".join("".join(_ends(line, MAX_LINE, _characters)) for line in lines)
+
+
+def _characters(number: int) -> str:
+    return f" … {counted(number, 'character')} … "
 
 
 def _ends(items: Sequence[T], limit: int, gap: Callable[[int], T]) -> Sequence[T]:

@@ -200,7 +200,7 @@ def test_memory_is_bounded() -> None:
         assert sum(len(data) for _, data in answer.reads) <= MAX_BYTES
         assert answer.left_out > MAX_BYTES
         shown = came_events(answer)
-        assert shown[0] == (None, "…", f"{answer.left_out:,} bytes are not kept")
+        assert shown[0] == (None, "…", f"{answer.left_out:,} bytes not kept")
         assert shown[-1] == (2000.0, "ping", '{"type":"ping"}')
         assert {came.name for came in shown} == {"…", "content_block_delta", "ping"}
 
@@ -210,15 +210,13 @@ def test_a_document_that_is_too_large() -> None:
     text = b'{"a":"' + b"x" * 3_000_000 + b'end"}'
     parts = [(0.1, text[place : place + 1000]) for place in range(0, len(text), 1000)]
     gap, rest = came_events(kept(*parts, content_type="application/json"))
-    assert re.fullmatch(r"2,\d{3},\d{3} bytes are not kept", gap.data)
+    assert re.fullmatch(r"2,\d{3},\d{3} bytes not kept", gap.data)
     assert (rest.name, rest.data[-8:]) == ("(no stream)", 'xxxend"}')
 
 
 def test_one_read_that_is_too_large() -> None:
     """Of an answer that came in one read, larger than the room for it, its size is told."""
-    assert came_events(kept((0.1, b"{" * MAX_BYTES))) == [
-        (None, "…", "1,000,000 bytes are not kept")
-    ]
+    assert came_events(kept((0.1, b"{" * MAX_BYTES))) == [(None, "…", "1,000,000 bytes not kept")]
 
 
 def test_small_reads_count_as_memory() -> None:
@@ -245,7 +243,7 @@ def test_the_oldest_goes() -> None:
     assert [answer.of for answer in known] == list(range(4, MAX_EXCHANGES + 4))
     assert [answer.of for answer in known if answer.reads][:2] == [15, 16]
     assert [bool(answer.left_out) for answer in known] == [True] * 12 + [False] * 4
-    assert came_events(known[0])[0].data == "200,067 bytes are not kept"
+    assert came_events(known[0])[0].data == "200,067 bytes not kept"
 
 
 class Prepared:

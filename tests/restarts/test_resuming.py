@@ -269,7 +269,7 @@ def test_answers_that_were_not_saved(page: Page, server: Loopback) -> None:
     told = page.load(server.url)
     page.ask("d")
     assert sent(server) == ["a", "1", "c", "4", "d"]
-    assert "1 turn of main was left out (turn 3): missing from the older save" in told
+    assert "1 turn of main was left out (turn 3): not in the older version of the file" in told
 
 
 def test_copies_count_once(page: Page, server: Loopback) -> None:

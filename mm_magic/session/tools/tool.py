@@ -122,8 +122,8 @@ def _shown(value: object) -> str:
 
 def _nameless(why: str) -> UsageError:
     return UsageError(
-        "the name of a tool must have 1 to 64 characters, and only letters from a to z or A to Z, "
-        f"digits, _ and -: {why}",
+        "the name of a tool must be 1 to 64 characters long and contain only letters from a to z "
+        f"or A to Z, digits, hyphens and underscores: {why}",
         next_steps=("Define a function that has one: `def look_up(city: str) -> str: …`",),
     )
 
