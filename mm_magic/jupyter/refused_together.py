@@ -34,15 +34,20 @@ _TABLE = (
         ("Ask first: `%%minimax {tools}`", "Then, in the next cell: `%%minimax {type}`"),
     ),
     _Refused(
-        lambda a: a.answers > 1 and a.tools,
-        "--tools works with one answer, so it can't be used with {several}",
+        lambda a: a.varying and a.tools,
+        "--tools works with only one answer, so {lists} can {each}have only one value",
         ("With one answer: `%%minimax {first}{tools}`",),
     ),
     _Refused(
+        lambda a: a.answers > 1 and a.tools,
+        "--tools works with only one answer, so it can't be used with {several}",
+        ("With one answer: `%%minimax {tools}`",),
+    ),
+    _Refused(
         lambda a: a.varying and a.rows,
-        "--rows asks once per row, so {lists} can have only one value",
+        "--rows asks once per row, so {lists} can {each}have only one value",
         (
-            "With one value: `%%minimax {first}{table}`",
+            "With one value{of_each}: `%%minimax {first}{table}`",
             "To try another value, replace this one{renamed} and run the cell again.",
         ),
     ),
@@ -95,7 +100,9 @@ def _words(arguments: Arguments) -> Mapping[str, object]:
         "type": kind,
         "n": arguments.n,
         "lists": " and ".join(flags),
+        "each": "each " * (len(flags) > 1),
+        "of_each": " each" * (len(flags) > 1),
         "first": "".join(f"{each} " for each in first if each),
-        "several": " and ".join([*flags, *n, *["--without"] * bool(arguments.without)]),
+        "several": " and ".join([*n, *["--without"] * bool(arguments.without)]),
         "renamed": ", choose a new name for -o," if arguments.to else "",
     }

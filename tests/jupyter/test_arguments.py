@@ -16,6 +16,7 @@ from mm_magic.jupyter.arguments import (
     words_of,
 )
 from mm_magic.jupyter.mistakes import check_one_cell, stray_words
+from mm_magic.jupyter.refused_together import check_together
 from mm_magic.session.options import COUNT, NUMBER, SWITCH, TEXT, TEXT_OR_FILE, Options, Row
 from mm_magic.session.variants import Variant, variants
 from mm_magic.wording import not_a_file, option, quoted
@@ -374,3 +375,38 @@ def test_a_stray_word_behind_a_list() -> None:
 def test_any_list_of_numbers(numbers: list[float], comma: str) -> None:
     """A list of numbers is read as those numbers, however its commas are spaced."""
     assert parse(f"-t {comma.join(map(str, numbers))}").varying == {"temperature": tuple(numbers)}
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "step"),
+    [
+        (
+            "--tools f -t 0.1,0.5 -n 2",
+            "--tools works with only one answer, so -t can have only one value",
+            "With one answer: `%%minimax -t 0.1 --tools f`",
+        ),
+        (
+            "--tools f -m A -m B -t 0.1,0.5",
+            "so -m and -t can each have only one value",
+            "With one answer: `%%minimax -m A -t 0.1 --tools f`",
+        ),
+        (
+            "--tools f -n 2 --without 1",
+            "--tools works with only one answer, so it can't be used with -n 2 and --without",
+            "With one answer: `%%minimax --tools f`",
+        ),
+        (
+            "--rows t -t 0.1,0.5 --top-p 0.2,0.5",
+            "--rows asks once per row, so -t and --top-p can each have only one value",
+            "With one value each: `%%minimax -t 0.1 --top-p 0.2 --rows t`",
+        ),
+    ],
+)
+def test_several_values_where_one_is_meant(line: str, words: str, step: str) -> None:
+    """The options are named that have several, and the step is the line with one of each."""
+    with pytest.raises(UsageError) as caught:
+        check_together(parse(line))
+
+    assert words in caught.value.message
+    assert caught.value.next_steps[0] == step
+    check_together(parse(step.split("%%minimax ")[1].strip("`")))

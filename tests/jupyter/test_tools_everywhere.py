@@ -132,7 +132,7 @@ def test_record_and_replay(tooled: Page, server: Loopback) -> None:
     assert "no `--tools`" in tooled.ask("b", options="--tools look").traceback
     tooled.run("def", FUNCTION.replace("something", "a thing"))
     other = tooled.ask("a", options="--tools look").traceback
-    different = "recorded with different type hints or docstrings of these functions."
+    different = "recorded with different type hints or docstrings for the functions."
     assert different in " ".join(other.split())
     assert len(server.requests) == 3
 

@@ -24,7 +24,7 @@ _SHOWN = 60  # characters of a prompt
 
 _TYPE = "--type"
 """It has no field of its own in a request: its schema is in the system prompt."""
-_DESCRIBED = "type hints or docstrings of these functions"
+_DESCRIBED = "type hints or docstrings for the functions"
 """What differs where the functions have the same names."""
 _VALUES = 5  # recorded ones of the options that differ
 
