@@ -18,7 +18,8 @@ def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
     """The page was loaded again: show which turns of this kernel its file does not hold.
 
     Such a page gets nothing more of an answer that was on its way. Nothing is said where the file
-    is not known, or can't be read, nor of the turns of `cell`, which runs: it makes them again.
+    is not known, or can't be read; nor of the turns of `cell`, which runs and makes them again, nor
+    of those whose cells were deleted.
     """
     from mm_magic.jupyter.views.finished import show
     from mm_magic.rendering.bundles import status_bundle
@@ -35,7 +36,7 @@ def tell_lost(shell: InteractiveShell, session: Session, cell: Cell) -> None:
         return
     held = {each.turn.id for each in notebook.found}
     for here in session.conversations.values():
-        made = [turn.as_made for turn in here.turns if not turn.is_of(cell.id)]
+        made = [turn.as_made for turn in here.visible if not turn.is_of(cell.id)]
         lost = [turn for turn in made if turn.id not in held and session.told.once(turn.id)]
         if lost:
             told = _lost(lost, session.options.conversation)

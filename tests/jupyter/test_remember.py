@@ -193,7 +193,7 @@ def test_turn_of_a_deleted_cell_is_hidden_and_comes_back(kernel: Kernel, server:
     assert note not in ask(kernel, "e").shown
     table = rows(kernel.run("%minimax history"))
     assert table[1][1] == "not sent: its cell was deleted"
-    assert table[-1][0].startswith("To bring turn 2 back: `%minimax restore N`, or undo the ")
+    assert table[-1][0].startswith("To bring turn 2 back: `%minimax restore 2`, or undo the ")
 
     restored = kernel.run("%minimax restore 2", cell_id="r")
     told = "Turn 2 is back in its old place and is sent with each new prompt."

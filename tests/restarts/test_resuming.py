@@ -367,6 +367,18 @@ def test_turn_that_a_reloaded_page_lost_and_makes_again(page: Page) -> None:
     assert "reloaded" not in page.ask("b").shown
 
 
+def test_reloaded_page_whose_cell_was_deleted(page: Page) -> None:
+    """The turn of a cell that was deleted is not lost, though the file lacks it."""
+    page.ask("a")
+    page.ask("b")
+    page.ask("c", deleted=["b"])
+    del page.cells["b"]
+    page.save()
+    page.kernel.page = "loaded again"
+
+    assert "reloaded" not in page.run("d", "1 + 1").shown
+
+
 def test_reloaded_page_that_lost_nothing(page: Page) -> None:
     """Nothing is said where the file holds all turns, nor where it is another notebook's."""
     page.ask("a")

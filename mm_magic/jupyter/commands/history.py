@@ -33,9 +33,9 @@ def history(here: Here, words: Sequence[str]) -> None:
     rows = history_rows(conversation, next_one)
     notes = [*outdated_notes(conversation), _summary(conversation, next_one)]
     if hidden := [turn.number for turn in conversation.turns if turn.is_hidden]:
-        notes.append(
-            f"To bring {turns_listed(hidden)} back: `%minimax restore N`, or {UNDO_DELETION}."
-        )
+        number = str(hidden[0]) if len(hidden) == 1 else "N"
+        way = f"`%minimax restore {number}`, or {UNDO_DELETION}"
+        notes.append(f"To bring {turns_listed(hidden)} back: {way}.")
     if any(turn.is_untrusted for turn in conversation.visible):
         notes.append(
             "“Shown, not sent” marks turns from a file that Jupyter does not trust. To send these "
