@@ -53,7 +53,9 @@ class Connection:
     closed_at: float | None = None  # time.monotonic()
     served: int = 0  # requests
     request: "Recorded" = field(init=False)
-    _waiting: "queue.SimpleQueue[Recorded | None]" = field(default_factory=queue.SimpleQueue)
+    _waiting: "queue.SimpleQueue[tuple[Recorded, Sequence[Step]] | None]" = field(
+        default_factory=queue.SimpleQueue
+    )
     _is_open: bool = True
 
     def send(self, data: bytes) -> None:
@@ -85,14 +87,14 @@ class Connection:
     def serve(self) -> None:
         """Answer the requests of this connection, one after another."""
         try:
-            while (request := self._waiting.get()) is not None:
-                self.request = request
+            while (taken := self._waiting.get()) is not None:
+                self.request, answer = taken
                 self.served += 1
-                for step in self.server.next_answer():
+                for step in answer:
                     step(self)
                     if not self._is_open:
                         return
-                if request.headers.get("connection") == "close":
+                if self.request.headers.get("connection") == "close":
                     self.close()
         except OSError:
             pass  # the client went away, or the test is over
@@ -101,9 +103,7 @@ class Connection:
         """Take in requests, and see the end, also while an answer is on its way."""
         try:
             while (request := self._read_request()) is not None:
-                self.server.requests.append(request)
-                self.server.arrived.set()
-                self._waiting.put(request)
+                self._waiting.put((request, self.server.take(request)))
         except OSError:
             pass
         if self._is_open:
@@ -187,10 +187,13 @@ class Loopback:
         for thread in self._threads:
             thread.join(5)
 
-    def next_answer(self) -> Sequence[Step]:
+    def take(self, request: Recorded) -> Sequence[Step]:
+        """Note a request, and give its answer: the first one gets the first, and so on."""
         with self._lock:
             place = min(self._next, len(self._answers) - 1)
             self._next += 1
+            self.requests.append(request)
+        self.arrived.set()
         return self._answers[place]
 
     def _accept(self) -> None:
