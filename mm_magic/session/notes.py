@@ -142,13 +142,17 @@ def hidden_note(turns: Sequence[Turn], current: str) -> str:
     first = way_to(turns[0], current)
     told = capitalised(turns_listed(turn.number for turn in turns))
     told += f" of {turns[0].conversation}" if first else ""
-    are, its, them, number = "is", "its", "it", str(turns[0].number)
-    if len(turns) > 1:
-        are, its, them, number = "are", "their", "them", "N"
+    are, its, them = ("are", "their", "them") if len(turns) > 1 else ("is", "its", "it")
     return (
         f"{told} {are} not sent: {its} cell was deleted. To bring {them} back: "
-        f"{first}`%minimax restore {number}`, or {UNDO_DELETION}."
+        f"{first}{way_back(turns)}."
     )
+
+
+def way_back(turns: Sequence[Turn]) -> str:
+    """What brings back turns whose cells were deleted, in the conversation of the commands."""
+    number = str(turns[0].number) if len(turns) == 1 else "N"
+    return f"`%minimax restore {number}`, or {UNDO_DELETION}"
 
 
 def way_to(turn: Turn, current: str) -> str:

@@ -17,7 +17,7 @@ from mm_magic.jupyter.commands.history_table import (
     outdated_notes,
 )
 from mm_magic.jupyter.views.finished import again, draw_again, show, width_of
-from mm_magic.session.notes import UNDO_DELETION, stale_note, way_to
+from mm_magic.session.notes import stale_note, way_back, way_to
 from mm_magic.session.options import COUNT, option
 from mm_magic.session.session import Session
 from mm_magic.session.turn_request import TurnRequest
@@ -32,10 +32,9 @@ def history(here: Here, words: Sequence[str]) -> None:
     next_one = next_turn(here.session, conversation)
     rows = history_rows(conversation, next_one)
     notes = [*outdated_notes(conversation), _summary(conversation, next_one)]
-    if hidden := [turn.number for turn in conversation.turns if turn.is_hidden]:
-        number = str(hidden[0]) if len(hidden) == 1 else "N"
-        way = f"`%minimax restore {number}`, or {UNDO_DELETION}"
-        notes.append(f"To bring {turns_listed(hidden)} back: {way}.")
+    if hidden := [turn for turn in conversation.turns if turn.is_hidden]:
+        listed = turns_listed(turn.number for turn in hidden)
+        notes.append(f"To bring {listed} back: {way_back(hidden)}.")
     if any(turn.is_untrusted for turn in conversation.visible):
         notes.append(
             "“Shown, not sent” marks turns from a file that Jupyter does not trust. To send these "
