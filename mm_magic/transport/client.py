@@ -74,9 +74,9 @@ class _Tries:
     _had_slow: bool = False
 
     @property
-    def is_first(self) -> bool:
-        """Whether none was made yet."""
-        return not self._busy + self._others
+    def is_again(self) -> bool:
+        """Whether it was sent again already."""
+        return self._busy + self._others > 0
 
     def is_paced(self, error: MiniMaxError) -> bool:
         """Whether the server's limiter says when the next one goes out."""
@@ -202,7 +202,7 @@ class Client:
         """A place among the requests to a server; None for one that does not go by the limiter."""
         if tries.patience is None or not isinstance(source, Endpoint):
             return nullcontext()
-        return self.limiter(source).place(is_first=not tries.is_first)
+        return self.limiter(source).place(is_first=tries.is_again)
 
     async def models(self, endpoint: Endpoint) -> list[str]:
         """The names of the models that the server offers: `GET /v1/models`, page by page.
