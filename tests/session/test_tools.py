@@ -402,6 +402,19 @@ def test_in_a_thread() -> None:
         assert sky.looks == ["sky", "sky"]
 
 
+def check_asking(
+    session: Session, service: ToolService, look_up: Callable[[], object], name: str | None
+) -> None:
+    """A turn of main calls what asks in this conversation: unless it is main, an answer comes."""
+    run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
+    asyncio.run(to_end(session, run))
+
+    (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
+    assert result.is_error == (name == "main")
+    assert ("can't ask in main" if name == "main" else "inner") in result.text
+    next_is_taken(session, service)
+
+
 @pytest.mark.parametrize("name", ["main", "side", None])
 def test_function_that_asks(name: str | None) -> None:
     """A function may ask, too; but in its own conversation both would wait for each other."""
@@ -413,13 +426,7 @@ def test_function_that_asks(name: str | None) -> None:
             options = replace(OPTIONS, conversation=name or "main")
             return (await session.turns.ask("Who?", options, alone=name is None)).text
 
-        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
-        asyncio.run(to_end(session, run))
-
-        (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
-        assert result.is_error == (name == "main")
-        assert ("can't ask in main" if name == "main" else "inner") in result.text
-        next_is_taken(session, service)
+        check_asking(session, service, look_up, name)
 
 
 def in_executor(work: Callable[[], str]) -> str:
@@ -451,13 +458,7 @@ def test_function_that_asks_in_a_thread(
             """Ask somebody else."""
             return somewhere(ask_somebody)
 
-        run = session.turns.start(replace(ask_of("Why?", OPTIONS), tools=tools_of([look_up])))
-        asyncio.run(to_end(session, run))
-
-        (result,) = (b for b in run.reply().steps[1].content if isinstance(b, ToolResultBlock))
-        assert result.is_error == (name == "main")
-        assert ("can't ask in main" if name == "main" else "inner") in result.text
-        next_is_taken(session, service)
+        check_asking(session, service, look_up, name)
 
 
 def test_another_thread_waits_for_a_turn_that_calls() -> None:
